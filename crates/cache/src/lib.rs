@@ -1,1 +1,14 @@
-//! placeholder
+//! The `products:*` cache: an in-process layer over Redis over the database, with flushes that leave nothing
+//! stale behind. `docs/caching.md` explains the protocol.
+
+mod cache;
+mod config;
+mod flush;
+mod lookup;
+mod metrics;
+
+pub use cache::{Cache, RedisState};
+pub use config::{CacheConfig, ConfigError, LocalConfig, RedisConfig};
+pub use flush::{FlushError, Flushed, Flusher};
+pub use lookup::{Lookup, Source, Value};
+pub use metrics::describe_metrics;

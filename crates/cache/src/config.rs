@@ -1,0 +1,79 @@
+use std::{fmt, time::Duration};
+
+/// Settings of a [`Cache`](crate::Cache).
+#[derive(Clone, Debug)]
+pub struct CacheConfig {
+    /// Where Redis is and how long it may take.
+    pub redis: RedisConfig,
+    /// How long an entry is served without asking the database again. Default 60 s.
+    pub fresh: Duration,
+    /// How long after that an entry may still be served if the database fails. Zero switches it off.
+    /// Default 300 s.
+    pub stale: Duration,
+    /// The in-process layer; `None` switches it off. On by default.
+    pub local: Option<LocalConfig>,
+}
+
+impl CacheConfig {
+    /// The defaults for the Redis at `url`.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            redis: RedisConfig::new(url),
+            fresh: Duration::from_secs(60),
+            stale: Duration::from_secs(300),
+            local: Some(LocalConfig::default()),
+        }
+    }
+}
+
+/// How to reach Redis.
+#[derive(Clone)]
+pub struct RedisConfig {
+    /// `redis://` or `rediss://`, with user name, password and database number where needed.
+    pub url: String,
+    /// The longest that one operation of a request may take. Default 100 ms.
+    pub timeout: Duration,
+}
+
+impl RedisConfig {
+    /// The defaults for the Redis at `url`.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), timeout: Duration::from_millis(100) }
+    }
+}
+
+/// Leaves the URL out: it may hold a password.
+impl fmt::Debug for RedisConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisConfig").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
+/// The in-process layer.
+#[derive(Clone, Debug)]
+pub struct LocalConfig {
+    /// The longest that an entry stays. Default 5 s.
+    pub ttl: Duration,
+    /// The most that all entries may weigh, in bytes as given by [`Value::weight`](crate::Value::weight).
+    /// Default 64 MiB.
+    pub capacity: u64,
+}
+
+impl Default for LocalConfig {
+    fn default() -> Self {
+        Self { ttl: Duration::from_secs(5), capacity: 64 << 20 }
+    }
+}
+
+/// A setting that cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The Redis URL cannot be parsed. The message does not repeat it: it may hold a password.
+    #[error("the Redis URL is not valid: {0}")]
+    Url(&'static str),
+    /// A duration or size that must be above zero is zero.
+    #[error("{0} must be above zero")]
+    Zero(&'static str),
+}
