@@ -1,1 +1,22 @@
-//! placeholder
+//! The product catalogue: the domain, and the SQL that stores it. No HTTP, no cache.
+
+mod config;
+mod cursor;
+mod error;
+mod migrate;
+mod price;
+mod product;
+mod query;
+mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod words;
+
+pub use config::{CatalogConfig, SearchConfig};
+pub use error::{Error, Refusal};
+pub use migrate::{Applied, MigrateError, migrate};
+pub use price::{InvalidPrice, Price};
+pub use product::{Page, Product};
+pub use query::{InvalidParam, InvalidQuery, ListQuery, Order, Sort};
+pub use store::{Catalog, PoolUse};
+pub use words::short_words;

@@ -1,0 +1,93 @@
+//! How the catalogue reaches its database, and how much of it it may use.
+
+use std::time::Duration;
+
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
+
+/// Settings of a [`crate::Catalog`].
+#[derive(Clone, Debug)]
+pub struct CatalogConfig {
+    /// Where the database is, and as whom. See [`CatalogConfig::new`] to make it from an URL.
+    pub connect: MySqlConnectOptions,
+    /// The most connections at once. Default 16.
+    pub max_connections: u32,
+    /// How long a call waits for a free connection. Default 2 s.
+    pub acquire_timeout: Duration,
+    /// After this the database stops a list's statement. Default 1 s.
+    pub list_deadline: Duration,
+    /// What searches may use.
+    pub search: SearchConfig,
+}
+
+/// What searches may use, in one process.
+#[derive(Clone, Debug)]
+pub struct SearchConfig {
+    /// After this the database stops a search. Default 300 ms.
+    pub deadline: Duration,
+    /// The most searches at once. Default 2.
+    pub concurrency: usize,
+    /// How long a search waits for others to end. Default 250 ms.
+    pub queue_timeout: Duration,
+    /// Database time that searches may use, as a share of one core's: 0.2 is 200 ms a second. Default 0.2.
+    pub time_share: f64,
+    /// How much unused time is kept for a burst. Default 500 ms.
+    pub burst: Duration,
+    /// How long a search that ran into its deadline is refused at once. Default 60 s.
+    pub remember_slow: Duration,
+}
+
+impl CatalogConfig {
+    /// The defaults, for the database that `url` names: `mysql://user:password@host:port/database`.
+    pub fn new(url: &str) -> Result<CatalogConfig, sqlx::Error> {
+        Ok(CatalogConfig::with(url.parse()?))
+    }
+
+    /// The defaults, for a database given by its parts.
+    #[must_use]
+    pub fn with(connect: MySqlConnectOptions) -> CatalogConfig {
+        CatalogConfig {
+            connect,
+            max_connections: 16,
+            acquire_timeout: Duration::from_secs(2),
+            list_deadline: Duration::from_secs(1),
+            search: SearchConfig::default(),
+        }
+    }
+}
+
+impl Default for SearchConfig {
+    fn default() -> SearchConfig {
+        SearchConfig {
+            deadline: Duration::from_millis(300),
+            concurrency: 2,
+            queue_timeout: Duration::from_millis(250),
+            time_share: 0.2,
+            burst: Duration::from_millis(500),
+            remember_slow: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What every connection of ours has in common, whatever the server's defaults are.
+///
+/// The statement cache holds every statement that we have, because preparing one anew costs two round trips, and 40 ms
+/// where the server delays its acknowledgements (sqlx 0.9 does not set `TCP_NODELAY`).
+pub(crate) fn connect_options(options: MySqlConnectOptions) -> MySqlConnectOptions {
+    options
+        .charset("utf8mb4")
+        .collation("utf8mb4_unicode_520_ci")
+        .pipes_as_concat(false)
+        .no_engine_substitution(false)
+        .timezone("+00:00".to_owned())
+        .statement_cache_capacity(512)
+}
+
+/// Sets the mode that our statements are written for: strict, and nothing else that differs between servers.
+pub(crate) async fn prepare_session(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(
+        "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
+    )
+    .execute(connection)
+    .await
+    .map(|_| ())
+}

@@ -1,0 +1,127 @@
+//! What can go wrong, in the terms of a caller.
+
+use std::time::Duration;
+
+/// Why the catalogue gave no answer. Its text names no table, statement or host; the source does, for the log.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A search was turned away so that plain lists stay fast.
+    #[error("the search was refused: {reason}")]
+    SearchRefused {
+        /// What was exhausted.
+        reason: Refusal,
+        /// When another try may succeed.
+        retry_after: Duration,
+    },
+    /// The statement ran into its deadline, and the database stopped it.
+    #[error("the database took too long")]
+    Deadline,
+    /// Every connection stayed in use for the acquire timeout.
+    #[error("every database connection is in use")]
+    Busy,
+    /// The database cannot be reached, or refuses us.
+    #[error("the database is not available")]
+    Unavailable(#[source] sqlx::Error),
+    /// The database answers, but holds no catalogue: it was never migrated.
+    #[error("the database has no catalogue: run the migrations first")]
+    SchemaMissing,
+    /// A defect: ours, or of the stored data.
+    #[error("the catalogue failed")]
+    Internal(#[source] sqlx::Error),
+}
+
+/// Why a search was turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Refusal {
+    /// Too many searches were running, and none ended in time.
+    #[error("too many searches at once")]
+    Concurrency,
+    /// Searches have used up their share of the database's time.
+    #[error("searches have used up their share of the database's time")]
+    Budget,
+    /// It ran into its deadline, now or in the last minute.
+    #[error("it matches too many products to be answered in time")]
+    Deadline,
+    /// The full-text index does not exist yet.
+    #[error("the search index is being built")]
+    NoIndex,
+}
+
+impl Refusal {
+    /// A stable word for a metric's label.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Refusal::Concurrency => "concurrency",
+            Refusal::Budget => "budget",
+            Refusal::Deadline => "deadline",
+            Refusal::NoIndex => "no_index",
+        }
+    }
+}
+
+/// Numbers of the server errors that we tell apart, MySQL's and MariaDB's.
+mod number {
+    pub(super) const CON_COUNT: u16 = 1040;
+    pub(super) const SERVER_SHUTDOWN: u16 = 1053;
+    pub(super) const ACCESS_DENIED_DATABASE: u16 = 1044;
+    pub(super) const ACCESS_DENIED: u16 = 1045;
+    pub(super) const UNKNOWN_DATABASE: u16 = 1049;
+    pub(super) const NO_SUCH_TABLE: u16 = 1146;
+    pub(super) const FT_MATCHING_KEY_NOT_FOUND: u16 = 1191;
+    pub(super) const CHECKREAD: u16 = 1020;
+    pub(super) const LOCK_DEADLOCK: u16 = 1213;
+    pub(super) const STATEMENT_TIMEOUT: u16 = 1969;
+    pub(super) const QUERY_TIMEOUT: u16 = 3024;
+    pub(super) const CONNECTION_KILLED: u16 = 1927;
+}
+
+fn server_error(error: &sqlx::Error) -> Option<u16> {
+    error
+        .as_database_error()?
+        .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
+        .map(sqlx::mysql::MySqlDatabaseError::number)
+}
+
+/// The connection broke, or the transaction lost a race: a read may simply be tried again.
+pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => true,
+        other => matches!(
+            server_error(other),
+            Some(
+                number::CHECKREAD
+                    | number::LOCK_DEADLOCK
+                    | number::SERVER_SHUTDOWN
+                    | number::CONNECTION_KILLED
+            )
+        ),
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Error {
+        match &error {
+            sqlx::Error::PoolTimedOut => return Error::Busy,
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolClosed => {
+                return Error::Unavailable(error);
+            }
+            _ => {}
+        }
+        match server_error(&error) {
+            Some(number::STATEMENT_TIMEOUT | number::QUERY_TIMEOUT) => Error::Deadline,
+            Some(number::FT_MATCHING_KEY_NOT_FOUND) => {
+                Error::SearchRefused { reason: Refusal::NoIndex, retry_after: Duration::from_secs(30) }
+            }
+            Some(number::NO_SUCH_TABLE | number::UNKNOWN_DATABASE) => Error::SchemaMissing,
+            Some(
+                number::CON_COUNT
+                | number::SERVER_SHUTDOWN
+                | number::ACCESS_DENIED
+                | number::ACCESS_DENIED_DATABASE
+                | number::CONNECTION_KILLED,
+            ) => Error::Unavailable(error),
+            _ => Error::Internal(error),
+        }
+    }
+}

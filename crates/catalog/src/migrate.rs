@@ -1,0 +1,139 @@
+//! Migrations: a step of their own, safe when several run at once and when one is killed half-way.
+
+use std::{borrow::Cow, time::Duration};
+
+use sqlx::{
+    ConnectOptions as _, Connection as _, SqlSafeStr as _,
+    migrate::{Migrate as _, Migration, MigrationType, Migrator},
+    mysql::{MySqlConnectOptions, MySqlConnection},
+};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::config::{connect_options, prepare_session};
+
+/// Every migration: one statement each, because the servers commit at each, and each may run twice (`IF NOT EXISTS`).
+const MIGRATIONS: [(i64, &str, &str); 1] =
+    [(1, "products", include_str!("../../../migrations/0001_products.sql"))];
+
+/// How long one run waits for another.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A migration that this run applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Its number.
+    pub version: i64,
+    /// Its name.
+    pub description: Cow<'static, str>,
+}
+
+/// Why the database could not be migrated.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// Another run held the lock for a minute.
+    #[error("another migration is running: its lock was not free within {} s", LOCK_TIMEOUT.as_secs())]
+    Locked,
+    /// The database was migrated by a newer program.
+    #[error(
+        "the database is at migration {database}, newer than this program, which knows {known}: run a newer one"
+    )]
+    Newer {
+        /// The database's newest migration.
+        database: i64,
+        /// This program's newest migration.
+        known: i64,
+    },
+    /// The URL names no database.
+    #[error("the database URL names no database")]
+    NoDatabase,
+    /// A migration that is applied has another text than ours.
+    #[error(transparent)]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// The server could not be reached, or failed.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+/// Brings a database to the newest migration, and says which were applied. Creates the database if it is missing.
+pub async fn migrate(options: MySqlConnectOptions) -> Result<Vec<Applied>, MigrateError> {
+    let mut connection = connect(options).await?;
+    let applied = migrate_locked(&mut connection).await;
+    // Closing the connection releases its lock, whatever happened.
+    connection.close().await?;
+    applied
+}
+
+async fn connect(options: MySqlConnectOptions) -> Result<MySqlConnection, MigrateError> {
+    let database = options.get_database().ok_or(MigrateError::NoDatabase)?.to_owned();
+    let options = connect_options(options);
+    let mut connection = match options.connect().await {
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42000") => {
+            let mut connection = options.clone().database("").connect().await?;
+            let create = format!("CREATE DATABASE IF NOT EXISTS `{}`", database.replace('`', "``"));
+            sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&mut connection).await?;
+            connection.close().await?;
+            options.connect().await?
+        }
+        other => other?,
+    };
+    prepare_session(&mut connection).await?;
+    Ok(connection)
+}
+
+/// One connection holds the lock and does the work: if it breaks, both end together.
+async fn migrate_locked(connection: &mut MySqlConnection) -> Result<Vec<Applied>, MigrateError> {
+    lock(connection).await?;
+    connection.ensure_migrations_table("_sqlx_migrations").await?;
+    // What a killed run left behind: its statement may or may not have run, and may run again.
+    sqlx::query("DELETE FROM _sqlx_migrations WHERE success = FALSE").execute(&mut *connection).await?;
+
+    let before: Vec<i64> = sqlx::query_scalar("SELECT version FROM _sqlx_migrations ORDER BY version")
+        .fetch_all(&mut *connection)
+        .await?;
+    let known = MIGRATIONS.last().map_or(0, |(version, ..)| *version);
+    if let Some(&database) = before.last().filter(|&&database| database > known) {
+        return Err(MigrateError::Newer { database, known });
+    }
+    let mut migrator = Migrator::with_migrations(MIGRATIONS.map(migration).to_vec());
+    migrator.set_locking(false);
+    migrator.run_direct(None, connection, false).await?;
+    Ok(migrator
+        .iter()
+        .filter(|migration| !before.contains(&migration.version))
+        .map(|migration| Applied { version: migration.version, description: migration.description.clone() })
+        .collect())
+}
+
+/// Locks are the server's, not the database's: the name tells databases apart, and 64 characters are the limit.
+async fn lock(connection: &mut MySqlConnection) -> Result<(), MigrateError> {
+    let database: String = sqlx::query_scalar("SELECT DATABASE()").fetch_one(&mut *connection).await?;
+    let name = format!("farmlokal-migrate-{:016x}", xxh3_64(database.as_bytes()));
+    let locked: Option<i64> = sqlx::query_scalar("SELECT GET_LOCK(?, ?)")
+        .bind(name)
+        .bind(LOCK_TIMEOUT.as_secs())
+        .fetch_one(connection)
+        .await?;
+    if locked == Some(1) { Ok(()) } else { Err(MigrateError::Locked) }
+}
+
+fn migration((version, description, sql): (i64, &'static str, &'static str)) -> Migration {
+    Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_listed() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations");
+        let mut files: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
+        files.sort();
+        let listed: Vec<_> =
+            MIGRATIONS.iter().map(|(version, name, _)| format!("{version:04}_{name}.sql")).collect();
+        assert_eq!(files, listed);
+    }
+}

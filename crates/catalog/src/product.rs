@@ -1,0 +1,48 @@
+//! A product, and a page of them.
+
+use chrono::{DateTime, Utc};
+use sqlx::{FromRow, Row as _, mysql::MySqlRow};
+
+use crate::Price;
+
+/// One product. Times have milliseconds, as the columns do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Product {
+    /// Unique, never reused, at least 1.
+    pub id: u64,
+    /// At most 255 characters.
+    pub name: String,
+    /// At most 1,000 characters.
+    pub description: String,
+    /// At most 64 characters; compared byte by byte.
+    pub category: String,
+    /// What it costs.
+    pub price: Price,
+    /// When it was first stored.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// At most as many products as the query's limit, in its order.
+    pub products: Vec<Product>,
+    /// Where the next page starts; `None` on the last one.
+    pub next_cursor: Option<String>,
+}
+
+impl FromRow<'_, MySqlRow> for Product {
+    fn from_row(row: &MySqlRow) -> Result<Product, sqlx::Error> {
+        Ok(Product {
+            id: row.try_get("id")?,
+            name: row.try_get("name")?,
+            description: row.try_get("description")?,
+            category: row.try_get("category")?,
+            price: row.try_get("price")?,
+            created_at: row.try_get("created_at")?,
+            updated_at: row.try_get("updated_at")?,
+        })
+    }
+}
