@@ -1,10 +1,39 @@
-use std::{marker::PhantomData, sync::Arc, time::Duration};
+use std::{
+    any::{Any, TypeId},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
 
-use crate::{CacheConfig, ConfigError, FlushError, Flushed, Lookup, Source, Value};
+use redis::ProtocolVersion;
+use tokio_util::task::AbortOnDropHandle;
 
-/// The `products:*` cache.
+use crate::{
+    CacheConfig, ConfigError, FlushError, Flushed, Flusher, Lookup, Source, Value,
+    connection::{self, Connection},
+    entry::Entry,
+    flight::{FlightKey, Flights, Lead},
+    keys::{Generation, Keys},
+    local::Local,
+    metrics::CacheMetrics,
+    store::Store,
+    subscription,
+};
+
+/// The `products:*` cache: an in-process layer over Redis over the database.
 #[derive(Clone)]
-pub struct Cache<V>(PhantomData<V>);
+pub struct Cache<V>(Arc<Inner<V>>);
+
+struct Inner<V> {
+    local: Option<Arc<Local<V>>>,
+    store: Store,
+    flights: Arc<Flights<Landed<V>>>,
+    flusher: Flusher,
+    metrics: CacheMetrics,
+    supervisors: Mutex<Vec<AbortOnDropHandle<()>>>,
+}
+
+/// How a flight ended. The error is of the type that its [`FlightKey`] names.
+type Landed<V> = Result<Lookup<V>, Arc<dyn Any + Send + Sync>>;
 
 /// What the cache's connections are up to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,43 +45,191 @@ pub struct RedisState {
 }
 
 impl<V: Value> Cache<V> {
-    /// Connects in the background; Redis may be down. Must be called in a tokio runtime, after the metrics
-    /// recorder was installed.
-    pub fn new(_config: CacheConfig) -> Result<Self, ConfigError> {
-        Ok(Self(PhantomData))
+    /// Connects in the background; Redis may be down. Call it in a tokio runtime, after the metrics recorder was
+    /// installed.
+    pub fn new(config: CacheConfig) -> Result<Self, ConfigError> {
+        let CacheConfig { redis, fresh, stale, local } = config;
+        if fresh.is_zero() {
+            return Err(ConfigError::Zero("the time that an entry is fresh"));
+        }
+        let connection = Connection::new(&redis)?;
+        let mut supervisors = vec![spawn(Arc::clone(&connection).supervise())];
+        let local = match local {
+            Some(local) => {
+                let local = Arc::new(Local::new(&local)?);
+                let client = connection::client(&redis, ProtocolVersion::RESP3)?;
+                supervisors.push(spawn(subscription::supervise(client, Arc::clone(&local))));
+                Some(local)
+            }
+            None => None,
+        };
+        Ok(Self(Arc::new(Inner {
+            local,
+            store: Store { connection, fresh, stale },
+            flights: Flights::new(),
+            flusher: Flusher::new(&redis)?,
+            metrics: CacheMetrics::new(),
+            supervisors: Mutex::new(supervisors),
+        })))
     }
 
-    /// The answer to `key` if the in-process layer has it. Counts hits only: follow a `None` with
-    /// [`get_or_fill`](Self::get_or_fill).
+    /// The answer to `key` if the in-process layer has it. Only hits are counted: a `None` is to be followed by
+    /// [`get_or_fill`](Self::get_or_fill), which counts the miss.
     #[must_use]
-    pub fn get_local(&self, _key: &str) -> Option<Lookup<V>> {
-        None
+    pub fn get_local(&self, key: &str) -> Option<Lookup<V>> {
+        let hit = self.0.local.as_ref()?.get(key)?;
+        self.0.metrics.local.hit.increment(1);
+        Some(hit)
     }
 
-    /// The answer to `key` from the in-process layer, Redis or `fill`.
-    pub async fn get_or_fill<F, Fut, E>(&self, _key: &str, fill: F) -> Result<Lookup<V>, Arc<E>>
+    /// The answer to `key` from the in-process layer, Redis or `fill`, in this order.
+    ///
+    /// Identical requests in flight share one fill, which runs as a task of its own; so they share its error too,
+    /// which is not cached. If the fill fails, an expired entry is served while Redis has one from after the last
+    /// flush.
+    ///
+    /// # Panics
+    ///
+    /// If the fill panicked, its own or the one that it shares.
+    pub async fn get_or_fill<F, Fut, E>(&self, key: &str, fill: F) -> Result<Lookup<V>, Arc<E>>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
-        let value = fill().await.map_err(Arc::new)?;
-        Ok(Lookup { value, source: Source::Miss, age: Duration::ZERO })
+        // Before anything is read: what a flush overtakes from here on belongs to an epoch that is over.
+        let epoch = self.0.local.as_ref().map_or(0, |local| local.epoch());
+        if let Some(hit) = self.get_local(key) {
+            return Ok(hit);
+        }
+        self.0.count_local_miss();
+        let keys = Keys::of(key);
+        let reading = self.0.store.read::<V>(&keys).await;
+        let redis = &self.0.metrics.redis;
+        let mut generation = None;
+        let mut expired = None;
+        match reading {
+            None => redis.bypass.increment(1),
+            Some(reading) => {
+                generation = reading.generation;
+                match reading.entry {
+                    Some(entry) if entry.remaining > Duration::ZERO => {
+                        redis.hit.increment(1);
+                        return Ok(self.0.keep(key, epoch, entry));
+                    }
+                    entry => {
+                        redis.miss.increment(1);
+                        expired = entry;
+                    }
+                }
+            }
+        }
+        let flight = FlightKey { epoch, generation, key: key.into(), error: TypeId::of::<E>() };
+        let inner = Arc::clone(&self.0);
+        let lead = |lead| inner.lead(lead, epoch, key.into(), keys, fill);
+        let landed = self.0.flights.join(flight, lead).await;
+        if let (None | Some(Err(_)), Some(expired)) = (&landed, expired) {
+            self.0.metrics.redis_stale.increment(1);
+            return Ok(Lookup { value: expired.value, source: Source::Stale, age: expired.age });
+        }
+        match landed {
+            Some(Ok(lookup)) => Ok(lookup),
+            Some(Err(error)) => {
+                Err(error.downcast().unwrap_or_else(|_| unreachable!("flights differ by error")))
+            }
+            None => panic!("the fill of a cache entry panicked"),
+        }
     }
 
     /// Whether Redis answers and whether the in-process layer is in use.
     #[must_use]
     pub fn state(&self) -> RedisState {
-        RedisState { up: false, subscribed: false }
+        RedisState {
+            up: self.0.store.connection.is_up(),
+            subscribed: self.0.local.as_ref().is_some_and(|local| local.is_subscribed()),
+        }
     }
 
-    /// Makes every cached answer invalid, in every process.
+    /// Makes every cached answer invalid, in every process; see [`Flusher::flush`].
     pub async fn flush(&self) -> Result<Flushed, FlushError> {
-        std::future::ready(Ok(Flushed { keys: 0, took: Duration::ZERO })).await
+        let result = self.0.flusher.flush().await;
+        // This process need not wait to hear of it.
+        if let Some(local) = &self.0.local {
+            local.invalidate();
+        }
+        result
     }
 
-    /// Ends the connections. Later requests go to the database.
+    /// Ends the connections; later requests go to the database.
     pub async fn close(&self) {
-        std::future::ready(()).await;
+        let supervisors =
+            std::mem::take(&mut *self.0.supervisors.lock().unwrap_or_else(PoisonError::into_inner));
+        for supervisor in supervisors {
+            supervisor.abort();
+            let _ = supervisor.await;
+        }
+        self.0.store.connection.close();
+        if let Some(local) = &self.0.local {
+            local.end_lease();
+        }
     }
+}
+
+impl<V: Value> Inner<V> {
+    /// Fills the entry and tells all who wait.
+    async fn lead<F, Fut, E>(
+        self: Arc<Self>,
+        flight: Lead<Landed<V>>,
+        epoch: u64,
+        key: Box<str>,
+        keys: Keys,
+        fill: F,
+    ) where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<V, E>>,
+        E: Send + Sync + 'static,
+    {
+        // A flight that has just landed may have filled it after this request had looked.
+        let mut generation: Option<Generation> = None;
+        if let Some(reading) = self.store.read::<V>(&keys).await {
+            if let Some(entry) = reading.entry.filter(|entry| entry.remaining > Duration::ZERO) {
+                return flight.publish(Ok(self.keep(&key, epoch, entry)));
+            }
+            generation = reading.generation;
+        }
+        let read_at = SystemTime::now();
+        match fill().await {
+            Ok(value) => {
+                let age = read_at.elapsed().unwrap_or_default();
+                if let Some(local) = &self.local {
+                    local.insert(&key, epoch, value.clone(), age, self.store.fresh.saturating_sub(age));
+                }
+                flight.publish(Ok(Lookup { value: value.clone(), source: Source::Miss, age }));
+                // Nobody waits for this; those who come meanwhile still find the flight.
+                self.store.fill(&keys, generation, &value, read_at, &self.metrics).await;
+            }
+            Err(error) => {
+                self.metrics.failed.increment(1);
+                flight.publish(Err(Arc::new(error)));
+            }
+        }
+    }
+
+    /// Takes a fresh entry of Redis into the in-process layer.
+    fn keep(&self, key: &str, epoch: u64, entry: Entry<V>) -> Lookup<V> {
+        if let Some(local) = &self.local {
+            local.insert(key, epoch, entry.value.clone(), entry.age, entry.remaining);
+        }
+        Lookup { value: entry.value, source: Source::Redis, age: entry.age }
+    }
+
+    fn count_local_miss(&self) {
+        let Some(local) = &self.local else { return };
+        let tier = &self.metrics.local;
+        if local.is_subscribed() { tier.miss.increment(1) } else { tier.bypass.increment(1) }
+    }
+}
+
+fn spawn(supervisor: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(supervisor))
 }

@@ -20,8 +20,8 @@ impl CacheConfig {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             redis: RedisConfig::new(url),
-            fresh: Duration::from_secs(60),
-            stale: Duration::from_secs(300),
+            fresh: Duration::from_mins(1),
+            stale: Duration::from_mins(5),
             local: Some(LocalConfig::default()),
         }
     }
@@ -72,7 +72,7 @@ impl Default for LocalConfig {
 pub enum ConfigError {
     /// The Redis URL cannot be parsed. The message does not repeat it: it may hold a password.
     #[error("the Redis URL is not valid: {0}")]
-    Url(&'static str),
+    Url(String),
     /// A duration or size that must be above zero is zero.
     #[error("{0} must be above zero")]
     Zero(&'static str),

@@ -1,10 +1,27 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::{ConfigError, RedisConfig};
+use deadpool_redis::{Manager, Pool, PoolError, Runtime};
+use redis::{AsyncConnectionConfig, ProtocolVersion, RedisError, RedisResult, aio::ConnectionLike};
+
+use crate::{
+    ConfigError, RedisConfig,
+    connection::{CONNECT_TIMEOUT, client},
+    keys::{ENTRY_PATTERN, Generation, TAGS, generation_key},
+    metrics::FlushMetrics,
+};
+
+/// The longest that one step of a flush may take. No request waits for it.
+const STEP_TIMEOUT: Duration = Duration::from_secs(1);
+/// Keys looked at and removed in one step: some milliseconds of Redis's time.
+const BATCH: usize = 1000;
+/// Flushes of one process that run side by side.
+const CONNECTIONS: usize = 2;
 
 /// Makes every cached answer invalid, for the controller and the seed job.
 #[derive(Clone)]
-pub struct Flusher {}
+pub struct Flusher {
+    pool: Pool,
+}
 
 /// What a flush did.
 #[derive(Clone, Copy, Debug)]
@@ -18,23 +35,97 @@ pub struct Flushed {
 /// Why a flush failed. Running it again is always safe.
 #[derive(Debug, thiserror::Error)]
 pub enum FlushError {
-    /// The generations could not be replaced: entries from before may still be served.
+    /// The generations could not all be replaced: entries from before may still be served.
     #[error("Redis did not take the new generations")]
-    Invalidate(#[source] redis::RedisError),
+    Invalidate(#[source] RedisError),
     /// The generations were replaced, so no entry from before is served any more, but not every key could be
     /// removed; those left expire by themselves.
     #[error("Redis did not remove every key")]
-    Remove(#[source] redis::RedisError),
+    Remove(#[source] RedisError),
 }
 
 impl Flusher {
     /// Connects on the first flush.
-    pub fn new(_config: &RedisConfig) -> Result<Self, ConfigError> {
-        Ok(Self {})
+    pub fn new(config: &RedisConfig) -> Result<Self, ConfigError> {
+        let info = client(config, ProtocolVersion::RESP2)?.get_connection_info().clone();
+        let connections = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(STEP_TIMEOUT));
+        let invalid = |error: RedisError| ConfigError::Url(error.to_string());
+        let manager = Manager::new_with_config(info, connections).map_err(invalid)?;
+        let pool = Pool::builder(manager)
+            .max_size(CONNECTIONS)
+            .wait_timeout(Some(STEP_TIMEOUT))
+            .create_timeout(Some(CONNECT_TIMEOUT))
+            .recycle_timeout(Some(STEP_TIMEOUT))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|error| ConfigError::Url(error.to_string()))?;
+        Ok(Self { pool })
     }
 
-    /// When it returns `Ok`, no entry from before is served any more.
+    /// When it returns `Ok`, no entry from before is read from Redis any more, and every in-process layer has been
+    /// told. Writers call it after they commit.
     pub async fn flush(&self) -> Result<Flushed, FlushError> {
-        std::future::ready(Ok(Flushed { keys: 0, took: Duration::ZERO })).await
+        let metrics = FlushMetrics::new();
+        let result = self.invalidate_and_remove().await;
+        match &result {
+            Ok(flushed) => {
+                metrics.ok.increment(1);
+                metrics.keys.increment(flushed.keys);
+            }
+            Err(_) => metrics.failed.increment(1),
+        }
+        result
+    }
+
+    /// In this order: keys removed first could be filled again, under a generation still valid, by a reader that
+    /// asked the database before the write.
+    async fn invalidate_and_remove(&self) -> Result<Flushed, FlushError> {
+        let started = Instant::now();
+        let mut connection =
+            self.pool.get().await.map_err(|error| FlushError::Invalidate(redis_error(error)))?;
+        renew_generations(&mut connection).await.map_err(FlushError::Invalidate)?;
+        let keys = remove_entries(&mut connection).await.map_err(FlushError::Remove)?;
+        Ok(Flushed { keys, took: started.elapsed() })
+    }
+}
+
+/// Makes every entry in Redis invalid at once, whether or not it is removed later.
+pub(crate) async fn renew_generations(connection: &mut impl ConnectionLike) -> RedisResult<()> {
+    let mut pipeline = redis::pipe();
+    for tag in 0..TAGS {
+        pipeline.set(generation_key(tag), Generation::new().as_bytes()).ignore();
+    }
+    pipeline.exec_async(connection).await
+}
+
+async fn remove_entries(connection: &mut impl ConnectionLike) -> RedisResult<u64> {
+    let mut removed = 0;
+    let mut cursor = 0_u64;
+    loop {
+        let (next, keys): (u64, Vec<Vec<u8>>) = redis::cmd("SCAN")
+            .arg(cursor)
+            .arg("MATCH")
+            .arg(ENTRY_PATTERN)
+            .arg("COUNT")
+            .arg(BATCH)
+            .query_async(connection)
+            .await?;
+        if !keys.is_empty() {
+            removed += redis::cmd("UNLINK").arg(keys).query_async::<u64>(connection).await?;
+        }
+        if next == 0 {
+            return Ok(removed);
+        }
+        cursor = next;
+    }
+}
+
+fn redis_error(error: PoolError) -> RedisError {
+    match error {
+        PoolError::Backend(error) => error,
+        PoolError::Timeout(_) => std::io::Error::from(std::io::ErrorKind::TimedOut).into(),
+        other => std::io::Error::other(other).into(),
     }
 }

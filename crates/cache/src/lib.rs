@@ -1,11 +1,19 @@
 //! The `products:*` cache: an in-process layer over Redis over the database, with flushes that leave nothing
 //! stale behind. `docs/caching.md` explains the protocol.
 
+mod backoff;
 mod cache;
 mod config;
+mod connection;
+mod entry;
+mod flight;
 mod flush;
+mod keys;
+mod local;
 mod lookup;
 mod metrics;
+mod store;
+mod subscription;
 
 pub use cache::{Cache, RedisState};
 pub use config::{CacheConfig, ConfigError, LocalConfig, RedisConfig};

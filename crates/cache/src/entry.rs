@@ -1,0 +1,129 @@
+//! An entry as it lies in Redis: a header of fixed size, then the value's own bytes.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+
+use crate::{Value, keys::Generation};
+
+/// The first byte; another layout gets another number, and each side takes the other's entries for misses.
+const LAYOUT: u8 = 1;
+const READ_AT: usize = 1 + Generation::LEN;
+const FRESH_UNTIL: usize = READ_AT + 8;
+const HEADER: usize = FRESH_UNTIL + 8;
+
+/// A valid entry, as seen at the time of reading.
+pub(crate) struct Entry<V> {
+    pub(crate) value: V,
+    /// Time since it was read from the database.
+    pub(crate) age: Duration,
+    /// Time for which it is still fresh; zero if it has expired.
+    pub(crate) remaining: Duration,
+}
+
+/// Lays out `value`, read from the database at `read_at` under `generation`.
+pub(crate) fn encode(
+    value: &impl Value,
+    generation: Generation,
+    read_at: SystemTime,
+    fresh: Duration,
+) -> Vec<u8> {
+    let body = value.encode();
+    let mut bytes = Vec::with_capacity(HEADER + body.len());
+    bytes.push(LAYOUT);
+    bytes.extend_from_slice(generation.as_bytes());
+    bytes.extend_from_slice(&unix_millis(read_at).to_be_bytes());
+    bytes.extend_from_slice(&unix_millis(read_at + fresh).to_be_bytes());
+    bytes.extend_from_slice(&body);
+    bytes
+}
+
+/// Reads an entry back; `None` if it is of another generation or layout.
+///
+/// The times are those of the clock of the process that filled it. `fresh` limits what a clock that runs ahead
+/// can do; Redis's own expiry limits the rest.
+pub(crate) fn decode<V: Value>(
+    bytes: Vec<u8>,
+    current: Generation,
+    now: SystemTime,
+    fresh: Duration,
+) -> Option<Entry<V>> {
+    let bytes = Bytes::from(bytes);
+    if bytes.len() < HEADER || bytes[0] != LAYOUT || &bytes[1..READ_AT] != current.as_bytes() {
+        return None;
+    }
+    let millis = |at: usize| {
+        let number: [u8; 8] = bytes[at..at + 8].try_into().ok()?;
+        Some(u64::from_be_bytes(number))
+    };
+    let (read_at, fresh_until, now) = (millis(READ_AT)?, millis(FRESH_UNTIL)?, unix_millis(now));
+    Some(Entry {
+        value: V::decode(bytes.slice(HEADER..))?,
+        age: Duration::from_millis(now.saturating_sub(read_at)),
+        remaining: Duration::from_millis(fresh_until.saturating_sub(now)).min(fresh),
+    })
+}
+
+fn unix_millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FRESH: Duration = Duration::from_mins(1);
+
+    #[derive(Clone)]
+    struct Text(Bytes);
+
+    impl Value for Text {
+        fn encode(&self) -> Vec<u8> {
+            self.0.to_vec()
+        }
+        fn decode(bytes: Bytes) -> Option<Self> {
+            Some(Self(bytes))
+        }
+        fn weight(&self) -> u32 {
+            0
+        }
+    }
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn an_entry_comes_back_with_its_age_and_what_is_left_of_it() {
+        let generation = Generation::new();
+        let bytes = encode(&Text(Bytes::from_static(b"milk")), generation, at(1000), FRESH);
+        let entry: Entry<Text> = decode(bytes.clone(), generation, at(1010), FRESH).unwrap();
+        assert_eq!(&entry.value.0[..], b"milk");
+        assert_eq!(entry.age, Duration::from_secs(10));
+        assert_eq!(entry.remaining, Duration::from_secs(50));
+
+        let entry: Entry<Text> = decode(bytes, generation, at(1070), FRESH).unwrap();
+        assert_eq!(entry.remaining, Duration::ZERO);
+    }
+
+    #[test]
+    fn another_generation_or_layout_is_no_entry() {
+        let generation = Generation::new();
+        let bytes = encode(&Text(Bytes::new()), generation, at(1000), FRESH);
+        assert!(decode::<Text>(bytes.clone(), Generation::new(), at(1000), FRESH).is_none());
+        assert!(decode::<Text>(bytes[..HEADER - 1].to_vec(), generation, at(1000), FRESH).is_none());
+        let mut other = bytes;
+        other[0] = LAYOUT + 1;
+        assert!(decode::<Text>(other, generation, at(1000), FRESH).is_none());
+    }
+
+    #[test]
+    fn a_clock_ahead_cannot_make_an_entry_fresh_for_longer() {
+        let generation = Generation::new();
+        let bytes = encode(&Text(Bytes::new()), generation, at(5000), FRESH);
+        let entry: Entry<Text> = decode(bytes, generation, at(1000), FRESH).unwrap();
+        assert_eq!(entry.age, Duration::ZERO);
+        assert_eq!(entry.remaining, FRESH);
+    }
+}

@@ -1,0 +1,82 @@
+//! Single flight: of identical requests in flight, one fills and the others wait for it.
+
+use std::{
+    any::TypeId,
+    collections::{HashMap, hash_map},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::watch;
+
+use crate::keys::Generation;
+
+/// Requests that may share an answer. The epoch and the generation are those that the request itself saw, so one
+/// that comes after a flush never joins a fill from before it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct FlightKey {
+    pub(crate) epoch: u64,
+    pub(crate) generation: Option<Generation>,
+    pub(crate) key: Box<str>,
+    /// The type of the fill's error: what is shared can be taken back only as what it was.
+    pub(crate) error: TypeId,
+}
+
+type Results<T> = watch::Receiver<Option<T>>;
+
+/// The fills in flight.
+pub(crate) struct Flights<T>(Mutex<HashMap<FlightKey, Results<T>>>);
+
+impl<T: Clone + Send + Sync + 'static> Flights<T> {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::default()))
+    }
+
+    /// The result of the flight under `key`, which `lead` starts if there is none. It runs as a task of its own:
+    /// a caller that goes away takes nothing with it. `None` if the leader panicked.
+    pub(crate) async fn join<Fut>(
+        self: &Arc<Self>,
+        key: FlightKey,
+        lead: impl FnOnce(Lead<T>) -> Fut,
+    ) -> Option<T>
+    where
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let mut results = match self.in_flight().entry(key) {
+            hash_map::Entry::Occupied(flight) => flight.get().clone(),
+            hash_map::Entry::Vacant(vacant) => {
+                let (sender, results) = watch::channel(None);
+                let lead = lead(Lead { flights: Arc::clone(self), key: vacant.key().clone(), sender });
+                vacant.insert(results.clone());
+                tokio::spawn(lead);
+                results
+            }
+        };
+        let result = results.wait_for(Option::is_some).await.ok()?;
+        result.clone()
+    }
+
+    fn in_flight(&self) -> MutexGuard<'_, HashMap<FlightKey, Results<T>>> {
+        // Nothing under the lock leaves the map half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right and the duty to land a flight. Dropping it ends the flight, also when the leader panics.
+pub(crate) struct Lead<T> {
+    flights: Arc<Flights<T>>,
+    key: FlightKey,
+    sender: watch::Sender<Option<T>>,
+}
+
+impl<T> Lead<T> {
+    /// Gives `result` to all who wait, and to those who still come until the lead is dropped.
+    pub(crate) fn publish(&self, result: T) {
+        self.sender.send_replace(Some(result));
+    }
+}
+
+impl<T> Drop for Lead<T> {
+    fn drop(&mut self) {
+        self.flights.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
+}
