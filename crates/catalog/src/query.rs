@@ -210,12 +210,23 @@ impl ListQuery {
     /// The same text for every query with the same answer, and for no other: a cache's key.
     #[must_use]
     pub fn canonical(&self) -> String {
+        let text = self.canonical_start();
+        match &self.after {
+            Some(position) => text + "&cursor=" + &position.to_token(self.fingerprint()),
+            None => text,
+        }
+    }
+
+    /// The canonical query of the page that starts at this cursor: the target of a link to it.
+    #[must_use]
+    pub fn canonical_at(&self, cursor: &str) -> String {
+        self.canonical_start() + "&cursor=" + cursor
+    }
+
+    fn canonical_start(&self) -> String {
         let mut text =
             format!("sort={}&order={}&limit={}", self.sort.as_str(), self.order.as_str(), self.limit);
         self.write_filters(&mut text);
-        if let Some(position) = &self.after {
-            let _ = write!(text, "&cursor={}", position.to_token(self.fingerprint()));
-        }
         text
     }
 

@@ -1,3 +1,5 @@
+#![allow(clippy::doc_markdown, reason = "the help texts are for terminals")]
+
 use clap::Args;
 use url::Url;
 

@@ -1,3 +1,5 @@
+#![allow(clippy::doc_markdown, clippy::struct_field_names, reason = "the help texts are for terminals")]
+
 use clap::Args;
 
 /// Where Redis is: `REDIS_URL`, or `REDIS_HOST` and `REDIS_PORT`.

@@ -1,3 +1,5 @@
+#![allow(clippy::doc_markdown, reason = "the help texts are for terminals")]
+
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;

@@ -1,2 +1,34 @@
-//! placeholder
-fn main() {}
+//! `farmlokal-api`: serves the REST API, migrates the database, prints the OpenAPI document.
+
+use std::process::ExitCode;
+
+use farmlokal_api::config::{Cli, Command};
+use farmlokal_api::{migrate, openapi, serve};
+use mimalloc::MiMalloc;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = farmlokal_settings::parse::<Cli>();
+    let done = match cli.command {
+        None => serve::run(cli.serve).await,
+        Some(Command::Serve(args)) => serve::run(*args).await,
+        Some(Command::Migrate(args)) => migrate::run(&args).await,
+        Some(Command::Openapi) => print_openapi(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("farmlokal-api: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the document is what was asked for")]
+fn print_openapi() -> anyhow::Result<()> {
+    println!("{}", openapi::document().to_pretty_json()?);
+    Ok(())
+}

@@ -1,0 +1,244 @@
+//! An answer as the cache holds it: the body's bytes, and what its headers need. A hit is never parsed again.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::body::Body;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, LINK, VARY,
+};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+use bytes::Bytes;
+use farmlokal_cache::{Lookup, Source, Value};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::encoding::{Encoding, WORTH_COMPRESSING};
+
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const VARY_BY: HeaderValue = HeaderValue::from_static("accept-encoding");
+
+/// What the catalogue says to a request: a document, or that there is none. Clones are cheap.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer(Option<Arc<Document>>);
+
+#[derive(Debug)]
+struct Document {
+    body: Bytes,
+    etag: HeaderValue,
+    /// The target of `Link: rel="next"`.
+    next: Option<HeaderValue>,
+    /// The body compressed, made when the first client asks for it.
+    compressed: [OnceLock<Bytes>; Encoding::ALL.len()],
+}
+
+impl Answer {
+    /// There is no such thing. That is an answer as well, worth caching like any other.
+    pub(crate) const MISSING: Self = Self(None);
+
+    /// A JSON document, and the value of its `Link` header where a next page follows.
+    pub(crate) fn document(body: impl Into<Bytes>, next: Option<HeaderValue>) -> Self {
+        let body = body.into();
+        let etag = etag(&body);
+        Self(Some(Arc::new(Document { body, etag, next, compressed: Default::default() })))
+    }
+}
+
+/// A weak validator: one document has the same tag in every content coding.
+fn etag(body: &[u8]) -> HeaderValue {
+    let tag = format!("W/\"{:032x}\"", xxh3_128(body));
+    HeaderValue::from_maybe_shared(Bytes::from(tag)).unwrap_or_else(|_| HeaderValue::from_static("W/\"\""))
+}
+
+impl Document {
+    /// The body in this coding, if that is shorter.
+    fn compressed(&self, coding: Encoding) -> Option<&Bytes> {
+        let compressed = self.compressed[coding as usize].get_or_init(|| match coding.compress(&self.body) {
+            Ok(compressed) if compressed.len() < self.body.len() => Bytes::from(compressed),
+            _ => Bytes::new(),
+        });
+        (!compressed.is_empty()).then_some(compressed)
+    }
+}
+
+/// The stored form: a byte for the kind, two for the length of the link (big-endian), the link, the body.
+mod stored {
+    pub(super) const MISSING: u8 = 0;
+    pub(super) const DOCUMENT: u8 = 1;
+    pub(super) const HEADER: usize = 3;
+}
+
+impl Value for Answer {
+    fn encode(&self) -> Vec<u8> {
+        let Some(document) = &self.0 else { return vec![stored::MISSING] };
+        let link = document.next.as_ref().map_or(&b""[..], HeaderValue::as_bytes);
+        // A link holds a cursor and filters of bounded length, far below 64 KiB; see `catalog::ListQuery`.
+        let length = u16::try_from(link.len()).unwrap_or(0);
+        let link = &link[..usize::from(length)];
+        [&[stored::DOCUMENT], &length.to_be_bytes()[..], link, &document.body].concat()
+    }
+
+    fn decode(mut bytes: Bytes) -> Option<Self> {
+        match *bytes.first()? {
+            stored::MISSING => Some(Self::MISSING),
+            stored::DOCUMENT => {
+                let length = usize::from(u16::from_be_bytes([*bytes.get(1)?, *bytes.get(2)?]));
+                if bytes.len() < stored::HEADER + length {
+                    return None;
+                }
+                let body = bytes.split_off(stored::HEADER + length);
+                let link = bytes.slice(stored::HEADER..);
+                let next = (length > 0).then(|| HeaderValue::from_maybe_shared(link)).transpose().ok()?;
+                Some(Self::document(body, next))
+            }
+            _ => None,
+        }
+    }
+
+    fn weight(&self) -> u32 {
+        let Some(document) = &self.0 else { return 64 };
+        // The compressed forms come later and together are smaller than the body.
+        let bytes = 256 + 2 * document.body.len() + document.next.as_ref().map_or(0, HeaderValue::len);
+        u32::try_from(bytes).unwrap_or(u32::MAX)
+    }
+}
+
+/// How answers may be kept by clients and shared caches.
+#[derive(Clone, Debug)]
+pub(crate) struct Freshness(HeaderValue);
+
+impl Freshness {
+    /// A `max_age` of zero seconds makes everybody revalidate each time, which an `ETag` makes cheap.
+    pub(crate) fn new(max_age: std::time::Duration) -> Self {
+        Self(match max_age.as_secs() {
+            0 => HeaderValue::from_static("public, no-cache"),
+            seconds => HeaderValue::try_from(format!("public, max-age={seconds}"))
+                .unwrap_or(HeaderValue::from_static("public, no-cache")),
+        })
+    }
+
+    /// The response to a request with these headers; `None` where there is no such thing.
+    pub(crate) fn respond(&self, lookup: &Lookup<Answer>, request: &HeaderMap) -> Option<Response> {
+        let document = lookup.value.0.as_deref()?;
+        let mut response = Response::new(Body::empty());
+        let mut headers = HeaderMap::with_capacity(12);
+        headers.insert(ETAG, document.etag.clone());
+        headers.insert(CACHE_CONTROL, self.0.clone());
+        headers.insert(VARY, VARY_BY);
+        headers.insert(CACHE_STATUS, cache_status(lookup));
+        if matches_etag(request, &document.etag) {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            *response.headers_mut() = headers;
+            return Some(response);
+        }
+        headers.insert(CONTENT_TYPE, JSON);
+        if let Some(next) = &document.next {
+            headers.insert(LINK, next.clone());
+        }
+        let coding = Encoding::negotiate(request).filter(|_| document.body.len() >= WORTH_COMPRESSING);
+        let compressed = coding.and_then(|coding| Some((coding, document.compressed(coding)?)));
+        let body = match compressed {
+            Some((coding, body)) => {
+                headers.insert(CONTENT_ENCODING, coding.header());
+                body
+            }
+            None => &document.body,
+        };
+        *response.headers_mut() = headers;
+        *response.body_mut() = Body::from(body.clone());
+        Some(response)
+    }
+}
+
+/// `Cache-Status` of [RFC 9211](https://www.rfc-editor.org/rfc/rfc9211).
+fn cache_status(lookup: &Lookup<Answer>) -> HeaderValue {
+    HeaderValue::from_static(match lookup.source {
+        Source::Local => "FarmLokal; hit; detail=memory",
+        Source::Redis => "FarmLokal; hit; detail=redis",
+        Source::Miss => "FarmLokal; fwd=miss",
+        Source::Stale => "FarmLokal; hit; fwd=stale; detail=stale",
+    })
+}
+
+/// `If-None-Match` by [RFC 9110, section 13.1.2](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2): any tag of
+/// the list, compared weakly.
+fn matches_etag(request: &HeaderMap, etag: &HeaderValue) -> bool {
+    let Some(opaque) = etag.as_bytes().strip_prefix(b"W/") else { return false };
+    request.get_all(IF_NONE_MATCH).iter().any(|value| {
+        let tags = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        tags.map(|tag| tag.strip_prefix(b"W/").unwrap_or(tag)).any(|tag| tag == opaque || tag == b"*")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lookup(body: &str, next: Option<&'static str>) -> Lookup<Answer> {
+        let value = Answer::document(body.to_owned(), next.map(HeaderValue::from_static));
+        Lookup { value, source: Source::Miss, age: std::time::Duration::ZERO }
+    }
+
+    fn request(headers: &[(HeaderName, &'static str)]) -> HeaderMap {
+        headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn the_stored_form_gives_the_same_answer_back() {
+        for (body, next) in
+            [("{}", None), ("", None), ("{\"a\":1}", Some("</products?cursor=x>; rel=\"next\""))]
+        {
+            let answer = lookup(body, next).value;
+            let back = Answer::decode(answer.encode().into()).unwrap().0.unwrap();
+            let document = answer.0.unwrap();
+            assert_eq!(
+                (&back.body, &back.etag, &back.next),
+                (&document.body, &document.etag, &document.next)
+            );
+        }
+        assert!(Answer::decode(Answer::MISSING.encode().into()).unwrap().0.is_none());
+    }
+
+    #[test]
+    fn what_another_version_stored_is_no_answer() {
+        for bytes in [&b""[..], &[1], &[1, 0], &[1, 0, 5, b'x'], &[9, 0, 0], &[1, 0, 1, b'\n', b'{']] {
+            assert!(Answer::decode(Bytes::copy_from_slice(bytes)).is_none(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn every_form_of_if_none_match_is_understood() {
+        let freshness = Freshness::new(std::time::Duration::ZERO);
+        let answer = lookup("{}", None);
+        let tag = answer.value.0.as_ref().unwrap().etag.to_str().unwrap().to_owned();
+        let strong = tag.trim_start_matches("W/").to_owned();
+        for (value, status) in [
+            (tag.clone(), 304),
+            (strong.clone(), 304),
+            (format!("\"other\", {strong}"), 304),
+            ("*".to_owned(), 304),
+            ("\"other\"".to_owned(), 200),
+            (String::new(), 200),
+        ] {
+            let headers = HeaderMap::from_iter([(IF_NONE_MATCH, value.parse().unwrap())]);
+            let response = freshness.respond(&answer, &headers).unwrap();
+            assert_eq!(response.status(), status, "{value}");
+            assert_eq!(response.headers()[ETAG], tag);
+        }
+    }
+
+    #[test]
+    fn small_bodies_and_clients_that_do_not_ask_get_the_plain_body() {
+        let freshness = Freshness::new(std::time::Duration::from_secs(5));
+        let large = "x".repeat(5_000);
+        let asks = request(&[(axum::http::header::ACCEPT_ENCODING, "gzip")]);
+        let coding = |body: &str, headers: &HeaderMap| {
+            let response = freshness.respond(&lookup(body, None), headers).unwrap();
+            assert_eq!(response.headers()[CACHE_CONTROL], "public, max-age=5");
+            response.headers().get(CONTENT_ENCODING).cloned()
+        };
+        assert_eq!(coding("{}", &asks), None);
+        assert_eq!(coding(&large, &HeaderMap::new()), None);
+        assert_eq!(coding(&large, &asks), Some(HeaderValue::from_static("gzip")));
+    }
+}

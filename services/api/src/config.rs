@@ -1,0 +1,167 @@
+//! The API's settings: one struct a concern, each field a flag and an environment variable.
+
+#![allow(clippy::doc_markdown, reason = "the help texts are for terminals")]
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use farmlokal_settings::{DatabaseArgs, RedisArgs, duration};
+use farmlokal_telemetry::LogArgs;
+
+/// The FarmLokal product catalogue: its REST API and what belongs to it.
+#[derive(Debug, Parser)]
+#[command(name = "farmlokal-api", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do; without a command, serve.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The settings of `serve`.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+/// What the binary can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the REST API (what happens without a command too)
+    Serve(Box<ServeArgs>),
+    /// Bring the database's schema up to date, then exit; safe when several run at once
+    Migrate(Box<MigrateArgs>),
+    /// Print the OpenAPI document
+    Openapi,
+}
+
+/// The settings of `migrate`.
+#[derive(Args, Clone, Debug)]
+pub struct MigrateArgs {
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) logs: LogArgs,
+}
+
+/// The settings of `serve`.
+#[derive(Args, Clone, Debug)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) catalog: CatalogArgs,
+    #[command(flatten)]
+    pub(crate) redis: RedisArgs,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
+    #[command(flatten)]
+    pub(crate) logs: LogArgs,
+}
+
+/// Listeners, limits and shutdown.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Server")]
+pub struct ServerArgs {
+    /// Address to listen on
+    #[arg(long, env = "HOST", default_value = "0.0.0.0")]
+    pub(crate) host: IpAddr,
+    /// TCP port of the API
+    #[arg(long, env = "PORT", default_value_t = 5000)]
+    pub(crate) port: u16,
+    /// TCP port for /livez, /readyz, /health and /metrics; without it they are on the API's port
+    #[arg(long, env = "MANAGEMENT_PORT")]
+    pub(crate) management_port: Option<u16>,
+    /// A request that takes longer is answered with 503
+    #[arg(long, env = "REQUEST_TIMEOUT", default_value = "5s", value_parser = duration)]
+    pub(crate) request_timeout: Duration,
+    /// A connection that takes longer to send a request's headers is closed
+    #[arg(long, env = "HEADER_TIMEOUT", default_value = "10s", value_parser = duration)]
+    pub(crate) header_timeout: Duration,
+    /// Requests answered at the same time; further ones get 503 at once
+    #[arg(long, env = "MAX_REQUESTS", default_value_t = 2048)]
+    pub(crate) max_requests: usize,
+    /// Connections held at the same time; further ones wait in the kernel's backlog
+    #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 8192)]
+    pub(crate) max_connections: usize,
+    /// How long clients and shared caches may keep an answer without asking again; 0s makes them revalidate each time
+    #[arg(long, env = "HTTP_MAX_AGE", default_value = "0s", value_parser = duration)]
+    pub(crate) http_max_age: Duration,
+    /// On SIGTERM: how long to go on serving after /readyz has turned to 503, so that load balancers notice
+    #[arg(long, env = "SHUTDOWN_DELAY", default_value = "0s", value_parser = duration)]
+    pub(crate) shutdown_delay: Duration,
+    /// On SIGTERM: how long requests in flight may take to finish
+    #[arg(long, env = "SHUTDOWN_TIMEOUT", default_value = "20s", value_parser = duration)]
+    pub(crate) shutdown_timeout: Duration,
+}
+
+/// How the catalogue uses the database.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Catalogue")]
+pub struct CatalogArgs {
+    /// Connections to the database at the most
+    #[arg(long, env = "DB_MAX_CONNECTIONS", default_value_t = 16)]
+    pub(crate) db_max_connections: u32,
+    /// How long a query may wait for a connection
+    #[arg(long, env = "DB_ACQUIRE_TIMEOUT", default_value = "1s", value_parser = duration)]
+    pub(crate) db_acquire_timeout: Duration,
+    /// The database gives a list or item query up after this time
+    #[arg(long, env = "LIST_TIMEOUT", default_value = "1s", value_parser = duration)]
+    pub(crate) list_timeout: Duration,
+    /// The database gives a search up after this time
+    #[arg(long, env = "SEARCH_TIMEOUT", default_value = "300ms", value_parser = duration)]
+    pub(crate) search_timeout: Duration,
+    /// Searches that run in the database at the same time
+    #[arg(long, env = "SEARCH_CONCURRENCY", default_value_t = 2)]
+    pub(crate) search_concurrency: usize,
+    /// How long a search may wait for its turn before it is refused with 503
+    #[arg(long, env = "SEARCH_QUEUE_TIMEOUT", default_value = "250ms", value_parser = duration)]
+    pub(crate) search_queue_timeout: Duration,
+    /// Share of one database core that searches may use over time, in percent; beyond it they are refused with 503
+    #[arg(long, env = "SEARCH_DB_SHARE", default_value_t = 20, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) search_db_share: u8,
+}
+
+/// What is cached, where and for how long.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Cache")]
+pub struct CacheArgs {
+    /// How long a cached answer is fresh
+    #[arg(long, env = "CACHE_TTL", default_value = "60s", value_parser = duration)]
+    pub(crate) cache_ttl: Duration,
+    /// How long beyond that it may still be served, marked as stale, while the database fails; 0s turns that off
+    #[arg(long, env = "CACHE_STALE_TTL", default_value = "300s", value_parser = duration)]
+    pub(crate) cache_stale_ttl: Duration,
+    /// Keep hot answers in the process too
+    #[arg(long, env = "LOCAL_CACHE", default_value_t = true, action = clap::ArgAction::Set)]
+    pub(crate) local_cache: bool,
+    /// How long the process keeps them before it asks Redis again
+    #[arg(long, env = "LOCAL_CACHE_TTL", default_value = "5s", value_parser = duration)]
+    pub(crate) local_cache_ttl: Duration,
+    /// Memory for them, in MiB
+    #[arg(long, env = "LOCAL_CACHE_MIB", default_value_t = 64)]
+    pub(crate) local_cache_mib: u64,
+    /// A Redis operation that takes longer counts as failed, and the request goes on without Redis
+    #[arg(long, env = "REDIS_TIMEOUT", default_value = "100ms", value_parser = duration)]
+    pub(crate) redis_timeout: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_setting_has_an_environment_variable_and_help() {
+        for arg in
+            Cli::command().get_arguments().filter(|arg| !matches!(arg.get_id().as_str(), "help" | "version"))
+        {
+            assert!(arg.get_env().is_some(), "{} has no environment variable", arg.get_id());
+            assert!(arg.get_help().is_some(), "{} has no help", arg.get_id());
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Content codings: which one a client gets, and bodies compressed in one go.
+
+use std::io::{self, Write as _};
+
+use axum::http::header::ACCEPT_ENCODING;
+use axum::http::{HeaderMap, HeaderValue};
+
+/// Below this many bytes a compressed body saves nothing worth its cost: it fits into one packet anyway.
+pub(crate) const WORTH_COMPRESSING: usize = 1024;
+
+/// A content coding that the service offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Zstd,
+    Brotli,
+    Gzip,
+}
+
+impl Encoding {
+    /// In the order of preference: the fastest for its size first.
+    pub(crate) const ALL: [Self; 3] = [Self::Zstd, Self::Brotli, Self::Gzip];
+
+    pub(crate) fn header(self) -> HeaderValue {
+        HeaderValue::from_static(self.name())
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Zstd => "zstd",
+            Self::Brotli => "br",
+            Self::Gzip => "gzip",
+        }
+    }
+
+    /// The coding that the client prefers among those offered, by
+    /// [RFC 9110, section 12.5.3](https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3); `None` is identity.
+    pub(crate) fn negotiate(headers: &HeaderMap) -> Option<Self> {
+        let mut accepted = headers.get_all(ACCEPT_ENCODING).iter().peekable();
+        accepted.peek()?;
+        let mut weights = [None::<u16>; 3];
+        let mut any = None;
+        for item in accepted.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
+            let mut parts = item.split(';');
+            let name = parts.next().unwrap_or_default().trim();
+            let weight = weight(parts);
+            if name == "*" {
+                any = Some(weight);
+            }
+            let name = if name.eq_ignore_ascii_case("x-gzip") { "gzip" } else { name };
+            if let Some(offered) =
+                Self::ALL.iter().position(|offered| name.eq_ignore_ascii_case(offered.name()))
+            {
+                weights[offered] = Some(weight);
+            }
+        }
+        let weighed = Self::ALL.into_iter().zip(weights.map(|weight| weight.or(any).unwrap_or(0)));
+        // `max_by_key` keeps the last of equals, hence the reversal: the first of equals is the preferred one.
+        weighed
+            .rev()
+            .filter(|(_, weight)| *weight > 0)
+            .max_by_key(|(_, weight)| *weight)
+            .map(|(coding, _)| coding)
+    }
+
+    /// # Errors
+    /// None in practice: the compressors write into memory.
+    pub(crate) fn compress(self, body: &[u8]) -> io::Result<Vec<u8>> {
+        let out = Vec::with_capacity(body.len() / 4);
+        match self {
+            Self::Zstd => zstd::encode_all(body, 3),
+            Self::Brotli => {
+                let mut writer = brotli::CompressorWriter::new(out, 4096, 4, 18);
+                writer.write_all(body)?;
+                Ok(writer.into_inner())
+            }
+            Self::Gzip => {
+                let mut writer = flate2::write::GzEncoder::new(out, flate2::Compression::new(6));
+                writer.write_all(body)?;
+                writer.finish()
+            }
+        }
+    }
+}
+
+/// The `q` of a coding in thousandths; 1000 where there is none, 0 where it is malformed.
+fn weight<'a>(mut parameters: impl Iterator<Item = &'a str>) -> u16 {
+    let q = parameters.find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("q").then(|| value.trim())
+    });
+    let Some(q) = q else { return 1000 };
+    match q.parse::<f32>() {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1000")]
+        Ok(q) if (0.0..=1.0).contains(&q) => (q * 1000.0) as u16,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn negotiate(value: &str) -> Option<Encoding> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT_ENCODING, value.parse().unwrap());
+        Encoding::negotiate(&headers)
+    }
+
+    #[test]
+    fn the_client_prefers_and_ties_go_to_the_fastest() {
+        for (value, expected) in [
+            ("gzip, deflate, br, zstd", Some(Encoding::Zstd)),
+            ("gzip, deflate, br", Some(Encoding::Brotli)),
+            ("GZIP", Some(Encoding::Gzip)),
+            ("x-gzip", Some(Encoding::Gzip)),
+            ("gzip;q=1.0, br;q=0.5", Some(Encoding::Gzip)),
+            ("*", Some(Encoding::Zstd)),
+            ("*;q=0.1, zstd;q=0", Some(Encoding::Brotli)),
+            ("identity", None),
+            ("gzip;q=0", None),
+            ("gzip;q=banana", None),
+            ("gzip; Q = 0.5", Some(Encoding::Gzip)),
+            ("", None),
+            (";,,=", None),
+        ] {
+            assert_eq!(negotiate(value), expected, "{value:?}");
+        }
+        assert_eq!(Encoding::negotiate(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn every_coding_gives_the_body_back() {
+        use std::io::Read as _;
+        let body = "Käse ".repeat(5_000).into_bytes();
+        let mut plain = Vec::new();
+        zstd::Decoder::new(&*Encoding::Zstd.compress(&body).unwrap())
+            .unwrap()
+            .read_to_end(&mut plain)
+            .unwrap();
+        assert_eq!(plain, body);
+        plain.clear();
+        brotli::Decompressor::new(&*Encoding::Brotli.compress(&body).unwrap(), 4096)
+            .read_to_end(&mut plain)
+            .unwrap();
+        assert_eq!(plain, body);
+        plain.clear();
+        flate2::read::GzDecoder::new(&*Encoding::Gzip.compress(&body).unwrap())
+            .read_to_end(&mut plain)
+            .unwrap();
+        assert_eq!(plain, body);
+    }
+}

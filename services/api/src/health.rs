@@ -1,0 +1,104 @@
+//! What the service knows of its dependencies: one task asks the database each second, and health checks, readiness
+//! and metrics read what it found. A check never waits for a dependency and never adds load to one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use farmlokal_catalog::{Catalog, Error};
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+const PERIOD: Duration = Duration::from_secs(1);
+/// A database that takes longer to say that it is there counts as down.
+const PATIENCE: Duration = Duration::from_millis(900);
+
+/// The database as it was found last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Database {
+    /// Nobody has asked yet.
+    Unknown,
+    Up {
+        latency: Duration,
+    },
+    Down {
+        reason: &'static str,
+    },
+}
+
+/// The service's view of itself.
+#[derive(Clone)]
+pub(crate) struct Health {
+    started: Instant,
+    database: watch::Receiver<Database>,
+    /// The database answered and held the catalogue, once at least.
+    reached: Arc<AtomicBool>,
+    draining: Arc<AtomicBool>,
+}
+
+impl Health {
+    /// Starts to watch the database; must be called in a tokio runtime. The task ends with the last `Health`.
+    pub(crate) fn watch(catalog: Catalog) -> Self {
+        let (sender, database) = watch::channel(Database::Unknown);
+        let reached = Arc::new(AtomicBool::new(false));
+        tokio::spawn(watch_database(catalog, sender, Arc::clone(&reached)));
+        Self { started: Instant::now(), database, reached, draining: Arc::default() }
+    }
+
+    pub(crate) fn database(&self) -> Database {
+        *self.database.borrow()
+    }
+
+    pub(crate) fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// From now on the service is not ready: it finishes what it has and takes nothing new.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the service should get requests. A database that goes away later changes nothing here: cached answers
+    /// are still served, and with every replica out of rotation nobody would get them.
+    pub(crate) fn readiness(&self) -> Result<(), &'static str> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Err("shutting down");
+        }
+        if self.reached.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match self.database() {
+            Database::Down { reason } => Err(reason),
+            _ => Err("waiting for the database"),
+        }
+    }
+}
+
+async fn watch_database(catalog: Catalog, sender: watch::Sender<Database>, reached: Arc<AtomicBool>) {
+    let mut ticks = tokio::time::interval(PERIOD);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while !sender.is_closed() {
+        ticks.tick().await;
+        let asked = Instant::now();
+        let found = match tokio::time::timeout(PATIENCE, catalog.ping()).await {
+            Ok(Ok(())) => Database::Up { latency: asked.elapsed() },
+            // All connections in use is load, not an outage.
+            Ok(Err(Error::Busy)) => continue,
+            Ok(Err(Error::SchemaMissing)) => Database::Down { reason: "the database is not migrated" },
+            Ok(Err(_)) => Database::Down { reason: "the database cannot be reached" },
+            Err(_) => Database::Down { reason: "the database does not answer in time" },
+        };
+        let up = matches!(found, Database::Up { .. });
+        if up {
+            reached.store(true, Ordering::Relaxed);
+        }
+        let before = sender.send_replace(found);
+        match (before, found) {
+            (Database::Up { .. } | Database::Unknown, Database::Down { reason }) => {
+                warn!(reason, "the database is down");
+            }
+            (Database::Down { .. } | Database::Unknown, Database::Up { .. }) => info!("the database is up"),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The FarmLokal REST API.
+//!
+//! A list request travels: [`middleware`] -> `routes::products` -> `ListQuery` -> cache -> catalogue -> bytes.
+
+mod answer;
+mod app;
+pub mod config;
+mod encoding;
+mod health;
+pub mod middleware;
+pub mod migrate;
+pub mod openapi;
+mod problem;
+mod query;
+mod routes;
+pub mod serve;
+pub mod server;

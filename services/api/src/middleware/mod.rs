@@ -1,0 +1,61 @@
+//! The whole stack that a request passes, in order. Each layer is here because every route needs it; what only some
+//! routes need (compression of documents, say) is on those routes.
+//!
+//! None of them boxes a future, allocates a timer or looks a metric up for a request that is answered at once:
+//! `loadtest/README.md` lists what each one costs.
+
+mod admission;
+mod deadline;
+mod observe;
+mod request_id;
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use tower::{Service, ServiceBuilder};
+use tower_http::catch_panic::CatchPanicLayer;
+
+pub use admission::AdmissionLayer;
+pub use deadline::DeadlineLayer;
+pub use observe::{ObserveLayer, RouteTable};
+pub use request_id::RequestIdLayer;
+
+use crate::problem::{Code, Problem};
+
+/// What the stack is told by the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Requests in flight at the most.
+    pub max_requests: usize,
+    /// Time until a request is answered with 503.
+    pub request_timeout: Duration,
+}
+
+/// Wraps `routes` in the whole stack, outermost layer first.
+pub fn stack<S>(
+    routes: S,
+    table: RouteTable,
+    limits: Limits,
+) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
+where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
+    ServiceBuilder::new()
+        // Every answer carries the id, the ones of the layers below included.
+        .layer(RequestIdLayer::default())
+        // Counts and times everything that follows, and logs what fails.
+        .layer(ObserveLayer::new(table))
+        // Turns requests away before they cost anything.
+        .layer(AdmissionLayer::new(limits.max_requests))
+        // A panic is one failed request, not a lost connection.
+        .map_response(|response: axum::http::Response<_>| response.map(Body::new))
+        .layer(CatchPanicLayer::custom(|_| {
+            Problem::new(Code::Internal, "The handler failed.").into_response()
+        }))
+        // No request waits longer than a client would.
+        .layer(DeadlineLayer::new(limits.request_timeout))
+        .service(routes)
+}

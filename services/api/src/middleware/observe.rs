@@ -1,0 +1,195 @@
+//! Counts, times and logs requests, under the names of OpenTelemetry's
+//! [HTTP metrics](https://opentelemetry.io/docs/specs/semconv/http/http-metrics/).
+//!
+//! A successful request is a metric, not a log line; one that fails or drags is a line with its request id.
+
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use axum::extract::Request;
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::response::Response;
+use metrics::{Gauge, Histogram, gauge, histogram};
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
+use tracing::{debug, warn};
+
+use super::request_id::X_REQUEST_ID;
+
+/// A slower answer is logged.
+const SLOW: Duration = Duration::from_millis(500);
+/// The status of a request whose client went away, as nginx counts it.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+/// The label of paths without a route: unbounded labels would be a leak.
+const OTHER: &str = "_OTHER";
+
+/// The routes whose requests are told apart in metrics, each with its handles.
+#[derive(Clone)]
+pub struct RouteTable(Arc<Routes>);
+
+struct Routes {
+    by_path: matchit::Router<RouteMetrics>,
+    other: RouteMetrics,
+    active: Gauge,
+}
+
+struct RouteMetrics {
+    route: String,
+    get: ByStatus,
+    head: ByStatus,
+    other: ByStatus,
+}
+
+/// The histogram of each status from 100 to 599, looked up in the registry once.
+struct ByStatus {
+    method: &'static str,
+    handles: Box<[OnceLock<Histogram>; 500]>,
+}
+
+impl RouteTable {
+    /// A table of these path templates; all other paths share one label. Needs the metrics recorder to be installed.
+    pub fn new<'a>(templates: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut by_path = matchit::Router::new();
+        for template in templates {
+            if let Err(error) = by_path.insert(template, RouteMetrics::new(template)) {
+                warn!(template, %error, "a route without metrics of its own");
+            }
+        }
+        let active = gauge!("http_server_active_requests");
+        Self(Arc::new(Routes { by_path, other: RouteMetrics::new(OTHER), active }))
+    }
+}
+
+impl Routes {
+    fn of(&self, path: &str) -> &RouteMetrics {
+        self.by_path.at(path).map_or(&self.other, |found| found.value)
+    }
+}
+
+impl RouteMetrics {
+    fn new(route: &str) -> Self {
+        let by_status = |method| ByStatus { method, handles: Box::new([const { OnceLock::new() }; 500]) };
+        Self {
+            route: route.to_owned(),
+            get: by_status("GET"),
+            head: by_status("HEAD"),
+            other: by_status(OTHER),
+        }
+    }
+
+    fn record(&self, method: &Method, status: u16, seconds: f64) {
+        let by_status = match *method {
+            Method::GET => &self.get,
+            Method::HEAD => &self.head,
+            _ => &self.other,
+        };
+        let slot = usize::from(status.clamp(100, 599)) - 100;
+        let histogram = by_status.handles[slot].get_or_init(|| {
+            histogram!(
+                "http_server_request_duration_seconds",
+                "http_route" => self.route.clone(),
+                "http_request_method" => by_status.method,
+                "http_response_status_code" => status.to_string(),
+            )
+        });
+        histogram.record(seconds);
+    }
+}
+
+/// Measures every request.
+#[derive(Clone)]
+pub struct ObserveLayer(RouteTable);
+
+impl ObserveLayer {
+    /// Tells routes apart by this table.
+    #[must_use]
+    pub fn new(table: RouteTable) -> Self {
+        Self(table)
+    }
+}
+
+impl<S> Layer<S> for ObserveLayer {
+    type Service = Observe<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Observe { inner, table: self.0.clone() }
+    }
+}
+
+/// See [`ObserveLayer`].
+#[derive(Clone)]
+pub struct Observe<S> {
+    inner: S,
+    table: RouteTable,
+}
+
+impl<S: Service<Request, Response = Response>> Service<Request> for Observe<S> {
+    type Response = Response;
+    type Error = S::Error;
+    type Future = ObserveFuture<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let observation = Observation {
+            routes: Arc::clone(&self.table.0),
+            method: request.method().clone(),
+            path: request.uri().clone(),
+            request_id: request.headers().get(X_REQUEST_ID).cloned(),
+            started: Instant::now(),
+            status: CLIENT_CLOSED_REQUEST,
+        };
+        self.table.0.active.increment(1.0);
+        ObserveFuture { inner: self.inner.call(request), observation }
+    }
+}
+
+/// One request under observation; what it came to is recorded when it is dropped, so that a client that goes away
+/// leaves its mark too.
+struct Observation {
+    routes: Arc<Routes>,
+    method: Method,
+    path: axum::http::Uri,
+    request_id: Option<HeaderValue>,
+    started: Instant,
+    status: u16,
+}
+
+impl Drop for Observation {
+    fn drop(&mut self) {
+        let elapsed = self.started.elapsed();
+        let route = self.routes.of(self.path.path());
+        self.routes.active.decrement(1.0);
+        route.record(&self.method, self.status, elapsed.as_secs_f64());
+        if self.status >= 500 || elapsed > SLOW {
+            let request_id = self.request_id.as_ref().and_then(|id| id.to_str().ok());
+            let elapsed_ms = elapsed.as_secs_f64() * 1e3;
+            warn!(request_id, method = %self.method, route = route.route, status = self.status, elapsed_ms, "request");
+        } else {
+            debug!(method = %self.method, path = %self.path, status = self.status, ?elapsed, "request");
+        }
+    }
+}
+
+pin_project! {
+    /// See [`ObserveLayer`].
+    pub struct ObserveFuture<F> {
+        #[pin]
+        inner: F,
+        observation: Observation,
+    }
+}
+
+impl<F: Future<Output = Result<Response, E>>, E> Future for ObserveFuture<F> {
+    type Output = F::Output;
+
+    fn poll(self: std::pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let response = ready!(this.inner.poll(context))?;
+        this.observation.status = StatusCode::as_u16(&response.status());
+        Poll::Ready(Ok(response))
+    }
+}

@@ -1,0 +1,21 @@
+//! `farmlokal-api migrate`: brings the schema up to date, as a step of its own.
+
+use anyhow::Context as _;
+use tracing::info;
+
+use crate::config::MigrateArgs;
+
+/// Applies the migrations that the database lacks, and logs each.
+///
+/// # Errors
+/// A database that cannot be reached, that a newer program has migrated, or that another run has locked for long.
+pub async fn run(args: &MigrateArgs) -> anyhow::Result<()> {
+    farmlokal_telemetry::init(&args.logs)?;
+    let options = args.database.url()?.as_str().parse().context("the database URL")?;
+    let applied = farmlokal_catalog::migrate(options).await.context("the database cannot be migrated")?;
+    for migration in &applied {
+        info!(version = migration.version, description = %migration.description, "migrated");
+    }
+    info!(applied = applied.len(), "the schema is up to date");
+    Ok(())
+}

@@ -1,0 +1,222 @@
+//! Errors as clients see them: `application/problem+json` of [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457).
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use farmlokal_catalog as catalog;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Everything that can go wrong, as a client sees it. The codes are stable; the texts are not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Code {
+    InvalidParameter,
+    NotFound,
+    MethodNotAllowed,
+    SearchUnavailable,
+    DatabaseUnavailable,
+    Overloaded,
+    TimedOut,
+    Internal,
+}
+
+/// A row of the table of problems: the code as clients see it, its HTTP status, and what it means.
+pub(crate) struct Documentation {
+    pub(crate) name: &'static str,
+    pub(crate) status: StatusCode,
+    pub(crate) title: &'static str,
+    pub(crate) meaning: &'static str,
+}
+
+/// The table of problems, in the order of [`Code`]. `/problems` serves it, and OpenAPI refers to it.
+pub(crate) const PROBLEMS: [Documentation; 8] = [
+    Documentation {
+        name: "invalid_parameter",
+        status: StatusCode::BAD_REQUEST,
+        title: "A parameter is not valid",
+        meaning: "One or more parameters are unknown, repeated, malformed, out of range or do not go together. \
+                  `params` names each of them with a code of its own. The same request never succeeds.",
+    },
+    Documentation {
+        name: "not_found",
+        status: StatusCode::NOT_FOUND,
+        title: "There is nothing here",
+        meaning: "No such product, or no such path.",
+    },
+    Documentation {
+        name: "method_not_allowed",
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        title: "The method is not allowed here",
+        meaning: "The path exists, but not with this method. `Allow` lists the methods it has.",
+    },
+    Documentation {
+        name: "search_unavailable",
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "This search cannot be served now",
+        meaning: "The search took, or would take, more database time than searches are given. Rarer words are \
+                  cheaper. `Retry-After` says when to try again.",
+    },
+    Documentation {
+        name: "database_unavailable",
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "The catalogue cannot be reached",
+        meaning: "The database does not answer and no cached answer is left. `Retry-After` says when to try again.",
+    },
+    Documentation {
+        name: "overloaded",
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "Too many requests are in flight",
+        meaning: "The service holds as many requests as it can answer in time. `Retry-After` says when to try again.",
+    },
+    Documentation {
+        name: "timed_out",
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "The answer took too long",
+        meaning: "The request reached its deadline. `Retry-After` says when to try again.",
+    },
+    Documentation {
+        name: "internal",
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        title: "Something failed that should not",
+        meaning: "A defect of the service. Its operators find the cause in the logs under the request's `x-request-id`.",
+    },
+];
+
+impl Code {
+    /// The code's row in the table of problems.
+    #[must_use]
+    pub(crate) fn documentation(self) -> &'static Documentation {
+        &PROBLEMS[self as usize]
+    }
+}
+
+/// An error on its way to the client.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    code: Code,
+    detail: Cow<'static, str>,
+    params: Vec<catalog::InvalidParam>,
+    retry_after: Option<Duration>,
+}
+
+impl Problem {
+    /// A problem of this kind; `detail` says what happened this time, without any internal name.
+    pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, detail: detail.into(), params: Vec::new(), retry_after: None }
+    }
+
+    /// Asks the client to wait at least this long, rounded up to whole seconds.
+    #[must_use]
+    pub(crate) fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+}
+
+impl From<catalog::InvalidQuery> for Problem {
+    fn from(invalid: catalog::InvalidQuery) -> Self {
+        let names: Vec<_> = invalid.params.iter().map(|param| param.name.as_str()).collect();
+        let detail = format!("Not valid: {}.", names.join(", "));
+        Self { params: invalid.params, ..Self::new(Code::InvalidParameter, detail) }
+    }
+}
+
+/// The body of an error: a problem of RFC 9457 with the members `code` and `params`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemBody<'a> {
+    /// Where this kind of problem is documented.
+    #[schema(example = "/problems#invalid_parameter")]
+    r#type: String,
+    /// The kind of problem, for people.
+    #[schema(example = "A parameter is not valid")]
+    title: &'a str,
+    /// The HTTP status.
+    #[schema(example = 400)]
+    status: u16,
+    /// The kind of problem, for programs; stable.
+    #[schema(example = "invalid_parameter")]
+    code: &'a str,
+    /// What happened this time.
+    #[schema(example = "Not valid: limit.")]
+    detail: &'a str,
+    /// Each bad parameter; there for `invalid_parameter` only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    params: Vec<ParamBody<'a>>,
+}
+
+/// A bad parameter.
+#[derive(Serialize, ToSchema)]
+#[schema(as = InvalidParam)]
+struct ParamBody<'a> {
+    /// The parameter's name, as it was sent.
+    #[schema(example = "limit")]
+    name: &'a str,
+    /// What is wrong with it, for programs; stable.
+    #[schema(example = "out_of_range")]
+    code: &'a str,
+    /// What is wrong with it, for people.
+    #[schema(example = "must be a whole number from 1 to 100")]
+    detail: &'a str,
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Documentation { name, status, title, .. } = self.code.documentation();
+        let params = self.params.iter();
+        let body = ProblemBody {
+            r#type: format!("/problems#{name}"),
+            title,
+            status: status.as_u16(),
+            code: name,
+            detail: &self.detail,
+            params: params.map(|p| ParamBody { name: &p.name, code: p.code, detail: &p.detail }).collect(),
+        };
+        let mut response = (*status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(wait) = self.retry_after {
+            headers.insert(RETRY_AFTER, whole_seconds(wait).into());
+        }
+        response
+    }
+}
+
+/// `Retry-After` counts in whole seconds, at least one.
+fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_finds_its_own_row() {
+        let names = [
+            (Code::InvalidParameter, "invalid_parameter"),
+            (Code::NotFound, "not_found"),
+            (Code::MethodNotAllowed, "method_not_allowed"),
+            (Code::SearchUnavailable, "search_unavailable"),
+            (Code::DatabaseUnavailable, "database_unavailable"),
+            (Code::Overloaded, "overloaded"),
+            (Code::TimedOut, "timed_out"),
+            (Code::Internal, "internal"),
+        ];
+        assert_eq!(names.len(), PROBLEMS.len());
+        for (code, name) in names {
+            assert_eq!(code.documentation().name, name);
+        }
+    }
+
+    #[test]
+    fn waits_are_rounded_up_and_never_zero() {
+        let waits = [0, 1, 1_000, 1_001].map(|ms| whole_seconds(Duration::from_millis(ms)));
+        assert_eq!(waits, [1, 1, 1, 2]);
+    }
+}

@@ -1,0 +1,54 @@
+//! `/categories`
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::answer::Answer;
+use crate::app::App;
+use crate::problem::{Problem, ProblemBody};
+use crate::query;
+
+/// The categories that have products.
+#[derive(Serialize, ToSchema)]
+struct CategoriesResponse {
+    /// Their names, in alphabetical order.
+    #[schema(example = json!(["bakery", "dairy", "sports"]))]
+    data: Vec<String>,
+    /// How many there are.
+    #[schema(example = 3)]
+    count: usize,
+}
+
+/// List the categories
+///
+/// Every category that has at least one product.
+#[utoipa::path(
+    get,
+    path = "/categories",
+    tag = "catalogue",
+    responses(
+        (status = 200, description = "The categories", body = CategoriesResponse),
+        (status = 304, description = "The client's copy, named in If-None-Match, is still right"),
+        (status = 400, description = "A parameter that does not exist", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The catalogue cannot be reached, or the service is overloaded", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+async fn list_categories(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    query::refuse_parameters(request.uri())?;
+    app.answer(request.headers(), "categories", async |catalog| {
+        let data = catalog.categories().await?;
+        let count = data.len();
+        Ok(Answer::document(query::json(&CategoriesResponse { data, count })?, None))
+    })
+    .await
+}
+
+pub(super) fn router() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(list_categories))
+}

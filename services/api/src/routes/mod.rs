@@ -1,0 +1,34 @@
+//! One file a resource: its representations, its handlers, its router last.
+
+mod categories;
+pub(crate) mod documentation;
+mod operations;
+mod products;
+
+use std::sync::Arc;
+
+use axum::Router;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::App;
+use crate::openapi;
+use crate::problem::{Code, Problem};
+
+/// The API's routes with their part of the OpenAPI document.
+pub(crate) fn api() -> OpenApiRouter<Arc<App>> {
+    openapi::router().merge(products::router()).merge(categories::router())
+}
+
+/// The operators' routes.
+pub(crate) fn operations() -> OpenApiRouter<Arc<App>> {
+    operations::router()
+}
+
+/// Answers what no route takes.
+pub(crate) fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    router
+        .fallback(async || Problem::new(Code::NotFound, "No such path; /docs describes those there are."))
+        .method_not_allowed_fallback(async || {
+            Problem::new(Code::MethodNotAllowed, "This path does not have this method.")
+        })
+}

@@ -1,0 +1,160 @@
+//! `/livez`, `/readyz`, `/health`, `/metrics`: for the orchestrator and the operators.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use metrics::gauge;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::health::Database;
+
+/// The state of the service and of each dependency.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct HealthResponse {
+    /// `degraded`: all requests are served, some slower. `unavailable`: only cached answers are served.
+    status: ServiceStatus,
+    version: &'static str,
+    uptime_seconds: u64,
+    dependencies: Dependencies,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+enum ServiceStatus {
+    Ok,
+    Degraded,
+    Unavailable,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Dependencies {
+    database: DatabaseHealth,
+    redis: RedisHealth,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct DatabaseHealth {
+    status: DependencyStatus,
+    /// Why it is down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    /// How long it took to answer, in milliseconds, when it was asked last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency_ms: Option<f64>,
+    connections: Connections,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Connections {
+    open: u32,
+    in_use: u32,
+    max: u32,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct RedisHealth {
+    status: DependencyStatus,
+    /// Whether the in-process layer hears of flushes; it is bypassed while it does not.
+    in_process_layer: bool,
+}
+
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+enum DependencyStatus {
+    Up,
+    Down,
+}
+
+/// Is the process alive?
+///
+/// Always 200: a process that cannot answer this should be restarted, and no dependency is a reason for that.
+#[utoipa::path(get, path = "/livez", tag = "operations", responses((status = 200, description = "Alive", body = str)))]
+async fn livez() -> &'static str {
+    "ok\n"
+}
+
+/// Should this process get requests?
+///
+/// Not before it has reached a migrated database once, and not while it shuts down.
+#[utoipa::path(get, path = "/readyz", tag = "operations", responses(
+    (status = 200, description = "Ready", body = str),
+    (status = 503, description = "Not ready, and why", body = str),
+))]
+async fn readyz(State(app): State<Arc<App>>) -> Response {
+    match app.health.readiness() {
+        Ok(()) => "ok\n".into_response(),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
+    }
+}
+
+/// How are the service and its dependencies?
+#[utoipa::path(get, path = "/health", tag = "operations", responses(
+    (status = 200, description = "It serves", body = HealthResponse),
+    (status = 503, description = "It serves cached answers at best", body = HealthResponse),
+))]
+async fn health(State(app): State<Arc<App>>) -> Response {
+    let pool = app.catalog.pool();
+    let redis = app.cache.state();
+    let (database_up, reason, latency) = match app.health.database() {
+        Database::Up { latency } => (true, None, Some(latency)),
+        Database::Down { reason } => (false, Some(reason), None),
+        Database::Unknown => (false, Some("not asked yet"), None),
+    };
+    let up = |up| if up { DependencyStatus::Up } else { DependencyStatus::Down };
+    let status = match (database_up, redis.up) {
+        (true, true) => ServiceStatus::Ok,
+        (true, false) => ServiceStatus::Degraded,
+        (false, _) => ServiceStatus::Unavailable,
+    };
+    let body = HealthResponse {
+        status,
+        version: env!("CARGO_PKG_VERSION"),
+        uptime_seconds: app.health.uptime().as_secs(),
+        dependencies: Dependencies {
+            database: DatabaseHealth {
+                status: up(database_up),
+                reason,
+                latency_ms: latency.map(|latency| latency.as_secs_f64() * 1e3),
+                connections: Connections { open: pool.open, in_use: pool.in_use, max: pool.max },
+            },
+            redis: RedisHealth { status: up(redis.up), in_process_layer: redis.subscribed },
+        },
+    };
+    let code = if database_up { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, [(CACHE_CONTROL, "no-store")], Json(body)).into_response()
+}
+
+/// Metrics in the Prometheus text format
+#[utoipa::path(get, path = "/metrics", tag = "operations", responses(
+    (status = 200, description = "All metrics", body = str, content_type = "text/plain"),
+))]
+async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let pool = app.catalog.pool();
+    gauge!("farmlokal_db_connections", "state" => "in_use").set(pool.in_use);
+    gauge!("farmlokal_db_connections", "state" => "idle").set(pool.open.saturating_sub(pool.in_use));
+    gauge!("farmlokal_db_connections_max").set(pool.max);
+    let database_up = matches!(app.health.database(), Database::Up { .. });
+    gauge!("farmlokal_db_up").set(f64::from(u8::from(database_up)));
+    gauge!("farmlokal_uptime_seconds").set(app.health.uptime().as_secs_f64());
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.render()).into_response()
+}
+
+pub(super) fn router() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(livez))
+        .routes(routes!(readyz))
+        .routes(routes!(health))
+        .routes(routes!(metrics))
+}

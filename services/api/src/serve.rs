@@ -1,0 +1,149 @@
+//! `farmlokal-api serve`: wires the parts, serves, and shuts down in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use farmlokal_cache::{Cache, CacheConfig, LocalConfig, RedisConfig};
+use farmlokal_catalog::{Catalog, CatalogConfig, SearchConfig};
+use farmlokal_telemetry::Metrics;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::answer::Freshness;
+use crate::app::App;
+use crate::config::{CacheArgs, CatalogArgs, ServeArgs};
+use crate::health::Health;
+use crate::middleware::{self, Limits, RouteTable};
+use crate::routes;
+use crate::server::{self, ConnectionLimits};
+
+/// How often histograms are folded into their buckets.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// Serves until SIGTERM or SIGINT, then finishes what is in flight.
+///
+/// # Errors
+/// A setting that cannot work, or a port that cannot be had.
+pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
+    let metrics = farmlokal_telemetry::init(&args.logs)?;
+    farmlokal_cache::describe_metrics();
+    let shutdown = CancellationToken::new();
+    let app = Arc::new(wire(&args, metrics)?);
+    let server = &args.server;
+    let listener = bind(SocketAddr::new(server.host, server.port), "PORT").await?;
+    let management = match server.management_port {
+        Some(port) => Some(bind(SocketAddr::new(server.host, port), "MANAGEMENT_PORT").await?),
+        None => None,
+    };
+    let (public, operations) = routers(&app, management.is_some());
+    let limits = Limits { max_requests: server.max_requests, request_timeout: server.request_timeout };
+    let connections =
+        ConnectionLimits { max_connections: server.max_connections, header_timeout: server.header_timeout };
+    let table = route_table();
+
+    info!(address = %listener.local_addr()?, "listening");
+    let grace = server.shutdown_timeout;
+    let service = middleware::stack(public, table.clone(), limits);
+    let serving = tokio::spawn(server::serve(listener, service, connections, shutdown.clone(), grace));
+    // Operators get in even when the API is full.
+    let management = management.map(|listener| {
+        let service = middleware::stack(operations, table, limits);
+        tokio::spawn(server::serve(listener, service, connections, shutdown.clone(), grace))
+    });
+    let upkeep = tokio::spawn(keep_metrics(app.metrics.clone()));
+
+    wait_for_signal().await?;
+    info!("shutting down");
+    app.health.drain();
+    tokio::time::sleep(server.shutdown_delay).await;
+    shutdown.cancel();
+    if !serving.await.context("the server")? {
+        warn!("some requests did not finish in time");
+    }
+    if let Some(management) = management {
+        management.await.context("the management server")?;
+    }
+    upkeep.abort();
+    app.cache.close().await;
+    app.catalog.close().await;
+    info!("bye");
+    Ok(())
+}
+
+/// The parts, not yet connected to anything: the first requests may find Redis or the database missing.
+fn wire(args: &ServeArgs, metrics: Metrics) -> anyhow::Result<App> {
+    let catalog = Catalog::new(catalog_config(&args.catalog, args.database.url()?.as_str())?)?;
+    let cache = Cache::new(cache_config(&args.cache, args.redis.url()))?;
+    let freshness = Freshness::new(args.server.http_max_age);
+    Ok(App { health: Health::watch(catalog.clone()), catalog, cache, freshness, metrics })
+}
+
+fn catalog_config(args: &CatalogArgs, url: &str) -> anyhow::Result<CatalogConfig> {
+    Ok(CatalogConfig {
+        max_connections: args.db_max_connections,
+        acquire_timeout: args.db_acquire_timeout,
+        list_deadline: args.list_timeout,
+        search: SearchConfig {
+            deadline: args.search_timeout,
+            concurrency: args.search_concurrency,
+            queue_timeout: args.search_queue_timeout,
+            time_share: f64::from(args.search_db_share) / 100.0,
+            ..SearchConfig::default()
+        },
+        ..CatalogConfig::new(url).context("the database URL")?
+    })
+}
+
+fn cache_config(args: &CacheArgs, redis_url: String) -> CacheConfig {
+    let local = LocalConfig { ttl: args.local_cache_ttl, capacity: args.local_cache_mib << 20 };
+    CacheConfig {
+        redis: RedisConfig { timeout: args.redis_timeout, ..RedisConfig::new(redis_url) },
+        fresh: args.cache_ttl,
+        stale: args.cache_stale_ttl,
+        local: args.local_cache.then_some(local),
+    }
+}
+
+/// The public routes and the operators'; the latter are public too where they have no port of their own.
+fn routers(app: &Arc<App>, operations_apart: bool) -> (Router, Router) {
+    let documentation = routes::documentation::router(crate::openapi::document());
+    let api: Router<Arc<App>> = routes::api().into();
+    let operations: Router<Arc<App>> = routes::operations().into();
+    let public = if operations_apart { api } else { api.merge(operations.clone()) };
+    let public = public.with_state(Arc::clone(app)).merge(documentation);
+    (routes::with_fallbacks(public), routes::with_fallbacks(operations.with_state(Arc::clone(app))))
+}
+
+/// The routes that metrics tell apart: all that the document has, and the documentation itself.
+fn route_table() -> RouteTable {
+    let document = crate::openapi::document();
+    let documented = document.paths.paths.keys().map(String::as_str);
+    RouteTable::new(documented.chain(["/", "/openapi.json", "/problems", "/docs", "/docs/{*file}"]))
+}
+
+async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("{setting}: cannot listen on {address}"))
+}
+
+async fn keep_metrics(metrics: Metrics) {
+    let mut ticks = tokio::time::interval(METRICS_UPKEEP);
+    loop {
+        ticks.tick().await;
+        metrics.upkeep();
+    }
+}
+
+async fn wait_for_signal() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
