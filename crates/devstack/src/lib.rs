@@ -1,1 +1,17 @@
-//! placeholder
+//! Finds, starts and stops the database and the Redis that development and tests need.
+//!
+//! Every server is private: a port of its own on 127.0.0.1, a directory of its own, and a watchdog that stops it when
+//! this process ends, however it ends.
+
+mod database;
+mod find;
+pub mod interrupt;
+mod port;
+mod redis;
+mod settings;
+mod start;
+mod supervise;
+
+pub use database::Database;
+pub use find::Flavour;
+pub use redis::Redis;

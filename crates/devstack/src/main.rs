@@ -1,0 +1,3 @@
+//! `farmlokal-dev`: what `make run` and `make test` call.
+
+fn main() {}
