@@ -1,12 +1,18 @@
 //! The product catalogue: the domain, and the SQL that stores it. No HTTP, no cache.
 
+pub mod bulk;
 mod config;
 mod cursor;
 mod error;
+mod guards;
+mod list;
 mod migrate;
+mod plan;
 mod price;
 mod product;
 mod query;
+mod reader;
+mod statement;
 mod store;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -1,2 +1,42 @@
-//! placeholder
-fn main() {}
+//! `farmlokal-seed`: fills the catalogue with products that depend on nothing but a seed.
+
+mod config;
+mod flush;
+mod products;
+mod progress;
+mod run;
+
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::config::Cli;
+
+/// As a shell reports a process that the signal ended.
+const EXIT_INTERRUPTED: u8 = 128 + 2;
+const EXIT_TERMINATED: u8 = 128 + 15;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = farmlokal_settings::parse::<Cli>();
+    match seed_until_stopped(&cli).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("farmlokal-seed: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A stop may fall anywhere, just as a crash may: the next run goes on from what the database holds.
+async fn seed_until_stopped(cli: &Cli) -> anyhow::Result<ExitCode> {
+    farmlokal_telemetry::init(&cli.logs)?;
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let code = tokio::select! {
+        seeded = run::seed(cli) => return seeded.map(|()| ExitCode::SUCCESS),
+        _ = interrupt.recv() => EXIT_INTERRUPTED,
+        _ = terminate.recv() => EXIT_TERMINATED,
+    };
+    eprintln!("farmlokal-seed: stopped; run it again to go on from here");
+    Ok(ExitCode::from(code))
+}

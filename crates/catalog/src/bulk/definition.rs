@@ -1,0 +1,90 @@
+//! What a table is made of, as the server itself writes it down, so that migrations stay the only place to define it.
+
+/// The parts of a table's definition that loading cares about.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Definition {
+    /// Lines such as `` `id` bigint unsigned NOT NULL AUTO_INCREMENT ``.
+    pub columns: Vec<String>,
+    /// All but the primary key.
+    pub indexes: Vec<Index>,
+}
+
+/// An index beside the primary key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Index {
+    /// Its name, quoted.
+    pub name: String,
+    /// Such as ``KEY `by_price` (`price`,`id`)``; with `ADD` before it, it creates the index.
+    pub definition: String,
+}
+
+impl Index {
+    pub(super) fn is_full_text(&self) -> bool {
+        self.definition.starts_with("FULLTEXT ")
+    }
+}
+
+impl Definition {
+    /// Reads the answer to SHOW CREATE TABLE: one line for each column and index.
+    pub(super) fn parse(create_table: &str) -> Definition {
+        let mut definition = Definition::default();
+        for line in create_table.lines().filter_map(|line| line.strip_prefix("  ")) {
+            let line = line.strip_suffix(',').unwrap_or(line);
+            let is_index =
+                ["KEY ", "UNIQUE KEY ", "FULLTEXT KEY "].iter().any(|start| line.starts_with(start));
+            if line.starts_with('`') {
+                definition.columns.push(line.to_owned());
+            } else if is_index
+                && let Some((before, after)) = line.split_once('`')
+                && let Some((name, _)) = after.split_once('`')
+            {
+                debug_assert!(before.ends_with(' '));
+                definition.indexes.push(Index { name: format!("`{name}`"), definition: line.to_owned() });
+            }
+        }
+        definition
+    }
+
+    /// The indexes of `self` that `other` lacks.
+    pub(super) fn indexes_missing_in(&self, other: &Definition) -> Vec<Index> {
+        let lacks = |index: &&Index| other.indexes.iter().all(|of_other| of_other.name != index.name);
+        self.indexes.iter().filter(lacks).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PRODUCTS: &str = "CREATE TABLE `products` (
+  `id` bigint(20) unsigned NOT NULL AUTO_INCREMENT,
+  `price` decimal(10,2) NOT NULL COMMENT 'KEY `x` (`y`),',
+  `key` varchar(9) NOT NULL,
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `one` (`key`),
+  KEY `by_price` (`price`,`id` DESC),
+  FULLTEXT KEY `by_words` (`name`,`short_words`) /*!50100 WITH PARSER `ngram` */ ,
+  CONSTRAINT `price_is_not_negative` CHECK (`price` >= 0)
+) ENGINE=InnoDB COMMENT='KEY `z` (`y`)'";
+
+    #[test]
+    fn columns_and_indexes_are_told_apart() {
+        let products = Definition::parse(PRODUCTS);
+        assert_eq!(products.columns.len(), 3);
+        let names: Vec<_> =
+            products.indexes.iter().map(|index| (index.name.as_str(), index.is_full_text())).collect();
+        assert_eq!(names, [("`one`", false), ("`by_price`", false), ("`by_words`", true)]);
+        assert_eq!(products.indexes[1].definition, "KEY `by_price` (`price`,`id` DESC)");
+    }
+
+    #[test]
+    fn missing_indexes_are_those_the_other_lacks() {
+        let products = Definition::parse(PRODUCTS);
+        let bare =
+            Definition { columns: products.columns.clone(), indexes: vec![products.indexes[1].clone()] };
+        let missing: Vec<_> =
+            products.indexes_missing_in(&bare).into_iter().map(|index| index.name).collect();
+        assert_eq!(missing, ["`one`", "`by_words`"]);
+        assert_eq!(bare.indexes_missing_in(&products), []);
+    }
+}

@@ -1,0 +1,182 @@
+//! Loads a whole catalogue at once, beside a running API.
+//!
+//! Rows go into a staging table without secondary indexes; the indexes are added in one go; a RENAME makes it
+//! `products`, so that no statement with FORCE INDEX ever meets a table without that index; full text comes last.
+//!
+//! There is no record of progress that could disagree with the data. The table's comment says which rows it holds,
+//! the highest id how many, its definition which indexes; and the table that was replaced stays until [`Load::finish`],
+//! both as the definition of the full-text index and as the sign that the load is unfinished. One connection does all
+//! the work and holds the lock: if its client dies, the lock outlives the statement that the server may still be running.
+
+mod definition;
+mod error;
+mod rows;
+mod server;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
+use sqlx::{AssertSqlSafe, Connection as _};
+
+use self::definition::Definition;
+use self::rows::insert_statement;
+
+pub use self::error::LoadError;
+pub use self::rows::Batch;
+
+const LIVE: &str = "products";
+const STAGING: &str = "products_seed";
+const REPLACED: &str = "products_replaced";
+
+/// The only writer of whole catalogues to its database, for as long as it lives.
+pub struct Load {
+    connection: MySqlConnection,
+    /// The INSERT for this many rows, which most batches have in common.
+    insert: (usize, Arc<str>),
+}
+
+/// What `products` holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Contents {
+    /// Nothing.
+    Nothing,
+    /// Rows that no load brought.
+    Unknown,
+    /// A load's rows.
+    Loaded {
+        /// What the load called them, see [`Load::stage`].
+        label: String,
+        /// Whether [`Load::finish`] was reached. If not, lists work, and the full-text index may be missing.
+        finished: bool,
+    },
+}
+
+impl Load {
+    /// Connects and takes the database's load lock, if no other holds it.
+    ///
+    /// # Errors
+    /// [`LoadError::Locked`] after waiting for `patience`; [`LoadError::NotMigrated`] without a table `products`.
+    pub async fn begin(options: MySqlConnectOptions, patience: Duration) -> Result<Load, LoadError> {
+        let mut connection = server::connect(options).await?;
+        server::lock(&mut connection, patience).await?;
+        if server::comment(&mut connection, LIVE).await?.is_none() {
+            return Err(LoadError::NotMigrated);
+        }
+        Ok(Load { connection, insert: (0, Arc::default()) })
+    }
+
+    /// What `products` holds now.
+    pub async fn contents(&mut self) -> Result<Contents, LoadError> {
+        let empty = server::is_empty(&mut self.connection, LIVE).await?;
+        let label = server::comment(&mut self.connection, LIVE).await?.unwrap_or_default();
+        let finished = server::comment(&mut self.connection, REPLACED).await?.is_none();
+        Ok(match (empty, label.is_empty()) {
+            (true, _) if finished => Contents::Nothing,
+            (_, true) => Contents::Unknown,
+            _ => Contents::Loaded { label, finished },
+        })
+    }
+
+    /// Makes the staging table ready, and returns the highest id in it: 0, or that of an interrupted load with the
+    /// same label. Rows with ids up to there need not be inserted again.
+    ///
+    /// The label tells which rows these are: two loads with one label bring the same rows. At most 200 characters.
+    ///
+    /// # Errors
+    /// [`LoadError::Unfinished`] while an earlier load is.
+    pub async fn stage(&mut self, label: &str) -> Result<u64, LoadError> {
+        if server::comment(&mut self.connection, REPLACED).await?.is_some() {
+            return Err(LoadError::Unfinished);
+        }
+        let live = server::definition(&mut self.connection, LIVE).await?;
+        if server::comment(&mut self.connection, STAGING).await?.as_deref() == Some(label)
+            && server::definition(&mut self.connection, STAGING).await?.columns == live.columns
+        {
+            return server::highest_id(&mut self.connection, STAGING).await;
+        }
+        // The comment is set last and with the dropped indexes, so a table that has it is ready.
+        self.run(format!("DROP TABLE IF EXISTS {STAGING}")).await?;
+        self.run(format!("CREATE TABLE {STAGING} LIKE {LIVE}")).await?;
+        let mut changes: Vec<_> =
+            live.indexes.iter().map(|index| format!("DROP KEY {}", index.name)).collect();
+        changes.push(format!("COMMENT = '{}'", label.replace('\\', "\\\\").replace('\'', "''")));
+        self.run(format!("ALTER TABLE {STAGING} {}", changes.join(", "))).await?;
+        Ok(0)
+    }
+
+    /// Inserts a batch whose ids follow those in the staging table, in one transaction.
+    pub async fn insert(&mut self, batch: Batch) -> Result<(), LoadError> {
+        let mut transaction = self.connection.begin().await?;
+        for rows in batch.0 {
+            if self.insert.0 != rows.count {
+                self.insert = (rows.count, insert_statement(STAGING, rows.count).into());
+            }
+            let statement = AssertSqlSafe(Arc::clone(&self.insert.1));
+            sqlx::query_with(statement, rows.arguments).execute(&mut *transaction).await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+
+    /// Gives the staging table every index of `products` but full text. Does nothing where that's done.
+    pub async fn add_indexes(&mut self) -> Result<(), LoadError> {
+        let live = server::definition(&mut self.connection, LIVE).await?;
+        self.add_missing(live, STAGING, false).await
+    }
+
+    /// Makes the staging table `products`, in one step for everybody who reads it.
+    ///
+    /// # Errors
+    /// [`LoadError::SchemaChanged`] when `products` was migrated meanwhile: start again. [`LoadError::InUse`] when long
+    /// transactions keep the old table for a minute.
+    pub async fn swap(&mut self) -> Result<(), LoadError> {
+        let live = server::definition(&mut self.connection, LIVE).await?;
+        let staging = server::definition(&mut self.connection, STAGING).await?;
+        if live.columns != staging.columns
+            || live.indexes_missing_in(&staging).iter().any(|index| !index.is_full_text())
+        {
+            return Err(LoadError::SchemaChanged);
+        }
+        server::rename(
+            &mut self.connection,
+            &format!("RENAME TABLE {LIVE} TO {REPLACED}, {STAGING} TO {LIVE}"),
+        )
+        .await
+    }
+
+    /// Adds the full-text index. Lists go on meanwhile, writes wait. Does nothing where that's done.
+    pub async fn add_full_text(&mut self) -> Result<(), LoadError> {
+        let replaced = server::definition(&mut self.connection, REPLACED).await?;
+        self.add_missing(replaced, LIVE, true).await
+    }
+
+    /// Drops the replaced table: from here on the load counts as finished.
+    pub async fn finish(&mut self) -> Result<(), LoadError> {
+        self.run(format!("DROP TABLE IF EXISTS {REPLACED}")).await
+    }
+
+    /// Gives the lock back. Dropping does so too, as soon as the server notices.
+    pub async fn close(self) -> Result<(), LoadError> {
+        Ok(self.connection.close().await?)
+    }
+
+    async fn add_missing(
+        &mut self,
+        wanted: Definition,
+        table: &str,
+        full_text: bool,
+    ) -> Result<(), LoadError> {
+        let present = server::definition(&mut self.connection, table).await?;
+        let missing = wanted.indexes_missing_in(&present);
+        let mut additions = missing.iter().filter(|index| full_text || !index.is_full_text()).peekable();
+        if additions.peek().is_none() {
+            return Ok(());
+        }
+        let additions: Vec<_> = additions.map(|index| format!("ADD {}", index.definition)).collect();
+        self.run(format!("ALTER TABLE {table} {}", additions.join(", "))).await
+    }
+
+    async fn run(&mut self, statement: String) -> Result<(), LoadError> {
+        Ok(server::run(&mut self.connection, statement).await?)
+    }
+}

@@ -1,0 +1,90 @@
+//! The seeded products: row `id` is a function of the seed and `id` alone.
+//!
+//! Nothing is drawn from a shared stream, so any batch can be made again after an interruption, in any order.
+
+mod goods;
+mod makers;
+mod price;
+mod rank;
+mod text;
+mod time;
+
+use farmlokal_catalog::Product;
+use rand::distr::Distribution as _;
+use rand::distr::weighted::WeightedIndex;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use self::goods::{Category, categories};
+use self::makers::Makers;
+use self::rank::Ranks;
+
+/// Makes products for one seed.
+pub(crate) struct Products {
+    rng: ChaCha8Rng,
+    ranks: Ranks,
+    makers: Makers,
+    categories: Vec<&'static Category>,
+    by_share: WeightedIndex<u32>,
+}
+
+impl Products {
+    pub(crate) fn new(seed: u64) -> anyhow::Result<Self> {
+        let rng = ChaCha8Rng::seed_from_u64(seed);
+        let categories: Vec<_> = categories().collect();
+        Ok(Self {
+            // Rows start at id 1, so stream 0 is free for what all rows share.
+            makers: Makers::new(&mut rng.clone()),
+            ranks: Ranks::new(makers::COUNT),
+            by_share: WeightedIndex::new(categories.iter().map(|category| category.share))?,
+            categories,
+            rng,
+        })
+    }
+
+    /// The product of `id`, which is at least 1.
+    pub(crate) fn product(&self, id: u64) -> Product {
+        let mut rng = self.rng.clone();
+        rng.set_stream(id);
+        let category = self.categories[self.by_share.sample(&mut rng)];
+        // The share of a range follows from how many kinds it has.
+        let kinds: usize = category.ranges.iter().map(|range| range.kinds.len()).sum();
+        let mut nth = rng.random_range(0..kinds);
+        let range = category
+            .ranges
+            .iter()
+            .find(|range| match nth.checked_sub(range.kinds.len()) {
+                Some(rest) => {
+                    nth = rest;
+                    false
+                }
+                None => true,
+            })
+            .unwrap_or(&category.ranges[0]);
+
+        let (kind, cents) = *self.ranks.pick(range.kinds, &mut rng);
+        let (size, percent) = *self.ranks.pick(range.sizes, &mut rng);
+        let words = text::Words { range, kind, size, ranks: &self.ranks, makers: &self.makers };
+        let name = words.name(&mut rng);
+        let description = words.description(&mut rng);
+        let (created_at, updated_at) = time::times(id, &mut rng);
+        Product {
+            id,
+            name,
+            description,
+            category: category.slug.to_owned(),
+            price: price::price(cents, percent, range.trade, &mut rng),
+            created_at,
+            updated_at,
+        }
+    }
+
+    /// Changes when the generator, its word lists or the crates below it give other rows for the same seed.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let sample: Vec<_> = (1..=64u64).map(|n| self.product(n * n * n)).collect();
+        xxhash_rust::xxh3::xxh3_64(format!("{sample:?}").as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests;
