@@ -35,7 +35,13 @@ impl Database {
     pub fn start() -> Result<Database> {
         let run = temporary_directory()?;
         let data = run.path().join("data");
-        Database::launch(Launch { server: found()?, log: run.path().join("database.log"), data, run, lasting: false })
+        Database::launch(Launch {
+            server: found()?,
+            log: run.path().join("database.log"),
+            data,
+            run,
+            lasting: false,
+        })
     }
 
     /// Starts a server whose data last, in a directory of its own for each version under `directory`.
@@ -110,8 +116,10 @@ impl Database {
         self.server.resume()
     }
 
-    pub(crate) fn has_ended(&mut self) -> Result<bool> {
-        Ok(self.server.ended()?.is_some())
+    /// # Errors
+    /// The server has ended by itself.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        self.launch.check(&mut self.server)
     }
 }
 
@@ -169,6 +177,7 @@ impl Launch {
 }
 
 impl Start for Launch {
+    const NAME: &str = "the database server";
     const PATIENCE: Duration = PATIENCE;
 
     fn log(&self) -> PathBuf {
@@ -246,7 +255,8 @@ fn initialise(binary: &Path, flavour: Flavour, data: &Path) -> Result<()> {
     };
     fs::create_dir_all(data)?;
     command.args(as_root()).arg(format!("--datadir={}", data.display()));
-    let output = command.output().with_context(|| format!("cannot run {}", command.get_program().display()))?;
+    let output =
+        command.output().with_context(|| format!("cannot run {}", command.get_program().display()))?;
     if !output.status.success() {
         let words = [output.stdout, output.stderr].concat();
         bail!("cannot lay out {}:\n{}", data.display(), String::from_utf8_lossy(&words));
@@ -257,10 +267,14 @@ fn initialise(binary: &Path, flavour: Flavour, data: &Path) -> Result<()> {
 /// MariaDB's script for a new data directory: beside the server, or where else programs lie.
 fn installer(server: &Path) -> Result<PathBuf> {
     let names = ["mariadb-install-db", "mysql_install_db"];
-    let prefix = server.canonicalize()?.parent().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
+    let prefix =
+        server.canonicalize()?.parent().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
     let beside = ["bin", "scripts"].iter().flat_map(|part| names.map(|name| prefix.join(part).join(name)));
     beside.into_iter().find(|path| path.is_file()).or_else(|| find::program(&names)).with_context(|| {
-        format!("{} is here, mariadb-install-db is not: install the whole of MariaDB's server package", server.display())
+        format!(
+            "{} is here, mariadb-install-db is not: install the whole of MariaDB's server package",
+            server.display()
+        )
     })
 }
 

@@ -1,9 +1,11 @@
 //! Which servers this machine has.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
+
+use crate::install::quietly;
 
 /// The two families of servers that speak the same protocol.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,17 +33,34 @@ pub(crate) enum RedisServer {
     Docker,
 }
 
+pub(crate) fn has_database() -> bool {
+    native_database().is_some()
+}
+
+pub(crate) fn has_redis() -> bool {
+    native_redis().is_some()
+}
+
 pub(crate) fn database() -> Option<DatabaseServer> {
-    program(&["mariadbd", "mysqld"])
-        .and_then(|binary| describe(binary).ok())
-        .or_else(|| docker_answers().then_some(DatabaseServer::Docker))
+    native_database().or_else(|| docker_answers().then_some(DatabaseServer::Docker))
 }
 
 pub(crate) fn redis() -> Option<RedisServer> {
+    native_redis().or_else(|| docker_answers().then_some(RedisServer::Docker))
+}
+
+fn native_database() -> Option<DatabaseServer> {
+    program(&["mariadbd", "mysqld"]).and_then(|binary| describe(binary).ok())
+}
+
+fn native_redis() -> Option<RedisServer> {
     program(&["redis-server", "valkey-server"])
         .map(RedisServer::Native)
         .or_else(|| program(&["redis-check-rdb", "valkey-check-rdb"]).map(RedisServer::Renamed))
-        .or_else(|| docker_answers().then_some(RedisServer::Docker))
+}
+
+pub(crate) fn docker_answers() -> bool {
+    quietly(Command::new("docker").arg("info"))
 }
 
 /// The first of `names` on the PATH or where servers lie that are not on it.
@@ -50,7 +69,10 @@ pub(crate) fn program(names: &[&str]) -> Option<PathBuf> {
     let mut directories: Vec<PathBuf> = std::env::split_paths(&path).collect();
     directories.extend(["/usr/sbin", "/usr/local/sbin", "/usr/local/mysql/bin"].map(PathBuf::from));
     directories.extend(homebrew_directories());
-    directories.iter().flat_map(|directory| names.iter().map(move |name| directory.join(name))).find(|path| path.is_file())
+    directories
+        .iter()
+        .flat_map(|directory| names.iter().map(move |name| directory.join(name)))
+        .find(|path| path.is_file())
 }
 
 /// Homebrew links a versioned formula, such as mysql@8.4, only into its own directory.
@@ -74,11 +96,4 @@ fn describe(binary: PathBuf) -> Result<DatabaseServer> {
     let flavour = if text.contains("MariaDB") { Flavour::MariaDb } else { Flavour::MySql };
     let version = version.split('.').take(2).collect::<Vec<_>>().join(".");
     Ok(DatabaseServer::Native { binary, flavour, version })
-}
-
-fn docker_answers() -> bool {
-    let quiet = |command: &mut Command| {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
-    };
-    program(&["docker"]).is_some() && quiet(Command::new("docker").arg("info"))
 }

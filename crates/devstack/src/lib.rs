@@ -5,13 +5,17 @@
 
 mod database;
 mod find;
+mod install;
 pub mod interrupt;
 mod port;
 mod redis;
 mod settings;
+mod stack;
 mod start;
 mod supervise;
 
 pub use database::Database;
 pub use find::Flavour;
 pub use redis::Redis;
+pub use stack::{Stack, StackOptions, cargo, remove_data, repository};
+pub use supervise::{Supervised, run};

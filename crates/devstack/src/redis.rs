@@ -82,8 +82,10 @@ impl Redis {
         self.server.resume()
     }
 
-    pub(crate) fn has_ended(&mut self) -> Result<bool> {
-        Ok(self.server.ended()?.is_some())
+    /// # Errors
+    /// The server has ended by itself.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        self.launch.check(&mut self.server)
     }
 }
 
@@ -114,6 +116,7 @@ impl Launch {
 }
 
 impl Start for Launch {
+    const NAME: &str = "the Redis server";
     const PATIENCE: Duration = PATIENCE;
 
     fn log(&self) -> PathBuf {

@@ -49,7 +49,8 @@ pub(crate) fn for_tests() -> Vec<String> {
 /// The machine's memory in bytes.
 fn memory() -> Option<u64> {
     if let Ok(text) = fs::read_to_string("/proc/meminfo") {
-        let kib = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?.trim().strip_suffix("kB")?.trim();
+        let kib =
+            text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?.trim().strip_suffix("kB")?.trim();
         return Some(kib.parse::<u64>().ok()? * 1024);
     }
     let output = Command::new("sysctl").args(["-n", "hw.memsize"]).output().ok()?;

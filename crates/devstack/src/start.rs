@@ -14,6 +14,7 @@ use crate::{interrupt, port};
 
 /// What starting needs to know of a kind of server.
 pub(crate) trait Start {
+    const NAME: &str;
     /// How long it may take to answer.
     const PATIENCE: Duration;
 
@@ -25,20 +26,26 @@ pub(crate) trait Start {
 
     /// Starts the server and waits until it answers.
     fn start(&self, port: u16) -> Result<Supervised> {
-        let command = self.command(port);
-        let mut server = Supervised::start(&command, &self.log(), self.end())?;
+        let mut server = Supervised::start(&self.command(port), &self.log(), self.end())?;
         let patience = Instant::now() + Self::PATIENCE;
         while !self.answers(port) {
             interrupt::check()?;
-            if let Some(status) = server.ended()? {
-                bail!("{} did not start ({status}):\n{}", program(&command), self.last_words());
-            }
+            self.check(&mut server)?;
             if Instant::now() > patience {
-                bail!("{} does not answer:\n{}", program(&command), self.last_words());
+                bail!("{} does not answer:\n{}", Self::NAME, self.last_words());
             }
             sleep(POLL);
         }
         Ok(server)
+    }
+
+    /// # Errors
+    /// The server has ended by itself.
+    fn check(&self, server: &mut Supervised) -> Result<()> {
+        match server.ended()? {
+            Some(status) => bail!("{} ended ({status}):\n{}", Self::NAME, self.last_words()),
+            None => Ok(()),
+        }
     }
 
     fn last_words(&self) -> String {
@@ -73,8 +80,4 @@ fn port_was_taken(log: &str) -> bool {
 /// In /tmp and not in `TMPDIR`, which may be too long for a Unix socket's path (104 bytes).
 pub(crate) fn temporary_directory() -> Result<TempDir> {
     Ok(tempfile::Builder::new().prefix("farmlokal-").tempdir_in("/tmp")?)
-}
-
-fn program(command: &Command) -> String {
-    command.get_program().to_string_lossy().into_owned()
 }

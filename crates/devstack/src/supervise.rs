@@ -19,7 +19,7 @@ pub(crate) const POLL: Duration = Duration::from_millis(10);
 /// A process group with a watchdog at its head, which stops the group when this value is dropped and also when this
 /// process is killed.
 #[derive(Debug)]
-pub(crate) struct Supervised {
+pub struct Supervised {
     watchdog: Child,
     lifeline: Option<ChildStdin>,
     end: End,
@@ -74,7 +74,10 @@ impl Supervised {
     }
 
     /// The exit status, where the process has ended by itself.
-    pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+    ///
+    /// # Errors
+    /// The operating system does not tell.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.watchdog.try_wait()
     }
 
@@ -82,7 +85,7 @@ impl Supervised {
     ///
     /// # Errors
     /// [`interrupt::Interrupted`] once a signal has asked this process to end.
-    pub(crate) fn wait(&mut self) -> Result<ExitStatus> {
+    pub fn wait(&mut self) -> Result<ExitStatus> {
         loop {
             if let Some(status) = self.ended()? {
                 return Ok(status);
@@ -159,7 +162,7 @@ impl Drop for Supervised {
 ///
 /// # Errors
 /// It cannot be started, it fails, or a signal asks this process to end.
-pub(crate) fn run(command: &Command) -> Result<()> {
+pub fn run(command: &Command) -> Result<()> {
     let end = End { grace: Duration::from_secs(10), ..End::default() };
     let status = Supervised::start_in_foreground(command, end)?.wait()?;
     if !status.success() {
@@ -192,7 +195,8 @@ fn take_over(log: &Path) -> Result<File> {
 }
 
 pub(crate) fn docker(args: &[&str]) -> Result<()> {
-    let output = Command::new("docker").args(args).stdin(Stdio::null()).output().context("cannot run docker")?;
+    let output =
+        Command::new("docker").args(args).stdin(Stdio::null()).output().context("cannot run docker")?;
     if !output.status.success() {
         bail!("docker {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim());
     }

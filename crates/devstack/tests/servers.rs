@@ -93,7 +93,10 @@ fn servers_stand_side_by_side() {
         assert_eq!(redis(server.port(), &format!("SET key {value}")).unwrap(), "+OK");
     }
     for (value, server) in servers.iter().enumerate() {
-        assert_eq!(redis(server.port(), &format!("INCRBY key {}", 100)).unwrap(), format!(":{}", value + 100));
+        assert_eq!(
+            redis(server.port(), &format!("INCRBY key {}", 100)).unwrap(),
+            format!(":{}", value + 100)
+        );
     }
 }
 
@@ -127,7 +130,8 @@ fn servers_do_not_outlive_a_parent_that_is_killed() {
 #[test]
 #[ignore = "is started by the test above, as a process of its own"]
 fn a_parent_that_waits_to_be_killed() {
-    let (plain, paused, database) = (Redis::start().unwrap(), Redis::start().unwrap(), Database::start().unwrap());
+    let (plain, paused, database) =
+        (Redis::start().unwrap(), Redis::start().unwrap(), Database::start().unwrap());
     let directory = config(plain.port(), "dir");
     paused.pause().unwrap();
     println!("\nservers {},{},{} {directory}", plain.port(), paused.port(), database.port());

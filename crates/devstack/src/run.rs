@@ -1,0 +1,113 @@
+//! `farmlokal-dev run`: everything up, with a million products, until Ctrl-C.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use farmlokal_devstack::interrupt::{self, Interrupted};
+use farmlokal_devstack::{Stack, StackOptions, Supervised};
+
+const POLL: Duration = Duration::from_millis(200);
+
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    /// TCP port of the API
+    #[arg(long, env = "PORT", default_value_t = 5000)]
+    port: u16,
+    /// How many products to seed, where they are not there yet
+    #[arg(long, env = "SEED_ROWS", default_value_t = StackOptions::default().rows)]
+    rows: u64,
+}
+
+/// Ends with [`Interrupted`] when all goes well.
+pub(crate) fn run(args: &RunArgs) -> Result<()> {
+    check_free(args.port)?;
+    let mut stack = Stack::start()?;
+    Stack::build()?;
+    stack.migrate()?;
+    let mut api = stack.serve()?;
+    let mut seed = Some(stack.seed(args.rows)?);
+    let mut announced = false;
+    let stopped = loop {
+        if let Err(error) = watch(&mut stack, &mut api, &mut seed) {
+            break error;
+        }
+        if !announced && lists_products(args.port) {
+            announced = true;
+            announce(args.port, seed.is_some());
+        }
+        sleep(POLL);
+    };
+    if stopped.is::<Interrupted>() {
+        eprintln!("\nstopping");
+    }
+    // In this order: the API still finishes what it is asked.
+    drop(seed);
+    drop(api);
+    drop(stack);
+    Err(stopped)
+}
+
+fn check_free(port: u16) -> Result<()> {
+    match TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)) {
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            bail!(
+                "port {port} is in use: stop what uses it, or choose another one with PORT={}",
+                port.wrapping_add(1)
+            )
+        }
+        other => other.map(drop).with_context(|| format!("cannot listen on port {port}")),
+    }
+}
+
+/// One look at everything that should be running.
+fn watch(stack: &mut Stack, api: &mut Supervised, seed: &mut Option<Supervised>) -> Result<()> {
+    interrupt::check()?;
+    stack.check()?;
+    if let Some(status) = api.ended()? {
+        bail!("the API ended ({status})");
+    }
+    let Some(status) = seed.as_mut().map(Supervised::ended).transpose()?.flatten() else { return Ok(()) };
+    *seed = None;
+    if status.success() {
+        return Ok(());
+    }
+    if stack.uses_a_given_database() {
+        eprintln!("farmlokal-dev: not seeded; serving what the database holds");
+        return Ok(());
+    }
+    bail!("the seed job failed ({status})")
+}
+
+/// Asks the API for one product.
+fn lists_products(port: u16) -> bool {
+    let ask = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream
+            .write_all(b"GET /products?limit=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200") && answer.contains("\"count\":1,"))
+}
+
+fn announce(port: u16, seeding: bool) {
+    let search = if seeding { "   (once the full-text index is built)" } else { "" };
+    eprintln!(
+        "
+FarmLokal serves the catalogue. Try:
+  http://localhost:{port}/products
+  http://localhost:{port}/products?cursor=1000&limit=20
+  http://localhost:{port}/products?sort=price&order=ASC
+  http://localhost:{port}/products?category=sports&minPrice=100
+  http://localhost:{port}/products?search=ball{search}
+  http://localhost:{port}/docs
+Ctrl-C stops everything.
+"
+    );
+}
