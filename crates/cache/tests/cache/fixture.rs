@@ -1,0 +1,89 @@
+//! What the tests share: a value, a cache that is ready, and shorthand for requests.
+
+use std::{convert::Infallible, future::ready, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use farmlokal_cache::{Cache, CacheConfig, Lookup, RedisState, Source, Value};
+
+use crate::redis_server::Redis;
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Text(pub(crate) Bytes);
+
+impl Value for Text {
+    fn encode(&self) -> Vec<u8> {
+        self.0.to_vec()
+    }
+    fn decode(bytes: Bytes) -> Option<Self> {
+        Some(Self(bytes))
+    }
+    fn weight(&self) -> u32 {
+        u32::try_from(self.0.len()).unwrap()
+    }
+}
+
+pub(crate) fn text(text: impl Into<String>) -> Text {
+    Text(Bytes::from(text.into()))
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Local {
+    On,
+    Off,
+}
+
+pub(crate) fn config(redis: &Redis, local: Local) -> CacheConfig {
+    let mut config = CacheConfig::new(redis.url());
+    if local == Local::Off {
+        config.local = None;
+    }
+    config
+}
+
+/// A cache that is connected, and subscribed if it has the local layer.
+pub(crate) async fn connected(config: CacheConfig) -> Cache<Text> {
+    let subscribed = config.local.is_some();
+    let cache = Cache::new(config).unwrap();
+    eventually("the cache connects", async || cache.state() == RedisState { up: true, subscribed }).await;
+    cache
+}
+
+/// Waits for what must come about, for as long as a busy machine may need.
+pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), wait)
+        .await
+        .unwrap_or_else(|_| panic!("not in 30 s: {what}"));
+}
+
+/// Asks for `key` when the database would answer `value`.
+pub(crate) async fn get(cache: &Cache<Text>, key: &str, value: &str) -> (String, Source) {
+    let value = text(value);
+    let lookup = cache.get_or_fill(key, move || ready(Ok::<_, Infallible>(value))).await.unwrap();
+    seen(lookup)
+}
+
+/// Asks for `key` when the database is down.
+pub(crate) async fn get_without_database(
+    cache: &Cache<Text>,
+    key: &str,
+) -> Result<(String, Source), Arc<&'static str>> {
+    cache.get_or_fill(key, || ready(Err::<Text, _>("the database is down"))).await.map(seen)
+}
+
+pub(crate) fn seen(Lookup { value, source, .. }: Lookup<Text>) -> (String, Source) {
+    (String::from_utf8(value.0.into()).unwrap(), source)
+}
+
+pub(crate) fn answer(value: &str, source: Source) -> (String, Source) {
+    (value.to_owned(), source)
+}
+
+/// A connection for looking behind the cache's back.
+pub(crate) async fn raw(redis: &Redis) -> redis::aio::MultiplexedConnection {
+    redis::Client::open(redis.url()).unwrap().get_multiplexed_async_connection().await.unwrap()
+}

@@ -1,0 +1,131 @@
+use farmlokal_cache::{FlushError, Flusher, RedisConfig, Source};
+
+use crate::{
+    fixture::{Local, answer, config, connected, eventually, get, get_without_database, raw},
+    redis_server::Redis,
+};
+
+#[tokio::test]
+async fn an_answer_comes_from_the_nearest_layer_that_has_it() {
+    let redis = Redis::start();
+    let cache = connected(config(&redis, Local::On)).await;
+    let other = connected(config(&redis, Local::On)).await;
+    assert_eq!(get(&cache, "key", "a").await, answer("a", Source::Miss));
+    assert_eq!(get(&cache, "key", "b").await, answer("a", Source::Local));
+    eventually("the entry is in Redis", async || {
+        get_without_database(&other, "key").await == Ok(answer("a", Source::Redis))
+    })
+    .await;
+    assert_eq!(get(&other, "key", "b").await, answer("a", Source::Local));
+    assert!(cache.get_local("key").is_some());
+    assert!(cache.get_local("another").is_none());
+}
+
+#[tokio::test]
+async fn a_flush_removes_every_entry_and_nothing_else() {
+    let redis = Redis::start();
+    let cache = connected(config(&redis, Local::Off)).await;
+    let mut raw = raw(&redis).await;
+    for n in 0..2500 {
+        get(&cache, &format!("item:{n}"), "a").await;
+    }
+    // Fills are stored after they are answered.
+    eventually("all are stored", async || {
+        redis::cmd("KEYS").arg("products:*").query_async::<Vec<String>>(&mut raw).await.unwrap().len() == 2500
+    })
+    .await;
+    redis::cmd("SET").arg("another").arg("key").exec_async(&mut raw).await.unwrap();
+
+    let flusher = Flusher::new(&RedisConfig::new(redis.url())).unwrap();
+    assert_eq!(flusher.flush().await.unwrap().keys, 2500);
+    let mut left: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut raw).await.unwrap();
+    left.retain(|key| !key.starts_with("farmlokal:"));
+    assert_eq!(left, ["another"]);
+    assert_eq!(get(&cache, "item:1", "b").await, answer("b", Source::Miss));
+}
+
+#[tokio::test]
+async fn a_flush_by_another_process_reaches_the_local_layer() {
+    let redis = Redis::start();
+    let cache = connected(config(&redis, Local::On)).await;
+    get(&cache, "key", "a").await;
+    assert!(cache.get_local("key").is_some());
+    Flusher::new(&RedisConfig::new(redis.url())).unwrap().flush().await.unwrap();
+    // Within its time to live of 5 s it goes away for no other reason.
+    let heard = async {
+        while cache.get_local("key").is_some() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(3), heard).await.unwrap();
+    assert_eq!(get(&cache, "key", "b").await.0, "b");
+}
+
+#[tokio::test]
+async fn entries_end_with_their_generation() {
+    let redis = Redis::start();
+    let cache = connected(config(&redis, Local::Off)).await;
+    get(&cache, "key", "a").await;
+    let mut raw = raw(&redis).await;
+    for tag in 0..8 {
+        redis::cmd("DEL").arg(format!("farmlokal:generation:{{{tag}}}")).exec_async(&mut raw).await.unwrap();
+    }
+    assert_eq!(get(&cache, "key", "b").await, answer("b", Source::Miss));
+    eventually("the key is filled again", async || {
+        get_without_database(&cache, "key").await == Ok(answer("b", Source::Redis))
+    })
+    .await;
+}
+
+/// A server that lost its latest writes has the old entries and the old generations, which fit each other.
+#[tokio::test]
+async fn a_server_restored_from_before_a_flush_serves_nothing_from_before_it() {
+    let mut redis = Redis::start();
+    let cache = connected(config(&redis, Local::Off)).await;
+    get(&cache, "key", "old").await;
+    cache.close().await;
+    let mut before = raw(&redis).await;
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut before).await.unwrap();
+    let snapshot: Vec<Vec<u8>> = redis::cmd("MGET").arg(&keys).query_async(&mut before).await.unwrap();
+    assert!(keys.iter().any(|key| key.starts_with("products:")), "{keys:?}");
+
+    redis.stop();
+    redis.start_again();
+    let mut restored = raw(&redis).await;
+    for (key, value) in keys.iter().zip(snapshot) {
+        redis::cmd("SET").arg(key).arg(value).exec_async(&mut restored).await.unwrap();
+    }
+    let cache = connected(config(&redis, Local::Off)).await;
+    assert_eq!(get(&cache, "key", "new").await, answer("new", Source::Miss));
+}
+
+#[tokio::test]
+async fn a_reconnect_to_the_same_server_keeps_its_entries() {
+    let redis = Redis::start();
+    let cache = connected(config(&redis, Local::Off)).await;
+    get(&cache, "key", "a").await;
+    eventually("the entry is in Redis", async || {
+        get_without_database(&cache, "key").await == Ok(answer("a", Source::Redis))
+    })
+    .await;
+    let again = connected(config(&redis, Local::Off)).await;
+    assert_eq!(get(&again, "key", "b").await, answer("a", Source::Redis));
+}
+
+#[tokio::test]
+async fn a_flush_without_redis_fails_and_says_that_it_did_nothing() {
+    let mut redis = Redis::start();
+    let flusher = Flusher::new(&RedisConfig::new(redis.url())).unwrap();
+    redis.stop();
+    assert!(matches!(flusher.flush().await, Err(FlushError::Invalidate(_))));
+    redis.start_again();
+    flusher.flush().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_flush_of_a_redis_that_does_not_answer_ends() {
+    let redis = Redis::start();
+    let flusher = Flusher::new(&RedisConfig::new(redis.url())).unwrap();
+    redis.pause();
+    assert!(matches!(flusher.flush().await, Err(FlushError::Invalidate(_))));
+}

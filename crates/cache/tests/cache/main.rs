@@ -1,0 +1,12 @@
+//! The cache against real Redis servers.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod fixture;
+mod flush;
+mod outages;
+mod race;
+mod redis_server;
+mod single_flight;
+mod stale;
+mod urls;

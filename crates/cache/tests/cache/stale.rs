@@ -1,0 +1,83 @@
+use std::{sync::Arc, time::Duration};
+
+use farmlokal_cache::{Cache, CacheConfig, Source};
+
+use crate::{
+    fixture::{Local, Text, answer, config, connected, eventually, get, get_without_database},
+    redis_server::Redis,
+};
+
+const DOWN: Result<(String, Source), &str> = Err("the database is down");
+
+fn short_lived(redis: &Redis, local: Local) -> CacheConfig {
+    CacheConfig { fresh: Duration::from_millis(300), ..config(redis, local) }
+}
+
+/// A cache whose entry for "key" has expired.
+async fn with_expired_entry(config: CacheConfig) -> Cache<Text> {
+    let cache = connected(config).await;
+    get(&cache, "key", "a").await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    cache
+}
+
+async fn ask(cache: &Cache<Text>) -> Result<(String, Source), &'static str> {
+    get_without_database(cache, "key").await.map_err(|error: Arc<&'static str>| *error)
+}
+
+#[tokio::test]
+async fn an_expired_entry_is_served_while_the_database_fails_and_only_then() {
+    let redis = Redis::start();
+    for local in [Local::On, Local::Off] {
+        let cache = with_expired_entry(short_lived(&redis, local)).await;
+        assert_eq!(ask(&cache).await, Ok(answer("a", Source::Stale)), "{local:?}");
+        assert_eq!(get(&cache, "key", "b").await, answer("b", Source::Miss), "{local:?}");
+        cache.flush().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_expired_entry_is_served_when_the_fill_panics() {
+    let redis = Redis::start();
+    let cache = with_expired_entry(short_lived(&redis, Local::Off)).await;
+    let lookup = cache
+        .get_or_fill("key", || async {
+            assert!(std::hint::black_box(false), "on purpose");
+            Err::<Text, ()>(())
+        })
+        .await
+        .unwrap();
+    assert_eq!(lookup.source, Source::Stale);
+    assert!(lookup.age >= Duration::from_millis(300));
+}
+
+#[tokio::test]
+async fn nothing_expired_is_served_after_a_flush() {
+    let redis = Redis::start();
+    for local in [Local::On, Local::Off] {
+        let cache = with_expired_entry(short_lived(&redis, local)).await;
+        assert_eq!(ask(&cache).await, Ok(answer("a", Source::Stale)), "{local:?}");
+        cache.flush().await.unwrap();
+        assert_eq!(ask(&cache).await, DOWN, "{local:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_expired_is_served_when_that_is_switched_off() {
+    let redis = Redis::start();
+    let cache =
+        with_expired_entry(CacheConfig { stale: Duration::ZERO, ..short_lived(&redis, Local::Off) }).await;
+    assert_eq!(ask(&cache).await, DOWN);
+}
+
+/// Without Redis nobody can tell whether a flush was missed.
+#[tokio::test]
+async fn nothing_is_served_from_memory_when_redis_is_gone_too() {
+    let mut redis = Redis::start();
+    let cache = connected(config(&redis, Local::On)).await;
+    get(&cache, "key", "a").await;
+    assert_eq!(ask(&cache).await, Ok(answer("a", Source::Local)));
+    redis.stop();
+    eventually("the loss is seen", async || !cache.state().subscribed).await;
+    assert_eq!(ask(&cache).await, DOWN);
+}

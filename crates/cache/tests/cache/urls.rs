@@ -1,0 +1,47 @@
+use farmlokal_cache::{Cache, CacheConfig, ConfigError, RedisConfig};
+use tokio::{io::AsyncReadExt, net::TcpListener};
+
+use crate::{
+    fixture::{Local, Text, config, connected, get, raw},
+    redis_server::Redis,
+};
+
+#[tokio::test]
+async fn user_password_and_database_number_are_used() {
+    let redis = Redis::start();
+    let mut raw = raw(&redis).await;
+    let user = ["SETUSER", "shop", "on", ">secret", "~*", "+@all", "allchannels"];
+    redis::cmd("ACL").arg(&user).exec_async(&mut raw).await.unwrap();
+    let mut config = config(&redis, Local::On);
+    config.redis.url = redis.url().replace("redis://", "redis://shop:secret@") + "3";
+    let cache = connected(config).await;
+    get(&cache, "key", "a").await;
+    assert_eq!(cache.flush().await.unwrap().keys, 1);
+    redis::cmd("SELECT").arg(3).exec_async(&mut raw).await.unwrap();
+    let keys: i64 = redis::cmd("DBSIZE").query_async(&mut raw).await.unwrap();
+    assert_eq!(keys, 9, "eight generations and the server they belong to");
+}
+
+/// No TLS server needed: a client that has no cryptography provider, or two, panics before its first byte.
+#[tokio::test]
+async fn rediss_opens_a_tls_handshake() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("rediss://{}/", listener.local_addr().unwrap());
+    let _cache: Cache<Text> = Cache::new(CacheConfig::new(url)).unwrap();
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut first = [0; 2];
+    stream.read_exact(&mut first).await.unwrap();
+    assert_eq!(first, [22, 3], "a TLS handshake record");
+}
+
+#[tokio::test]
+async fn a_bad_setting_is_refused_and_no_password_is_shown() {
+    let refused = Cache::<Text>::new(CacheConfig::new("http://user:secret@redis/")).err().unwrap();
+    assert!(matches!(refused, ConfigError::Url(_)));
+    assert!(!format!("{refused} {refused:?}").contains("secret"));
+    assert!(!format!("{:?}", RedisConfig::new("redis://user:secret@redis/")).contains("secret"));
+
+    let mut config = CacheConfig::new("redis://127.0.0.1/");
+    config.fresh = std::time::Duration::ZERO;
+    assert!(matches!(Cache::<Text>::new(config).err(), Some(ConfigError::Zero(_))));
+}
