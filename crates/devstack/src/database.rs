@@ -154,7 +154,7 @@ impl Launch {
             _ => Err(error),
         })?;
         if let DatabaseServer::Native { binary, flavour, .. } = &self.server {
-            initialise(binary, *flavour, &partial)?;
+            initialise(binary, *flavour, &partial, self.run.path())?;
         } else {
             fs::create_dir_all(&partial)?;
         }
@@ -239,7 +239,7 @@ impl Start for Launch {
     }
 }
 
-fn initialise(binary: &Path, flavour: Flavour, data: &Path) -> Result<()> {
+fn initialise(binary: &Path, flavour: Flavour, data: &Path, run: &Path) -> Result<()> {
     let mut command = match flavour {
         Flavour::MySql => {
             let mut command = Command::new(binary);
@@ -255,11 +255,11 @@ fn initialise(binary: &Path, flavour: Flavour, data: &Path) -> Result<()> {
     };
     fs::create_dir_all(data)?;
     command.args(as_root()).arg(format!("--datadir={}", data.display()));
-    let output =
-        command.output().with_context(|| format!("cannot run {}", command.get_program().display()))?;
-    if !output.status.success() {
-        let words = [output.stdout, output.stderr].concat();
-        bail!("cannot lay out {}:\n{}", data.display(), String::from_utf8_lossy(&words));
+    let log = run.join("initialise.log");
+    let end = End { remove: Some(run.to_owned()), ..End::default() };
+    let status = Supervised::start(&command, &log, end)?.wait()?;
+    if !status.success() {
+        bail!("cannot lay out {} ({status}):\n{}", data.display(), fs::read_to_string(log)?);
     }
     Ok(())
 }

@@ -11,8 +11,8 @@ pub(crate) struct TestArgs {
     /// Run the tests only, without the checks before them
     #[arg(long)]
     only_tests: bool,
-    /// Arguments for `cargo test`, such as -p farmlokal-api -- --nocapture
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    /// Arguments for cargo test, such as -p farmlokal-api -- --nocapture
+    #[arg(last = true)]
     cargo_test: Vec<String>,
 }
 

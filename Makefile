@@ -1,0 +1,34 @@
+# Everything here is a line of cargo: where make is missing, type that line.
+.DEFAULT_GOAL := help
+.PHONY: help run test bench loadtest fmt lint doc clean-data
+
+dev := cargo run --quiet -p farmlokal-devstack --
+# For cargo test, bench and loadtest: make test ARGS="-p farmlokal-api -- --nocapture"
+ARGS :=
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## Start everything, seed 1,000,000 products once, serve on port 5000 (PORT=...)
+	@$(dev) run $(ARGS)
+
+test: ## Check format, lints and docs, then run every test on real servers (ARGS=...)
+	@$(dev) test -- $(ARGS)
+
+bench: ## Measure the API beside a bare axum route and the database alone (ARGS=...)
+	@cargo run --release -p farmlokal-bench -- bench $(ARGS)
+
+loadtest: ## Run the k6 load tests on a million products (ARGS=...)
+	@cargo run --release -p farmlokal-bench -- loadtest $(ARGS)
+
+fmt: ## Format the code
+	@cargo fmt --all
+
+lint: ## Lint the code
+	@cargo clippy --workspace --all-targets -- -D warnings
+
+doc: ## Build the code's documentation: target/doc
+	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+clean-data: ## Remove the development database
+	@$(dev) clean-data
