@@ -4,8 +4,7 @@ use std::{convert::Infallible, future::ready, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use farmlokal_cache::{Cache, CacheConfig, Lookup, RedisState, Source, Value};
-
-use crate::redis_server::Redis;
+use farmlokal_devstack::Redis;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Text(pub(crate) Bytes);
@@ -34,6 +33,8 @@ pub(crate) enum Local {
 
 pub(crate) fn config(redis: &Redis, local: Local) -> CacheConfig {
     let mut config = CacheConfig::new(redis.url());
+    // On a busy machine the default of 100 ms is an outage now and then; the tests of outages set it.
+    config.redis.timeout = Duration::from_secs(5);
     if local == Local::Off {
         config.local = None;
     }
@@ -65,6 +66,17 @@ pub(crate) async fn get(cache: &Cache<Text>, key: &str, value: &str) -> (String,
     let value = text(value);
     let lookup = cache.get_or_fill(key, move || ready(Ok::<_, Infallible>(value))).await.unwrap();
     seen(lookup)
+}
+
+/// Has `key` filled with `value`, and waits until it is in Redis: a fill is stored after it is answered.
+pub(crate) async fn put(cache: &Cache<Text>, redis: &Redis, key: &str, value: &str) {
+    assert_eq!(get(cache, key, value).await, answer(value, Source::Miss));
+    let mut raw = raw(redis).await;
+    eventually("the entry is in Redis", async || {
+        let pattern = format!("products:*:{key}");
+        !redis::cmd("KEYS").arg(pattern).query_async::<Vec<String>>(&mut raw).await.unwrap().is_empty()
+    })
+    .await;
 }
 
 /// Asks for `key` when the database is down.

@@ -1,21 +1,16 @@
 use farmlokal_cache::{FlushError, Flusher, RedisConfig, Source};
+use farmlokal_devstack::Redis;
 
-use crate::{
-    fixture::{Local, answer, config, connected, eventually, get, get_without_database, raw},
-    redis_server::Redis,
-};
+use crate::fixture::{Local, answer, config, connected, eventually, get, get_without_database, put, raw};
 
 #[tokio::test]
 async fn an_answer_comes_from_the_nearest_layer_that_has_it() {
-    let redis = Redis::start();
+    let redis = Redis::start().unwrap();
     let cache = connected(config(&redis, Local::On)).await;
     let other = connected(config(&redis, Local::On)).await;
-    assert_eq!(get(&cache, "key", "a").await, answer("a", Source::Miss));
+    put(&cache, &redis, "key", "a").await;
     assert_eq!(get(&cache, "key", "b").await, answer("a", Source::Local));
-    eventually("the entry is in Redis", async || {
-        get_without_database(&other, "key").await == Ok(answer("a", Source::Redis))
-    })
-    .await;
+    assert_eq!(get(&other, "key", "b").await, answer("a", Source::Redis));
     assert_eq!(get(&other, "key", "b").await, answer("a", Source::Local));
     assert!(cache.get_local("key").is_some());
     assert!(cache.get_local("another").is_none());
@@ -23,7 +18,7 @@ async fn an_answer_comes_from_the_nearest_layer_that_has_it() {
 
 #[tokio::test]
 async fn a_flush_removes_every_entry_and_nothing_else() {
-    let redis = Redis::start();
+    let redis = Redis::start().unwrap();
     let cache = connected(config(&redis, Local::Off)).await;
     let mut raw = raw(&redis).await;
     for n in 0..2500 {
@@ -46,7 +41,7 @@ async fn a_flush_removes_every_entry_and_nothing_else() {
 
 #[tokio::test]
 async fn a_flush_by_another_process_reaches_the_local_layer() {
-    let redis = Redis::start();
+    let redis = Redis::start().unwrap();
     let cache = connected(config(&redis, Local::On)).await;
     get(&cache, "key", "a").await;
     assert!(cache.get_local("key").is_some());
@@ -63,9 +58,9 @@ async fn a_flush_by_another_process_reaches_the_local_layer() {
 
 #[tokio::test]
 async fn entries_end_with_their_generation() {
-    let redis = Redis::start();
+    let redis = Redis::start().unwrap();
     let cache = connected(config(&redis, Local::Off)).await;
-    get(&cache, "key", "a").await;
+    put(&cache, &redis, "key", "a").await;
     let mut raw = raw(&redis).await;
     for tag in 0..8 {
         redis::cmd("DEL").arg(format!("farmlokal:generation:{{{tag}}}")).exec_async(&mut raw).await.unwrap();
@@ -80,17 +75,17 @@ async fn entries_end_with_their_generation() {
 /// A server that lost its latest writes has the old entries and the old generations, which fit each other.
 #[tokio::test]
 async fn a_server_restored_from_before_a_flush_serves_nothing_from_before_it() {
-    let mut redis = Redis::start();
+    let mut redis = Redis::start().unwrap();
     let cache = connected(config(&redis, Local::Off)).await;
-    get(&cache, "key", "old").await;
+    put(&cache, &redis, "key", "old").await;
     cache.close().await;
     let mut before = raw(&redis).await;
     let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut before).await.unwrap();
     let snapshot: Vec<Vec<u8>> = redis::cmd("MGET").arg(&keys).query_async(&mut before).await.unwrap();
     assert!(keys.iter().any(|key| key.starts_with("products:")), "{keys:?}");
 
-    redis.stop();
-    redis.start_again();
+    redis.stop().unwrap();
+    redis.start_again().unwrap();
     let mut restored = raw(&redis).await;
     for (key, value) in keys.iter().zip(snapshot) {
         redis::cmd("SET").arg(key).arg(value).exec_async(&mut restored).await.unwrap();
@@ -101,31 +96,27 @@ async fn a_server_restored_from_before_a_flush_serves_nothing_from_before_it() {
 
 #[tokio::test]
 async fn a_reconnect_to_the_same_server_keeps_its_entries() {
-    let redis = Redis::start();
+    let redis = Redis::start().unwrap();
     let cache = connected(config(&redis, Local::Off)).await;
-    get(&cache, "key", "a").await;
-    eventually("the entry is in Redis", async || {
-        get_without_database(&cache, "key").await == Ok(answer("a", Source::Redis))
-    })
-    .await;
+    put(&cache, &redis, "key", "a").await;
     let again = connected(config(&redis, Local::Off)).await;
     assert_eq!(get(&again, "key", "b").await, answer("a", Source::Redis));
 }
 
 #[tokio::test]
 async fn a_flush_without_redis_fails_and_says_that_it_did_nothing() {
-    let mut redis = Redis::start();
+    let mut redis = Redis::start().unwrap();
     let flusher = Flusher::new(&RedisConfig::new(redis.url())).unwrap();
-    redis.stop();
+    redis.stop().unwrap();
     assert!(matches!(flusher.flush().await, Err(FlushError::Invalidate(_))));
-    redis.start_again();
+    redis.start_again().unwrap();
     flusher.flush().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_flush_of_a_redis_that_does_not_answer_ends() {
-    let redis = Redis::start();
+    let redis = Redis::start().unwrap();
     let flusher = Flusher::new(&RedisConfig::new(redis.url())).unwrap();
-    redis.pause();
+    redis.pause().unwrap();
     assert!(matches!(flusher.flush().await, Err(FlushError::Invalidate(_))));
 }

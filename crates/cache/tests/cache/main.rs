@@ -6,7 +6,6 @@ mod fixture;
 mod flush;
 mod outages;
 mod race;
-mod redis_server;
 mod single_flight;
 mod stale;
 mod urls;

@@ -8,12 +8,10 @@ use std::{
     time::Duration,
 };
 
-use farmlokal_cache::{Cache, RedisState, Source};
+use farmlokal_cache::{Cache, CacheConfig, RedisState, Source};
+use farmlokal_devstack::Redis;
 
-use crate::{
-    fixture::{Local, Text, answer, config, connected, eventually, get, text},
-    redis_server::Redis,
-};
+use crate::fixture::{Local, Text, answer, config, connected, eventually, get, text};
 
 /// Callers that never pause. Each answer is checked; an error would not even compile.
 struct Load {
@@ -58,25 +56,32 @@ impl Load {
     }
 }
 
+/// With the default timeout.
+fn impatient(redis: &Redis, local: Local) -> CacheConfig {
+    let mut config = config(redis, local);
+    config.redis.timeout = Duration::from_millis(100);
+    config
+}
+
 async fn survives_every_outage(local: Local) {
-    let mut redis = Redis::start();
-    let cache = connected(config(&redis, local)).await;
+    let mut redis = Redis::start().unwrap();
+    let cache = connected(impatient(&redis, local)).await;
     let well = cache.state();
     let gone = RedisState { up: false, subscribed: false };
     let load = Load::on(&cache);
     load.goes_on().await;
 
-    redis.stop();
+    redis.stop().unwrap();
     eventually("the loss of Redis is seen", async || cache.state() == gone).await;
     load.goes_on().await;
-    redis.start_again();
+    redis.start_again().unwrap();
     eventually("Redis is used again after an empty restart", async || cache.state() == well).await;
     load.goes_on().await;
 
-    redis.pause();
+    redis.pause().unwrap();
     eventually("a silent Redis is seen", async || cache.state() == gone).await;
     load.goes_on().await;
-    redis.resume();
+    redis.resume().unwrap();
     eventually("Redis is used again after a pause", async || cache.state() == well).await;
     load.goes_on().await;
     load.finish().await;
@@ -102,9 +107,9 @@ async fn requests_go_on_without_the_local_layer_too() {
 /// If each paid its timeouts, these would take minutes.
 #[tokio::test]
 async fn a_silent_redis_costs_one_timeout_and_not_one_for_each_request() {
-    let redis = Redis::start();
-    let cache = connected(config(&redis, Local::Off)).await;
-    redis.pause();
+    let redis = Redis::start().unwrap();
+    let cache = connected(impatient(&redis, Local::Off)).await;
+    redis.pause().unwrap();
     let requests = async {
         for n in 0..2000 {
             let key = format!("item:{n}");
@@ -118,15 +123,15 @@ async fn a_silent_redis_costs_one_timeout_and_not_one_for_each_request() {
 /// The connection stays open, but nothing comes through it.
 #[tokio::test]
 async fn a_half_open_connection_ends_the_use_of_the_local_layer() {
-    let redis = Redis::start();
+    let redis = Redis::start().unwrap();
     let cache = connected(config(&redis, Local::On)).await;
     get(&cache, "key", "a").await;
-    redis.pause();
+    redis.pause().unwrap();
     // Its lease of 1.5 s lasts less than the entry's 5 s.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert!(cache.get_local("key").is_none());
     assert!(!cache.state().subscribed);
-    redis.resume();
+    redis.resume().unwrap();
     eventually("the layer is used again", async || {
         get(&cache, "key", "a").await;
         cache.get_local("key").is_some()
@@ -136,18 +141,18 @@ async fn a_half_open_connection_ends_the_use_of_the_local_layer() {
 
 #[tokio::test]
 async fn a_cache_starts_without_redis_and_finds_it_later() {
-    let mut redis = Redis::start();
-    let config = config(&redis, Local::On);
-    redis.stop();
+    let mut redis = Redis::start().unwrap();
+    let config = impatient(&redis, Local::On);
+    redis.stop().unwrap();
     let cache: Cache<Text> = Cache::new(config).unwrap();
     assert_eq!(get(&cache, "key", "a").await, answer("a", Source::Miss));
-    redis.start_again();
+    redis.start_again().unwrap();
     eventually("Redis is found", async || cache.state() == RedisState { up: true, subscribed: true }).await;
 }
 
 #[tokio::test]
 async fn a_closed_cache_answers_from_the_database() {
-    let redis = Redis::start();
+    let redis = Redis::start().unwrap();
     let cache = connected(config(&redis, Local::On)).await;
     get(&cache, "key", "a").await;
     cache.close().await;

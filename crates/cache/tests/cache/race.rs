@@ -17,12 +17,10 @@ use std::{
 };
 
 use farmlokal_cache::{Cache, CacheConfig, Flusher, RedisConfig, Source};
+use farmlokal_devstack::Redis;
 use redis::{AsyncCommands, aio::MultiplexedConnection};
 
-use crate::{
-    fixture::{Local, Text, config, connected, raw, text},
-    redis_server::Redis,
-};
+use crate::fixture::{Local, Text, config, connected, raw, text};
 
 const KEYS: u64 = 300;
 const TASKS: u64 = 8;
@@ -58,7 +56,7 @@ struct Findings {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_stale_is_read_after_a_flush_nor_left_behind() {
-    let (cache, database) = (Redis::start(), Redis::start());
+    let (cache, database) = (Redis::start().unwrap(), Redis::start().unwrap());
     let readers = [Local::On, Local::Off, Local::On, Local::Off].map(Subject::Protocol);
     let flusher = Flusher::new(&RedisConfig::new(cache.url())).unwrap();
     let flush = async || {
@@ -73,7 +71,7 @@ async fn nothing_stale_is_read_after_a_flush_nor_left_behind() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_race_finds_a_plain_cache_aside_stale() {
-    let (cache, database) = (Redis::start(), Redis::start());
+    let (cache, database) = (Redis::start().unwrap(), Redis::start().unwrap());
     let readers = [Subject::CacheAside; 4];
     let flush = async || {
         let mut raw = raw(&cache).await;

@@ -1,11 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
 use farmlokal_cache::{Cache, CacheConfig, Source};
+use farmlokal_devstack::Redis;
 
-use crate::{
-    fixture::{Local, Text, answer, config, connected, eventually, get, get_without_database},
-    redis_server::Redis,
-};
+use crate::fixture::{Local, Text, answer, config, connected, eventually, get, get_without_database, put};
 
 const DOWN: Result<(String, Source), &str> = Err("the database is down");
 
@@ -14,9 +12,9 @@ fn short_lived(redis: &Redis, local: Local) -> CacheConfig {
 }
 
 /// A cache whose entry for "key" has expired.
-async fn with_expired_entry(config: CacheConfig) -> Cache<Text> {
+async fn with_expired_entry(redis: &Redis, config: CacheConfig) -> Cache<Text> {
     let cache = connected(config).await;
-    get(&cache, "key", "a").await;
+    put(&cache, redis, "key", "a").await;
     tokio::time::sleep(Duration::from_millis(400)).await;
     cache
 }
@@ -27,9 +25,9 @@ async fn ask(cache: &Cache<Text>) -> Result<(String, Source), &'static str> {
 
 #[tokio::test]
 async fn an_expired_entry_is_served_while_the_database_fails_and_only_then() {
-    let redis = Redis::start();
+    let redis = Redis::start().unwrap();
     for local in [Local::On, Local::Off] {
-        let cache = with_expired_entry(short_lived(&redis, local)).await;
+        let cache = with_expired_entry(&redis, short_lived(&redis, local)).await;
         assert_eq!(ask(&cache).await, Ok(answer("a", Source::Stale)), "{local:?}");
         assert_eq!(get(&cache, "key", "b").await, answer("b", Source::Miss), "{local:?}");
         cache.flush().await.unwrap();
@@ -38,8 +36,8 @@ async fn an_expired_entry_is_served_while_the_database_fails_and_only_then() {
 
 #[tokio::test]
 async fn an_expired_entry_is_served_when_the_fill_panics() {
-    let redis = Redis::start();
-    let cache = with_expired_entry(short_lived(&redis, Local::Off)).await;
+    let redis = Redis::start().unwrap();
+    let cache = with_expired_entry(&redis, short_lived(&redis, Local::Off)).await;
     let lookup = cache
         .get_or_fill("key", || async {
             assert!(std::hint::black_box(false), "on purpose");
@@ -53,9 +51,9 @@ async fn an_expired_entry_is_served_when_the_fill_panics() {
 
 #[tokio::test]
 async fn nothing_expired_is_served_after_a_flush() {
-    let redis = Redis::start();
+    let redis = Redis::start().unwrap();
     for local in [Local::On, Local::Off] {
-        let cache = with_expired_entry(short_lived(&redis, local)).await;
+        let cache = with_expired_entry(&redis, short_lived(&redis, local)).await;
         assert_eq!(ask(&cache).await, Ok(answer("a", Source::Stale)), "{local:?}");
         cache.flush().await.unwrap();
         assert_eq!(ask(&cache).await, DOWN, "{local:?}");
@@ -64,20 +62,21 @@ async fn nothing_expired_is_served_after_a_flush() {
 
 #[tokio::test]
 async fn nothing_expired_is_served_when_that_is_switched_off() {
-    let redis = Redis::start();
-    let cache =
-        with_expired_entry(CacheConfig { stale: Duration::ZERO, ..short_lived(&redis, Local::Off) }).await;
-    assert_eq!(ask(&cache).await, DOWN);
+    let redis = Redis::start().unwrap();
+    let config = CacheConfig { stale: Duration::ZERO, ..short_lived(&redis, Local::Off) };
+    let cache = connected(config).await;
+    get(&cache, "key", "a").await;
+    eventually("the entry has expired", async || ask(&cache).await == DOWN).await;
 }
 
 /// Without Redis nobody can tell whether a flush was missed.
 #[tokio::test]
 async fn nothing_is_served_from_memory_when_redis_is_gone_too() {
-    let mut redis = Redis::start();
+    let mut redis = Redis::start().unwrap();
     let cache = connected(config(&redis, Local::On)).await;
     get(&cache, "key", "a").await;
     assert_eq!(ask(&cache).await, Ok(answer("a", Source::Local)));
-    redis.stop();
+    redis.stop().unwrap();
     eventually("the loss is seen", async || !cache.state().subscribed).await;
     assert_eq!(ask(&cache).await, DOWN);
 }

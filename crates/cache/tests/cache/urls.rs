@@ -1,25 +1,25 @@
 use farmlokal_cache::{Cache, CacheConfig, ConfigError, RedisConfig};
+use farmlokal_devstack::Redis;
 use tokio::{io::AsyncReadExt, net::TcpListener};
 
-use crate::{
-    fixture::{Local, Text, config, connected, get, raw},
-    redis_server::Redis,
-};
+use crate::fixture::{Local, Text, config, connected, eventually, get, raw};
 
 #[tokio::test]
 async fn user_password_and_database_number_are_used() {
-    let redis = Redis::start();
+    let redis = Redis::start().unwrap();
     let mut raw = raw(&redis).await;
     let user = ["SETUSER", "shop", "on", ">secret", "~*", "+@all", "allchannels"];
     redis::cmd("ACL").arg(&user).exec_async(&mut raw).await.unwrap();
     let mut config = config(&redis, Local::On);
-    config.redis.url = redis.url().replace("redis://", "redis://shop:secret@") + "3";
+    config.redis.url = redis.url().replace("redis://", "redis://shop:secret@") + "/3";
     let cache = connected(config).await;
     get(&cache, "key", "a").await;
-    assert_eq!(cache.flush().await.unwrap().keys, 1);
     redis::cmd("SELECT").arg(3).exec_async(&mut raw).await.unwrap();
-    let keys: i64 = redis::cmd("DBSIZE").query_async(&mut raw).await.unwrap();
-    assert_eq!(keys, 9, "eight generations and the server they belong to");
+    let keys = async |raw: &mut _| redis::cmd("DBSIZE").query_async::<i64>(raw).await.unwrap();
+    // The entry, eight generations and the server that they belong to.
+    eventually("the entry is stored in that database", async || keys(&mut raw).await == 10).await;
+    assert_eq!(cache.flush().await.unwrap().keys, 1);
+    assert_eq!(keys(&mut raw).await, 9);
 }
 
 /// No TLS server needed: a client that has no cryptography provider, or two, panics before its first byte.
