@@ -8,8 +8,8 @@ use url::Url;
 #[command(next_help_heading = "Database")]
 pub struct DatabaseArgs {
     /// The database as a URL, such as mysql://user:password@host:3306/farmlokal; takes the place of the DB_* settings
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_parser = mysql_url)]
-    database_url: Option<Url>,
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
     /// Host of the MySQL or MariaDB server
     #[arg(long, env = "DB_HOST", default_value = "127.0.0.1")]
     db_host: String,
@@ -31,43 +31,49 @@ impl DatabaseArgs {
     /// The database as a URL, whichever way it was given. It holds the password: never log it.
     ///
     /// # Errors
-    /// A host that cannot stand in a URL.
+    /// A setting that makes no URL of a MySQL database.
     pub fn url(&self) -> Result<Url, InvalidDatabase> {
         if let Some(url) = &self.database_url {
-            return Ok(url.clone());
+            return mysql_url(url);
         }
-        let mut url =
-            Url::parse("mysql://localhost").map_err(|_| InvalidDatabase { host: self.db_host.clone() })?;
         let is_ipv6 = self.db_host.parse::<std::net::Ipv6Addr>().is_ok();
         let host = if is_ipv6 { format!("[{}]", self.db_host) } else { self.db_host.clone() };
-        let built = url.set_host(Some(&host)).is_ok()
-            && url.set_port(Some(self.db_port)).is_ok()
-            && url.set_username(&self.db_user).is_ok()
-            && url.set_password(Some(&self.db_pass)).is_ok();
-        if !built {
-            return Err(InvalidDatabase { host: self.db_host.clone() });
-        }
-        url.path_segments_mut()
-            .map_err(|()| InvalidDatabase { host: self.db_host.clone() })?
-            .clear()
-            .push(&self.db_name);
-        Ok(url)
+        let built = || {
+            let mut url = Url::parse("mysql://localhost").ok()?;
+            url.set_host(Some(&host)).ok()?;
+            url.set_port(Some(self.db_port)).ok()?;
+            url.set_username(&self.db_user).ok()?;
+            url.set_password(Some(&self.db_pass)).ok()?;
+            url.path_segments_mut().ok()?.clear().push(&self.db_name);
+            Some(url)
+        };
+        built().ok_or_else(|| InvalidDatabase::Host(self.db_host.clone()))
     }
 }
 
-/// `DB_HOST` is not a host name or address.
-#[derive(Debug, thiserror::Error)]
-#[error("DB_HOST: {host:?} is not a host name or address")]
-pub struct InvalidDatabase {
-    host: String,
+/// Why a setting makes no URL of a database. The text never repeats a URL: it may hold a password.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidDatabase {
+    /// Not a URL at all.
+    #[error("DATABASE_URL: {0}; write mysql://user:password@host:3306/farmlokal")]
+    Url(#[from] url::ParseError),
+    /// A URL of something else.
+    #[error("DATABASE_URL: the scheme is {0}, not mysql")]
+    Scheme(String),
+    /// A server, but no database on it.
+    #[error("DATABASE_URL: it names no database: end it with /farmlokal")]
+    NoDatabase,
+    /// A host that cannot stand in a URL.
+    #[error("DB_HOST: {0:?} is not a host name or address")]
+    Host(String),
 }
 
-fn mysql_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| error.to_string())?;
+fn mysql_url(text: &str) -> Result<Url, InvalidDatabase> {
+    let url = Url::parse(text)?;
     match url.scheme() {
         "mysql" | "mariadb" if url.path().len() > 1 => Ok(url),
-        "mysql" | "mariadb" => Err("it names no database: end it with /farmlokal".into()),
-        other => Err(format!("the scheme is {other}, not mysql")),
+        "mysql" | "mariadb" => Err(InvalidDatabase::NoDatabase),
+        other => Err(InvalidDatabase::Scheme(other.to_owned())),
     }
 }
 
@@ -105,10 +111,11 @@ mod tests {
     }
 
     #[test]
-    fn a_url_of_another_kind_is_refused() {
-        for (bad, word) in [("postgres://h/d", "scheme"), ("mysql://h", "names no database"), ("nonsense", "")] {
-            let error = Cli::try_parse_from(["x", "--database-url", bad]).unwrap_err().to_string();
-            assert!(error.contains("--database-url") && error.contains(word), "{error}");
+    fn a_url_of_another_kind_is_refused_without_repeating_it() {
+        for bad in ["postgres://u:secret@h/d", "mysql://u:secret@h", "u:secret@h"] {
+            let cli = Cli::try_parse_from(["x", "--database-url", bad]).unwrap();
+            let error = cli.database.url().unwrap_err().to_string();
+            assert!(error.starts_with("DATABASE_URL: ") && !error.contains("secret"), "{error}");
         }
     }
 }

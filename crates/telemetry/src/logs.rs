@@ -1,5 +1,7 @@
 #![allow(clippy::doc_markdown, reason = "the help texts are for terminals")]
 
+use std::io::IsTerminal as _;
+
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
@@ -31,7 +33,7 @@ pub(crate) fn init(args: &LogArgs) -> anyhow::Result<()> {
     let logs = tracing_subscriber::fmt().with_env_filter(filter);
     let installed = match args.log_format {
         LogFormat::Json => logs.json().flatten_event(true).try_init(),
-        LogFormat::Text => logs.compact().try_init(),
+        LogFormat::Text => logs.compact().with_ansi(std::io::stdout().is_terminal()).try_init(),
     };
     installed.map_err(|error| anyhow::anyhow!("the logger: {error}"))
 }

@@ -39,8 +39,12 @@ impl App {
         let lookup = if let Some(hit) = self.cache.get_local(key) {
             hit
         } else {
-            let catalog = self.catalog.clone();
-            self.cache.get_or_fill(key, move || fill(catalog)).await.map_err(Arc::unwrap_or_clone)?
+            let (catalog, health) = (self.catalog.clone(), self.health.clone());
+            let fill = async move || {
+                health.require_database()?;
+                fill(catalog).await
+            };
+            self.cache.get_or_fill(key, fill).await.map_err(Arc::unwrap_or_clone)?
         };
         self.freshness
             .respond(&lookup, request)

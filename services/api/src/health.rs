@@ -1,6 +1,8 @@
 //! What the service knows of its dependencies: one task asks the database each second, and health checks, readiness
-//! and metrics read what it found. A check never waits for a dependency and never adds load to one.
+//! and metrics read what it found. A check never waits for a dependency and never adds load to one, and no request
+//! waits for a database that is known to be down.
 
+use std::error::Error as StdError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -8,6 +10,8 @@ use std::time::{Duration, Instant};
 use farmlokal_catalog::{Catalog, Error};
 use tokio::sync::watch;
 use tracing::{info, warn};
+
+use crate::problem::{Code, Problem};
 
 const PERIOD: Duration = Duration::from_secs(1);
 /// A database that takes longer to say that it is there counts as down.
@@ -49,6 +53,20 @@ impl Health {
         *self.database.borrow()
     }
 
+    /// Lets nobody wait for a database that is known to be down.
+    ///
+    /// # Errors
+    /// `database_unavailable`, until the database has answered again.
+    pub(crate) fn require_database(&self) -> Result<(), Problem> {
+        match self.database() {
+            Database::Down { .. } => {
+                let problem = Problem::new(Code::DatabaseUnavailable, "The database is down.");
+                Err(problem.retry_after(PERIOD))
+            }
+            Database::Up { .. } | Database::Unknown => Ok(()),
+        }
+    }
+
     pub(crate) fn uptime(&self) -> Duration {
         self.started.elapsed()
     }
@@ -80,24 +98,26 @@ async fn watch_database(catalog: Catalog, sender: watch::Sender<Database>, reach
     while !sender.is_closed() {
         ticks.tick().await;
         let asked = Instant::now();
-        let found = match tokio::time::timeout(PATIENCE, catalog.ping()).await {
-            Ok(Ok(())) => Database::Up { latency: asked.elapsed() },
+        let (found, cause) = match tokio::time::timeout(PATIENCE, catalog.ping()).await {
+            Ok(Ok(())) => (Database::Up { latency: asked.elapsed() }, None),
             // All connections in use is load, not an outage.
             Ok(Err(Error::Busy)) => continue,
-            Ok(Err(Error::SchemaMissing)) => Database::Down { reason: "the database is not migrated" },
-            Ok(Err(_)) => Database::Down { reason: "the database cannot be reached" },
-            Err(_) => Database::Down { reason: "the database does not answer in time" },
-        };
-        let up = matches!(found, Database::Up { .. });
-        if up {
-            reached.store(true, Ordering::Relaxed);
-        }
-        let before = sender.send_replace(found);
-        match (before, found) {
-            (Database::Up { .. } | Database::Unknown, Database::Down { reason }) => {
-                warn!(reason, "the database is down");
+            Ok(Err(Error::SchemaMissing)) => {
+                (Database::Down { reason: "the database is not migrated" }, None)
             }
-            (Database::Down { .. } | Database::Unknown, Database::Up { .. }) => info!("the database is up"),
+            Ok(Err(error)) => (Database::Down { reason: "the database cannot be reached" }, Some(error)),
+            Err(_) => (Database::Down { reason: "the database does not answer in time" }, None),
+        };
+        let before = sender.send_replace(found);
+        match found {
+            Database::Up { .. } if !matches!(before, Database::Up { .. }) => {
+                reached.store(true, Ordering::Relaxed);
+                info!("the database is up");
+            }
+            Database::Down { reason } if !matches!(before, Database::Down { .. }) => {
+                let cause = cause.as_ref().and_then(StdError::source).map(tracing::field::display);
+                warn!(reason, cause, "the database is down");
+            }
             _ => {}
         }
     }

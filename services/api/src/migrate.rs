@@ -1,6 +1,6 @@
 //! `farmlokal-api migrate`: brings the schema up to date, as a step of its own.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use tracing::info;
 
 use crate::config::MigrateArgs;
@@ -12,7 +12,10 @@ use crate::config::MigrateArgs;
 pub async fn run(args: &MigrateArgs) -> anyhow::Result<()> {
     farmlokal_telemetry::init(&args.logs)?;
     let options = args.database.url()?.as_str().parse().context("the database URL")?;
-    let applied = farmlokal_catalog::migrate(options).await.context("the database cannot be migrated")?;
+    let applied = farmlokal_catalog::migrate(options)
+        .await
+        // The error's text holds its source's already.
+        .map_err(|error| anyhow!("the database cannot be migrated: {error}"))?;
     for migration in &applied {
         info!(version = migration.version, description = %migration.description, "migrated");
     }

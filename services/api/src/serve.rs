@@ -47,6 +47,9 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let table = route_table();
 
     info!(address = %listener.local_addr()?, "listening");
+    if let Some(management) = &management {
+        info!(address = %management.local_addr()?, "listening for operators");
+    }
     let grace = server.shutdown_timeout;
     let service = middleware::stack(public, table.clone(), limits);
     let serving = tokio::spawn(server::serve(listener, service, connections, shutdown.clone(), grace));

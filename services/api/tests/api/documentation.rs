@@ -1,0 +1,55 @@
+//! GET /openapi.json, /docs, /problems
+
+use std::process::Command;
+
+use crate::harness::Api;
+
+#[tokio::test]
+async fn the_document_is_the_one_that_the_binary_prints() {
+    let printed = Command::new(env!("CARGO_BIN_EXE_farmlokal-api")).arg("openapi").output().unwrap();
+    let document = String::from_utf8(printed.stdout).unwrap();
+    insta::assert_snapshot!("openapi", document);
+
+    let api = Api::empty().await;
+    let served = api.get("/openapi.json").await;
+    assert_eq!(served.header("content-type"), "application/json");
+    assert_eq!(served.json(), serde_json::from_str::<serde_json::Value>(&document).unwrap());
+}
+
+#[tokio::test]
+async fn every_documented_operation_exists() {
+    let api = Api::with_products(1).await;
+    let document = api.get("/openapi.json").await.json();
+    assert_eq!(document["openapi"], "3.1.0");
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        let documented = operations["get"]["responses"].as_object().unwrap();
+        let answer = api.get(&path.replace("{id}", "1")).await;
+        assert!(documented.contains_key(&answer.status.to_string()), "{path}: {}", answer.status);
+        assert_eq!(answer.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_needs_nothing_from_elsewhere() {
+    let api = Api::empty().await;
+    assert_eq!(api.get("/").await.header("location"), "/docs");
+    assert_eq!(api.get("/docs").await.header("location"), "/docs/");
+    let page = api.get("/docs/").await;
+    assert_eq!(page.status, 200);
+    let attributes = page.text().split(['"', '\'']).filter(|text| text.contains("//"));
+    assert_eq!(attributes.collect::<Vec<_>>(), Vec::<&str>::new());
+    for file in ["swagger-ui-bundle.js", "swagger-ui.css", "swagger-initializer.js"] {
+        let answer = api.get_with(&format!("/docs/{file}"), &[("accept-encoding", "gzip")]).await;
+        assert_eq!(answer.status, 200, "{file}");
+    }
+}
+
+#[tokio::test]
+async fn every_problem_points_to_its_explanation() {
+    let api = Api::empty().await;
+    let explanations = api.get("/problems").await;
+    let problem = api.get("/products?limit=0").await.json();
+    let (page, anchor) = problem["type"].as_str().unwrap().split_once('#').unwrap();
+    assert_eq!((page, anchor), ("/problems", problem["code"].as_str().unwrap()));
+    assert!(explanations.text().contains(&format!("id=\"{anchor}\"")));
+}

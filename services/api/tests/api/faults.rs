@@ -1,0 +1,192 @@
+//! Redis and the database fail under load: what clients see.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use farmlokal_devstack::{Database, Redis};
+use tokio::task::JoinHandle;
+
+use crate::harness::{Answer, Api, PATIENCE, Process, fetch};
+
+/// Clients that list and get products without pause until told to stop.
+struct Load {
+    stop: Arc<AtomicBool>,
+    clients: Vec<JoinHandle<Vec<Answer>>>,
+}
+
+impl Load {
+    /// Half of the requests repeat, half are new to every cache.
+    fn start(client: &reqwest::Client, base: &str) -> Load {
+        let stop = Arc::new(AtomicBool::new(false));
+        let clients = (0..8_u64).map(|number| {
+            let (client, base, stop) = (client.clone(), base.to_owned(), Arc::clone(&stop));
+            tokio::spawn(async move {
+                let mut answers = Vec::new();
+                for round in 0.. {
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let fresh = number * 1_000_000 + round;
+                    let path = if round % 2 == 0 {
+                        "/products".to_owned()
+                    } else {
+                        format!("/products?cursor={fresh}")
+                    };
+                    answers.push(fetch(&client, &format!("{base}{path}"), &[]).await.unwrap());
+                }
+                answers
+            })
+        });
+        Load { clients: clients.collect(), stop }
+    }
+
+    async fn stop(self) -> Vec<Answer> {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut answers = Vec::new();
+        for client in self.clients {
+            answers.extend(client.await.unwrap());
+        }
+        answers
+    }
+}
+
+#[track_caller]
+fn assert_all_served(answers: &[Answer]) {
+    assert!(answers.len() > 100, "only {} requests", answers.len());
+    for answer in answers {
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_killed_and_started_again_under_load_costs_no_request() {
+    let mut api = Api::with_products(100).await;
+    let load = Load::start(&api.client(), &api.url(""));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    api.redis.stop().unwrap();
+    let health =
+        api.until("/health", |answer| answer.json()["dependencies"]["redis"]["status"] == "down").await;
+    assert_eq!((health.status, health.json()["status"].as_str()), (200, Some("degraded")));
+    assert_eq!(api.metric("farmlokal_cache_redis_up", &[]).await, 0.0);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    api.redis.start_again().unwrap();
+    api.until("/health", |answer| answer.json()["dependencies"]["redis"]["inProcessLayer"] == true).await;
+    api.until("/products", |answer| answer.header("cache-status").contains("hit")).await;
+    assert_all_served(&load.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_standing_still_under_load_costs_no_request() {
+    let api = Api::with_products(100).await;
+    let load = Load::start(&api.client(), &api.url(""));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    api.redis.pause().unwrap();
+    api.until("/health", |answer| answer.json()["dependencies"]["redis"]["status"] == "down").await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    api.redis.resume().unwrap();
+    api.until("/health", |answer| answer.json()["status"] == "ok").await;
+    assert_all_served(&load.stop().await);
+}
+
+/// An API whose database this test may kill.
+struct Fragile {
+    database: Database,
+    _redis: Redis,
+    process: Process,
+    client: reqwest::Client,
+}
+
+impl Fragile {
+    async fn start(settings: &[(&str, &str)]) -> Fragile {
+        let (database, redis) = (Database::start().unwrap(), Redis::start().unwrap());
+        farmlokal_catalog::migrate(database.url().parse().unwrap()).await.unwrap();
+        let (database_url, redis_url) = (database.url(), redis.url());
+        let urls = [("DATABASE_URL", database_url.as_str()), ("REDIS_URL", redis_url.as_str())];
+        let process = Process::start(&[&urls, settings].concat());
+        let fragile = Fragile { database, _redis: redis, process, client: reqwest::Client::new() };
+        fragile.until("/readyz", |answer| answer.status == 200).await;
+        fragile
+    }
+
+    fn base(&self) -> String {
+        format!("http://{}", self.process.address("listening"))
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        fetch(&self.client, &format!("{}{path}", self.base()), &[]).await.unwrap()
+    }
+
+    async fn until(&self, path: &str, wanted: impl Fn(&Answer) -> bool) -> Answer {
+        let deadline = std::time::Instant::now() + PATIENCE;
+        loop {
+            let answer = self.get(path).await;
+            if wanted(&answer) {
+                return answer;
+            }
+            assert!(std::time::Instant::now() < deadline, "{path} never came to it: {answer:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_database_cached_answers_are_served_and_the_rest_is_a_503() {
+    let mut api =
+        Fragile::start(&[("CACHE_TTL", "1s"), ("LOCAL_CACHE_TTL", "500ms"), ("CACHE_STALE_TTL", "300s")])
+            .await;
+    let fresh = api.get("/products").await;
+    assert_eq!(fresh.status, 200);
+    api.database.kill9().unwrap();
+
+    let stale = api.until("/products", |answer| answer.header("cache-status").contains("stale")).await;
+    assert_eq!((stale.status, &stale.body), (200, &fresh.body));
+    assert_eq!(stale.header("etag"), fresh.header("etag"));
+    let health = api.until("/health", |answer| answer.status == 503).await.json();
+    assert_eq!(health["status"], "unavailable");
+    assert_eq!(health["dependencies"]["database"]["status"], "down");
+    // Still in rotation: the cached answers are worth having.
+    assert_eq!(api.get("/readyz").await.status, 200);
+
+    let refused = api.get("/products?limit=7").await;
+    assert_eq!(refused.status, 503);
+    assert_eq!(refused.json()["code"], "database_unavailable");
+    assert_eq!(refused.header("retry-after"), "1");
+    for internal in ["127.0.0.1", "SELECT", "mysql", "sqlx", "os error"] {
+        assert!(!refused.text().contains(internal), "{}", refused.text());
+    }
+
+    api.database.start_again().unwrap();
+    api.until("/products?limit=7", |answer| answer.status == 200).await;
+    api.until("/health", |answer| answer.status == 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_killed_under_load_never_leaves_a_request_without_an_answer() {
+    let mut api = Fragile::start(&[]).await;
+    let load = Load::start(&api.client, &api.base());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    api.database.kill9().unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    api.database.start_again().unwrap();
+    api.until("/products?limit=7", |answer| answer.status == 200).await;
+    let answers = load.stop().await;
+    assert!(answers.iter().all(|answer| matches!(answer.status, 200 | 503)));
+    let (served, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 200);
+    assert!(served.len() > 100 && !refused.is_empty(), "{} served, {} refused", served.len(), refused.len());
+    // `/products` itself was cached all the time.
+    assert!(refused.iter().all(|answer| answer.header("retry-after") == "1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_stands_still_is_a_503_within_the_deadline() {
+    let api = Fragile::start(&[("REQUEST_TIMEOUT", "300ms")]).await;
+    assert_eq!(api.get("/products").await.status, 200);
+    api.database.pause().unwrap();
+    let answer = api.get("/products?limit=7").await;
+    assert_eq!((answer.status, answer.json()["code"].as_str()), (503, Some("timed_out")));
+    assert_eq!(api.get("/products").await.status, 200);
+    assert_eq!(api.get("/livez").await.status, 200);
+    api.database.resume().unwrap();
+    api.until("/products?limit=7", |answer| answer.status == 200).await;
+}

@@ -1,0 +1,255 @@
+//! The API as a process of its own, with a database and a Redis that no other test sees.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use farmlokal_catalog::short_words;
+use farmlokal_catalog::testing::TestDatabase;
+use farmlokal_devstack::Redis;
+use reqwest::header::{HeaderMap, HeaderName};
+use serde_json::Value;
+
+/// Longer than anything here should take; only a test that fails anyway waits this long.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running API and what it depends on.
+pub struct Api {
+    process: Process,
+    client: reqwest::Client,
+    pub redis: Redis,
+    pub database: TestDatabase,
+}
+
+/// A response, read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    #[track_caller]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap_or_else(|| panic!("no {name}: {self:?}")).to_str().unwrap()
+    }
+
+    /// The ids of a page, in order.
+    #[track_caller]
+    pub fn ids(&self) -> Vec<u64> {
+        assert_eq!(self.status, 200, "{self:?}");
+        self.json()["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|product| product["id"].as_u64().unwrap())
+            .collect()
+    }
+}
+
+impl Api {
+    /// The API on a migrated, empty catalogue.
+    pub async fn empty() -> Api {
+        Self::with(&[]).await
+    }
+
+    /// The API on a catalogue of so many products; see [`insert_products`].
+    pub async fn with_products(count: u64) -> Api {
+        let api = Self::empty().await;
+        insert_products(&api.database, count).await;
+        api
+    }
+
+    /// The API with these settings beside the usual ones.
+    pub async fn with(settings: &[(&str, &str)]) -> Api {
+        let (database, redis) = (TestDatabase::create().await, Redis::start().unwrap());
+        let (database_url, redis_url) = (database.url(), redis.url());
+        let urls = [("DATABASE_URL", database_url.as_str()), ("REDIS_URL", redis_url.as_str())];
+        let process = Process::start(&[&urls, settings].concat());
+        let api = Api { process, client: client(), redis, database };
+        api.until("/readyz", |answer| answer.status == 200).await;
+        api
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.process.address("listening"))
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.get_with(path, &[]).await
+    }
+
+    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        fetch(&self.client, &self.url(path), headers).await.unwrap()
+    }
+
+    pub async fn send(&self, method: &str, path: &str) -> Answer {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        read(self.client.request(method, self.url(path)).send().await.unwrap()).await.unwrap()
+    }
+
+    /// Asks again until the answer is as wanted.
+    pub async fn until(&self, path: &str, wanted: impl Fn(&Answer) -> bool) -> Answer {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = fetch(&self.client, &self.url(path), &[]).await;
+            match answer {
+                Ok(answer) if wanted(&answer) => return answer,
+                last if Instant::now() > deadline => panic!("{path} never came to it: {last:?}"),
+                _ => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+
+    /// A metric's value, summed over its series that have all these labels, as in `metric("x", &["a=\"b\""])`.
+    pub async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        let page = self.get("/metrics").await;
+        let series = page.text().lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
+        series
+            .filter(|line| labels.iter().all(|label| line.contains(label)))
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+            .sum()
+    }
+
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// A client for load beside the test itself.
+    pub fn client(&self) -> reqwest::Client {
+        self.client.clone()
+    }
+}
+
+fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+}
+
+pub async fn fetch(
+    client: &reqwest::Client,
+    url: &str,
+    headers: &[(&str, &str)],
+) -> Result<Answer, reqwest::Error> {
+    let mut request = client.get(url).timeout(PATIENCE);
+    for (name, value) in headers {
+        request = request.header(name.parse::<HeaderName>().unwrap(), *value);
+    }
+    read(request.send().await?).await
+}
+
+async fn read(response: reqwest::Response) -> Result<Answer, reqwest::Error> {
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    Ok(Answer { status, headers, body: response.bytes().await?.to_vec() })
+}
+
+/// The API's process. It ends with this value.
+pub struct Process {
+    child: Child,
+    log: Arc<Mutex<Vec<Value>>>,
+    // The working directory, without a `.env`.
+    _directory: tempfile::TempDir,
+}
+
+impl Process {
+    pub fn start(settings: &[(&str, &str)]) -> Process {
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = command(directory.path());
+        command.envs([("HOST", "127.0.0.1"), ("PORT", "0")]).envs(settings.iter().copied());
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (lines, sink) = (BufReader::new(child.stdout.take().unwrap()).lines(), Arc::clone(&log));
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let event = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+                sink.lock().unwrap().push(event);
+            }
+        });
+        Process { child, log, _directory: directory }
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> Vec<Value> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// The address of the log line with this message, as soon as it is there.
+    #[track_caller]
+    pub fn address(&self, message: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(event) = self.log().iter().find(|event| event["message"] == message) {
+                return event["address"].as_str().unwrap().to_owned();
+            }
+            assert!(Instant::now() < deadline, "it never said {message:?}: {:?}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    pub async fn ended(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it does not end: {:?}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The binary with no setting but those given.
+pub fn command(directory: &std::path::Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_farmlokal-api"));
+    command.current_dir(directory).env_clear();
+    command
+}
+
+/// Products with ids from 1, in groups of ties: every 7th is sports gear, every 11th has an "XL", prices repeat.
+pub async fn insert_products(database: &TestDatabase, count: u64) {
+    let pool = database.pool();
+    for id in 1..=count {
+        let category =
+            if id % 7 == 0 { "sports" } else { ["bakery", "dairy", "fruit & veg"][(id % 3) as usize] };
+        let size = if id % 11 == 0 { " XL" } else { "" };
+        let name =
+            if id % 7 == 0 { format!("Ball{size}") } else { format!("Käse \"No. {}\"{size}", id % 5) };
+        let description = format!("Product number {id}.");
+        sqlx::query(
+            "INSERT INTO products (id, name, description, category, price, created_at, updated_at, short_words)
+             VALUES (?, ?, ?, ?, ?, TIMESTAMP('2025-03-01 09:30:00.120') + INTERVAL ? DAY, '2025-06-01', ?)",
+        )
+        .bind(id)
+        .bind(&name)
+        .bind(&description)
+        .bind(category)
+        .bind(format!("{}.{:02}", id % 250, id % 100))
+        .bind(id % 9)
+        .bind(short_words(&name, &description))
+        .execute(&pool)
+        .await
+        .unwrap();
+    }
+}

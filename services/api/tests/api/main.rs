@@ -1,0 +1,19 @@
+//! The API as a client and an operator meet it: the real binary, a real database, a real Redis.
+//!
+//! Folders and files follow the URLs. `make test` starts the servers that these tests need.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
+
+mod categories;
+mod documentation;
+mod faults;
+mod flush;
+mod harness;
+mod operations;
+mod products {
+    mod caching;
+    mod get;
+    mod list;
+    mod search;
+}
+mod settings;
+mod shutdown;

@@ -1,0 +1,111 @@
+//! GET /livez, /readyz, /health, /metrics
+
+use farmlokal_catalog::testing::TestDatabase;
+use farmlokal_devstack::Redis;
+
+use crate::harness::{Api, Process, fetch};
+
+#[tokio::test]
+async fn health_shows_each_dependency() {
+    let api = Api::empty().await;
+    let answer = api.until("/health", |answer| answer.json()["status"] == "ok").await;
+    let body = answer.json();
+    assert_eq!(answer.status, 200);
+    assert_eq!(body["dependencies"]["database"]["status"], "up");
+    assert_eq!(body["dependencies"]["database"]["connections"]["max"], 16);
+    assert!(body["dependencies"]["database"]["latencyMs"].as_f64().unwrap() > 0.0);
+    assert_eq!(body["dependencies"]["redis"]["status"], "up");
+    assert_eq!(body["dependencies"]["redis"]["inProcessLayer"], true);
+}
+
+#[tokio::test]
+async fn it_is_alive_but_not_ready_before_the_migrations() {
+    let (database, redis) = (TestDatabase::create_empty().await, Redis::start().unwrap());
+    let (database_url, redis_url) = (database.url(), redis.url());
+    let process = Process::start(&[("DATABASE_URL", &database_url), ("REDIS_URL", &redis_url)]);
+    let address = process.address("listening");
+    let get = async |path: &str| {
+        fetch(&reqwest::Client::new(), &format!("http://{address}{path}"), &[]).await.unwrap()
+    };
+    assert_eq!(get("/livez").await.status, 200);
+    let deadline = std::time::Instant::now() + crate::harness::PATIENCE;
+    while get("/readyz").await.text() != "the database is not migrated\n" {
+        assert!(std::time::Instant::now() < deadline);
+    }
+    assert_eq!(get("/readyz").await.status, 503);
+    assert_eq!(get("/products").await.json()["code"], "database_unavailable");
+
+    farmlokal_catalog::migrate(database.options.clone()).await.unwrap();
+    while get("/readyz").await.status != 200 {
+        assert!(std::time::Instant::now() < deadline);
+    }
+    assert_eq!(get("/products").await.status, 200);
+}
+
+#[tokio::test]
+async fn metrics_tell_routes_and_statuses_apart_and_nothing_else() {
+    let api = Api::with_products(3).await;
+    for path in [
+        "/products",
+        "/products",
+        "/products/1",
+        "/products/2",
+        "/products/99",
+        "/products?limit=0",
+        "/x/y",
+        "/z",
+    ] {
+        api.get(path).await;
+    }
+    let count = async |route: &str, status: &str| {
+        let (route, status) = (format!("http_route=\"{route}\""), format!("status_code=\"{status}\""));
+        api.metric("http_server_request_duration_seconds_count", &[&route, &status]).await
+    };
+    assert_eq!(count("/products", "200").await, 2.0);
+    assert_eq!(count("/products", "400").await, 1.0);
+    assert_eq!(count("/products/{id}", "200").await, 2.0);
+    assert_eq!(count("/products/{id}", "404").await, 1.0);
+    assert_eq!(count("_OTHER", "404").await, 2.0);
+    assert_eq!(
+        api.metric("farmlokal_cache_requests_total", &["tier=\"local\"", "result=\"hit\""]).await,
+        1.0
+    );
+    assert_eq!(api.metric("farmlokal_db_up", &[]).await, 1.0);
+    assert!(api.metric("process_resident_memory_bytes", &[]).await > 1e6);
+    assert!(api.metric("farmlokal_uptime_seconds", &[]).await > 0.0);
+}
+
+#[tokio::test]
+async fn with_a_management_port_operators_have_it_to_themselves() {
+    let api = Api::with_products(1).await;
+    let (database_url, redis_url) = (api.database.url(), api.redis.url());
+    let settings = [
+        ("DATABASE_URL", database_url.as_str()),
+        ("REDIS_URL", redis_url.as_str()),
+        ("MANAGEMENT_PORT", "0"),
+    ];
+    let process = Process::start(&settings);
+    let get = async |listener: &str, path: &str| {
+        let url = format!("http://{}{path}", process.address(listener));
+        fetch(&api.client(), &url, &[]).await.unwrap().status
+    };
+    for path in ["/livez", "/health", "/metrics"] {
+        assert_eq!(get("listening", path).await, 404, "{path}");
+        assert_ne!(get("listening for operators", path).await, 404, "{path}");
+    }
+    assert_eq!(get("listening", "/products").await, 200);
+    assert_eq!(get("listening for operators", "/products").await, 404);
+}
+
+#[tokio::test]
+async fn a_request_id_is_kept_if_usable_and_made_otherwise() {
+    let api = Api::empty().await;
+    let id = async |sent: &str| {
+        api.get_with("/livez", &[("x-request-id", sent)]).await.header("x-request-id").to_owned()
+    };
+    assert_eq!(id("0191d8a4-9d1c").await, "0191d8a4-9d1c");
+    for unusable in ["two words", &"x".repeat(200), "<b>"] {
+        let made = id(unusable).await;
+        assert!(made.len() == 32 && made != unusable, "{made}");
+    }
+}

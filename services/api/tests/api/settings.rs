@@ -1,0 +1,95 @@
+//! The command line and the environment.
+
+use std::net::TcpListener;
+
+use crate::harness::command;
+
+/// The exit code, standard output and standard error of the binary.
+fn run(args: &[&str], settings: &[(&str, &str)], dotenv: &str) -> (i32, String, String) {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join(".env"), dotenv).unwrap();
+    let output = command(directory.path()).args(args).envs(settings.iter().copied()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn a_bad_setting_stops_the_start_with_one_line_that_names_it() {
+    for (name, value, part) in [
+        ("PORT", "banana", "'banana' for '--port <PORT>'"),
+        ("PORT", "65536", "--port"),
+        ("CACHE_TTL", "60", "--cache-ttl"),
+        ("LOCAL_CACHE", "maybe", "--local-cache"),
+        ("SEARCH_DB_SHARE", "0", "--search-db-share"),
+        ("DATABASE_URL", "postgres://u:secret@h/d", "DATABASE_URL: the scheme is postgres"),
+        ("LOG_LEVEL", "farmlokal=nonsense", "LOG_LEVEL"),
+        ("REDIS_URL", "ftp://u:secret@h", "Redis"),
+        ("CACHE_TTL", "0s", "zero"),
+    ] {
+        let (code, _, error) = run(
+            &[],
+            &[(name, value), ("HOST", "127.0.0.1"), ("PORT", "0")][..1 + usize::from(name != "PORT") * 2],
+            "",
+        );
+        assert_ne!(code, 0, "{name}={value}");
+        assert_eq!(error.trim_end().lines().count(), 1, "{name}={value}: {error}");
+        assert!(error.starts_with("farmlokal-api: ") && error.contains(part), "{name}={value}: {error}");
+        assert!(!error.contains("secret@"), "{error}");
+    }
+}
+
+#[test]
+fn a_dotenv_file_fills_in_what_the_environment_leaves_open() {
+    let (_, _, error) = run(&[], &[], "PORT=banana\n");
+    assert!(error.contains("'banana' for '--port <PORT>'"), "{error}");
+    let (_, _, error) = run(&[], &[("PORT", "apple")], "PORT=banana\n");
+    assert!(error.contains("'apple'"), "{error}");
+    let (code, _, error) = run(&[], &[], "what is this\n");
+    assert!(code != 0 && error.contains(".env"), "{error}");
+}
+
+#[test]
+fn a_port_in_use_is_one_clear_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let (code, _, error) = run(&[], &[("HOST", "127.0.0.1"), ("PORT", &port)], "");
+    assert_eq!(code, 1);
+    assert!(error.starts_with("farmlokal-api: PORT: cannot listen on 127.0.0.1:"), "{error}");
+    assert_eq!(error.trim_end().lines().count(), 1, "{error}");
+}
+
+#[test]
+fn help_documents_every_setting() {
+    let (code, help, _) = run(&["--help"], &[], "");
+    assert_eq!(code, 0);
+    for name in [
+        "PORT",
+        "MANAGEMENT_PORT",
+        "DATABASE_URL",
+        "DB_HOST",
+        "DB_USER",
+        "DB_PASS",
+        "DB_NAME",
+        "REDIS_URL",
+        "REDIS_HOST",
+        "REDIS_PORT",
+        "CACHE_TTL",
+        "LOCAL_CACHE",
+        "SEARCH_TIMEOUT",
+        "REQUEST_TIMEOUT",
+        "SHUTDOWN_TIMEOUT",
+        "LOG_LEVEL",
+    ] {
+        assert!(help.contains(&format!("[env: {name}")), "{name}");
+    }
+    assert!(!help.contains("\n\n\n"));
+}
+
+#[test]
+fn a_database_that_cannot_be_migrated_says_why() {
+    let settings = [("DATABASE_URL", "mysql://u:secret@127.0.0.1:1/farmlokal")];
+    let (code, _, error) = run(&["migrate"], &settings, "");
+    assert_eq!(code, 1);
+    assert!(error.starts_with("farmlokal-api: the database cannot be migrated: "), "{error}");
+    assert!(!error.contains("secret"), "{error}");
+}

@@ -1,0 +1,65 @@
+//! SIGTERM: readiness goes first, requests in flight finish, the process ends with 0.
+
+use std::time::Duration;
+
+use farmlokal_devstack::{Database, Redis};
+
+use crate::harness::{Api, PATIENCE, Process, fetch};
+
+#[tokio::test]
+async fn an_idle_service_ends_at_once() {
+    let mut api = Api::empty().await;
+    for signal in ["TERM"] {
+        api.process().signal(signal);
+        assert_eq!(api.process().ended().await.code(), Some(0));
+    }
+    assert!(api.process().log().iter().any(|event| event["message"] == "bye"));
+}
+
+#[tokio::test]
+async fn readiness_goes_first_and_requests_still_get_answers() {
+    let mut api = Api::with(&[("SHUTDOWN_DELAY", "1s")]).await;
+    api.process().signal("TERM");
+    let answer = api.until("/readyz", |answer| answer.status == 503).await;
+    assert_eq!(answer.text(), "shutting down\n");
+    assert_eq!(api.get("/products").await.status, 200);
+    assert_eq!(api.process().ended().await.code(), Some(0));
+}
+
+/// A database that stands still makes a request that is in flight for as long as the test wants.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_in_flight_is_finished() {
+    let (database, redis) = (Database::start().unwrap(), Redis::start().unwrap());
+    farmlokal_catalog::migrate(database.url().parse().unwrap()).await.unwrap();
+    let (database_url, redis_url) = (database.url(), redis.url());
+    let settings = [("DATABASE_URL", database_url.as_str()), ("REDIS_URL", redis_url.as_str())];
+    let mut process = Process::start(&settings);
+    let url = |path: &str| format!("http://{}{path}", process.address("listening"));
+    let client = reqwest::Client::new();
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while fetch(&client, &url("/readyz"), &[]).await.unwrap().status != 200 {
+        assert!(std::time::Instant::now() < deadline);
+    }
+    // One query, so that its connection is open and the next does not need a new one.
+    assert_eq!(fetch(&client, &url("/products"), &[]).await.unwrap().status, 200);
+
+    database.pause().unwrap();
+    let slow = {
+        let (client, url) = (client.clone(), url("/products?sort=name"));
+        tokio::spawn(async move { fetch(&client, &url, &[]).await })
+    };
+    let metrics = url("/metrics");
+    let in_flight = async || {
+        let page = fetch(&client, &metrics, &[]).await.unwrap();
+        // This request itself is the other one.
+        page.text().lines().any(|line| line == "http_server_active_requests 2")
+    };
+    while !in_flight().await {
+        assert!(std::time::Instant::now() < deadline);
+    }
+    process.signal("TERM");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    database.resume().unwrap();
+    assert_eq!(slow.await.unwrap().unwrap().status, 200);
+    assert_eq!(process.ended().await.code(), Some(0));
+}
