@@ -73,6 +73,7 @@ mod number {
     pub(super) const LOCK_DEADLOCK: u16 = 1213;
     pub(super) const STATEMENT_TIMEOUT: u16 = 1969;
     pub(super) const QUERY_TIMEOUT: u16 = 3024;
+    pub(super) const FTS_INTERRUPTED: u16 = 188;
     pub(super) const CONNECTION_KILLED: u16 = 1927;
 }
 
@@ -99,6 +100,15 @@ pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
     }
 }
 
+/// The database stopped the statement at its deadline. `MariaDB` reports a full-text search so, stopped in its first
+/// phase, by the storage engine's own number.
+pub(crate) fn is_deadline(error: &sqlx::Error) -> bool {
+    matches!(
+        server_error(error),
+        Some(number::STATEMENT_TIMEOUT | number::QUERY_TIMEOUT | number::FTS_INTERRUPTED)
+    )
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Error {
         match &error {
@@ -106,10 +116,10 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolClosed => {
                 return Error::Unavailable(error);
             }
+            _ if is_deadline(&error) => return Error::Deadline,
             _ => {}
         }
         match server_error(&error) {
-            Some(number::STATEMENT_TIMEOUT | number::QUERY_TIMEOUT) => Error::Deadline,
             Some(number::FT_MATCHING_KEY_NOT_FOUND) => {
                 Error::SearchRefused { reason: Refusal::NoIndex, retry_after: Duration::from_secs(30) }
             }

@@ -303,6 +303,12 @@ impl ListQuery {
     pub(crate) fn after(&self) -> Option<&Position> {
         self.after.as_ref()
     }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn with_position(mut self, position: Position) -> ListQuery {
+        self.after = Some(position);
+        self
+    }
 }
 
 fn param(name: &str, code: &'static str, detail: &str) -> InvalidParam {

@@ -1,16 +1,29 @@
 //! The catalogue over its database.
 
-use sqlx::{MySqlPool, mysql::MySqlPoolOptions};
+use std::{sync::Arc, time::Duration};
+
+use sqlx::{
+    FromRow as _, MySqlPool, Row as _,
+    mysql::{MySqlPoolOptions, MySqlRow},
+};
 
 use crate::{
     CatalogConfig, Error, ListQuery, Page, Product,
     config::{connect_options, prepare_session},
+    guards::SearchGuards,
+    list::{list, page},
+    plan,
+    reader::{Reader, Timings},
+    statement::Statement,
 };
 
 /// The product catalogue. Clones share one pool of connections.
 #[derive(Clone)]
 pub struct Catalog {
     pool: MySqlPool,
+    timings: Timings,
+    deadline: Duration,
+    searches: Arc<SearchGuards>,
 }
 
 /// How many connections there are.
@@ -25,7 +38,7 @@ pub struct PoolUse {
 }
 
 impl Catalog {
-    /// Opens no connection: the first call does.
+    /// Opens no connection: the first call does. Install the metrics recorder before.
     pub fn new(config: CatalogConfig) -> Result<Catalog, Error> {
         let pool = MySqlPoolOptions::new()
             .max_connections(config.max_connections)
@@ -33,37 +46,57 @@ impl Catalog {
             .test_before_acquire(false)
             .after_connect(|connection, _| Box::pin(prepare_session(connection)))
             .connect_lazy_with(connect_options(config.connect));
-        Ok(Catalog { pool })
+        Ok(Catalog {
+            pool,
+            timings: Timings::new(),
+            deadline: config.list_deadline,
+            searches: Arc::new(SearchGuards::new(config.search)),
+        })
     }
 
     /// A page of the list.
     pub async fn list(&self, query: &ListQuery) -> Result<Page, Error> {
-        let products = sqlx::query_as("SELECT * FROM products ORDER BY id LIMIT ?")
-            .bind(query.limit())
-            .fetch_all(&self.pool)
-            .await?;
-        Ok(Page { products, next_cursor: None })
+        if query.words().is_empty() {
+            return Ok(list(&mut self.reader().await?, query, self.deadline).await?);
+        }
+        let words = query.words().join(" ");
+        let _admitted = self.searches.admit(&words).await?;
+        let statement = plan::search(query, self.searches.deadline());
+        match self.fetch(&statement).await {
+            Ok(rows) => Ok(page(query, &rows)?),
+            Err(Error::Deadline) => Err(self.searches.remember_slow(words)),
+            Err(error) => Err(error),
+        }
     }
 
     /// One product.
     pub async fn product(&self, id: u64) -> Result<Option<Product>, Error> {
-        Ok(sqlx::query_as(
-            "SELECT id, name, description, category, price, created_at, updated_at FROM products WHERE id = ?",
-        )
-        .bind(id)
-        .fetch_optional(&self.pool)
-        .await?)
+        let rows = self.fetch(&plan::product(id, self.deadline)).await?;
+        Ok(rows.first().map(Product::from_row).transpose()?)
     }
 
     /// Every category that has a product, sorted by bytes.
     pub async fn categories(&self) -> Result<Vec<String>, Error> {
-        Ok(sqlx::query_scalar("SELECT DISTINCT category FROM products").fetch_all(&self.pool).await?)
+        let rows = self.fetch(&plan::categories(self.deadline)).await?;
+        Ok(rows.iter().map(|row| row.try_get("category")).collect::<Result<_, _>>()?)
     }
 
     /// Whether the database answers, and holds a catalogue.
     pub async fn ping(&self) -> Result<(), Error> {
-        sqlx::query("SELECT id FROM products LIMIT 1").fetch_optional(&self.pool).await?;
-        Ok(())
+        self.fetch(&plan::ping(self.deadline)).await.map(|_| ())
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    pub(crate) async fn reader(&self) -> Result<Reader<'_>, Error> {
+        Ok(Reader::acquire(&self.pool, &self.timings).await?)
+    }
+
+    async fn fetch(&self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, Error> {
+        Ok(self.reader().await?.fetch(statement).await?)
     }
 
     /// How the pool is used now.

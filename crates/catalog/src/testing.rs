@@ -2,7 +2,12 @@
 
 use sqlx::{Connection as _, MySqlConnection, MySqlPool, mysql::MySqlConnectOptions};
 
-use crate::{CatalogConfig, migrate};
+use crate::{
+    Catalog, CatalogConfig, Error, ListQuery, Page, Product,
+    cursor::{Position, SortValue},
+    migrate,
+    reader::Reader,
+};
 
 /// A migrated database with a random name, on the server that `DATABASE_URL` names. Dropped when this is.
 pub struct TestDatabase {
@@ -90,4 +95,43 @@ impl Drop for TestDatabase {
             tracing::warn!(database = self.name, "a test database was left behind");
         }
     }
+}
+
+/// Rows that the storage engine hands to the server: the sum of its `Handler_read_*` counters for one connection.
+async fn rows_read(reader: &mut Reader<'_>) -> Result<u64, sqlx::Error> {
+    let counters: Vec<(String, String)> = sqlx::query_as("SHOW SESSION STATUS LIKE 'Handler\\_read\\_%'")
+        .fetch_all(reader.connection())
+        .await?;
+    Ok(counters.iter().filter_map(|(_, value)| value.parse::<u64>().ok()).sum())
+}
+
+/// The counter before a statement, raised by what asking for it costs.
+async fn start_counting(reader: &mut Reader<'_>) -> Result<u64, sqlx::Error> {
+    let first = rows_read(reader).await?;
+    let second = rows_read(reader).await?;
+    Ok(second + (second - first))
+}
+
+impl Catalog {
+    /// A page of a list without search, and how many rows the server read for it.
+    pub async fn list_counting_rows(&self, query: &ListQuery) -> Result<(Page, u64), Error> {
+        let mut reader = self.reader().await?;
+        let before = start_counting(&mut reader).await?;
+        let page = crate::list::list(&mut reader, query, self.deadline()).await?;
+        Ok((page, rows_read(&mut reader).await? - before))
+    }
+
+    /// How many rows the server reads for [`Catalog::categories`].
+    pub async fn categories_counting_rows(&self) -> Result<u64, Error> {
+        let mut reader = self.reader().await?;
+        let before = start_counting(&mut reader).await?;
+        reader.fetch(&crate::plan::categories(self.deadline())).await?;
+        Ok(rows_read(&mut reader).await? - before)
+    }
+}
+
+/// The query for the page that follows a product, wherever that is: deep pages without a walk.
+#[must_use]
+pub fn page_after(query: &ListQuery, product: &Product) -> ListQuery {
+    query.clone().with_position(Position { value: SortValue::of(product, 0, query.sort()), id: product.id })
 }

@@ -19,9 +19,13 @@ const STOPWORDS: [&str; 18] = [
 /// ASCII make any word this short a suspect.
 const LONGEST_STOPWORD: usize = 5;
 
-/// What the full-text parser takes as part of a word: it knows no characters beyond the basic plane.
+/// What the full-text parser takes as part of a word, in both servers: combining accents too, and nothing beyond the
+/// basic plane. Some letters that Unicode added after 5.2 split words there; no search becomes invalid by that.
 fn is_word_character(character: char) -> bool {
-    character == '_' || (character <= '\u{FFFF}' && character.is_alphanumeric())
+    match character {
+        '_' | '\u{300}'..='\u{36F}' => true,
+        _ => character <= '\u{FFFF}' && character.is_alphanumeric(),
+    }
 }
 
 /// The words of a text in lower case, without the underscores around them.

@@ -29,7 +29,8 @@ const RENAME_PATIENCE: Duration = Duration::from_secs(60);
 const LOCK_WAIT_TIMEOUT: u16 = 1205;
 
 pub(super) async fn connect(options: MySqlConnectOptions) -> Result<MySqlConnection, sqlx::Error> {
-    let mut connection = connect_options(options).connect().await?;
+    // Statements of a million rows are slow; the log need not say so.
+    let mut connection = connect_options(options).disable_statement_logging().connect().await?;
     prepare_session(&mut connection).await?;
     for setting in OPTIONAL_SETTINGS {
         if let Err(error) = run(&mut connection, format!("SET SESSION {setting}")).await {

@@ -1,0 +1,163 @@
+//! What keeps searches from slowing plain lists down: a full-text search costs what it matches, not what it returns.
+//!
+//! Four guards, cheapest first: a search that lately ran into its deadline is refused at once; so is any search while
+//! searches owe the database time; few run at once, and few wait; and the database stops each at its deadline.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::{Error, Refusal, SearchConfig};
+
+/// The most slow searches that are remembered: some 200 bytes each.
+const MAX_REMEMBERED: usize = 1024;
+
+pub(crate) struct SearchGuards {
+    config: SearchConfig,
+    running: Semaphore,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Database time that searches may use now. Below zero, it is owed.
+    balance: f64,
+    refilled: Instant,
+    slow: HashMap<String, Instant>,
+}
+
+/// A search that may run now.
+pub(crate) struct Admitted<'g> {
+    guards: &'g SearchGuards,
+    started: Instant,
+    _permit: SemaphorePermit<'g>,
+}
+
+impl SearchGuards {
+    pub(crate) fn new(config: SearchConfig) -> SearchGuards {
+        SearchGuards {
+            running: Semaphore::new(config.concurrency.max(1)),
+            state: Mutex::new(State {
+                balance: config.burst.as_secs_f64(),
+                refilled: Instant::now(),
+                slow: HashMap::new(),
+            }),
+            config,
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Duration {
+        self.config.deadline
+    }
+
+    /// Lets a search through, or says why not. `words` identifies it.
+    pub(crate) async fn admit(&self, words: &str) -> Result<Admitted<'_>, Error> {
+        self.check(words, Instant::now())?;
+        let permit = tokio::time::timeout(self.config.queue_timeout, self.running.acquire()).await;
+        let Ok(Ok(permit)) = permit else {
+            return Err(refused(Refusal::Concurrency, self.config.queue_timeout.max(Duration::from_secs(1))));
+        };
+        // The searches waited for may have spent what was left.
+        let started = Instant::now();
+        self.check(words, started)?;
+        Ok(Admitted { guards: self, started, _permit: permit })
+    }
+
+    fn check(&self, words: &str, now: Instant) -> Result<(), Error> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(until) = state.slow.get(words).filter(|until| **until > now) {
+            return Err(refused(Refusal::Deadline, *until - now));
+        }
+        let refill = now.saturating_duration_since(state.refilled).as_secs_f64() * self.config.time_share;
+        state.balance = (state.balance + refill).min(self.config.burst.as_secs_f64());
+        state.refilled = state.refilled.max(now);
+        if state.balance < 0.0 {
+            let debt = -state.balance / self.config.time_share.max(f64::EPSILON);
+            return Err(refused(Refusal::Budget, Duration::try_from_secs_f64(debt).unwrap_or(Duration::MAX)));
+        }
+        Ok(())
+    }
+
+    fn charge(&self, cost: Duration) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).balance -= cost.as_secs_f64();
+    }
+
+    /// Refuses this search at once for a while.
+    pub(crate) fn remember_slow(&self, words: String) -> Error {
+        let now = Instant::now();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.slow.retain(|_, until| *until > now);
+        if state.slow.len() < MAX_REMEMBERED {
+            state.slow.insert(words, now + self.config.remember_slow);
+        }
+        refused(Refusal::Deadline, self.config.remember_slow)
+    }
+}
+
+/// What a search cost is charged when it ends, however it ends: also when its caller went away.
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        self.guards.charge(self.started.elapsed());
+    }
+}
+
+fn refused(reason: Refusal, retry_after: Duration) -> Error {
+    Error::SearchRefused { reason, retry_after }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(result: Result<impl Sized, Error>) -> Option<(Refusal, Duration)> {
+        match result {
+            Err(Error::SearchRefused { reason, retry_after }) => Some((reason, retry_after)),
+            _ => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn refuses_the_search_that_waited_too_long() {
+        let queue_timeout = Duration::from_millis(20);
+        let guards =
+            SearchGuards::new(SearchConfig { concurrency: 1, queue_timeout, ..SearchConfig::default() });
+        let first = guards.admit("a").await.unwrap();
+        assert_eq!(reason(guards.admit("b").await).unwrap().0, Refusal::Concurrency);
+        drop(first);
+        assert!(guards.admit("b").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn refuses_in_debt_until_it_is_paid() {
+        let config =
+            SearchConfig { time_share: 0.2, burst: Duration::from_millis(500), ..SearchConfig::default() };
+        let guards = SearchGuards::new(config);
+        guards.charge(Duration::from_millis(700));
+        let now = Instant::now();
+        let (refusal, retry_after) = reason(guards.check("a", now)).unwrap();
+        assert_eq!(refusal, Refusal::Budget);
+        // 200 ms are owed, and a second brings 200 ms.
+        assert!(
+            retry_after > Duration::from_millis(900) && retry_after <= Duration::from_secs(1),
+            "{retry_after:?}"
+        );
+        assert!(guards.check("a", now + retry_after).is_ok());
+        // Time unused for an hour buys the burst, not an hour.
+        let later = now + Duration::from_secs(3600);
+        assert!(guards.check("a", later).is_ok());
+        guards.charge(Duration::from_millis(501));
+        assert!(reason(guards.check("a", later)).is_some());
+    }
+
+    #[tokio::test]
+    async fn remembers_what_ran_into_its_deadline() {
+        let guards = SearchGuards::new(SearchConfig::default());
+        guards.remember_slow("common".to_owned());
+        assert_eq!(reason(guards.admit("common").await).unwrap().0, Refusal::Deadline);
+        assert!(guards.admit("rare").await.is_ok());
+        assert!(guards.check("common", Instant::now() + Duration::from_secs(61)).is_ok());
+    }
+}

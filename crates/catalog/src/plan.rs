@@ -1,0 +1,260 @@
+//! Which statement answers a query, over which index. Pure: no database here.
+//!
+//! Every statement names its index (`FORCE INDEX`). The optimiser, left alone, reads hundreds of thousands of rows for
+//! some pages; a hint decides only how fast an answer is, never what it is. docs/sql.md has the measurements.
+
+use std::time::Duration;
+
+use crate::{
+    ListQuery, Order, Price, Sort,
+    cursor::{Position, SortValue},
+    statement::{Kind, Statement, Value},
+    words::expression,
+};
+
+const COLUMNS: &str = "id, name, description, category, price, created_at, updated_at";
+
+/// How a query without search is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// One index has the rows in order, filters included: a page costs its own rows.
+    Page,
+    /// A price range in another order: no index has both.
+    PriceRange,
+}
+
+impl Plan {
+    pub(crate) fn of(query: &ListQuery) -> Plan {
+        let by_price = query.sort() == Sort::Price;
+        if has_price_range(query) && !by_price { Plan::PriceRange } else { Plan::Page }
+    }
+}
+
+fn has_price_range(query: &ListQuery) -> bool {
+    query.min_price().is_some() || query.max_price().is_some()
+}
+
+/// The index that has a category's rows, or all, in the order of a sort.
+fn index(query: &ListQuery, sort: Sort) -> &'static str {
+    match (sort, query.category().is_some()) {
+        (Sort::Id | Sort::Relevance, false) => "PRIMARY",
+        (Sort::Id | Sort::Relevance, true) => "by_category",
+        (Sort::Price, false) => "by_price",
+        (Sort::Price, true) => "by_category_price",
+        (Sort::Name, false) => "by_name",
+        (Sort::Name, true) => "by_category_name",
+        (Sort::CreatedAt, false) => "by_created_at",
+        (Sort::CreatedAt, true) => "by_category_created_at",
+    }
+}
+
+fn column(sort: Sort) -> &'static str {
+    match sort {
+        Sort::Id => "id",
+        Sort::Price => "price",
+        Sort::Name => "name",
+        Sort::CreatedAt => "created_at",
+        Sort::Relevance => "relevance",
+    }
+}
+
+/// The rows to ask for: one more than the page shows whether there is another page.
+fn rows(query: &ListQuery) -> u64 {
+    u64::from(query.limit()) + 1
+}
+
+/// A page from the one index that serves it.
+pub(crate) fn page(query: &ListQuery, deadline: Duration) -> Statement<'_> {
+    let mut statement = Statement::select(Kind::Page, deadline);
+    statement.push(COLUMNS);
+    walk(&mut statement, query, has_price_range(query));
+    statement.push(" LIMIT ").bind(Value::Number(rows(query)));
+    statement
+}
+
+/// The first rows of the sort's index whose price is in range, of the next `window` rows of it only.
+pub(crate) fn window(query: &ListQuery, window: u64, deadline: Duration) -> Statement<'_> {
+    let mut statement = Statement::select(Kind::Window, deadline);
+    payload_of(&mut statement, query, |statement| {
+        statement.push("SELECT ").push(sort_columns(query)).push(" FROM (SELECT ").push(sort_columns(query));
+        statement.push(", price");
+        walk(statement, query, false);
+        statement.push(" LIMIT ").bind(Value::Number(window)).push(") AS walked WHERE ");
+        price_range(statement, query);
+        order_by(statement, query, "");
+    });
+    statement
+}
+
+/// The first rows of the sort's index whose price is in range, however far off they are.
+pub(crate) fn filtered(query: &ListQuery, deadline: Duration) -> Statement<'_> {
+    let mut statement = Statement::select(Kind::Filtered, deadline);
+    payload_of(&mut statement, query, |statement| {
+        statement.push("SELECT ").push(sort_columns(query));
+        walk(statement, query, true);
+    });
+    statement
+}
+
+/// Every row in the price range, sorted: the first rows of them.
+pub(crate) fn range(query: &ListQuery, deadline: Duration) -> Statement<'_> {
+    let mut statement = Statement::select(Kind::Range, deadline);
+    payload_of(&mut statement, query, |statement| {
+        statement.push("SELECT ").push(sort_columns(query));
+        ranged(statement, query);
+        if let Some(position) = query.after() {
+            statement.push(" AND ");
+            after(statement, position, query.order());
+        }
+        order_by(statement, query, "");
+    });
+    statement
+}
+
+/// How many rows the price range holds, up to a bound.
+pub(crate) fn count(query: &ListQuery, bound: u64, deadline: Duration) -> Statement<'_> {
+    let mut statement = Statement::select(Kind::Count, deadline);
+    statement.push("COUNT(*) FROM (SELECT id");
+    ranged(&mut statement, query);
+    statement.push(" LIMIT ").bind(Value::Number(bound)).push(") AS ranged");
+    statement
+}
+
+/// The products that have all the words.
+pub(crate) fn search(query: &ListQuery, deadline: Duration) -> Statement<'_> {
+    let mut statement = Statement::select(Kind::Search, deadline);
+    statement.push(COLUMNS).push(", relevance FROM (SELECT ").push(COLUMNS).push(", ");
+    for (nth, word) in query.words().iter().enumerate() {
+        statement
+            .push(if nth == 0 { "(LOCATE(" } else { " + (LOCATE(" })
+            .bind(Value::Text(word))
+            .push(", name) > 0)");
+    }
+    statement.push(" AS relevance FROM products FORCE INDEX (by_words)");
+    statement.push(" WHERE MATCH (name, description, short_words) AGAINST (");
+    statement.bind(Value::Expression(expression(query.words()))).push(" IN BOOLEAN MODE)");
+    if let Some(category) = query.category() {
+        statement.push(" AND category = ").bind(Value::Text(category));
+    }
+    if has_price_range(query) {
+        statement.push(" AND ");
+        price_range(&mut statement, query);
+    }
+    statement.push(") AS found");
+    if let Some(position) = query.after() {
+        statement.push(" WHERE ");
+        after(&mut statement, position, query.order());
+    }
+    order_by(&mut statement, query, "");
+    statement.push(" LIMIT ").bind(Value::Number(rows(query)));
+    statement
+}
+
+pub(crate) fn product(id: u64, deadline: Duration) -> Statement<'static> {
+    let mut statement = Statement::select(Kind::Product, deadline);
+    statement.push(COLUMNS).push(" FROM products WHERE id = ").bind(Value::Number(id));
+    statement
+}
+
+/// Grouping by an index's first column lets the server leap from value to value.
+pub(crate) fn categories(deadline: Duration) -> Statement<'static> {
+    let mut statement = Statement::select(Kind::Categories, deadline);
+    statement.push("category FROM products FORCE INDEX (by_category) GROUP BY category");
+    statement
+}
+
+pub(crate) fn ping(deadline: Duration) -> Statement<'static> {
+    let mut statement = Statement::select(Kind::Ping, deadline);
+    statement.push("id FROM products LIMIT 1");
+    statement
+}
+
+/// `FROM products` along the sort's index, after the cursor, in order.
+fn walk<'q>(statement: &mut Statement<'q>, query: &'q ListQuery, with_price_range: bool) {
+    from(statement, query, query.sort());
+    let mut joint = " AND ";
+    if query.category().is_none() {
+        joint = " WHERE ";
+    }
+    if with_price_range {
+        statement.push(joint);
+        price_range(statement, query);
+        joint = " AND ";
+    }
+    if let Some(position) = query.after() {
+        statement.push(joint);
+        after(statement, position, query.order());
+    }
+    order_by(statement, query, "");
+}
+
+/// `FROM products` in the price range.
+fn ranged<'q>(statement: &mut Statement<'q>, query: &'q ListQuery) {
+    from(statement, query, Sort::Price);
+    statement.push(if query.category().is_some() { " AND " } else { " WHERE " });
+    price_range(statement, query);
+}
+
+fn from<'q>(statement: &mut Statement<'q>, query: &'q ListQuery, sort: Sort) {
+    statement.push(" FROM products FORCE INDEX (").push(index(query, sort)).push(")");
+    if let Some(category) = query.category() {
+        statement.push(" WHERE category = ").bind(Value::Text(category));
+    }
+}
+
+/// Finds ids first, and reads the whole rows of one page only.
+fn payload_of<'q>(statement: &mut Statement<'q>, query: &'q ListQuery, ids: impl FnOnce(&mut Statement<'q>)) {
+    statement.push(
+        "products.id, products.name, description, category, products.price, products.created_at, updated_at",
+    );
+    statement.push(" FROM (");
+    ids(statement);
+    statement.push(" LIMIT ").bind(Value::Number(rows(query)));
+    statement.push(") AS found STRAIGHT_JOIN products FORCE INDEX (PRIMARY) ON products.id = found.id");
+    order_by(statement, query, "found.");
+}
+
+fn sort_columns(query: &ListQuery) -> &'static str {
+    match query.sort() {
+        Sort::Name => "id, name",
+        Sort::CreatedAt => "id, created_at",
+        Sort::Id | Sort::Price | Sort::Relevance => "id",
+    }
+}
+
+/// Both ends always: one shape of statement instead of three.
+fn price_range(statement: &mut Statement<'_>, query: &ListQuery) {
+    let (min, max) = (query.min_price().unwrap_or(Price::MIN), query.max_price().unwrap_or(Price::MAX));
+    statement.push("price BETWEEN ").bind(Value::Price(min)).push(" AND ").bind(Value::Price(max));
+}
+
+/// The rows after a position. Spelt out, because `(value, id) > (?, ?)` is not a range to either optimiser.
+fn after<'q>(statement: &mut Statement<'q>, position: &'q Position, order: Order) {
+    let beyond = match order {
+        Order::Asc => " > ",
+        Order::Desc => " < ",
+    };
+    let (column, value) = match &position.value {
+        SortValue::Id => {
+            statement.push("id").push(beyond).bind(Value::Number(position.id));
+            return;
+        }
+        SortValue::Price(price) => (column(Sort::Price), Value::Price(*price)),
+        SortValue::Name(name) => (column(Sort::Name), Value::Text(name)),
+        SortValue::CreatedAt(time) => (column(Sort::CreatedAt), Value::Time(*time)),
+        SortValue::Relevance(relevance) => (column(Sort::Relevance), Value::Number(u64::from(*relevance))),
+    };
+    statement.push("(").push(column).push(beyond).bind(value.clone());
+    statement.push(" OR (").push(column).push(" = ").bind(value);
+    statement.push(" AND id").push(beyond).bind(Value::Number(position.id)).push("))");
+}
+
+/// By the sort and then by id, both in the same direction: so an index can be read either way.
+fn order_by(statement: &mut Statement<'_>, query: &ListQuery, table: &str) {
+    let direction = query.order().as_str();
+    statement.push(" ORDER BY ");
+    if query.sort() != Sort::Id {
+        statement.push(table).push(column(query.sort())).push(" ").push(direction).push(", ");
+    }
+    statement.push(table).push("id ").push(direction);
+}

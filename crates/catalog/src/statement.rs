@@ -1,0 +1,119 @@
+//! A statement in the making: its text, which depends on the shape of a query only, and the values bound to it.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::{
+    AssertSqlSafe, MySqlConnection,
+    mysql::{MySqlArguments, MySqlRow},
+    query::Query,
+};
+
+use crate::Price;
+
+/// What a statement does: the label of its metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A page that one index serves.
+    Page,
+    /// A window of the sort's index, filtered by price.
+    Window,
+    /// The whole of the sort's index, filtered by price.
+    Filtered,
+    /// How many rows a price range holds.
+    Count,
+    /// A price range, sorted.
+    Range,
+    /// A full-text search.
+    Search,
+    Product,
+    Categories,
+    Ping,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Kind; 9] = [
+        Kind::Page,
+        Kind::Window,
+        Kind::Filtered,
+        Kind::Count,
+        Kind::Range,
+        Kind::Search,
+        Kind::Product,
+        Kind::Categories,
+        Kind::Ping,
+    ];
+
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Kind::Page => "page",
+            Kind::Window => "window",
+            Kind::Filtered => "filtered",
+            Kind::Count => "count",
+            Kind::Range => "range",
+            Kind::Search => "search",
+            Kind::Product => "product",
+            Kind::Categories => "categories",
+            Kind::Ping => "ping",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Value<'q> {
+    Number(u64),
+    Text(&'q str),
+    Expression(String),
+    Price(Price),
+    Time(DateTime<Utc>),
+}
+
+/// A `SELECT` that the database stops at its deadline. The text holds no value, so that it is prepared once for each
+/// shape.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Statement<'q> {
+    pub(crate) kind: Kind,
+    pub(crate) text: String,
+    pub(crate) values: Vec<Value<'q>>,
+}
+
+impl<'q> Statement<'q> {
+    /// `SELECT` with a deadline that both servers keep: `MariaDB` runs what `MySQL` takes for a comment, and the other
+    /// way round. Milliseconds.
+    pub(crate) fn select(kind: Kind, deadline: Duration) -> Statement<'q> {
+        let milliseconds = deadline.as_millis().max(1);
+        let text = format!(
+            "/*M!100100 SET STATEMENT max_statement_time={}.{:03} FOR */ SELECT /*+ MAX_EXECUTION_TIME({milliseconds}) */ ",
+            milliseconds / 1000,
+            milliseconds % 1000,
+        );
+        Statement { kind, text, values: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, text: &str) -> &mut Self {
+        self.text.push_str(text);
+        self
+    }
+
+    /// A placeholder with its value. Prices are cast: compared with a text, a `DECIMAL` would become a float.
+    pub(crate) fn bind(&mut self, value: Value<'q>) -> &mut Self {
+        self.text.push_str(if matches!(value, Value::Price(_)) { "CAST(? AS DECIMAL(10,2))" } else { "?" });
+        self.values.push(value);
+        self
+    }
+
+    pub(crate) async fn fetch(&self, connection: &mut MySqlConnection) -> Result<Vec<MySqlRow>, sqlx::Error> {
+        let mut query: Query<'_, sqlx::MySql, MySqlArguments> =
+            sqlx::query(AssertSqlSafe(self.text.as_str()));
+        for value in &self.values {
+            query = match value {
+                Value::Number(number) => query.bind(*number),
+                Value::Text(text) => query.bind(*text),
+                Value::Expression(text) => query.bind(text.as_str()),
+                Value::Price(price) => query.bind(*price),
+                Value::Time(time) => query.bind(*time),
+            };
+        }
+        query.fetch_all(connection).await
+    }
+}

@@ -1,0 +1,145 @@
+//! Migrations, and a database that fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use std::time::Duration;
+
+use farmlokal_catalog::{Catalog, Error, ListQuery, MigrateError, migrate, testing::TestDatabase};
+
+#[tokio::test]
+async fn eight_migrations_at_once_apply_each_once() {
+    let database = TestDatabase::create_empty().await;
+    let runs: Vec<_> = (0..8).map(|_| tokio::spawn(migrate(database.options.clone()))).collect();
+    let mut applied = 0;
+    for run in runs {
+        applied += run.await.unwrap().unwrap().len();
+    }
+    assert_eq!(applied, 1);
+    Catalog::new(database.config()).unwrap().ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_migration_killed_half_way_is_taken_up_again() {
+    let database = TestDatabase::create().await;
+    // Before, and after, its statement ran.
+    for undo in ["DROP TABLE products", "SELECT 1"] {
+        let pool = database.pool();
+        sqlx::query("UPDATE _sqlx_migrations SET success = FALSE").execute(&pool).await.unwrap();
+        sqlx::query(undo).execute(&pool).await.unwrap();
+        assert_eq!(migrate(database.options.clone()).await.unwrap().len(), 1);
+        Catalog::new(database.config()).unwrap().ping().await.unwrap();
+    }
+    assert!(migrate(database.options.clone()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_missing_database_is_created() {
+    let database = TestDatabase::create_empty().await;
+    let name = database.options.get_database().unwrap().to_owned();
+    sqlx::query(sqlx::AssertSqlSafe(format!("DROP DATABASE {name}")))
+        .execute(&database.pool())
+        .await
+        .unwrap();
+    assert_eq!(migrate(database.options.clone()).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_newer_database_is_left_alone() {
+    let database = TestDatabase::create().await;
+    sqlx::query("INSERT INTO _sqlx_migrations VALUES (999, 'later', NOW(), TRUE, '', 0)")
+        .execute(&database.pool())
+        .await
+        .unwrap();
+    let error = migrate(database.options.clone()).await.unwrap_err();
+    assert!(matches!(error, MigrateError::Newer { database: 999, known: 1 }), "{error}");
+}
+
+#[tokio::test]
+async fn a_database_without_tables_is_not_taken_for_a_broken_one() {
+    let database = TestDatabase::create_empty().await;
+    let error = Catalog::new(database.config()).unwrap().ping().await.unwrap_err();
+    assert!(matches!(error, Error::SchemaMissing), "{error:?}");
+}
+
+#[tokio::test]
+async fn no_database_is_unavailable_and_says_nothing_of_it() {
+    let database = TestDatabase::create_empty().await;
+    let mut config = database.config();
+    config.connect = config.connect.host("127.0.0.1").port(1);
+    config.acquire_timeout = Duration::from_millis(300);
+    let error = Catalog::new(config).unwrap().ping().await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+    assert!(!error.to_string().contains("127.0.0.1"));
+}
+
+#[tokio::test]
+async fn reads_go_on_when_every_connection_was_killed() {
+    let database = TestDatabase::create().await;
+    let catalog = Catalog::new(database.config()).unwrap();
+    let query = ListQuery::default();
+    let calls: Vec<_> = (0..32)
+        .map(|_| {
+            let (catalog, query) = (catalog.clone(), query.clone());
+            tokio::spawn(async move { catalog.list(&query).await })
+        })
+        .collect();
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    assert!(catalog.pool().open > 1);
+    let pool = database.pool();
+    let own: u64 = sqlx::query_scalar("SELECT CONNECTION_ID()").fetch_one(&pool).await.unwrap();
+    let connections: Vec<u64> = sqlx::query_scalar(
+        "SELECT CAST(id AS UNSIGNED) FROM information_schema.processlist WHERE db = DATABASE() AND id <> ?",
+    )
+    .bind(own)
+    .fetch_all(&pool)
+    .await
+    .unwrap();
+    assert!(connections.len() > 1);
+    for connection in connections {
+        // It may be our second one, and gone.
+        let _ = sqlx::query(sqlx::AssertSqlSafe(format!("KILL {connection}"))).execute(&pool).await;
+    }
+    for _ in 0..32 {
+        catalog.list(&query).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_database_stops_a_statement_at_its_deadline() {
+    let database = TestDatabase::create().await;
+    let pool = database.pool();
+    let mut held = pool.begin().await.unwrap();
+    // A lock makes any read of the table wait: a plain SELECT gives way only to its deadline.
+    sqlx::query("SELECT 1").execute(&mut *held).await.unwrap();
+    sqlx::raw_sql("LOCK TABLES products WRITE").execute(&mut *held).await.unwrap();
+    let mut config = database.config();
+    config.list_deadline = Duration::from_millis(100);
+    let error = Catalog::new(config).unwrap().list(&ListQuery::default()).await.unwrap_err();
+    sqlx::raw_sql("UNLOCK TABLES").execute(&mut *held).await.unwrap();
+    assert!(matches!(error, Error::Deadline), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_full_pool_is_busy() {
+    let database = TestDatabase::create().await;
+    let pool = database.pool();
+    let mut held = pool.acquire().await.unwrap();
+    sqlx::raw_sql("LOCK TABLES products WRITE").execute(&mut *held).await.unwrap();
+    let mut config = database.config();
+    config.max_connections = 1;
+    config.acquire_timeout = Duration::from_millis(100);
+    config.list_deadline = Duration::from_secs(2);
+    let catalog = Catalog::new(config).unwrap();
+    let waiting = tokio::spawn({
+        let catalog = catalog.clone();
+        async move { catalog.list(&ListQuery::default()).await }
+    });
+    while catalog.pool().in_use == 0 {
+        tokio::task::yield_now().await;
+    }
+    let error = catalog.ping().await.unwrap_err();
+    sqlx::raw_sql("UNLOCK TABLES").execute(&mut *held).await.unwrap();
+    assert!(matches!(error, Error::Busy), "{error:?}");
+    waiting.await.unwrap().unwrap();
+}

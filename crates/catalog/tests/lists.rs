@@ -1,0 +1,301 @@
+//! Lists against a brute-force reference: every row once, in order, at the price of its own rows.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use chrono::{DateTime, Utc};
+use farmlokal_catalog::{
+    Catalog, ListQuery, Product, short_words,
+    testing::{TestDatabase, page_after},
+};
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
+use sqlx::MySqlPool;
+
+const SORTS: [(&str, &str); 4] =
+    [("id", "id"), ("price", "price"), ("name", "name"), ("createdAt", "created_at")];
+
+/// Equal by the collation, all of them, or not: case, accents, trailing and inner spaces, expansions, empty.
+const NAMES: [&str; 14] = [
+    "apple",
+    "Apple",
+    "ÄPPLE",
+    "apple ",
+    "ápple  ",
+    " apple",
+    "straße",
+    "strasse",
+    "Zebra",
+    "zebra\u{301}",
+    "🍏",
+    "🍎 ",
+    "",
+    "10 apples",
+];
+
+#[derive(Clone, Debug)]
+struct Row {
+    name: usize,
+    category: usize,
+    cents: u64,
+    minute: i64,
+}
+
+fn categories() -> [&'static str; 4] {
+    ["sports", "Sports", "dairy", "é"]
+}
+
+async fn insert(pool: &MySqlPool, rows: &[Row]) {
+    let mut insert = sqlx::QueryBuilder::<sqlx::MySql>::new(
+        "INSERT INTO products (name, description, category, price, created_at, updated_at, short_words) ",
+    );
+    insert.push_values(rows, |mut values, row| {
+        let name = NAMES[row.name % NAMES.len()];
+        values
+            .push_bind(name)
+            .push_bind("")
+            .push_bind(categories()[row.category % 4])
+            .push_bind(format!("{}.{:02}", row.cents / 100, row.cents % 100))
+            .push_bind(time(row.minute))
+            .push_bind(time(row.minute))
+            .push_bind(short_words(name, ""));
+    });
+    insert.build().execute(pool).await.unwrap();
+}
+
+fn time(minute: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(1_700_000_000_000 + minute * 60_001).unwrap()
+}
+
+fn parse(pairs: &[(&str, String)]) -> ListQuery {
+    ListQuery::parse(pairs.iter().map(|(name, value)| ((*name).into(), value.as_str().into()))).unwrap()
+}
+
+/// Follows `nextCursor` to the end.
+async fn walk(catalog: &Catalog, pairs: &[(&str, String)]) -> Vec<Product> {
+    let mut pairs = pairs.to_vec();
+    let mut all = Vec::new();
+    loop {
+        let query = parse(&pairs);
+        let page = catalog.list(&query).await.unwrap();
+        assert!(page.products.len() <= query.limit() as usize);
+        all.extend(page.products);
+        let Some(cursor) = page.next_cursor else { return all };
+        assert!(!all.is_empty(), "an empty page has no next one");
+        pairs.retain(|(name, _)| *name != "cursor");
+        pairs.push(("cursor", cursor));
+    }
+}
+
+/// The whole table in an order: the database's own comparison of names, without limit, hint or filter.
+async fn reference(pool: &MySqlPool, column: &str, order: &str) -> Vec<Product> {
+    let text = format!("SELECT * FROM products IGNORE INDEX (by_name) ORDER BY {column} {order}, id {order}");
+    let rows = sqlx::query_as(sqlx::AssertSqlSafe(text)).fetch_all(pool).await.unwrap();
+    rows
+}
+
+fn ids<'p>(products: impl IntoIterator<Item = &'p Product>) -> Vec<u64> {
+    products.into_iter().map(|product| product.id).collect()
+}
+
+#[derive(Clone, Debug)]
+struct Asked {
+    sort: usize,
+    descending: bool,
+    limit: u32,
+    category: Option<usize>,
+    min: Option<u64>,
+    max: Option<u64>,
+}
+
+fn rows() -> impl Strategy<Value = Vec<Row>> {
+    let row = (0..NAMES.len(), 0..4_usize, 0..6_u64, 0..4_i64)
+        .prop_map(|(name, category, cents, minute)| Row { name, category, cents: cents * 50, minute });
+    prop::collection::vec(row, 1..60)
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    (
+        0..4_usize,
+        any::<bool>(),
+        1..8_u32,
+        prop::option::of(0..4_usize),
+        prop::option::of(0..300_u64),
+        prop::option::of(0..300_u64),
+    )
+        .prop_map(|(sort, descending, limit, category, min, max)| {
+            let (min, max) =
+                if min.zip(max).is_some_and(|(min, max)| min > max) { (max, min) } else { (min, max) };
+            Asked { sort, descending, limit, category, min, max }
+        })
+}
+
+#[test]
+fn a_walk_returns_what_brute_force_does() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let database = runtime.block_on(TestDatabase::create());
+    let (pool, catalog) =
+        runtime.block_on(async { (database.pool(), Catalog::new(database.config()).unwrap()) });
+    let mut runner = TestRunner::new(Config { cases: 40, failure_persistence: None, ..Config::default() });
+    let cases = (rows(), prop::collection::vec(asked(), 6));
+    runner
+        .run(&cases, |(rows, queries)| {
+            runtime.block_on(async {
+                sqlx::query("DELETE FROM products").execute(&pool).await.unwrap();
+                insert(&pool, &rows).await;
+                for asked in queries {
+                    let (sort, column) = SORTS[asked.sort];
+                    let order = if asked.descending { "desc" } else { "ASC" };
+                    let mut pairs = vec![
+                        ("sort", sort.into()),
+                        ("order", order.into()),
+                        ("limit", asked.limit.to_string()),
+                    ];
+                    let category = asked.category.map(|category| categories()[category]);
+                    pairs.extend(category.map(|category| ("category", category.to_owned())));
+                    let price = |cents: u64| format!("{}.{:02}", cents / 100, cents % 100);
+                    pairs.extend(asked.min.map(|cents| ("minPrice", price(cents))));
+                    pairs.extend(asked.max.map(|cents| ("maxPrice", price(cents))));
+
+                    let mut expected = reference(&pool, column, order).await;
+                    expected.retain(|product| {
+                        category.is_none_or(|category| product.category == category)
+                            && asked.min.is_none_or(|min| product.price.cents() >= min)
+                            && asked.max.is_none_or(|max| product.price.cents() <= max)
+                    });
+                    let walked = walk(&catalog, &pairs).await;
+                    prop_assert_eq!(ids(&walked), ids(&expected), "{:?}", pairs);
+                    prop_assert_eq!(walked, expected);
+                }
+                Ok(())
+            })
+        })
+        .unwrap();
+}
+
+/// 12,000 rows: every price three times, prices rising with id, name and time, all times in groups of five.
+async fn correlated(pool: &MySqlPool) {
+    for batch in 0..12_u64 {
+        let mut insert = sqlx::QueryBuilder::<sqlx::MySql>::new(
+            "INSERT INTO products (name, description, category, price, created_at, updated_at) ",
+        );
+        insert.push_values(batch * 1000..(batch + 1) * 1000, |mut values, n| {
+            let cents = 100 + n / 3;
+            values
+                .push_bind(format!("Item {:06}", n / 2))
+                .push_bind("A description")
+                .push_bind(["even", "odd"][usize::from(n % 2 == 1)])
+                .push_bind(format!("{}.{:02}", cents / 100, cents % 100))
+                .push_bind(time(i64::try_from(n / 5).unwrap()))
+                .push_bind(time(0));
+        });
+        insert.build().execute(pool).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_page_reads_its_own_rows_and_no_more() {
+    let database = TestDatabase::create().await;
+    let pool = database.pool();
+    correlated(&pool).await;
+    let catalog = Catalog::new(database.config()).unwrap();
+    let deep = catalog.product(6_001).await.unwrap().unwrap();
+    let mut shapes = 0;
+    for (sort, _) in SORTS {
+        for order in ["ASC", "DESC"] {
+            for category in [None, Some("odd")] {
+                for range in [None, Some(("5.00", "40.00"))] {
+                    if range.is_some() && sort != "price" {
+                        continue;
+                    }
+                    let mut pairs = vec![("sort", sort.to_owned()), ("order", order.to_owned())];
+                    pairs.extend(category.map(|category| ("category", category.to_owned())));
+                    if let Some((min, max)) = range {
+                        pairs.extend([("minPrice", min.to_owned()), ("maxPrice", max.to_owned())]);
+                    }
+                    let first = parse(&pairs);
+                    for query in [page_after(&first, &deep), first] {
+                        let (page, rows) = catalog.list_counting_rows(&query).await.unwrap();
+                        assert_eq!(page.products.len(), 20);
+                        assert!((21..=22).contains(&rows), "{rows} rows read for {pairs:?}");
+                        shapes += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(shapes, 40);
+}
+
+/// The two ways of a price range in another order: each end of the data is cheap for one of them only.
+#[tokio::test]
+async fn a_price_range_in_another_order_costs_the_cheaper_way() {
+    let database = TestDatabase::create().await;
+    correlated(&database.pool()).await;
+    let catalog = Catalog::new(database.config()).unwrap();
+    for sort in ["id", "name", "createdAt"] {
+        // 11,400 rows are in range, from the 601st on: a short walk. 303 rows, at the far end: a short range.
+        for (min, max) in [("3.00", "99.00"), ("39.99", "41.00")] {
+            let pairs =
+                [("sort", sort.to_owned()), ("minPrice", min.to_owned()), ("maxPrice", max.to_owned())];
+            let (page, rows) = catalog.list_counting_rows(&parse(&pairs)).await.unwrap();
+            assert_eq!(page.products.len(), 20);
+            // A window and a count of 2,000 rows each, read, stored and read back.
+            assert!(rows < 10_000, "{rows} rows read for {pairs:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_price_range_is_exact_beyond_every_window() {
+    let database = TestDatabase::create().await;
+    let pool = database.pool();
+    correlated(&pool).await;
+    let catalog = Catalog::new(database.config()).unwrap();
+    for (sort, column) in SORTS {
+        for order in ["ASC", "DESC"] {
+            let mut pairs =
+                vec![("sort", sort.to_owned()), ("order", order.to_owned()), ("limit", "100".to_owned())];
+            pairs.extend([("minPrice", "15.01".to_owned()), ("maxPrice", "36.00".to_owned())]);
+            let mut expected = reference(&pool, column, order).await;
+            expected.retain(|product| (1501..=3600).contains(&product.price.cents()));
+            assert_eq!(ids(&walk(&catalog, &pairs).await), ids(&expected), "{pairs:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn categories_are_read_by_leaps() {
+    let database = TestDatabase::create().await;
+    let pool = database.pool();
+    let catalog = Catalog::new(database.config()).unwrap();
+    assert_eq!(catalog.categories().await.unwrap(), Vec::<String>::new());
+    insert(&pool, &(0..8).map(|n| Row { name: n, category: n, cents: 100, minute: 0 }).collect::<Vec<_>>())
+        .await;
+    assert_eq!(catalog.categories().await.unwrap(), ["Sports", "dairy", "sports", "é"]);
+    correlated(&pool).await;
+    sqlx::query("ANALYZE TABLE products").fetch_all(&pool).await.unwrap();
+    assert_eq!(catalog.categories().await.unwrap(), ["Sports", "dairy", "even", "odd", "sports", "é"]);
+    let rows = catalog.categories_counting_rows().await.unwrap();
+    assert!(rows < 50, "{rows} rows read for 6 categories of 12,008 rows");
+}
+
+#[tokio::test]
+async fn values_come_back_as_they_were_stored() {
+    let database = TestDatabase::create().await;
+    let pool = database.pool();
+    sqlx::query(
+        "INSERT INTO products (id, name, description, category, price, created_at, updated_at)
+         VALUES (18446744073709551614, 'Crème 🍏', '', 'x', 99999999.99, '2024-02-29 23:59:59.999', '1999-12-31 00:00:00')",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let catalog = Catalog::new(database.config()).unwrap();
+    let product = catalog.product(u64::MAX - 1).await.unwrap().unwrap();
+    assert_eq!(product.name, "Crème 🍏");
+    assert_eq!(product.price.to_string(), "99999999.99");
+    assert_eq!(product.created_at.to_rfc3339(), "2024-02-29T23:59:59.999+00:00");
+    assert_eq!(product.updated_at.to_rfc3339(), "1999-12-31T00:00:00+00:00");
+    assert_eq!(catalog.product(1).await.unwrap(), None);
+}
