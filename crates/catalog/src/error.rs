@@ -73,6 +73,7 @@ mod number {
     pub(super) const LOCK_DEADLOCK: u16 = 1213;
     pub(super) const STATEMENT_TIMEOUT: u16 = 1969;
     pub(super) const QUERY_TIMEOUT: u16 = 3024;
+    pub(super) const KEY_DOES_NOT_EXIST: u16 = 1176;
     pub(super) const FTS_INTERRUPTED: u16 = 188;
     pub(super) const CONNECTION_KILLED: u16 = 1927;
 }
@@ -100,6 +101,11 @@ pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
     }
 }
 
+/// A search's index does not exist: neither for `FORCE INDEX` nor for `MATCH`.
+pub(crate) fn is_missing_index(error: &sqlx::Error) -> bool {
+    matches!(server_error(error), Some(number::KEY_DOES_NOT_EXIST | number::FT_MATCHING_KEY_NOT_FOUND))
+}
+
 /// The database stopped the statement at its deadline. `MariaDB` reports a full-text search so, stopped in its first
 /// phase, by the storage engine's own number.
 pub(crate) fn is_deadline(error: &sqlx::Error) -> bool {
@@ -120,9 +126,6 @@ impl From<sqlx::Error> for Error {
             _ => {}
         }
         match server_error(&error) {
-            Some(number::FT_MATCHING_KEY_NOT_FOUND) => {
-                Error::SearchRefused { reason: Refusal::NoIndex, retry_after: Duration::from_secs(30) }
-            }
             Some(number::NO_SUCH_TABLE | number::UNKNOWN_DATABASE) => Error::SchemaMissing,
             Some(
                 number::CON_COUNT

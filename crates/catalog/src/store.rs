@@ -3,25 +3,28 @@
 use std::{sync::Arc, time::Duration};
 
 use sqlx::{
-    FromRow as _, MySqlPool, Row as _,
+    FromRow as _, Row as _,
     mysql::{MySqlPoolOptions, MySqlRow},
 };
 
 use crate::{
-    CatalogConfig, Error, ListQuery, Page, Product,
+    CatalogConfig, Error, ListQuery, Page, Product, Refusal,
     config::{connect_options, prepare_session},
+    error::{is_deadline, is_missing_index},
     guards::SearchGuards,
     list::{list, page},
     plan,
-    reader::{Reader, Timings},
+    reader::{Database, Reader},
     statement::Statement,
 };
+
+/// When a search that found no index may try again: building it takes a minute or so on a million rows.
+const INDEX_BUILD: Duration = Duration::from_secs(30);
 
 /// The product catalogue. Clones share one pool of connections.
 #[derive(Clone)]
 pub struct Catalog {
-    pool: MySqlPool,
-    timings: Timings,
+    database: Arc<Database>,
     deadline: Duration,
     searches: Arc<SearchGuards>,
 }
@@ -47,8 +50,7 @@ impl Catalog {
             .after_connect(|connection, _| Box::pin(prepare_session(connection)))
             .connect_lazy_with(connect_options(config.connect));
         Ok(Catalog {
-            pool,
-            timings: Timings::new(),
+            database: Arc::new(Database::new(pool)),
             deadline: config.list_deadline,
             searches: Arc::new(SearchGuards::new(config.search)),
         })
@@ -62,10 +64,13 @@ impl Catalog {
         let words = query.words().join(" ");
         let _admitted = self.searches.admit(&words).await?;
         let statement = plan::search(query, self.searches.deadline());
-        match self.fetch(&statement).await {
+        match self.reader().await?.fetch(&statement).await {
             Ok(rows) => Ok(page(query, &rows)?),
-            Err(Error::Deadline) => Err(self.searches.remember_slow(words)),
-            Err(error) => Err(error),
+            Err(error) if is_deadline(&error) => Err(self.searches.remember_slow(words)),
+            Err(error) if is_missing_index(&error) => {
+                Err(Error::SearchRefused { reason: Refusal::NoIndex, retry_after: INDEX_BUILD })
+            }
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -92,7 +97,7 @@ impl Catalog {
     }
 
     pub(crate) async fn reader(&self) -> Result<Reader<'_>, Error> {
-        Ok(Reader::acquire(&self.pool, &self.timings).await?)
+        Ok(self.database.reader().await?)
     }
 
     async fn fetch(&self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, Error> {
@@ -102,13 +107,17 @@ impl Catalog {
     /// How the pool is used now.
     #[must_use]
     pub fn pool(&self) -> PoolUse {
-        let open = self.pool.size();
-        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(open);
-        PoolUse { open, in_use: open.saturating_sub(idle), max: self.pool.options().get_max_connections() }
+        let open = self.database.pool().size();
+        let idle = u32::try_from(self.database.pool().num_idle()).unwrap_or(open);
+        PoolUse {
+            open,
+            in_use: open.saturating_sub(idle),
+            max: self.database.pool().options().get_max_connections(),
+        }
     }
 
     /// Closes every connection, after the calls that use them.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.database.pool().close().await;
     }
 }

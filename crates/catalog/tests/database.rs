@@ -66,9 +66,12 @@ async fn no_database_is_unavailable_and_says_nothing_of_it() {
     let mut config = database.config();
     config.connect = config.connect.host("127.0.0.1").port(1);
     config.acquire_timeout = Duration::from_millis(300);
-    let error = Catalog::new(config).unwrap().ping().await.unwrap_err();
-    assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
-    assert!(!error.to_string().contains("127.0.0.1"));
+    let catalog = Catalog::new(config).unwrap();
+    for _ in 0..3 {
+        let error = catalog.ping().await.unwrap_err();
+        assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+        assert!(!error.to_string().contains("127.0.0.1"));
+    }
 }
 
 #[tokio::test]
