@@ -1,0 +1,161 @@
+//! Cold lists: every shape without a search, at any depth, no query twice.
+
+use std::collections::HashSet;
+
+use anyhow::{Context as _, Result, ensure};
+use farmlokal_catalog::testing::page_after;
+use farmlokal_catalog::{Catalog, ListQuery, Price, Product};
+use rand::rngs::StdRng;
+use rand::seq::{IndexedRandom as _, SliceRandom as _};
+use rand::{RngExt as _, SeedableRng as _};
+
+/// Products to make queries from.
+const SAMPLE_PAGES: u64 = 200;
+
+/// What a list query is made of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Shape {
+    pub(crate) sort: &'static str,
+    pub(crate) order: &'static str,
+    pub(crate) category: bool,
+    pub(crate) price_range: bool,
+    pub(crate) deep: bool,
+}
+
+impl Shape {
+    /// All 64, the two orders of a shape side by side.
+    pub(crate) fn all() -> Vec<Shape> {
+        let mut shapes = Vec::new();
+        for sort in ["id", "price", "name", "createdAt"] {
+            for (category, price_range) in [(false, false), (true, false), (false, true), (true, true)] {
+                for deep in [false, true] {
+                    shapes.extend(["ASC", "DESC"].map(|order| Shape {
+                        sort,
+                        order,
+                        category,
+                        price_range,
+                        deep,
+                    }));
+                }
+            }
+        }
+        shapes
+    }
+
+    /// The shape in words, without the order.
+    pub(crate) fn class(self) -> String {
+        let filters = match (self.category, self.price_range) {
+            (false, false) => "",
+            (true, false) => ", category",
+            (false, true) => ", price range",
+            (true, true) => ", category, price range",
+        };
+        format!("{}{filters}, {}", self.sort, if self.deep { "deep" } else { "first page" })
+    }
+
+    /// Whether one index serves the shape in order: everything but a price range with another sort.
+    pub(crate) fn has_index(self) -> bool {
+        !self.price_range || self.sort == "price"
+    }
+}
+
+/// A query, ready for both engines: over HTTP and straight to the catalogue.
+#[derive(Clone, Debug)]
+pub(crate) struct ColdQuery {
+    pub(crate) shape: Shape,
+    pub(crate) path: String,
+    pub(crate) query: ListQuery,
+}
+
+/// Makes queries from a sample of what the catalogue holds, none twice.
+pub(crate) struct Queries {
+    products: Vec<Product>,
+    /// The sample's prices, ascending, to draw ranges of any selectivity from.
+    prices: Vec<Price>,
+    seen: HashSet<String>,
+    random: StdRng,
+}
+
+impl Queries {
+    /// Reads the sample, spread evenly over all ids.
+    pub(crate) async fn sample(catalog: &Catalog) -> Result<Queries> {
+        let newest = catalog.list(&parse("order=DESC&limit=1")?).await?;
+        let last = newest.products.first().context("the catalogue is empty")?.id;
+        let mut products = Vec::new();
+        for page in 0..SAMPLE_PAGES {
+            let cursor = last * page / SAMPLE_PAGES;
+            products.extend(catalog.list(&parse(&format!("cursor={cursor}&limit=100"))?).await?.products);
+        }
+        let mut prices: Vec<_> = products.iter().map(|product| product.price).collect();
+        prices.sort_unstable();
+        Ok(Queries { products, prices, seen: HashSet::new(), random: StdRng::seed_from_u64(1) })
+    }
+
+    /// The names of the sampled products.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.products.iter().map(|product| product.name.as_str())
+    }
+
+    /// `count` queries of each shape in random order; fewer of a shape that has not so many different ones.
+    pub(crate) fn of_each_shape(&mut self, count: usize) -> Result<Vec<ColdQuery>> {
+        let mut queries = Vec::new();
+        for shape in Shape::all() {
+            for _ in 0..count {
+                queries.extend(self.next(shape)?);
+            }
+        }
+        queries.shuffle(&mut self.random);
+        Ok(queries)
+    }
+
+    /// A query of this shape that has not been made before, or none after a fair number of attempts.
+    fn next(&mut self, shape: Shape) -> Result<Option<ColdQuery>> {
+        for _ in 0..20 {
+            let start = self.products.choose(&mut self.random).context("the sample is empty")?.clone();
+            let query = parse(&self.parameters(shape, &start))?;
+            let query = if shape.deep { page_after(&query, &start) } else { query };
+            let canonical = query.canonical();
+            if self.seen.insert(canonical.clone()) {
+                return Ok(Some(ColdQuery { shape, path: format!("/products?{canonical}"), query }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A query's text without its cursor, made so that `start` is among its answers: a page that begins after `start`
+    /// is then a page of a real walk, at a random depth.
+    fn parameters(&mut self, shape: Shape, start: &Product) -> String {
+        // First pages without a price range differ by their limit alone.
+        let limit = if shape.deep || shape.price_range { 20 } else { self.random.random_range(1..=20) };
+        let mut text = form_urlencoded::Serializer::new(String::new());
+        text.append_pair("sort", shape.sort).append_pair("order", shape.order);
+        text.append_pair("limit", &limit.to_string());
+        if shape.category {
+            text.append_pair("category", &start.category);
+        }
+        if shape.price_range {
+            let at = self.prices.partition_point(|price| *price < start.price);
+            // The width is log-uniform: from one row's own price to the whole table.
+            #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let width = (self.prices.len() as f64).powf(self.random.random::<f64>()) as usize - 1;
+            let low = at.saturating_sub(self.random.random_range(0..=width));
+            let high = (low + width).clamp(at, self.prices.len() - 1);
+            let (open_below, open_above) = (self.random.random_ratio(1, 5), self.random.random_ratio(1, 5));
+            if !open_below || open_above {
+                text.append_pair("minPrice", &self.prices[low].to_string());
+            }
+            if !open_above {
+                text.append_pair("maxPrice", &self.prices[high].to_string());
+            }
+        }
+        text.finish()
+    }
+}
+
+/// A query from its text.
+pub(crate) fn parse(text: &str) -> Result<ListQuery> {
+    let query = ListQuery::parse(form_urlencoded::parse(text.as_bytes()));
+    let query = query.map_err(|invalid| anyhow::anyhow!("{text}: {invalid:?}"))?;
+    ensure!(query.words().is_empty(), "a cold list has no search");
+    Ok(query)
+}

@@ -1,0 +1,167 @@
+//! Cold lists at 16 connections: the API beside the database alone, every shape, rows counted.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use crate::cold::{Queries, Shape};
+use crate::environment::Environment;
+use crate::load::{Answers, Engine, send_each_once};
+use crate::report::Report;
+use crate::rows_read::Counters;
+use crate::server::Server;
+use crate::stats::median;
+
+const CLIENTS: usize = 16;
+const UNTIL_DONE: Duration = Duration::from_secs(600);
+/// Queries of each of the 64 shapes: for warming up, in each round for each engine, and to count rows.
+const WARM_UP: usize = 30;
+const IN_A_ROUND: usize = 120;
+const COUNTED: usize = 12;
+
+/// The catalogue whose lists are measured.
+pub(crate) struct Data<'a> {
+    part: &'static str,
+    title: &'static str,
+    about: &'static str,
+    database_url: &'a str,
+}
+
+impl Data<'_> {
+    pub(crate) fn seeded(environment: &Environment) -> Data<'_> {
+        let (title, about) = ("Cold lists beside the database alone", "1,000,000 seeded products.");
+        Data { part: "cold", title, about, database_url: &environment.database_url }
+    }
+
+    pub(crate) fn adversarial(database_url: &str) -> Data<'_> {
+        let title = "Cold lists on adversarial data";
+        let about = "1,000,000 products whose columns depend on each other: prices rise and names and times fall with \
+                     the ids, 300,000 products have one price, half of them five names, categories follow the price.";
+        Data { part: "adversarial", title, about, database_url }
+    }
+}
+
+/// Measures the lists of one database.
+pub(crate) async fn bench(environment: &Environment, data: &Data<'_>, rounds: usize) -> Result<()> {
+    let catalog = Environment::catalog(data.database_url)?;
+    let mut queries = Queries::sample(&catalog).await?;
+    let api = Server::api(environment, data.database_url, &[]).await?;
+    let engines = [Engine::Api(api.address), Engine::Database(catalog.clone())];
+    for engine in &engines {
+        send_each_once(engine, queries.of_each_shape(WARM_UP)?, CLIENTS, UNTIL_DONE).await?;
+    }
+    let command = format!("cargo run --release -p farmlokal-bench -- bench {}", data.part);
+    let mut report = Report::new(data.part, data.title, &command);
+
+    let mut totals = [Answers::default(), Answers::default()];
+    let mut ratios = Vec::new();
+    for round in 1..=rounds {
+        let mut rates = [0.0; 2];
+        for ((engine, total), rate) in engines.iter().zip(&mut totals).zip(&mut rates) {
+            let answers =
+                send_each_once(engine, queries.of_each_shape(IN_A_ROUND)?, CLIENTS, UNTIL_DONE).await?;
+            *rate = answers.rate();
+            total.add(answers);
+        }
+        eprintln!("round {round}: {:.0} and {:.0} lists/s", rates[0], rates[1]);
+        ratios.push(rates[0] / rates[1]);
+    }
+    for total in &totals {
+        let failure = total.first_failure.as_deref().unwrap_or_default();
+        ensure!(total.failures == 0, "{} lists failed, the first: {failure}", total.failures);
+    }
+    let rows = count_rows(data.database_url, &mut queries).await?;
+
+    let [ours, theirs] = &totals;
+    report.say(&format!(
+        "{} Every list without a search, 64 shapes (4 sorts, 2 orders, with and without category and price range, first \
+         page and random depth), no query twice, {CLIENTS} connections, {rounds} rounds for each engine by turns: {} and \
+         {} lists. \"Database alone\" runs the API's own statement through the same pool, without HTTP, JSON and caches.",
+        data.about,
+        ours.count(),
+        theirs.count()
+    ));
+    report.table(
+        ["engine", "lists/s", "p50 ms", "p95 ms", "p99 ms", "max ms"],
+        [
+            total_row("API", ours, |_| true),
+            total_row("API, one index serves the shape", ours, Shape::has_index),
+            total_row("API, price range with another sort", ours, |shape| !shape.has_index()),
+            total_row("database alone", theirs, |_| true),
+        ],
+    );
+    report.say(&format!(
+        "Median of the rounds' ratios: the API gives {:.0} % of the database's own rate. Rows read (all `Handler_read_*`) \
+         where one index serves the shape: {} at the most; price range with another sort: {} at the most.",
+        100.0 * median(ratios),
+        most(&rows, Shape::has_index),
+        most(&rows, |shape| !shape.has_index())
+    ));
+    report.table(
+        [
+            "shape (both orders), API",
+            "lists",
+            "p50 ms",
+            "p95 ms",
+            "p99 ms",
+            "max ms",
+            "rows read, median",
+            "most",
+        ],
+        classes().map(|class| class_row(&class, ours, &rows)),
+    );
+    report.finish(&environment.root)
+}
+
+/// The rows read for some queries of each shape, one at a time.
+async fn count_rows(url: &str, queries: &mut Queries) -> Result<HashMap<String, Vec<(Shape, u64)>>> {
+    let catalog = Environment::catalog(url)?;
+    let mut counters = Counters::connect(url).await?;
+    let mut rows: HashMap<String, Vec<(Shape, u64)>> = HashMap::new();
+    let counted = queries.of_each_shape(COUNTED)?;
+    // Its connection prepares itself and its statement: not what is counted here.
+    for query in counted.iter().chain(&counted) {
+        catalog.list(&query.query).await?;
+    }
+    for query in &counted {
+        let read = counters.rows_read(&catalog, query).await?;
+        rows.entry(query.shape.class()).or_default().push((query.shape, read));
+    }
+    Ok(rows)
+}
+
+fn most(rows: &HashMap<String, Vec<(Shape, u64)>>, which: impl Fn(Shape) -> bool) -> u64 {
+    rows.values().flatten().filter(|(shape, _)| which(*shape)).map(|(_, read)| *read).max().unwrap_or(0)
+}
+
+fn total_row(name: &str, answers: &Answers, which: impl Fn(Shape) -> bool) -> [String; 6] {
+    let latencies = answers.latencies(which);
+    let rate =
+        if latencies.count() == answers.count() { format!("{:.0}", answers.rate()) } else { String::new() };
+    let [p50, p95, p99, max] = latencies.cells();
+    [name.to_owned(), rate, p50, p95, p99, max]
+}
+
+fn classes() -> impl Iterator<Item = String> {
+    Shape::all().into_iter().filter(|shape| shape.order == "ASC").map(Shape::class)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "row counts")]
+fn class_row(class: &str, answers: &Answers, rows: &HashMap<String, Vec<(Shape, u64)>>) -> [String; 8] {
+    let latencies = answers.latencies(|shape| shape.class() == class);
+    let [p50, p95, p99, max] = latencies.cells();
+    let read: Vec<u64> = rows.get(class).into_iter().flatten().map(|(_, read)| *read).collect();
+    let middle = median(read.iter().map(|read| *read as f64));
+    let most = read.iter().max().copied().unwrap_or(0);
+    [
+        class.to_owned(),
+        latencies.count().to_string(),
+        p50,
+        p95,
+        p99,
+        max,
+        format!("{middle:.0}"),
+        most.to_string(),
+    ]
+}

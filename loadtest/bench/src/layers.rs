@@ -1,0 +1,62 @@
+//! What each layer of the API's stack costs a request.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::ValueEnum as _;
+
+use crate::environment::Environment;
+use crate::hot::{self, Measured};
+use crate::reference::Layers;
+use crate::report::Report;
+use crate::server::Server;
+use crate::stats::median;
+
+/// Measures every stack in every round, so that whatever else the machine does meets them alike.
+pub(crate) async fn bench(environment: &Environment, rounds: usize, duration: Duration) -> Result<()> {
+    let api = Server::api(environment, &environment.database_url, &[]).await?;
+    let body = hot::save_body(environment, &api).await?;
+    let mut servers = Vec::new();
+    for layers in Layers::value_variants() {
+        let name = layers.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        servers.push((layers.adds(), Server::reference(environment, &name, &body).await?));
+    }
+    servers.push(("every route, cache lookup, ETag and headers: the API", api));
+    let command = "cargo run --release -p farmlokal-bench -- layers";
+    let mut report = Report::new("layers", "What each layer costs a request", command);
+    report.say(&format!(
+        "`{}` with wrk at {} connections, {rounds} rounds of {} s for each stack by turns. Each line is the stack of the \
+         line above and one thing more; CPU is the server's, user and system, medians over the rounds.",
+        hot::PATH,
+        hot::CONNECTIONS,
+        duration.as_secs()
+    ));
+
+    let mut measured: Vec<Vec<Measured>> = vec![Vec::new(); servers.len()];
+    for (_, server) in &servers {
+        hot::measure(server, Duration::from_secs(1)).await?;
+    }
+    for round in 1..=rounds {
+        eprintln!("round {round}");
+        for ((_, server), measured) in servers.iter().zip(&mut measured) {
+            measured.push(hot::measure(server, duration).await?);
+        }
+    }
+
+    let rows = servers.iter().enumerate().map(|(index, (adds, _))| {
+        let before = &measured[index.saturating_sub(1)];
+        let cpu = measured[index].iter().map(|one| one.cpu);
+        let added = measured[index].iter().zip(before).map(|(with, without)| with.cpu - without.cpu);
+        let share =
+            measured[index].iter().zip(&measured[0]).map(|(one, bare)| one.run.rate() / bare.run.rate());
+        [
+            format!("{}{adds}", if index == 0 { "" } else { "+ " }),
+            format!("{:.1}", median(cpu)),
+            if index == 0 { String::new() } else { format!("{:+.1}", median(added)) },
+            format!("{:.0}", median(measured[index].iter().map(|one| one.run.rate()))),
+            format!("{:.2}", median(share)),
+        ]
+    });
+    report.table(["stack", "CPU µs/request", "added", "requests/s", "of bare"], rows);
+    report.finish(&environment.root)
+}

@@ -1,0 +1,135 @@
+//! The reference that the API is measured against: one axum route that serves bytes from memory, and nothing else. Then
+//! the same with the API's own layers around it, one more each time, to see what each costs.
+
+use std::convert::Infallible;
+use std::hint::black_box;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use clap::{Args, ValueEnum};
+use farmlokal_api::middleware::{AdmissionLayer, DeadlineLayer, Limits, ObserveLayer, RouteTable, stack};
+use farmlokal_api::server::{self, ConnectionLimits};
+use farmlokal_catalog::ListQuery;
+use farmlokal_telemetry::LogArgs;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower::{Service, ServiceBuilder};
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// What a reference server serves.
+#[derive(Args, Debug)]
+pub(crate) struct ReferenceArgs {
+    #[arg(long)]
+    port: u16,
+    /// The body of every answer
+    #[arg(long)]
+    file: PathBuf,
+    #[arg(long, value_enum, default_value_t = Layers::Bare)]
+    layers: Layers,
+    #[command(flatten)]
+    logs: LogArgs,
+}
+
+/// A stack of layers: each variant is the one before it and one more. The order is the request's, from the handler out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Layers {
+    Bare,
+    Connections,
+    Deadline,
+    CatchPanic,
+    Admission,
+    Observe,
+    RequestId,
+    Query,
+}
+
+impl Layers {
+    /// What the variant adds.
+    pub(crate) fn adds(self) -> &'static str {
+        match self {
+            Layers::Bare => "bare axum route",
+            Layers::Connections => "connections of our own: limit, header timeout, TCP_NODELAY, shutdown",
+            Layers::Deadline => "request timeout",
+            Layers::CatchPanic => "panics caught",
+            Layers::Admission => "limit on requests in flight",
+            Layers::Observe => "metrics and the log of slow and failed requests",
+            Layers::RequestId => "x-request-id",
+            Layers::Query => "query parsed and checked, cache key made",
+        }
+    }
+}
+
+const LIMITS: Limits = Limits { max_requests: 2048, request_timeout: Duration::from_secs(5) };
+const CONNECTIONS: ConnectionLimits =
+    ConnectionLimits { max_connections: 8192, header_timeout: Duration::from_secs(10) };
+
+/// Serves the file's bytes at `/products`, and `/readyz`, on the loopback address until the process is killed.
+pub(crate) async fn serve(args: ReferenceArgs) -> Result<()> {
+    let body = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
+    // Layers that log and count do so as in the API.
+    let metrics = farmlokal_telemetry::init(&args.logs)?;
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            metrics.upkeep();
+        }
+    });
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).await?;
+    let route = bytes(body.into(), args.layers == Layers::Query);
+    let deadline = DeadlineLayer::new(LIMITS.request_timeout);
+    let panics = ServiceBuilder::new()
+        .map_response(|response: axum::http::Response<_>| response.map(Body::new))
+        .layer(CatchPanicLayer::custom(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response()));
+    let admission = AdmissionLayer::new(LIMITS.max_requests);
+    let table = RouteTable::new(["/products", "/products/{id}", "/categories", "/readyz"]);
+    let layers = ServiceBuilder::new();
+    match args.layers {
+        Layers::Bare => axum::serve(listener, route).await?,
+        Layers::Connections => connections(listener, route).await,
+        Layers::Deadline => connections(listener, layers.layer(deadline).service(route)).await,
+        Layers::CatchPanic => {
+            connections(listener, layers.layer(panics).layer(deadline).service(route)).await;
+        }
+        Layers::Admission => {
+            connections(listener, layers.layer(admission).layer(panics).layer(deadline).service(route)).await;
+        }
+        Layers::Observe => {
+            let layers = layers.layer(ObserveLayer::new(table)).layer(admission);
+            connections(listener, layers.layer(panics).layer(deadline).service(route)).await;
+        }
+        Layers::RequestId | Layers::Query => connections(listener, stack(route, table, LIMITS)).await,
+    }
+    Ok(())
+}
+
+/// One route with the bytes, and optionally what the API's handler does before it looks into the cache.
+fn bytes(body: Bytes, parses_query: bool) -> Router {
+    let answer = move || ([(CONTENT_TYPE, "application/json")], body.clone());
+    let list = if parses_query {
+        get(async move |uri: Uri| {
+            let query = uri.query().unwrap_or_default();
+            let list = ListQuery::parse(form_urlencoded::parse(query.as_bytes()));
+            black_box(list.map(|list| format!("list:{}", list.canonical())).ok());
+            answer()
+        })
+    } else {
+        get(async move || answer())
+    };
+    Router::new().route("/products", list).route("/readyz", get(async || "ready"))
+}
+
+async fn connections<S>(listener: TcpListener, service: S)
+where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
+    server::serve(listener, service, CONNECTIONS, CancellationToken::new(), Duration::ZERO).await;
+}

@@ -1,0 +1,69 @@
+//! Percentiles and medians.
+
+use std::time::Duration;
+
+/// Latencies of requests.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Latencies(Vec<Duration>);
+
+impl FromIterator<Duration> for Latencies {
+    fn from_iter<I: IntoIterator<Item = Duration>>(times: I) -> Self {
+        let mut times: Vec<Duration> = times.into_iter().collect();
+        times.sort_unstable();
+        Latencies(times)
+    }
+}
+
+impl Latencies {
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The smallest latency that `percent` of the requests did not exceed; zero without requests.
+    pub(crate) fn percentile(&self, percent: usize) -> Duration {
+        let rank = (self.0.len() * percent).div_ceil(100);
+        self.0.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+    }
+
+    /// p50, p95, p99 and the maximum in milliseconds, as cells of a table.
+    pub(crate) fn cells(&self) -> [String; 4] {
+        [50, 95, 99, 100].map(|percent| milliseconds(self.percentile(percent)))
+    }
+}
+
+/// The middle of the values, of an even number the mean of the two in the middle; zero of none.
+pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    match (values.len() / 2, values.len() % 2) {
+        (0, 0) => 0.0,
+        (middle, 0) => f64::midpoint(values[middle - 1], values[middle]),
+        (middle, _) => values[middle],
+    }
+}
+
+/// With two decimals below 100 ms, else none.
+pub(crate) fn milliseconds(time: Duration) -> String {
+    let ms = time.as_secs_f64() * 1e3;
+    if ms < 100.0 { format!("{ms:.2}") } else { format!("{ms:.0}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_latencies_that_were_measured() {
+        let latencies: Latencies = (1..=200).rev().map(Duration::from_millis).collect();
+        let at = |percent| latencies.percentile(percent).as_millis();
+        assert_eq!([at(50), at(99), at(100)], [100, 198, 200]);
+        assert_eq!(Latencies::default().percentile(99), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert!((median([5.0, 1.0, 3.0]) - 3.0).abs() < f64::EPSILON);
+        assert!((median([4.0, 1.0]) - 2.5).abs() < f64::EPSILON);
+        assert!(median([]).abs() < f64::EPSILON);
+    }
+}
