@@ -89,7 +89,7 @@ mod tests {
     }
 
     fn url(args: &[&str]) -> String {
-        let cli = Cli::try_parse_from([&["x"], args].concat()).unwrap();
+        let cli = crate::parse_flags::<Cli>(args).unwrap();
         cli.database.url().unwrap().to_string()
     }
 
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn a_url_of_another_kind_is_refused_without_repeating_it() {
         for bad in ["postgres://u:secret@h/d", "mysql://u:secret@h", "u:secret@h"] {
-            let cli = Cli::try_parse_from(["x", "--database-url", bad]).unwrap();
+            let cli = crate::parse_flags::<Cli>(&["--database-url", bad]).unwrap();
             let error = cli.database.url().unwrap_err().to_string();
             assert!(error.starts_with("DATABASE_URL: ") && !error.contains("secret"), "{error}");
         }

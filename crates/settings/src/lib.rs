@@ -50,6 +50,13 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error} (write 250ms, 60s or 5m)"))
 }
 
+/// Parses flags alone, whatever the environment of the tests holds.
+#[cfg(test)]
+fn parse_flags<T: Parser>(flags: &[&str]) -> Result<T, clap::Error> {
+    let command = T::command().mut_args(|arg| arg.env(clap::builder::Resettable::Reset));
+    T::from_arg_matches(&command.try_get_matches_from([&["x"], flags].concat())?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

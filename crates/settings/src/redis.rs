@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn host_and_port_make_a_url_and_a_url_wins() {
-        let url = |args: &[&str]| Cli::try_parse_from([&["x"], args].concat()).unwrap().redis.url();
+        let url = |args: &[&str]| crate::parse_flags::<Cli>(args).unwrap().redis.url();
         assert_eq!(url(&["--redis-host", "cache", "--redis-port", "7"]), "redis://cache:7");
         assert_eq!(url(&["--redis-host", "::1"]), "redis://[::1]:6379");
         assert_eq!(url(&["--redis-host", "cache", "--redis-url", "rediss://h:1"]), "rediss://h:1");
