@@ -112,9 +112,9 @@ fn refused(reason: Refusal, retry_after: Duration) -> Error {
 mod tests {
     use super::*;
 
-    fn reason(result: Result<impl Sized, Error>) -> Option<(Refusal, Duration)> {
-        match result {
-            Err(Error::SearchRefused { reason, retry_after }) => Some((reason, retry_after)),
+    fn reason<T>(result: Result<T, Error>) -> Option<(Refusal, Duration)> {
+        match result.err()? {
+            Error::SearchRefused { reason, retry_after } => Some((reason, retry_after)),
             _ => None,
         }
     }

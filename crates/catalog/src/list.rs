@@ -14,11 +14,11 @@ use crate::{
 /// Rows of the sort's index that a price range in another order looks at first: enough if a tenth of all are in range.
 const WINDOW: u64 = 256;
 
-/// A price range of fewer rows is read whole. Of a million rows, spread at random, 3,000 in range are 7,000 rows of
-/// walking apart from a page's last: so neither way reads more than some thousands.
+/// A price range of fewer rows is read whole. Of a million rows, spread at random, 3,000 in range are 21 rows in 7,000
+/// of the walk: so neither way reads more than some thousands.
 const SMALL_RANGE: u64 = 3_000;
 
-/// What each round of the race may take, as parts of the deadline: together, and twice, the whole of it.
+/// What each way may take in each round of the race, as parts of the deadline. All rounds of both stay within it.
 const ROUNDS: [u32; 3] = [40, 10, 3];
 
 pub(crate) async fn list(

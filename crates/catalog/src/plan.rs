@@ -258,3 +258,93 @@ fn order_by(statement: &mut Statement<'_>, query: &ListQuery, table: &str) {
     }
     statement.push(table).push("id ").push(direction);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(1);
+
+    fn parse(pairs: &[(&str, &str)]) -> ListQuery {
+        ListQuery::parse(pairs.iter().map(|(name, value)| ((*name).into(), (*value).into()))).unwrap()
+    }
+
+    fn index_of(pairs: &[(&str, &str)]) -> String {
+        let query = parse(pairs);
+        let text = page(&query, DEADLINE).text;
+        let (_, rest) = text.split_once("FORCE INDEX (").unwrap();
+        rest.split_once(')').unwrap().0.to_owned()
+    }
+
+    #[test]
+    fn sort_and_category_choose_the_index() {
+        for (sort, index, of_category) in [
+            ("id", "PRIMARY", "by_category"),
+            ("price", "by_price", "by_category_price"),
+            ("name", "by_name", "by_category_name"),
+            ("createdAt", "by_created_at", "by_category_created_at"),
+        ] {
+            assert_eq!(index_of(&[("sort", sort)]), index);
+            assert_eq!(index_of(&[("sort", sort), ("category", "a"), ("order", "desc")]), of_category);
+        }
+    }
+
+    #[test]
+    fn a_price_range_needs_two_plans_unless_price_is_the_sort() {
+        assert_eq!(Plan::of(&parse(&[("minPrice", "5")])), Plan::PriceRange);
+        assert_eq!(Plan::of(&parse(&[("maxPrice", "5"), ("sort", "name")])), Plan::PriceRange);
+        assert_eq!(Plan::of(&parse(&[("maxPrice", "5"), ("sort", "price")])), Plan::Page);
+        assert_eq!(Plan::of(&parse(&[("category", "a")])), Plan::Page);
+    }
+
+    #[test]
+    fn a_page_after_a_position_is_spelt_out() {
+        let query = parse(&[("cursor", "1000"), ("limit", "5")]);
+        let statement = page(&query, Duration::from_millis(1500));
+        assert_eq!(
+            statement.text,
+            "/*M!100100 SET STATEMENT max_statement_time=1.500 FOR */ SELECT /*+ MAX_EXECUTION_TIME(1500) */ id, name, \
+             description, category, price, created_at, updated_at FROM products FORCE INDEX (PRIMARY) WHERE id > ? \
+             ORDER BY id ASC LIMIT ?"
+        );
+        assert_eq!(statement.values, [Value::Number(1000), Value::Number(6)]);
+    }
+
+    /// Every statement of ours stays prepared: a connection's cache holds them all, searches of up to 16 words included.
+    #[test]
+    fn values_never_make_a_new_statement() {
+        let mut texts = HashSet::new();
+        for (nth, sort) in ["id", "price", "name", "createdAt", "relevance"].iter().enumerate() {
+            for order in ["asc", "desc"] {
+                for filters in 0..8 {
+                    let category = ["x", "another"][nth % 2];
+                    let mut pairs = vec![("sort", *sort), ("order", order), ("limit", ["1", "100"][nth % 2])];
+                    pairs.extend((filters & 1 == 1).then_some(("category", category)));
+                    pairs.extend((filters & 2 == 2).then_some(("minPrice", "1")));
+                    pairs.extend((filters & 4 == 4).then_some(("maxPrice", "9.50")));
+                    pairs.extend((*sort == "relevance").then_some(("search", "a word")));
+                    let query = parse(&pairs);
+                    if *sort == "relevance" {
+                        texts.insert(search(&query, DEADLINE).text);
+                        continue;
+                    }
+                    for statement in [
+                        page(&query, DEADLINE),
+                        window(&query, 256, DEADLINE),
+                        filtered(&query, DEADLINE),
+                        range(&query, DEADLINE),
+                        count(&query, 3000, DEADLINE),
+                    ] {
+                        assert!(!statement.text.contains("9.50") && !statement.text.contains("another"));
+                        assert_eq!(statement.text.matches('?').count(), statement.values.len());
+                        texts.insert(statement.text);
+                    }
+                }
+            }
+        }
+        // With and without a cursor.
+        assert!(texts.len() * 2 < 512, "{} statements", texts.len() * 2);
+    }
+}

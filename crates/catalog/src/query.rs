@@ -178,7 +178,7 @@ impl ListQuery {
             match query.parse_cursor(&cursor) {
                 Ok(position) => query.after = Some(position),
                 Err(CursorError::Malformed) => {
-                    invalid.push(param("cursor", "cursor_malformed", "is not a cursor"))
+                    invalid.push(param("cursor", "cursor_malformed", "is not a cursor"));
                 }
                 Err(CursorError::Mismatch) if invalid.is_empty() => {
                     invalid.push(param(

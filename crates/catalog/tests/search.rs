@@ -194,7 +194,7 @@ async fn searches_that_owe_time_are_refused_and_lists_are_not() {
     catalog.list(&search).await.unwrap();
     match catalog.list(&search).await {
         Err(Error::SearchRefused { reason: Refusal::Budget, retry_after }) => {
-            assert!(retry_after > Duration::ZERO)
+            assert!(retry_after > Duration::ZERO);
         }
         other => panic!("{other:?}"),
     }
