@@ -18,8 +18,8 @@ const WINDOW: u64 = 256;
 /// of the walk: so neither way reads more than some thousands.
 const SMALL_RANGE: u64 = 3_000;
 
-/// What each way may take in each round of the race, as parts of the deadline. All rounds of both stay within it.
-const ROUNDS: [u32; 3] = [40, 10, 3];
+/// What each way may take in each round of the race, as parts of the deadline. The last walk has all of it.
+const ROUNDS: [u32; 2] = [40, 10];
 
 pub(crate) async fn list(
     reader: &mut Reader<'_>,
@@ -50,16 +50,15 @@ async fn price_range(
     if count(&counted)? < SMALL_RANGE {
         return reader.fetch(&plan::range(query, deadline)).await;
     }
-    let mut result = Ok(rows);
     for part in ROUNDS {
         for statement in [plan::filtered(query, deadline / part), plan::range(query, deadline / part)] {
-            result = reader.fetch(&statement).await;
+            let result = reader.fetch(&statement).await;
             if !result.as_ref().is_err_and(is_deadline) {
                 return result;
             }
         }
     }
-    result
+    reader.fetch(&plan::filtered(query, deadline)).await
 }
 
 fn count(rows: &[MySqlRow]) -> Result<u64, sqlx::Error> {
