@@ -27,7 +27,7 @@ impl Words<'_> {
             name.push_str(self.maker(rng));
             name.push(' ');
         }
-        for (list, percent) in [(self.range.qualities, quality), (self.range.variants, variant)] {
+        for (list, percent) in [(self.range.voice.qualities, quality), (self.range.variants, variant)] {
             if rng.random_ratio(percent, 100) {
                 name.push_str(self.word(list, rng));
                 name.push(' ');
@@ -42,7 +42,7 @@ impl Words<'_> {
     /// One or two sentences.
     pub(super) fn description(&self, rng: &mut impl Rng) -> String {
         let mut text = String::with_capacity(160);
-        text.push_str(self.word(self.range.qualities, rng));
+        text.push_str(self.word(self.range.voice.qualities, rng));
         text.push(' ');
         push_lower_case(&mut text, self.kind);
         match rng.random_range(0..100) {
@@ -64,11 +64,11 @@ impl Words<'_> {
             _ => {}
         }
         text.push_str(", ");
-        text.push_str(self.word(self.range.features, rng));
+        text.push_str(self.word(self.range.voice.features, rng));
         text.push('.');
-        if rng.random_ratio(85, 100) {
+        if rng.random_ratio(9, 10) {
             text.push(' ');
-            text.push_str(self.word(self.range.uses, rng));
+            text.push_str(self.word(self.range.voice.uses, rng));
         }
         text
     }

@@ -5,6 +5,9 @@
 mod food;
 mod home;
 mod outdoor;
+mod voices;
+
+pub(crate) use self::voices::Voice;
 
 /// A category and its share of the catalogue.
 pub(crate) struct Category {
@@ -23,12 +26,7 @@ pub(crate) struct Range {
     pub variants: &'static [&'static str],
     /// Pack or clothing sizes, each with its price in percent of the middle one.
     pub sizes: &'static [(&'static str, u32)],
-    /// What a label praises.
-    pub qualities: &'static [&'static str],
-    /// How it is made or what it has; follows a comma.
-    pub features: &'static [&'static str],
-    /// A second sentence.
-    pub uses: &'static [&'static str],
+    pub voice: &'static Voice,
     pub trade: Trade,
 }
 

@@ -1,0 +1,113 @@
+//! Killed at any point and run again, it ends with exactly what an undisturbed run leaves.
+
+use std::time::Duration;
+
+use farmlokal_catalog::testing::TestDatabase;
+
+use crate::running::{catalogue, job, kill_after, kill_at, run, undisturbed};
+
+/// Kills in one chain: each run after the first resumes what the one before left.
+const CHAIN: u32 = 8;
+const CHAINS: u32 = 4;
+
+#[tokio::test]
+async fn killed_at_random_points() {
+    let (expected, took) = undisturbed().await;
+    let mut killed = 0;
+    for chain in 0..CHAINS {
+        let database = TestDatabase::create().await;
+        for kill in 0..CHAIN {
+            // Spread over the whole run, and never the same twice: early kills in one chain, late ones in the next.
+            let share = (chain * CHAIN + kill * 7 + 1) % (CHAINS * CHAIN);
+            let delay = *took * share / (CHAINS * CHAIN);
+            killed += u32::from(kill_after(&mut job(&database), delay));
+        }
+        run(&mut job(&database)).expect_success();
+        assert_eq!(&catalogue(&database).await, expected, "chain {chain}");
+    }
+    assert!(killed > CHAINS, "only {killed} of {} runs were still alive when killed", CHAINS * CHAIN);
+}
+
+#[tokio::test]
+async fn killed_at_every_phase_boundary() {
+    let (expected, _) = undisturbed().await;
+    let mut database = TestDatabase::create().await;
+    let boundaries = [
+        ["phase started", "loading"],
+        ["phase done", "loading"],
+        ["phase started", "indexes"],
+        ["phase done", "indexes"],
+        ["phase started", "swap"],
+        ["phase done", "swap"],
+        ["lists are served", ""],
+        ["phase started", "full text"],
+        ["phase done", "full text"],
+        ["phase started", "flush"],
+        ["phase done", "flush"],
+    ];
+    const SWAPPED: usize = 6;
+    for (number, boundary) in boundaries.into_iter().enumerate() {
+        let before = catalogue(&database).await;
+        let swapped = before.rows > 0;
+        if swapped && !before.tables.iter().any(|table| table == "products_replaced") {
+            // The run before was at its last steps, and quicker than the kill.
+            assert_eq!(&before, expected);
+            database = TestDatabase::create().await;
+        } else if swapped && number < SWAPPED {
+            // So was the server with the RENAME.
+            continue;
+        }
+        kill_at(&mut job(&database), boundary);
+    }
+    run(&mut job(&database)).expect_success();
+    assert_eq!(&catalogue(&database).await, expected);
+}
+
+#[tokio::test]
+async fn killed_while_another_run_waits() {
+    let (expected, took) = undisturbed().await;
+    let database = TestDatabase::create().await;
+    let mut second = job(&database);
+    let second = std::thread::scope(|scope| {
+        let second = scope.spawn(|| {
+            std::thread::sleep(*took / 8);
+            run(&mut second)
+        });
+        kill_after(&mut job(&database), *took / 2);
+        second.join().unwrap()
+    });
+    second.expect_success();
+    assert!(!second.stdout.contains("already seeded"), "it went on where the killed one stopped");
+    assert_eq!(&catalogue(&database).await, expected);
+}
+
+/// A migration between a kill and the next run: rows staged for the old columns cannot be used.
+#[tokio::test]
+async fn killed_then_migrated() {
+    let database = TestDatabase::create().await;
+    kill_at(&mut job(&database), ["phase done", "loading"]);
+    let pool = database.pool();
+    sqlx::raw_sql("ALTER TABLE products ADD COLUMN stock INT NOT NULL DEFAULT 7")
+        .execute(&pool)
+        .await
+        .unwrap();
+    run(&mut job(&database)).expect_success();
+    let stock: i64 =
+        sqlx::query_scalar("SELECT SUM(stock = 7) DIV 1 FROM products").fetch_one(&pool).await.unwrap();
+    assert_eq!(stock, 30_000);
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn terminated() {
+    let (expected, _) = undisturbed().await;
+    let database = TestDatabase::create().await;
+    let mut child = job(&database).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(400));
+    let id = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(143));
+    run(&mut job(&database)).expect_success();
+    assert_eq!(&catalogue(&database).await, expected);
+}
