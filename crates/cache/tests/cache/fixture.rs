@@ -64,8 +64,8 @@ pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool)
 /// Asks for `key` when the database would answer `value`.
 pub(crate) async fn get(cache: &Cache<Text>, key: &str, value: &str) -> (String, Source) {
     let value = text(value);
-    let lookup = cache.get_or_fill(key, move || ready(Ok::<_, Infallible>(value))).await.unwrap();
-    seen(lookup)
+    let lookup = cache.get_or_fill(key, move || ready(Ok::<_, Infallible>(value)));
+    seen(tokio::time::timeout(Duration::from_secs(30), lookup).await.expect("an answer comes").unwrap())
 }
 
 /// Has `key` filled with `value`, and waits until it is in Redis: a fill is stored after it is answered.

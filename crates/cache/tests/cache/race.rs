@@ -110,16 +110,17 @@ async fn race(cache: &Redis, database: &Redis, readers: &[Subject], flush: impl 
         while Instant::now() < until {
             // Each writer has keys of its own, so that `flushed` never goes back.
             let keys: Vec<u64> =
-                (0..10).map(|_| rand::random_range(0..KEYS / WRITERS) * WRITERS + writer).collect();
-            let mut written = HashMap::new();
-            for key in keys {
-                written.insert(key, truth.hincr::<_, _, _, u64>("truth", key, 1).await.unwrap());
+                (0..KEYS).filter(|key| key % WRITERS == writer && rand::random_ratio(1, 3)).collect();
+            let mut write = redis::pipe();
+            for key in &keys {
+                write.hincr("truth", key, 1);
             }
+            let versions: Vec<u64> = write.query_async(&mut truth).await.unwrap();
             flush().await;
-            for (key, version) in written {
-                truth.hset::<_, _, _, ()>("flushed", key, version).await.unwrap();
-            }
-            tokio::time::sleep(Duration::from_millis(rand::random_range(10..60))).await;
+            let written: Vec<(u64, u64)> = keys.into_iter().zip(versions).collect();
+            truth.hset_multiple::<_, _, _, ()>("flushed", &written).await.unwrap();
+            // Long enough for what is stale to be seen before the next flush removes it.
+            tokio::time::sleep(Duration::from_millis(rand::random_range(100..200))).await;
         }
     };
     tokio::join!(write(0), write(1));
