@@ -19,6 +19,6 @@ pub enum LoadError {
     #[error("the catalogue was in use by long transactions for {} s", .0.as_secs())]
     InUse(Duration),
     /// The server could not be reached, or failed.
-    #[error("the database failed: {0}")]
+    #[error("the database failed")]
     Database(#[from] sqlx::Error),
 }
