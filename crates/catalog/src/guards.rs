@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use metrics::counter;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{Error, Refusal, SearchConfig};
@@ -104,7 +105,9 @@ impl Drop for Admitted<'_> {
     }
 }
 
-fn refused(reason: Refusal, retry_after: Duration) -> Error {
+/// Counted in `farmlokal_searches_refused_total`, by reason.
+pub(crate) fn refused(reason: Refusal, retry_after: Duration) -> Error {
+    counter!("farmlokal_searches_refused_total", "reason" => reason.label()).increment(1);
     Error::SearchRefused { reason, retry_after }
 }
 

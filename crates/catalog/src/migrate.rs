@@ -15,6 +15,11 @@ use crate::config::{connect_options, prepare_session};
 const MIGRATIONS: [(i64, &str, &str); 1] =
     [(1, "products", include_str!("../../../migrations/0001_products.sql"))];
 
+/// The migration that this program needs at least.
+pub(crate) fn newest() -> i64 {
+    MIGRATIONS.last().map_or(0, |(version, ..)| *version)
+}
+
 /// How long one run waits for another.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -90,7 +95,7 @@ async fn migrate_locked(connection: &mut MySqlConnection) -> Result<Vec<Applied>
     let before: Vec<i64> = sqlx::query_scalar("SELECT version FROM _sqlx_migrations ORDER BY version")
         .fetch_all(&mut *connection)
         .await?;
-    let known = MIGRATIONS.last().map_or(0, |(version, ..)| *version);
+    let known = newest();
     if let Some(&database) = before.last().filter(|&&database| database > known) {
         return Err(MigrateError::Newer { database, known });
     }

@@ -163,9 +163,9 @@ pub(crate) fn categories(deadline: Duration) -> Statement<'static> {
     statement
 }
 
-pub(crate) fn ping(deadline: Duration) -> Statement<'static> {
+pub(crate) fn newest_migration(deadline: Duration) -> Statement<'static> {
     let mut statement = Statement::select(Kind::Ping, deadline);
-    statement.push("id FROM products LIMIT 1");
+    statement.push("MAX(version) FROM _sqlx_migrations WHERE success");
     statement
 }
 

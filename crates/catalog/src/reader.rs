@@ -1,20 +1,15 @@
 //! One call's connection: reads through it are measured, and tried once more if it breaks.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, Instant},
-};
+use std::{io, time::Instant};
 
 use metrics::{Histogram, histogram};
 use sqlx::{Connection as _, MySql, MySqlConnection, MySqlPool, mysql::MySqlRow, pool::PoolConnection};
+use tokio::sync::Mutex;
 
 use crate::{
     error::is_transient,
     statement::{Kind, Statement},
 };
-
-/// How long a server that was gone may take to answer.
-const PROBE_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Seconds that a statement of each kind takes, with its result: `farmlokal_db_query_duration_seconds`.
 struct Timings([Histogram; Kind::ALL.len()]);
@@ -28,16 +23,16 @@ impl Timings {
     }
 }
 
-/// The pool, and whether the server was there when last asked.
+/// The pool, and a connection beside it for [`ping`](Database::ping): a full pool is load, not an outage.
 pub(crate) struct Database {
     pool: MySqlPool,
     timings: Timings,
-    down: AtomicBool,
+    apart: Mutex<Option<MySqlConnection>>,
 }
 
 impl Database {
     pub(crate) fn new(pool: MySqlPool) -> Database {
-        Database { pool, timings: Timings::new(), down: AtomicBool::new(false) }
+        Database { pool, timings: Timings::new(), apart: Mutex::new(None) }
     }
 
     pub(crate) fn pool(&self) -> &MySqlPool {
@@ -48,17 +43,11 @@ impl Database {
         Ok(Reader { database: self, connection: self.acquire().await? })
     }
 
-    /// A pool goes on trying a server that refuses connections until its timeout. Once it was in vain, ask the server
-    /// directly first, so that every further caller learns at once.
+    /// A pool goes on trying a server that it cannot connect to until its time is up.
     async fn acquire(&self) -> Result<PoolConnection<MySql>, sqlx::Error> {
-        if self.down.load(Ordering::Relaxed) {
-            self.probe().await?;
-        }
         match self.pool.acquire().await {
             Err(sqlx::Error::PoolTimedOut) if self.has_room() => {
-                self.down.store(true, Ordering::Relaxed);
-                self.probe().await?;
-                Err(sqlx::Error::PoolTimedOut)
+                Err(io::Error::new(io::ErrorKind::TimedOut, "no connection in time").into())
             }
             other => other,
         }
@@ -68,12 +57,20 @@ impl Database {
         self.pool.size() < self.pool.options().get_max_connections()
     }
 
-    async fn probe(&self) -> Result<(), sqlx::Error> {
-        let options = self.pool.connect_options();
-        let connected = tokio::time::timeout(PROBE_TIMEOUT, MySqlConnection::connect_with(&options)).await;
-        let connection = connected.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
-        self.down.store(false, Ordering::Relaxed);
-        connection.close().await
+    /// Runs a statement apart from the pool.
+    pub(crate) async fn ping(&self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, sqlx::Error> {
+        let mut apart = self.apart.lock().await;
+        if let Some(mut connection) = apart.take()
+            && let Ok(rows) = statement.fetch(&mut connection).await
+        {
+            *apart = Some(connection);
+            return Ok(rows);
+        }
+        // There was none, or it broke: the server may have restarted since.
+        let mut connection = MySqlConnection::connect_with(&self.pool.connect_options()).await?;
+        let rows = statement.fetch(&mut connection).await?;
+        *apart = Some(connection);
+        Ok(rows)
     }
 }
 

@@ -11,9 +11,9 @@ use crate::{
     CatalogConfig, Error, ListQuery, Page, Product, Refusal,
     config::{connect_options, prepare_session},
     error::{is_deadline, is_missing_index},
-    guards::SearchGuards,
+    guards::{SearchGuards, refused},
     list::{list, page},
-    plan,
+    migrate, plan,
     reader::{Database, Reader},
     statement::Statement,
 };
@@ -67,9 +67,7 @@ impl Catalog {
         match self.reader().await?.fetch(&statement).await {
             Ok(rows) => Ok(page(query, &rows)?),
             Err(error) if is_deadline(&error) => Err(self.searches.remember_slow(words)),
-            Err(error) if is_missing_index(&error) => {
-                Err(Error::SearchRefused { reason: Refusal::NoIndex, retry_after: INDEX_BUILD })
-            }
+            Err(error) if is_missing_index(&error) => Err(refused(Refusal::NoIndex, INDEX_BUILD)),
             Err(error) => Err(error.into()),
         }
     }
@@ -86,9 +84,12 @@ impl Catalog {
         Ok(rows.iter().map(|row| row.try_get("category")).collect::<Result<_, _>>()?)
     }
 
-    /// Whether the database answers, and holds a catalogue.
+    /// Whether the database answers, and is migrated at least as far as this program needs. It waits neither for the
+    /// pool nor for a lock on the products.
     pub async fn ping(&self) -> Result<(), Error> {
-        self.fetch(&plan::ping(self.deadline)).await.map(|_| ())
+        let rows = self.database.ping(&plan::newest_migration(self.deadline)).await?;
+        let newest: Option<i64> = rows.first().map(|row| row.try_get(0)).transpose()?.flatten();
+        if newest >= Some(migrate::newest()) { Ok(()) } else { Err(Error::SchemaMissing) }
     }
 
     #[cfg(feature = "testing")]

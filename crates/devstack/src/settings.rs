@@ -40,7 +40,7 @@ pub(crate) fn for_development() -> Vec<String> {
 pub(crate) fn for_tests() -> Vec<String> {
     let mut settings: Vec<String> = COMMON.map(String::from).into();
     settings.extend(
-        ["--innodb-buffer-pool-size=256M", "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=OFF"]
+        ["--innodb-buffer-pool-size=256M", "--innodb-flush-log-at-trx-commit=2", "--innodb-doublewrite=OFF"]
             .map(String::from),
     );
     settings

@@ -100,8 +100,6 @@ async fn watch_database(catalog: Catalog, sender: watch::Sender<Database>, reach
         let asked = Instant::now();
         let (found, cause) = match tokio::time::timeout(PATIENCE, catalog.ping()).await {
             Ok(Ok(())) => (Database::Up { latency: asked.elapsed() }, None),
-            // All connections in use is load, not an outage.
-            Ok(Err(Error::Busy)) => continue,
             Ok(Err(Error::SchemaMissing)) => {
                 (Database::Down { reason: "the database is not migrated" }, None)
             }

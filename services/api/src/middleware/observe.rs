@@ -1,7 +1,8 @@
 //! Counts, times and logs requests, under the names of OpenTelemetry's
 //! [HTTP metrics](https://opentelemetry.io/docs/specs/semconv/http/http-metrics/).
 //!
-//! A successful request is a metric, not a log line; one that fails or drags is a line with its request id.
+//! A request is a metric, not a log line, unless it fails or drags: then it is a line with its request id. A 503 is the
+//! service protecting itself, just when it has no time for a line each.
 
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
@@ -164,7 +165,7 @@ impl Drop for Observation {
         let route = self.routes.of(self.path.path());
         self.routes.active.decrement(1.0);
         route.record(&self.method, self.status, elapsed.as_secs_f64());
-        if self.status >= 500 || elapsed > SLOW {
+        if (self.status >= 500 && self.status != 503) || elapsed > SLOW {
             let request_id = self.request_id.as_ref().and_then(|id| id.to_str().ok());
             let elapsed_ms = elapsed.as_secs_f64() * 1e3;
             warn!(request_id, method = %self.method, route = route.route, status = self.status, elapsed_ms, "request");

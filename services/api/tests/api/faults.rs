@@ -124,7 +124,11 @@ impl Fragile {
             if wanted(&answer) {
                 return answer;
             }
-            assert!(std::time::Instant::now() < deadline, "{path} never came to it: {answer:?}");
+            assert!(
+                std::time::Instant::now() < deadline,
+                "{path} never came to it: {answer:?} {:?}",
+                self.process.log()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
