@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -51,15 +51,24 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     Err(stopped)
 }
 
+/// Waits a little for the API of a run that was killed, which ends by itself.
 fn check_free(port: u16) -> Result<()> {
-    match TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)) {
-        Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            bail!(
-                "port {port} is in use: stop what uses it, or choose another one with PORT={}",
-                port.wrapping_add(1)
-            )
+    let patience = Instant::now() + Duration::from_secs(3);
+    loop {
+        match TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)) {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() != ErrorKind::AddrInUse => {
+                return Err(error).with_context(|| format!("cannot listen on port {port}"));
+            }
+            Err(_) if Instant::now() > patience => {
+                let other = port.checked_add(1).unwrap_or(5000);
+                bail!("port {port} is in use: stop what uses it, or choose another one, such as PORT={other}")
+            }
+            Err(_) => {
+                interrupt::check()?;
+                sleep(POLL);
+            }
         }
-        other => other.map(drop).with_context(|| format!("cannot listen on port {port}")),
     }
 }
 
