@@ -23,7 +23,9 @@ impl RedisArgs {
     pub fn url(&self) -> String {
         match &self.redis_url {
             Some(url) => url.clone(),
-            None if self.redis_host.contains(':') => format!("redis://[{}]:{}", self.redis_host, self.redis_port),
+            None if self.redis_host.contains(':') => {
+                format!("redis://[{}]:{}", self.redis_host, self.redis_port)
+            }
             None => format!("redis://{}:{}", self.redis_host, self.redis_port),
         }
     }
