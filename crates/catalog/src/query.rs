@@ -207,25 +207,31 @@ impl ListQuery {
         }
     }
 
-    /// The same text for every query with the same answer, and for no other: a cache's key.
+    /// The same text for every query with the same answer, and for no other, after a prefix: a cache's key.
     #[must_use]
-    pub fn canonical(&self) -> String {
-        let text = self.canonical_start();
+    pub fn canonical(&self, prefix: &str) -> String {
+        let text = self.canonical_start(prefix);
         match &self.after {
             Some(position) => text + "&cursor=" + &position.to_token(self.fingerprint()),
             None => text,
         }
     }
 
-    /// The canonical query of the page that starts at this cursor: the target of a link to it.
+    /// The canonical query of the page that starts at this cursor, after a prefix: the target of a link to it.
     #[must_use]
-    pub fn canonical_at(&self, cursor: &str) -> String {
-        self.canonical_start() + "&cursor=" + cursor
+    pub fn canonical_at(&self, prefix: &str, cursor: &str) -> String {
+        self.canonical_start(prefix) + "&cursor=" + cursor
     }
 
-    fn canonical_start(&self) -> String {
-        let mut text =
-            format!("sort={}&order={}&limit={}", self.sort.as_str(), self.order.as_str(), self.limit);
+    fn canonical_start(&self, prefix: &str) -> String {
+        let mut text = String::with_capacity(prefix.len() + 120);
+        text.push_str(prefix);
+        text.push_str("sort=");
+        text.push_str(self.sort.as_str());
+        text.push_str("&order=");
+        text.push_str(self.order.as_str());
+        // Writing to a string cannot fail, here and below.
+        let _ = write!(text, "&limit={}", self.limit);
         self.write_filters(&mut text);
         text
     }

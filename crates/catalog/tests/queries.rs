@@ -80,17 +80,17 @@ fn queries_with_one_answer_have_one_canonical_text() {
         ("category=a", "category=a  "),
         ("search=x&sort=relevance", "search=X&order=desc"),
     ] {
-        assert_eq!(parse(one).unwrap().canonical(), parse(other).unwrap().canonical());
+        assert_eq!(parse(one).unwrap().canonical(""), parse(other).unwrap().canonical(""));
     }
-    assert_eq!(parse("").unwrap().canonical(), "sort=id&order=ASC&limit=20");
-    let odd = parse("category=a%26search=b&search=b").unwrap().canonical();
+    assert_eq!(parse("").unwrap().canonical(""), "sort=id&order=ASC&limit=20");
+    let odd = parse("category=a%26search=b&search=b").unwrap().canonical("");
     assert_eq!(odd, "sort=relevance&order=DESC&limit=20&category=a%2526search%3Db&search=b");
 }
 
 #[test]
 fn a_plain_cursor_is_the_token_of_that_id() {
     let plain = parse("cursor=1000&limit=5").unwrap();
-    let canonical = plain.canonical();
+    let canonical = plain.canonical("");
     let token = canonical.split_once("&cursor=").unwrap().1;
     assert_eq!(parse(&format!("cursor={token}&limit=5")).unwrap(), plain);
     assert_eq!(parse(&format!("cursor={token}&limit=7")).unwrap().limit(), 7);
@@ -113,7 +113,7 @@ fn a_cursor_belongs_to_every_part_of_its_query() {
     let queries =
         ["", "order=desc", "sort=name", "sort=price", "sort=createdAt", "search=a", "search=b", "category=a"];
     for one in queries {
-        let canonical = page_after(&parse(one).unwrap(), &product).canonical();
+        let canonical = page_after(&parse(one).unwrap(), &product).canonical("");
         let token = canonical.split_once("&cursor=").unwrap().1;
         for other in queries {
             let joined =

@@ -5,6 +5,7 @@
 //! `loadtest/README.md` lists what each one costs.
 
 mod admission;
+mod catch_panic;
 mod deadline;
 mod observe;
 mod request_id;
@@ -12,18 +13,15 @@ mod request_id;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::Request;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use tower::{Service, ServiceBuilder};
-use tower_http::catch_panic::CatchPanicLayer;
 
 pub use admission::AdmissionLayer;
+pub use catch_panic::CatchPanicLayer;
 pub use deadline::DeadlineLayer;
 pub use observe::{ObserveLayer, RouteTable};
 pub use request_id::RequestIdLayer;
-
-use crate::problem::{Code, Problem};
 
 /// What the stack is told by the configuration.
 #[derive(Clone, Copy, Debug)]
@@ -44,17 +42,14 @@ where
     S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
     ServiceBuilder::new()
-        // Every answer carries the id, the ones of the layers below included.
-        .layer(RequestIdLayer::default())
         // Counts and times everything that follows, and logs what fails.
         .layer(ObserveLayer::new(table))
+        // Every answer carries the id, the ones of the layers below included.
+        .layer(RequestIdLayer::default())
         // Turns requests away before they cost anything.
         .layer(AdmissionLayer::new(limits.max_requests))
         // A panic is one failed request, not a lost connection.
-        .map_response(|response: axum::http::Response<_>| response.map(Body::new))
-        .layer(CatchPanicLayer::custom(|_| {
-            Problem::new(Code::Internal, "The handler failed.").into_response()
-        }))
+        .layer(CatchPanicLayer)
         // No request waits longer than a client would.
         .layer(DeadlineLayer::new(limits.request_timeout))
         .service(routes)

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use axum::extract::Request;
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{HeaderValue, Method};
 use axum::response::Response;
 use metrics::{Gauge, Histogram, gauge, histogram};
 use pin_project_lite::pin_project;
@@ -30,8 +30,9 @@ const OTHER: &str = "_OTHER";
 pub struct RouteTable(Arc<Routes>);
 
 struct Routes {
-    by_path: matchit::Router<RouteMetrics>,
-    other: RouteMetrics,
+    by_path: matchit::Router<usize>,
+    /// The first is that of paths without a route.
+    metrics: Vec<RouteMetrics>,
     active: Gauge,
 }
 
@@ -52,19 +53,20 @@ impl RouteTable {
     /// A table of these path templates; all other paths share one label. Needs the metrics recorder to be installed.
     pub fn new<'a>(templates: impl IntoIterator<Item = &'a str>) -> Self {
         let mut by_path = matchit::Router::new();
+        let mut metrics = vec![RouteMetrics::new(OTHER)];
         for template in templates {
-            if let Err(error) = by_path.insert(template, RouteMetrics::new(template)) {
-                warn!(template, %error, "a route without metrics of its own");
+            match by_path.insert(template, metrics.len()) {
+                Ok(()) => metrics.push(RouteMetrics::new(template)),
+                Err(error) => warn!(template, %error, "a route without metrics of its own"),
             }
         }
-        let active = gauge!("http_server_active_requests");
-        Self(Arc::new(Routes { by_path, other: RouteMetrics::new(OTHER), active }))
+        Self(Arc::new(Routes { by_path, metrics, active: gauge!("http_server_active_requests") }))
     }
 }
 
 impl Routes {
-    fn of(&self, path: &str) -> &RouteMetrics {
-        self.by_path.at(path).map_or(&self.other, |found| found.value)
+    fn of(&self, path: &str) -> usize {
+        self.by_path.at(path).map_or(0, |found| *found.value)
     }
 }
 
@@ -136,10 +138,10 @@ impl<S: Service<Request, Response = Response>> Service<Request> for Observe<S> {
 
     fn call(&mut self, request: Request) -> Self::Future {
         let observation = Observation {
+            route: self.table.0.of(request.uri().path()),
             routes: Arc::clone(&self.table.0),
             method: request.method().clone(),
-            path: request.uri().clone(),
-            request_id: request.headers().get(X_REQUEST_ID).cloned(),
+            request_id: None,
             started: Instant::now(),
             status: CLIENT_CLOSED_REQUEST,
         };
@@ -152,25 +154,39 @@ impl<S: Service<Request, Response = Response>> Service<Request> for Observe<S> {
 /// leaves its mark too.
 struct Observation {
     routes: Arc<Routes>,
+    route: usize,
     method: Method,
-    path: axum::http::Uri,
+    /// Kept for the log line only, so only where there is one.
     request_id: Option<HeaderValue>,
     started: Instant,
     status: u16,
 }
 
+impl Observation {
+    fn answered(&mut self, response: &Response) {
+        self.status = response.status().as_u16();
+        if self.is_worth_a_line(self.started.elapsed()) {
+            self.request_id = response.headers().get(X_REQUEST_ID).cloned();
+        }
+    }
+
+    fn is_worth_a_line(&self, elapsed: Duration) -> bool {
+        (self.status >= 500 && self.status != 503) || elapsed > SLOW
+    }
+}
+
 impl Drop for Observation {
     fn drop(&mut self) {
         let elapsed = self.started.elapsed();
-        let route = self.routes.of(self.path.path());
+        let route = &self.routes.metrics[self.route];
         self.routes.active.decrement(1.0);
         route.record(&self.method, self.status, elapsed.as_secs_f64());
-        if (self.status >= 500 && self.status != 503) || elapsed > SLOW {
+        if self.is_worth_a_line(elapsed) {
             let request_id = self.request_id.as_ref().and_then(|id| id.to_str().ok());
             let elapsed_ms = elapsed.as_secs_f64() * 1e3;
             warn!(request_id, method = %self.method, route = route.route, status = self.status, elapsed_ms, "request");
         } else {
-            debug!(method = %self.method, path = %self.path, status = self.status, ?elapsed, "request");
+            debug!(method = %self.method, route = route.route, status = self.status, ?elapsed, "request");
         }
     }
 }
@@ -190,7 +206,7 @@ impl<F: Future<Output = Result<Response, E>>, E> Future for ObserveFuture<F> {
     fn poll(self: std::pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let response = ready!(this.inner.poll(context))?;
-        this.observation.status = StatusCode::as_u16(&response.status());
+        this.observation.answered(&response);
         Poll::Ready(Ok(response))
     }
 }

@@ -15,7 +15,7 @@ pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 /// Longer ids are replaced: they end up in logs.
 const LONGEST: usize = 128;
 
-/// Puts `x-request-id` on every request and its response.
+/// Puts `x-request-id` on every response.
 #[derive(Clone)]
 pub struct RequestIdLayer(Arc<Ids>);
 
@@ -75,14 +75,10 @@ impl<S: Service<Request, Response = Response>> Service<Request> for RequestId<S>
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: Request) -> Self::Future {
+    fn call(&mut self, request: Request) -> Self::Future {
         let id = match request.headers().get(X_REQUEST_ID) {
             Some(id) if usable(id) => id.clone(),
-            _ => {
-                let id = self.ids.next();
-                request.headers_mut().insert(X_REQUEST_ID, id.clone());
-                id
-            }
+            _ => self.ids.next(),
         };
         RequestIdFuture { inner: self.inner.call(request), id: Some(id) }
     }

@@ -130,7 +130,7 @@ enum OrderParam {
 )]
 async fn list_products(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let list = query::list(request.uri())?;
-    let key = format!("list:{}", list.canonical());
+    let key = list.canonical("list:");
     app.answer(request.headers(), &key, async move |catalog| page_answer(&list, &catalog.list(&list).await?))
         .await
 }
@@ -189,7 +189,7 @@ fn page_answer(list: &ListQuery, page: &Page) -> Result<Answer, Problem> {
         next_cursor,
         has_more: next_cursor.is_some(),
     };
-    let link = next_cursor.map(|cursor| format!("</products?{}>; rel=\"next\"", list.canonical_at(cursor)));
+    let link = next_cursor.map(|cursor| list.canonical_at("</products?", cursor) + ">; rel=\"next\"");
     // The canonical query is percent-encoded, so it is a valid header.
     let link = link.and_then(|link| HeaderValue::try_from(link).ok());
     Ok(Answer::document(query::json(&body)?, link))
