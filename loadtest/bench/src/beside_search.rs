@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 use crate::cold::Queries;
 use crate::environment::Environment;
@@ -32,7 +32,7 @@ pub(crate) async fn bench(environment: &Environment, rounds: usize, duration: Du
     let words = common_words(&queries);
     let api = Server::api(environment, &environment.database_url, &[]).await?;
     hot::measure(&api, Duration::from_secs(2)).await?;
-    send_each_once(&Engine::Api(api.address), queries.of_each_shape(20)?, COLD_CLIENTS, duration).await?;
+    send_each_once(&Engine::Api(api.address), queries.for_warm_up(20)?, COLD_CLIENTS, duration).await?;
     let command = "cargo run --release -p farmlokal-bench -- bench beside-search";
     let mut report = Report::new("beside-search", "Plain lists while others search", command);
     report.say(&format!(
@@ -59,8 +59,7 @@ pub(crate) async fn bench(environment: &Environment, rounds: usize, duration: Du
                 duration,
             )
             .await?;
-            let failure = cold.first_failure.as_deref().unwrap_or_default();
-            ensure!(cold.failures == 0, "{} lists failed, the first: {failure}", cold.failures);
+            cold.ensure_all_answered()?;
             cold_rates[case].push(cold.rate());
             if let Some(searchers) = searchers {
                 searched[case].add(searchers.stop().await?);

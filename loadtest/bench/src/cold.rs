@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use anyhow::{Context as _, Result, ensure};
 use farmlokal_catalog::testing::page_after;
 use farmlokal_catalog::{Catalog, ListQuery, Price, Product};
-use rand::rngs::StdRng;
+use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{RngExt as _, SeedableRng as _};
 
@@ -23,6 +23,11 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
+    /// Whether there are but a few dozen different queries: they differ by their limit alone.
+    pub(crate) fn is_scarce(self) -> bool {
+        !self.deep && !self.category && !self.price_range
+    }
+
     /// All 64, the two orders of a shape side by side.
     pub(crate) fn all() -> Vec<Shape> {
         let mut shapes = Vec::new();
@@ -67,13 +72,14 @@ pub(crate) struct ColdQuery {
     pub(crate) query: ListQuery,
 }
 
-/// Makes queries from a sample of what the catalogue holds, none twice.
+/// Makes queries from a sample of what the catalogue holds, none twice. A clone makes the same ones.
+#[derive(Clone)]
 pub(crate) struct Queries {
     products: Vec<Product>,
     /// The sample's prices, ascending, to draw ranges of any selectivity from.
     prices: Vec<Price>,
     seen: HashSet<String>,
-    random: StdRng,
+    random: Xoshiro256PlusPlus,
 }
 
 impl Queries {
@@ -88,7 +94,7 @@ impl Queries {
         }
         let mut prices: Vec<_> = products.iter().map(|product| product.price).collect();
         prices.sort_unstable();
-        Ok(Queries { products, prices, seen: HashSet::new(), random: StdRng::seed_from_u64(1) })
+        Ok(Queries { products, prices, seen: HashSet::new(), random: Xoshiro256PlusPlus::seed_from_u64(1) })
     }
 
     /// The names of the sampled products.
@@ -98,10 +104,19 @@ impl Queries {
 
     /// `count` queries of each shape in random order; fewer of a shape that has not so many different ones.
     pub(crate) fn of_each_shape(&mut self, count: usize) -> Result<Vec<ColdQuery>> {
+        self.of_each(&Shape::all(), count)
+    }
+
+    /// The same, without the shapes of which there are too few queries to spare some for warming up.
+    pub(crate) fn for_warm_up(&mut self, count: usize) -> Result<Vec<ColdQuery>> {
+        self.of_each(&Shape::all().into_iter().filter(|shape| !shape.is_scarce()).collect::<Vec<_>>(), count)
+    }
+
+    fn of_each(&mut self, shapes: &[Shape], count: usize) -> Result<Vec<ColdQuery>> {
         let mut queries = Vec::new();
-        for shape in Shape::all() {
+        for shape in shapes {
             for _ in 0..count {
-                queries.extend(self.next(shape)?);
+                queries.extend(self.next(*shape)?);
             }
         }
         queries.shuffle(&mut self.random);
@@ -114,7 +129,7 @@ impl Queries {
             let start = self.products.choose(&mut self.random).context("the sample is empty")?.clone();
             let query = parse(&self.parameters(shape, &start))?;
             let query = if shape.deep { page_after(&query, &start) } else { query };
-            let canonical = query.canonical();
+            let canonical = query.canonical("");
             if self.seen.insert(canonical.clone()) {
                 return Ok(Some(ColdQuery { shape, path: format!("/products?{canonical}"), query }));
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail, ensure};
 use farmlokal_catalog::Catalog;
 use tokio::task::JoinSet;
 
@@ -26,8 +26,7 @@ pub(crate) enum Engine {
 #[derive(Clone, Default)]
 pub(crate) struct Answers {
     answered: Vec<(Shape, Duration)>,
-    pub(crate) failures: usize,
-    pub(crate) first_failure: Option<String>,
+    failed: Vec<(Shape, String)>,
     elapsed: Duration,
 }
 
@@ -35,8 +34,7 @@ impl Answers {
     /// Adds another run's.
     pub(crate) fn add(&mut self, other: Answers) {
         self.answered.extend(other.answered);
-        self.failures += other.failures;
-        self.first_failure = self.first_failure.take().or(other.first_failure);
+        self.failed.extend(other.failed);
         self.elapsed += other.elapsed;
     }
 
@@ -45,6 +43,21 @@ impl Answers {
         self.answered.iter().filter(|(shape, _)| which(*shape)).map(|(_, took)| *took).collect()
     }
 
+    /// How many queries of the shapes that `which` takes failed.
+    pub(crate) fn failures(&self, which: impl Fn(Shape) -> bool) -> usize {
+        self.failed.iter().filter(|(shape, _)| which(*shape)).count()
+    }
+
+    /// # Errors
+    /// Some queries failed; names one of them.
+    pub(crate) fn ensure_all_answered(&self) -> Result<()> {
+        match self.failed.first() {
+            None => Ok(()),
+            Some((_, first)) => bail!("{} lists failed, the first: {first}", self.failed.len()),
+        }
+    }
+
+    /// Answered queries.
     pub(crate) fn count(&self) -> usize {
         self.answered.len()
     }
@@ -77,8 +90,7 @@ pub(crate) async fn send_each_once(
                 match worker.send(query).await {
                     Ok(()) => answers.answered.push((query.shape, sent.elapsed())),
                     Err(failure) => {
-                        answers.failures += 1;
-                        answers.first_failure.get_or_insert(format!("{}: {failure:#}", query.path));
+                        answers.failed.push((query.shape, format!("{}: {failure:#}", query.path)));
                     }
                 }
             }
@@ -110,7 +122,7 @@ impl Worker {
         match self {
             Worker::Api(client) => {
                 let answer = client.get(&query.path).await?;
-                anyhow::ensure!(answer.is_ok(), "status {}", answer.status);
+                ensure!(answer.is_ok(), "status {}", answer.status);
             }
             Worker::Database(catalog) => {
                 catalog.list(&query.query).await?;

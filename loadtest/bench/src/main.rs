@@ -23,6 +23,7 @@ mod start;
 mod stats;
 mod wrk;
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -92,8 +93,18 @@ enum Part {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
+async fn main() -> ExitCode {
+    match run(Cli::parse().command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("farmlokal-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Reference(args) => reference::serve(args).await,
         Command::Loadtest { duration } => loadtest::run(&Environment::up().await?, &duration).await,
         Command::Layers { rounds } => {

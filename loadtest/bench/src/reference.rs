@@ -9,21 +9,22 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::Request;
+use axum::http::Uri;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{StatusCode, Uri};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::routing::get;
 use clap::{Args, ValueEnum};
-use farmlokal_api::middleware::{AdmissionLayer, DeadlineLayer, Limits, ObserveLayer, RouteTable, stack};
+use farmlokal_api::middleware::{
+    AdmissionLayer, CatchPanicLayer, DeadlineLayer, Limits, RequestIdLayer, RouteTable, stack,
+};
 use farmlokal_api::server::{self, ConnectionLimits};
 use farmlokal_catalog::ListQuery;
 use farmlokal_telemetry::LogArgs;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceBuilder};
-use tower_http::catch_panic::CatchPanicLayer;
 
 /// What a reference server serves.
 #[derive(Args, Debug)]
@@ -47,8 +48,8 @@ pub(crate) enum Layers {
     Deadline,
     CatchPanic,
     Admission,
-    Observe,
     RequestId,
+    Observe,
     Query,
 }
 
@@ -61,8 +62,8 @@ impl Layers {
             Layers::Deadline => "request timeout",
             Layers::CatchPanic => "panics caught",
             Layers::Admission => "limit on requests in flight",
-            Layers::Observe => "metrics and the log of slow and failed requests",
             Layers::RequestId => "x-request-id",
+            Layers::Observe => "metrics and the log of slow and failed requests",
             Layers::Query => "query parsed and checked, cache key made",
         }
     }
@@ -86,9 +87,6 @@ pub(crate) async fn serve(args: ReferenceArgs) -> Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).await?;
     let route = bytes(body.into(), args.layers == Layers::Query);
     let deadline = DeadlineLayer::new(LIMITS.request_timeout);
-    let panics = ServiceBuilder::new()
-        .map_response(|response: axum::http::Response<_>| response.map(Body::new))
-        .layer(CatchPanicLayer::custom(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response()));
     let admission = AdmissionLayer::new(LIMITS.max_requests);
     let table = RouteTable::new(["/products", "/products/{id}", "/categories", "/readyz"]);
     let layers = ServiceBuilder::new();
@@ -97,16 +95,17 @@ pub(crate) async fn serve(args: ReferenceArgs) -> Result<()> {
         Layers::Connections => connections(listener, route).await,
         Layers::Deadline => connections(listener, layers.layer(deadline).service(route)).await,
         Layers::CatchPanic => {
-            connections(listener, layers.layer(panics).layer(deadline).service(route)).await;
+            connections(listener, layers.layer(CatchPanicLayer).layer(deadline).service(route)).await;
         }
         Layers::Admission => {
-            connections(listener, layers.layer(admission).layer(panics).layer(deadline).service(route)).await;
+            let layers = layers.layer(admission).layer(CatchPanicLayer).layer(deadline);
+            connections(listener, layers.service(route)).await;
         }
-        Layers::Observe => {
-            let layers = layers.layer(ObserveLayer::new(table)).layer(admission);
-            connections(listener, layers.layer(panics).layer(deadline).service(route)).await;
+        Layers::RequestId => {
+            let layers = layers.layer(RequestIdLayer::default()).layer(admission);
+            connections(listener, layers.layer(CatchPanicLayer).layer(deadline).service(route)).await;
         }
-        Layers::RequestId | Layers::Query => connections(listener, stack(route, table, LIMITS)).await,
+        Layers::Observe | Layers::Query => connections(listener, stack(route, table, LIMITS)).await,
     }
     Ok(())
 }
@@ -118,7 +117,7 @@ fn bytes(body: Bytes, parses_query: bool) -> Router {
         get(async move |uri: Uri| {
             let query = uri.query().unwrap_or_default();
             let list = ListQuery::parse(form_urlencoded::parse(query.as_bytes()));
-            black_box(list.map(|list| format!("list:{}", list.canonical())).ok());
+            black_box(list.map(|list| format!("list:{}", list.canonical(""))).ok());
             answer()
         })
     } else {
