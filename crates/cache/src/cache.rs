@@ -82,6 +82,14 @@ impl<V: Value> Cache<V> {
         Some(hit)
     }
 
+    /// Lets [`get_local`](Self::get_local) find the answer to `key` under `alias` too, while the in-process layer has it:
+    /// for a question that is asked in other words. The alias must always mean `key`, and be no key itself.
+    pub fn alias_local(&self, alias: &str, key: &str) {
+        if let Some(local) = &self.0.local {
+            local.alias(alias, key);
+        }
+    }
+
     /// The answer to `key` from the in-process layer, Redis or `fill`, in this order.
     ///
     /// Identical requests in flight share one fill, which runs as a task of its own; so they share its error too,

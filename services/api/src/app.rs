@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use axum::http::uri::PathAndQuery;
 use axum::response::Response;
 use farmlokal_cache::Cache;
 use farmlokal_catalog::Catalog;
@@ -10,6 +11,7 @@ use farmlokal_telemetry::Metrics;
 
 use crate::answer::{Answer, Freshness};
 use crate::health::Health;
+use crate::middleware::InFlight;
 use crate::problem::{Code, Problem};
 
 /// The service's parts, shared by all handlers.
@@ -18,17 +20,24 @@ pub(crate) struct App {
     pub(crate) cache: Cache<Answer>,
     pub(crate) freshness: Freshness,
     pub(crate) health: Health,
+    pub(crate) in_flight: InFlight,
     pub(crate) metrics: Metrics,
 }
 
 impl App {
-    /// Answers from the cache, or from `fill` where the cache has nothing.
+    /// Answers a URI that was answered a moment ago from memory, without reading it: the same URI always asks the same.
+    pub(crate) fn recall(&self, request: &Parts) -> Option<Response> {
+        let lookup = self.cache.get_local(uri(request))?;
+        self.freshness.respond(&lookup, &request.headers)
+    }
+
+    /// Answers from the cache, or from `fill` where the cache has nothing. `key` is what the request asks for.
     ///
     /// # Errors
     /// The problem that `fill` met when no stale answer could take its place, or `not_found`.
     pub(crate) async fn answer<F, Fut>(
         &self,
-        request: &HeaderMap,
+        request: &Parts,
         key: &str,
         fill: F,
     ) -> Result<Response, Problem>
@@ -36,18 +45,20 @@ impl App {
         F: FnOnce(Catalog) -> Fut + Send + 'static,
         Fut: Future<Output = Result<Answer, Problem>> + Send + 'static,
     {
-        let lookup = if let Some(hit) = self.cache.get_local(key) {
-            hit
-        } else {
-            let (catalog, health) = (self.catalog.clone(), self.health.clone());
-            let fill = async move || {
-                health.require_database()?;
-                fill(catalog).await
-            };
-            self.cache.get_or_fill(key, fill).await.map_err(Arc::unwrap_or_clone)?
+        let (catalog, health) = (self.catalog.clone(), self.health.clone());
+        let fill = async move || {
+            health.require_database()?;
+            fill(catalog).await
         };
+        let lookup = self.cache.get_or_fill(key, fill).await.map_err(Arc::unwrap_or_clone)?;
+        self.cache.alias_local(uri(request), key);
         self.freshness
-            .respond(&lookup, request)
+            .respond(&lookup, &request.headers)
             .ok_or_else(|| Problem::new(Code::NotFound, "There is no product with this id."))
     }
+}
+
+/// The path and query as they were sent; no key of the cache starts with a slash.
+fn uri(request: &Parts) -> &str {
+    request.uri.path_and_query().map_or("/", PathAndQuery::as_str)
 }

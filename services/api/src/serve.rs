@@ -18,7 +18,7 @@ use crate::answer::Freshness;
 use crate::app::App;
 use crate::config::{CacheArgs, CatalogArgs, ServeArgs};
 use crate::health::Health;
-use crate::middleware::{self, Limits, RouteTable};
+use crate::middleware::{self, InFlight, Limits, RouteTable};
 use crate::routes;
 use crate::server::{self, ConnectionLimits};
 
@@ -51,11 +51,11 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         info!(address = %management.local_addr()?, "listening for operators");
     }
     let grace = server.shutdown_timeout;
-    let service = middleware::stack(public, table.clone(), limits);
+    let service = middleware::stack(public, table.clone(), limits, app.in_flight.clone());
     let serving = tokio::spawn(server::serve(listener, service, connections, shutdown.clone(), grace));
     // Operators get in even when the API is full.
     let management = management.map(|listener| {
-        let service = middleware::stack(operations, table, limits);
+        let service = middleware::stack(operations, table, limits, InFlight::default());
         tokio::spawn(server::serve(listener, service, connections, shutdown.clone(), grace))
     });
     let upkeep = tokio::spawn(keep_metrics(app.metrics.clone()));
@@ -83,7 +83,8 @@ fn wire(args: &ServeArgs, metrics: Metrics) -> anyhow::Result<App> {
     let catalog = Catalog::new(catalog_config(&args.catalog, args.database.url()?.as_str())?)?;
     let cache = Cache::new(cache_config(&args.cache, args.redis.url()))?;
     let freshness = Freshness::new(args.server.http_max_age);
-    Ok(App { health: Health::watch(catalog.clone()), catalog, cache, freshness, metrics })
+    let health = Health::watch(catalog.clone());
+    Ok(App { catalog, cache, freshness, health, in_flight: InFlight::default(), metrics })
 }
 
 fn catalog_config(args: &CatalogArgs, url: &str) -> anyhow::Result<CatalogConfig> {

@@ -17,7 +17,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use tower::{Service, ServiceBuilder};
 
-pub use admission::AdmissionLayer;
+pub use admission::{AdmissionLayer, InFlight};
 pub use catch_panic::CatchPanicLayer;
 pub use deadline::DeadlineLayer;
 pub use observe::{ObserveLayer, RouteTable};
@@ -32,11 +32,12 @@ pub struct Limits {
     pub request_timeout: Duration,
 }
 
-/// Wraps `routes` in the whole stack, outermost layer first.
+/// Wraps `routes` in the whole stack, outermost layer first; `in_flight` counts the requests that it lets in.
 pub fn stack<S>(
     routes: S,
     table: RouteTable,
     limits: Limits,
+    in_flight: InFlight,
 ) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
 where
     S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
@@ -47,7 +48,7 @@ where
         // Every answer carries the id, the ones of the layers below included.
         .layer(RequestIdLayer::default())
         // Turns requests away before they cost anything.
-        .layer(AdmissionLayer::new(limits.max_requests))
+        .layer(AdmissionLayer::new(limits.max_requests, in_flight))
         // A panic is one failed request, not a lost connection.
         .layer(CatchPanicLayer)
         // No request waits longer than a client would.

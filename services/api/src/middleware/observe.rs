@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use axum::extract::Request;
 use axum::http::{HeaderValue, Method};
 use axum::response::Response;
-use metrics::{Gauge, Histogram, gauge, histogram};
+use metrics::{Histogram, histogram};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 use tracing::{debug, warn};
@@ -33,7 +33,6 @@ struct Routes {
     by_path: matchit::Router<usize>,
     /// The first is that of paths without a route.
     metrics: Vec<RouteMetrics>,
-    active: Gauge,
 }
 
 struct RouteMetrics {
@@ -60,7 +59,7 @@ impl RouteTable {
                 Err(error) => warn!(template, %error, "a route without metrics of its own"),
             }
         }
-        Self(Arc::new(Routes { by_path, metrics, active: gauge!("http_server_active_requests") }))
+        Self(Arc::new(Routes { by_path, metrics }))
     }
 }
 
@@ -145,7 +144,6 @@ impl<S: Service<Request, Response = Response>> Service<Request> for Observe<S> {
             started: Instant::now(),
             status: CLIENT_CLOSED_REQUEST,
         };
-        self.table.0.active.increment(1.0);
         ObserveFuture { inner: self.inner.call(request), observation }
     }
 }
@@ -179,7 +177,6 @@ impl Drop for Observation {
     fn drop(&mut self) {
         let elapsed = self.started.elapsed();
         let route = &self.routes.metrics[self.route];
-        self.routes.active.decrement(1.0);
         route.record(&self.method, self.status, elapsed.as_secs_f64());
         if self.is_worth_a_line(elapsed) {
             let request_id = self.request_id.as_ref().and_then(|id| id.to_str().ok());

@@ -40,8 +40,12 @@ struct CategoriesResponse {
     )
 )]
 async fn list_categories(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
-    query::refuse_parameters(request.uri())?;
-    app.answer(request.headers(), "categories", async |catalog| {
+    let (request, _) = request.into_parts();
+    if let Some(response) = app.recall(&request) {
+        return Ok(response);
+    }
+    query::refuse_parameters(&request.uri)?;
+    app.answer(&request, "categories", async |catalog| {
         let data = catalog.categories().await?;
         let count = data.len();
         Ok(Answer::document(query::json(&CategoriesResponse { data, count })?, None))

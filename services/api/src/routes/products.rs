@@ -129,10 +129,13 @@ enum OrderParam {
     )
 )]
 async fn list_products(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
-    let list = query::list(request.uri())?;
+    let (request, _) = request.into_parts();
+    if let Some(response) = app.recall(&request) {
+        return Ok(response);
+    }
+    let list = query::list(&request.uri)?;
     let key = list.canonical("list:");
-    app.answer(request.headers(), &key, async move |catalog| page_answer(&list, &catalog.list(&list).await?))
-        .await
+    app.answer(&request, &key, async move |catalog| page_answer(&list, &catalog.list(&list).await?)).await
 }
 
 /// Get a product
@@ -154,13 +157,15 @@ async fn get_product(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    query::refuse_parameters(request.uri())?;
+    let (request, _) = request.into_parts();
+    if let Some(response) = app.recall(&request) {
+        return Ok(response);
+    }
+    query::refuse_parameters(&request.uri)?;
     let id = product_id(&id)?;
-    app.answer(request.headers(), &format!("item:{id}"), async move |catalog| {
-        match catalog.product(id).await? {
-            Some(product) => Ok(Answer::document(query::json(&representation(&product))?, None)),
-            None => Ok(Answer::MISSING),
-        }
+    app.answer(&request, &format!("item:{id}"), async move |catalog| match catalog.product(id).await? {
+        Some(product) => Ok(Answer::document(query::json(&representation(&product))?, None)),
+        None => Ok(Answer::MISSING),
     })
     .await
 }
