@@ -1,9 +1,10 @@
 //! Tells how far the job is: a bar on a terminal, else a log line every few seconds.
 
+use std::fmt;
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use tokio::task::JoinHandle;
 
 /// Between two log lines.
@@ -31,10 +32,14 @@ impl Progress {
 
     /// Starts a phase that advances by rows, of which some are there already.
     pub(crate) fn rows(&self, name: &'static str, done: u64, total: u64) -> Phase {
-        const BAR: &str = "{msg:>9} {wide_bar} {human_pos}/{human_len} {per_sec:.0} {eta} left";
+        const BAR: &str = "{msg:>9} {wide_bar} {human_pos}/{human_len} {rate} {eta} left";
         let bar = if self.on_terminal {
             let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
-            ProgressBar::new(total).with_style(style)
+            let rate = |state: &ProgressState, text: &mut dyn fmt::Write| {
+                // A bar that cannot be drawn is no reason to stop.
+                let _ = write!(text, "{:.0}/s", state.per_sec());
+            };
+            ProgressBar::new(total).with_style(style.with_key("rate", rate))
         } else {
             tracing::info!(phase = name, rows = done, of = total, "phase started");
             ProgressBar::hidden()

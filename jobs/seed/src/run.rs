@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::config::Cli;
 use crate::flush::CacheToFlush;
-use crate::products::Products;
+use crate::products::{GENERATOR, Products};
 use crate::progress::Progress;
 
 /// Batches made ahead of the one being inserted; each takes some 10 MB.
@@ -19,9 +19,7 @@ pub(crate) async fn seed(cli: &Cli) -> anyhow::Result<()> {
     let mut load = Load::begin(database, cli.wait).await?;
     let mut progress = Progress::new();
 
-    let products = Products::new(cli.seed)?;
-    // A catalogue of other word lists is another catalogue.
-    let label = format!("seed {} rows {} data {:016x}", cli.seed, cli.rows, products.fingerprint());
+    let label = format!("seed {} rows {} data {GENERATOR:016x}", cli.seed, cli.rows);
     let swapped = match load.contents().await? {
         Contents::Loaded { label: present, finished: true } if present == label => {
             progress.say(&format!("already seeded: {label}"));
@@ -44,7 +42,7 @@ pub(crate) async fn seed(cli: &Cli) -> anyhow::Result<()> {
     };
 
     if !swapped {
-        load_rows(&mut load, &mut progress, cli, products, &label).await?;
+        load_rows(&mut load, &mut progress, cli, &label).await?;
         let phase = progress.statement("indexes");
         load.add_indexes().await?;
         progress.done(&phase);
@@ -70,19 +68,13 @@ pub(crate) async fn seed(cli: &Cli) -> anyhow::Result<()> {
     Ok(load.close().await?)
 }
 
-async fn load_rows(
-    load: &mut Load,
-    progress: &mut Progress,
-    cli: &Cli,
-    products: Products,
-    label: &str,
-) -> anyhow::Result<()> {
+async fn load_rows(load: &mut Load, progress: &mut Progress, cli: &Cli, label: &str) -> anyhow::Result<()> {
     let present = load.stage(label).await?;
     if present > 0 {
         progress.say(&format!("going on after {present} rows of an interrupted run"));
     }
     let phase = progress.rows("loading", present, cli.rows);
-    let mut batches = make_batches(products, present, cli.rows, cli.batch);
+    let mut batches = make_batches(Products::new(cli.seed)?, present, cli.rows, cli.batch);
     while let Some((last, batch)) = batches.recv().await {
         load.insert(batch?).await?;
         phase.advance_to(last);

@@ -19,6 +19,10 @@ use self::goods::{Category, categories};
 use self::makers::Makers;
 use self::rank::Ranks;
 
+/// Names this generator: its code, its word lists and the crates below it. A test holds it to the rows of seed 1, so it
+/// changes whenever they do, and rows of different generators are never taken for one another.
+pub(crate) const GENERATOR: u64 = 0x2048_4d20_470d_ec66;
+
 /// Makes products for one seed.
 pub(crate) struct Products {
     rng: ChaCha8Rng,
@@ -77,12 +81,6 @@ impl Products {
             created_at,
             updated_at,
         }
-    }
-
-    /// Changes when the generator, its word lists or the crates below it give other rows for the same seed.
-    pub(crate) fn fingerprint(&self) -> u64 {
-        let sample: Vec<_> = (1..=64u64).map(|n| self.product(n * n * n)).collect();
-        xxhash_rust::xxh3::xxh3_64(format!("{sample:?}").as_bytes())
     }
 }
 
