@@ -25,13 +25,23 @@ pub(crate) enum Plan {
 
 impl Plan {
     pub(crate) fn of(query: &ListQuery) -> Plan {
-        let by_price = query.sort() == Sort::Price;
-        if has_price_range(query) && !by_price { Plan::PriceRange } else { Plan::Page }
+        let in_order = query.sort() == Sort::Price || walks_one_price(query);
+        if has_price_range(query) && !in_order { Plan::PriceRange } else { Plan::Page }
     }
 }
 
 fn has_price_range(query: &ListQuery) -> bool {
     query.min_price().is_some() || query.max_price().is_some()
+}
+
+/// The index by price has the rows of one price in the order of their ids.
+fn walks_one_price(query: &ListQuery) -> bool {
+    query.sort() == Sort::Id && one_price(query).is_some()
+}
+
+/// The price, where the range is of one only.
+fn one_price(query: &ListQuery) -> Option<Price> {
+    query.min_price().filter(|_| query.min_price() == query.max_price())
 }
 
 /// The index that has a category's rows, or all, in the order of a sort.
@@ -171,7 +181,7 @@ pub(crate) fn newest_migration(deadline: Duration) -> Statement<'static> {
 
 /// `FROM products` along the sort's index, after the cursor, in order.
 fn walk<'q>(statement: &mut Statement<'q>, query: &'q ListQuery, with_price_range: bool) {
-    from(statement, query, query.sort());
+    from(statement, query, if walks_one_price(query) { Sort::Price } else { query.sort() });
     let mut joint = " AND ";
     if query.category().is_none() {
         joint = " WHERE ";
@@ -222,8 +232,13 @@ fn sort_columns(query: &ListQuery) -> &'static str {
     }
 }
 
-/// Both ends always: one shape of statement instead of three.
+/// Both ends always: one shape of statement instead of three. Only a single price is spelt as one, because `MariaDB`
+/// sorts all its rows otherwise.
 fn price_range(statement: &mut Statement<'_>, query: &ListQuery) {
+    if let Some(price) = one_price(query) {
+        statement.push("price = ").bind(Value::Price(price));
+        return;
+    }
     let (min, max) = (query.min_price().unwrap_or(Price::MIN), query.max_price().unwrap_or(Price::MAX));
     statement.push("price BETWEEN ").bind(Value::Price(min)).push(" AND ").bind(Value::Price(max));
 }

@@ -226,6 +226,32 @@ async fn a_page_reads_its_own_rows_and_no_more() {
     assert_eq!(shapes, 40);
 }
 
+#[tokio::test]
+async fn a_page_of_one_price_reads_its_own_rows_and_no_more() {
+    let database = TestDatabase::create().await;
+    let pool = database.pool();
+    correlated(&pool).await;
+    sqlx::query("UPDATE products SET price = 9.99 WHERE id % 3 > 0").execute(&pool).await.unwrap();
+    let catalog = Catalog::new(database.config()).unwrap();
+    let deep = catalog.product(6_001).await.unwrap().unwrap();
+    for sort in ["id", "price"] {
+        for order in ["ASC", "DESC"] {
+            for category in [None, Some("odd")] {
+                let mut pairs = vec![("sort", sort.to_owned()), ("order", order.to_owned())];
+                pairs.extend(category.map(|category| ("category", category.to_owned())));
+                pairs.extend([("minPrice", "9.99".to_owned()), ("maxPrice", "9.99".to_owned())]);
+                let first = parse(&pairs);
+                for query in [page_after(&first, &deep), first] {
+                    let (page, rows) = catalog.list_counting_rows(&query).await.unwrap();
+                    assert_eq!(page.products.len(), 20);
+                    assert!(page.products.iter().all(|product| product.price.cents() == 999));
+                    assert!((21..=22).contains(&rows), "{rows} rows read for {pairs:?}");
+                }
+            }
+        }
+    }
+}
+
 /// The two ways of a price range in another order: each end of the data is cheap for one of them only.
 #[tokio::test]
 async fn a_price_range_in_another_order_costs_the_cheaper_way() {
