@@ -27,7 +27,6 @@ pub(crate) fn for_development() -> Vec<String> {
         "--innodb-flush-log-at-trx-commit=2".into(),
         "--loose-innodb-log-file-size=512M".into(),
         "--loose-innodb-redo-log-capacity=512M".into(),
-        "--innodb-sort-buffer-size=64M".into(),
         "--innodb-ft-cache-size=80000000".into(),
         format!("--innodb-ft-sort-pll-degree={cores}"),
         "--innodb-io-capacity=2000".into(),

@@ -15,7 +15,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tower::{Service, ServiceExt as _};
+use tower::Service;
 use tracing::{debug, warn};
 
 /// Bytes of a request's head that are read at the most; more is answered with 431.
@@ -58,7 +58,8 @@ where
         };
         let service = service.clone();
         let answer = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-            service.clone().oneshot(request.map(Body::new))
+            // Routers and our layers are always ready, so there is nothing to wait for before the call.
+            service.clone().call(request.map(Body::new))
         });
         let connection = connections.watch(http.serve_connection(TokioIo::new(stream), answer));
         tokio::spawn(async move {

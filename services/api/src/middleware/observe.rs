@@ -140,50 +140,42 @@ impl<S: Service<Request, Response = Response>> Service<Request> for Observe<S> {
             route: self.table.0.of(request.uri().path()),
             routes: Arc::clone(&self.table.0),
             method: request.method().clone(),
-            request_id: None,
             started: Instant::now(),
-            status: CLIENT_CLOSED_REQUEST,
+            answered: false,
         };
         ObserveFuture { inner: self.inner.call(request), observation }
     }
 }
 
-/// One request under observation; what it came to is recorded when it is dropped, so that a client that goes away
-/// leaves its mark too.
+/// One request under observation. One that is dropped without an answer has lost its client, and that is recorded too.
 struct Observation {
     routes: Arc<Routes>,
     route: usize,
     method: Method,
-    /// Kept for the log line only, so only where there is one.
-    request_id: Option<HeaderValue>,
     started: Instant,
-    status: u16,
+    answered: bool,
 }
 
 impl Observation {
-    fn answered(&mut self, response: &Response) {
-        self.status = response.status().as_u16();
-        if self.is_worth_a_line(self.started.elapsed()) {
-            self.request_id = response.headers().get(X_REQUEST_ID).cloned();
+    fn record(&mut self, status: u16, request_id: Option<&HeaderValue>) {
+        self.answered = true;
+        let elapsed = self.started.elapsed();
+        let route = &self.routes.metrics[self.route];
+        route.record(&self.method, status, elapsed.as_secs_f64());
+        if (status >= 500 && status != 503) || elapsed > SLOW {
+            let request_id = request_id.and_then(|id| id.to_str().ok());
+            let elapsed_ms = elapsed.as_secs_f64() * 1e3;
+            warn!(request_id, method = %self.method, route = route.route, status, elapsed_ms, "request");
+        } else {
+            debug!(method = %self.method, route = route.route, status, ?elapsed, "request");
         }
-    }
-
-    fn is_worth_a_line(&self, elapsed: Duration) -> bool {
-        (self.status >= 500 && self.status != 503) || elapsed > SLOW
     }
 }
 
 impl Drop for Observation {
     fn drop(&mut self) {
-        let elapsed = self.started.elapsed();
-        let route = &self.routes.metrics[self.route];
-        route.record(&self.method, self.status, elapsed.as_secs_f64());
-        if self.is_worth_a_line(elapsed) {
-            let request_id = self.request_id.as_ref().and_then(|id| id.to_str().ok());
-            let elapsed_ms = elapsed.as_secs_f64() * 1e3;
-            warn!(request_id, method = %self.method, route = route.route, status = self.status, elapsed_ms, "request");
-        } else {
-            debug!(method = %self.method, route = route.route, status = self.status, ?elapsed, "request");
+        if !self.answered {
+            self.record(CLIENT_CLOSED_REQUEST, None);
         }
     }
 }
@@ -203,7 +195,7 @@ impl<F: Future<Output = Result<Response, E>>, E> Future for ObserveFuture<F> {
     fn poll(self: std::pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let response = ready!(this.inner.poll(context))?;
-        this.observation.answered(&response);
+        this.observation.record(response.status().as_u16(), response.headers().get(X_REQUEST_ID));
         Poll::Ready(Ok(response))
     }
 }
