@@ -63,7 +63,7 @@ struct PageResponse<'a> {
 
 /// The parameters of a list, for the OpenAPI document; `ListQuery::parse` reads and checks them.
 #[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 #[expect(dead_code, reason = "documentation")]
 struct ListParams {
     /// Where the page starts: the `nextCursor` of the page before, with the same sort, order and filters. With

@@ -53,3 +53,19 @@ async fn every_problem_points_to_its_explanation() {
     assert_eq!((page, anchor), ("/problems", problem["code"].as_str().unwrap()));
     assert!(explanations.text().contains(&format!("id=\"{anchor}\"")));
 }
+
+#[tokio::test]
+async fn every_documented_parameter_is_taken() {
+    let api = Api::with_products(1).await;
+    let document = api.get("/openapi.json").await.json();
+    let parameters = document["paths"]["/products"]["get"]["parameters"].as_array().unwrap();
+    assert_eq!(parameters.len(), 8);
+    for parameter in parameters {
+        let name = parameter["name"].as_str().unwrap();
+        let answer = api.get(&format!("/products?{name}=")).await;
+        // Empty is malformed for each of them, and none is unknown.
+        let params = answer.json()["params"].clone();
+        assert_eq!((answer.status, params[0]["name"].as_str()), (400, Some(name)));
+        assert_ne!(params[0]["code"], "unknown_parameter", "{name}");
+    }
+}
