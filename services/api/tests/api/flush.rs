@@ -13,6 +13,7 @@ async fn after_a_flush_every_answer_is_new() {
         api.get(path).await;
         assert_eq!(api.get(path).await.header("cache-status"), "FarmLokal; hit; detail=memory", "{path}");
     }
+    api.until_stored(5.0).await;
     sqlx::query("UPDATE products SET name = 'Ball, new', category = 'games' WHERE id = 7")
         .execute(&api.database.pool())
         .await

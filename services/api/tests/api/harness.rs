@@ -122,6 +122,20 @@ impl Api {
             .sum()
     }
 
+    /// Waits until the cache has stored so many answers: clients get theirs before Redis does.
+    pub async fn until_stored(&self, fills: f64) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let stored = self.metric("farmlokal_cache_fills_total", &["result=\"stored\""]).await;
+            if stored >= fills {
+                assert_eq!(stored, fills);
+                return;
+            }
+            assert!(Instant::now() < deadline, "{stored} of {fills} answers stored");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
