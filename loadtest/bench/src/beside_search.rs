@@ -32,7 +32,7 @@ pub(crate) async fn bench(environment: &Environment, rounds: usize, duration: Du
     let words = common_words(&queries);
     let api = Server::api(environment, &environment.database_url, &[]).await?;
     hot::measure(&api, Duration::from_secs(2)).await?;
-    send_each_once(&Engine::Api(api.address), queries.for_warm_up(20)?, COLD_CLIENTS, duration).await?;
+    send_each_once(&Engine::Api(api.address), queries.of_each(|_| true, 20)?, COLD_CLIENTS, duration).await?;
     let command = "cargo run --release -p farmlokal-bench -- bench beside-search";
     let mut report = Report::new("beside-search", "Plain lists while others search", command);
     report.say(&format!(
@@ -52,9 +52,10 @@ pub(crate) async fn bench(environment: &Environment, rounds: usize, duration: Du
         for (case, (name, manners)) in CASES.into_iter().enumerate() {
             let searchers = manners.map(|manners| Searchers::start(api.address, SEARCHERS, &words, manners));
             hot_rates[case].push(hot::measure(&api, duration).await?.run.rate());
+            environment.flush_cache().await?;
             let cold = send_each_once(
                 &Engine::Api(api.address),
-                queries.of_each_shape(QUERIES)?,
+                queries.of_each(|_| true, QUERIES)?,
                 COLD_CLIENTS,
                 duration,
             )

@@ -23,11 +23,6 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// Whether there are but a few dozen different queries: they differ by their limit alone.
-    pub(crate) fn is_scarce(self) -> bool {
-        !self.deep && !self.category && !self.price_range
-    }
-
     /// All 64, the two orders of a shape side by side.
     pub(crate) fn all() -> Vec<Shape> {
         let mut shapes = Vec::new();
@@ -72,13 +67,12 @@ pub(crate) struct ColdQuery {
     pub(crate) query: ListQuery,
 }
 
-/// Makes queries from a sample of what the catalogue holds, none twice. A clone makes the same ones.
+/// Makes queries from a sample of what the catalogue holds. A clone makes the same ones.
 #[derive(Clone)]
 pub(crate) struct Queries {
     products: Vec<Product>,
     /// The sample's prices, ascending, to draw ranges of any selectivity from.
     prices: Vec<Price>,
-    seen: HashSet<String>,
     random: Xoshiro256PlusPlus,
 }
 
@@ -94,7 +88,7 @@ impl Queries {
         }
         let mut prices: Vec<_> = products.iter().map(|product| product.price).collect();
         prices.sort_unstable();
-        Ok(Queries { products, prices, seen: HashSet::new(), random: Xoshiro256PlusPlus::seed_from_u64(1) })
+        Ok(Queries { products, prices, random: Xoshiro256PlusPlus::seed_from_u64(1) })
     }
 
     /// The names of the sampled products.
@@ -102,39 +96,28 @@ impl Queries {
         self.products.iter().map(|product| product.name.as_str())
     }
 
-    /// `count` queries of each shape in random order; fewer of a shape that has not so many different ones.
-    pub(crate) fn of_each_shape(&mut self, count: usize) -> Result<Vec<ColdQuery>> {
-        self.of_each(&Shape::all(), count)
-    }
-
-    /// The same, without the shapes of which there are too few queries to spare some for warming up.
-    pub(crate) fn for_warm_up(&mut self, count: usize) -> Result<Vec<ColdQuery>> {
-        self.of_each(&Shape::all().into_iter().filter(|shape| !shape.is_scarce()).collect::<Vec<_>>(), count)
-    }
-
-    fn of_each(&mut self, shapes: &[Shape], count: usize) -> Result<Vec<ColdQuery>> {
+    /// `count` queries of each shape that `which` takes, none twice, in random order. Fewer of a shape that has not so
+    /// many different ones: there are but twenty first pages without a filter.
+    pub(crate) fn of_each(&mut self, which: impl Fn(Shape) -> bool, count: usize) -> Result<Vec<ColdQuery>> {
+        let mut seen = HashSet::new();
         let mut queries = Vec::new();
-        for shape in shapes {
+        for shape in Shape::all().into_iter().filter(|shape| which(*shape)) {
             for _ in 0..count {
-                queries.extend(self.next(*shape)?);
+                let query = self.next(shape)?;
+                if seen.insert(query.path.clone()) {
+                    queries.push(query);
+                }
             }
         }
         queries.shuffle(&mut self.random);
         Ok(queries)
     }
 
-    /// A query of this shape that has not been made before, or none after a fair number of attempts.
-    fn next(&mut self, shape: Shape) -> Result<Option<ColdQuery>> {
-        for _ in 0..20 {
-            let start = self.products.choose(&mut self.random).context("the sample is empty")?.clone();
-            let query = parse(&self.parameters(shape, &start))?;
-            let query = if shape.deep { page_after(&query, &start) } else { query };
-            let canonical = query.canonical("");
-            if self.seen.insert(canonical.clone()) {
-                return Ok(Some(ColdQuery { shape, path: format!("/products?{canonical}"), query }));
-            }
-        }
-        Ok(None)
+    fn next(&mut self, shape: Shape) -> Result<ColdQuery> {
+        let start = self.products.choose(&mut self.random).context("the sample is empty")?.clone();
+        let query = parse(&self.parameters(shape, &start))?;
+        let query = if shape.deep { page_after(&query, &start) } else { query };
+        Ok(ColdQuery { shape, path: query.canonical("/products?"), query })
     }
 
     /// A query's text without its cursor, made so that `start` is among its answers: a page that begins after `start`

@@ -42,80 +42,98 @@ impl Data<'_> {
     }
 }
 
+/// One engine under one mix of shapes.
+struct Run {
+    name: &'static str,
+    engine: Engine,
+    mix: fn(Shape) -> bool,
+    queries: Queries,
+    answers: Answers,
+    /// Lists per second in each round.
+    rates: Vec<f64>,
+}
+
+impl Run {
+    fn new(name: &'static str, engine: &Engine, mix: fn(Shape) -> bool, queries: &Queries) -> Run {
+        let (engine, queries) = (engine.clone(), queries.clone());
+        Run { name, engine, mix, queries, answers: Answers::default(), rates: Vec::new() }
+    }
+
+    /// Sends `count` queries of each shape, with empty caches at the start.
+    async fn send(&mut self, environment: &Environment, count: usize) -> Result<Answers> {
+        environment.flush_cache().await?;
+        send_each_once(&self.engine, self.queries.of_each(self.mix, count)?, CLIENTS, UNTIL_DONE).await
+    }
+
+    async fn round(&mut self, environment: &Environment) -> Result<()> {
+        let answers = self.send(environment, IN_A_ROUND).await?;
+        eprintln!("{}: {:.0} lists/s", self.name, answers.rate());
+        self.rates.push(answers.rate());
+        self.answers.add(answers);
+        Ok(())
+    }
+
+    fn row(&self) -> [String; 7] {
+        let rate = format!("{:.0}", median(self.rates.iter().copied()));
+        row(self.name, rate, &self.answers, |_| true)
+    }
+}
+
 /// Measures the lists of one database.
 pub(crate) async fn bench(environment: &Environment, data: &Data<'_>, rounds: usize) -> Result<()> {
     let catalog = Environment::catalog(data.database_url)?;
     let sample = Queries::sample(&catalog).await?;
     let api = Server::api(environment, data.database_url, &[]).await?;
+    let database = Engine::Database(catalog);
     // Both engines get the same queries.
-    let mut engines =
-        [(Engine::Api(api.address), sample.clone()), (Engine::Database(catalog.clone()), sample.clone())];
-    for (engine, queries) in &mut engines {
-        send_each_once(engine, queries.for_warm_up(WARM_UP)?, CLIENTS, UNTIL_DONE).await?;
+    let mut mixed = Run::new("API, all shapes", &Engine::Api(api.address), |_| true, &sample);
+    let mut alone = Run::new("database alone, all shapes", &database, |_| true, &sample);
+    let name = "API, only shapes that one index serves";
+    let mut indexed = Run::new(name, &Engine::Api(api.address), Shape::has_index, &sample);
+    for run in [&mut mixed, &mut indexed, &mut alone] {
+        run.send(environment, WARM_UP).await?;
     }
     let command = format!("cargo run --release -p farmlokal-bench -- bench {}", data.part);
     let mut report = Report::new(data.part, data.title, &command);
 
-    let mut totals = [Answers::default(), Answers::default()];
-    let mut ratios = Vec::new();
     for round in 1..=rounds {
-        let mut rates = [0.0; 2];
-        for (((engine, queries), total), rate) in engines.iter_mut().zip(&mut totals).zip(&mut rates) {
-            let answers =
-                send_each_once(engine, queries.of_each_shape(IN_A_ROUND)?, CLIENTS, UNTIL_DONE).await?;
-            *rate = answers.rate();
-            total.add(answers);
+        eprintln!("round {round}");
+        for run in [&mut mixed, &mut indexed, &mut alone] {
+            run.round(environment).await?;
         }
-        eprintln!("round {round}: {:.0} and {:.0} lists/s", rates[0], rates[1]);
-        ratios.push(rates[0] / rates[1]);
     }
     // Its probes of the database would be counted too.
     drop(api);
     let rows = count_rows(data.database_url, sample).await?;
 
-    let [ours, theirs] = &totals;
     report.say(&format!(
         "{} Every list without a search, 64 shapes (4 sorts, 2 orders, with and without category and price range, first \
-         page and random depth), no query twice, {CLIENTS} connections, {rounds} rounds for each engine by turns: {} and \
-         {} lists. \"Database alone\" runs the API's own statement through the same pool, without HTTP, JSON and caches.",
-        data.about,
-        ours.count(),
-        theirs.count()
+         page and random depth), no query twice, {CLIENTS} connections, {rounds} rounds for each line by turns. \
+         \"Database alone\" runs the API's own statements through the same pool, without HTTP, JSON and caches.",
+        data.about
     ));
     report.table(
-        ["engine", "lists/s", "p50 ms", "p95 ms", "p99 ms", "max ms", "failed"],
+        ["", "lists/s", "p50 ms", "p95 ms", "p99 ms", "max ms", "failed"],
         [
-            total_row("API", ours, |_| true),
-            total_row("API, one index serves the shape", ours, Shape::has_index),
-            total_row("API, price range with another sort", ours, |shape| !shape.has_index()),
-            total_row("database alone", theirs, |_| true),
+            mixed.row(),
+            row("of these, one index serves the shape", String::new(), &mixed.answers, Shape::has_index),
+            row("of these, price range with another sort", String::new(), &mixed.answers, |s| !s.has_index()),
+            indexed.row(),
+            alone.row(),
         ],
     );
     report.say(&format!(
         "Median of the rounds' ratios: the API gives {:.0} % of the database's own rate. Rows read (all `Handler_read_*`) \
          where one index serves the shape: {} at the most; price range with another sort: {} at the most.",
-        100.0 * median(ratios),
+        100.0 * median(mixed.rates.iter().zip(&alone.rates).map(|(api, database)| api / database)),
         most(&rows, Shape::has_index),
         most(&rows, |shape| !shape.has_index())
     ));
-    report.table(
-        [
-            "shape (both orders), API",
-            "lists",
-            "p50 ms",
-            "p95 ms",
-            "p99 ms",
-            "max ms",
-            "rows read, median",
-            "most",
-        ],
-        classes().map(|class| class_row(&class, ours, &rows)),
-    );
+    let head =
+        ["shape (both orders), API", "lists", "p50 ms", "p95 ms", "p99 ms", "max ms", "rows, median", "most"];
+    report.table(head, classes().map(|class| class_row(&class, &mixed.answers, &rows)));
     report.finish(&environment.root)?;
-    for total in &totals {
-        total.ensure_all_answered()?;
-    }
-    Ok(())
+    [mixed, indexed, alone].iter().try_for_each(|run| run.answers.ensure_all_answered())
 }
 
 /// The rows read for some queries of each shape, one at a time.
@@ -123,7 +141,7 @@ async fn count_rows(url: &str, mut queries: Queries) -> Result<HashMap<String, V
     let catalog = Environment::catalog(url)?;
     let mut counters = Counters::connect(url).await?;
     let mut rows: HashMap<String, Vec<(Shape, u64)>> = HashMap::new();
-    let counted = queries.of_each_shape(COUNTED)?;
+    let counted = queries.of_each(|_| true, COUNTED)?;
     // Its connection prepares itself and its statement: not what is counted here.
     for query in counted.iter().chain(&counted) {
         catalog.list(&query.query).await?;
@@ -139,13 +157,9 @@ fn most(rows: &HashMap<String, Vec<(Shape, u64)>>, which: impl Fn(Shape) -> bool
     rows.values().flatten().filter(|(shape, _)| which(*shape)).map(|(_, read)| *read).max().unwrap_or(0)
 }
 
-fn total_row(name: &str, answers: &Answers, which: impl Fn(Shape) -> bool) -> [String; 7] {
-    let latencies = answers.latencies(&which);
-    let rate =
-        if latencies.count() == answers.count() { format!("{:.0}", answers.rate()) } else { String::new() };
-    let [p50, p95, p99, max] = latencies.cells();
-    let failed = answers.failures(which).to_string();
-    [name.to_owned(), rate, p50, p95, p99, max, failed]
+fn row(name: &str, rate: String, answers: &Answers, which: impl Fn(Shape) -> bool) -> [String; 7] {
+    let [p50, p95, p99, max] = answers.latencies(&which).cells();
+    [name.to_owned(), rate, p50, p95, p99, max, answers.failures(which).to_string()]
 }
 
 fn classes() -> impl Iterator<Item = String> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use farmlokal_cache::{Flusher, RedisConfig};
 use farmlokal_catalog::{Catalog, CatalogConfig};
 use farmlokal_devstack::{Stack, StackOptions, repository};
 use url::Url;
@@ -45,6 +46,12 @@ impl Environment {
         let mut url = Url::parse(&self.database_url)?;
         url.set_path(name);
         Ok(url.into())
+    }
+
+    /// Empties every cache of every API on this Redis: what a run before has asked for is asked for anew.
+    pub(crate) async fn flush_cache(&self) -> Result<()> {
+        Flusher::new(&RedisConfig::new(&self.redis_url))?.flush().await?;
+        Ok(())
     }
 
     /// The catalogue, straight on the database with this URL.

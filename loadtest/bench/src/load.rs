@@ -57,11 +57,6 @@ impl Answers {
         }
     }
 
-    /// Answered queries.
-    pub(crate) fn count(&self) -> usize {
-        self.answered.len()
-    }
-
     /// Answered queries per second.
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52 queries")]
     pub(crate) fn rate(&self) -> f64 {

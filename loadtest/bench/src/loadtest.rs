@@ -76,7 +76,7 @@ fn row(script: &str, summary: &Path, met: bool) -> Result<[String; 10]> {
     let time = |value| number("http_req_duration", value).map(|ms| format!("{ms:.2}"));
     Ok([
         script.to_owned(),
-        format!("{:.0}", number("vus_max", "max")?),
+        summary["metrics"]["vus_max"]["max"].to_string(),
         format!("{:.0}", number("http_reqs", "rate")?),
         time("med")?,
         time("p(95)")?,

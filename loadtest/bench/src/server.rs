@@ -22,12 +22,13 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// The API on the given database, with `settings` of its own.
+    /// The API on the given database, with `settings` of its own and empty caches.
     pub(crate) async fn api(
         environment: &Environment,
         database: &str,
         settings: &[(&str, &str)],
     ) -> Result<Server> {
+        environment.flush_cache().await?;
         let port = free_port()?;
         let mut command = Command::new(environment.program("farmlokal-api"));
         command.env("HOST", "127.0.0.1").env("PORT", port.to_string()).env_remove("MANAGEMENT_PORT");
