@@ -5,7 +5,7 @@
 //! edited token is malformed, and a token of another query is a mismatch.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{Price, Product, Sort};
@@ -57,9 +57,11 @@ impl SortValue {
             Sort::Id => bytes.is_empty().then_some(SortValue::Id)?,
             Sort::Price => SortValue::Price(Price::from_cents(u64::from_be_bytes(bytes.try_into().ok()?))?),
             Sort::Name => SortValue::Name(std::str::from_utf8(bytes).ok()?.to_owned()),
-            Sort::CreatedAt => SortValue::CreatedAt(DateTime::from_timestamp_millis(i64::from_be_bytes(
-                bytes.try_into().ok()?,
-            ))?),
+            Sort::CreatedAt => {
+                let time = DateTime::from_timestamp_millis(i64::from_be_bytes(bytes.try_into().ok()?))?;
+                // What the column can hold.
+                (1000..=9999).contains(&time.year()).then_some(SortValue::CreatedAt(time))?
+            }
             Sort::Relevance => SortValue::Relevance(u32::from_be_bytes(bytes.try_into().ok()?)),
         })
     }
@@ -132,6 +134,15 @@ mod tests {
     fn belongs_to_one_query() {
         for (sort, position) in positions() {
             assert_eq!(Position::from_token(&position.to_token(99), sort, 98), Err(CursorError::Mismatch));
+        }
+    }
+
+    #[test]
+    fn a_time_that_the_column_cannot_hold_is_malformed() {
+        for millis in [-40_000_000_000_000, 253_402_300_800_000] {
+            let value = SortValue::CreatedAt(DateTime::from_timestamp_millis(millis).unwrap());
+            let token = Position { value, id: 1 }.to_token(9);
+            assert_eq!(Position::from_token(&token, Sort::CreatedAt, 9), Err(CursorError::Malformed));
         }
     }
 

@@ -104,6 +104,9 @@ const MAX_CATEGORY: usize = 64;
 const MAX_SEARCH: usize = 200;
 const MAX_WORDS: usize = 16;
 
+/// Bad parameters that are reported: a request of thousands is not worth more.
+const MAX_INVALID: usize = 32;
+
 /// What RFC 3986 calls unreserved stays as it is.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -123,7 +126,7 @@ impl Default for ListQuery {
 }
 
 impl ListQuery {
-    /// Reads decoded name and value pairs, and reports everything that is wrong with them.
+    /// Reads decoded name and value pairs, and reports everything that is wrong with them, up to 32 parameters.
     pub fn parse<'a>(
         pairs: impl IntoIterator<Item = (Cow<'a, str>, Cow<'a, str>)>,
     ) -> Result<ListQuery, InvalidQuery> {
@@ -135,6 +138,9 @@ impl ListQuery {
         let mut invalid: Vec<InvalidParam> = Vec::new();
 
         for (name, value) in pairs {
+            if invalid.len() == MAX_INVALID {
+                break;
+            }
             if seen.contains(&name) {
                 if !invalid.iter().any(|param| param.name == name && param.code == "repeated_parameter") {
                     invalid.push(param(&name, "repeated_parameter", "must be given once"));

@@ -11,7 +11,7 @@ use crate::{
     statement::{Kind, Statement},
 };
 
-/// Seconds that a statement of each kind takes, with its result: `farmlokal_db_query_duration_seconds`.
+/// Seconds that a statement of each kind takes: `farmlokal_db_query_duration_seconds`.
 struct Timings([Histogram; Kind::ALL.len()]);
 
 impl Timings {

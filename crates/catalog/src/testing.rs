@@ -1,9 +1,11 @@
 //! For tests: a database of its own for each.
 
+use std::time::Duration;
+
 use sqlx::{Connection as _, MySqlConnection, MySqlPool, mysql::MySqlConnectOptions};
 
 use crate::{
-    Catalog, CatalogConfig, Error, ListQuery, Page, Product,
+    Catalog, CatalogConfig, Error, ListQuery, Page, Product, SearchConfig,
     cursor::{Position, SortValue},
     migrate,
     reader::Reader,
@@ -48,10 +50,18 @@ impl TestDatabase {
         TestDatabase { options: options.database(&name), name }
     }
 
-    /// A catalogue's settings for it.
+    /// A catalogue's settings for it. Searches may take what they need: how long that is depends on the machine.
     #[must_use]
     pub fn config(&self) -> CatalogConfig {
-        CatalogConfig::with(self.options.clone())
+        let ample = Duration::from_secs(60);
+        let search = SearchConfig {
+            deadline: ample,
+            queue_timeout: ample,
+            burst: ample,
+            time_share: 1.0,
+            ..SearchConfig::default()
+        };
+        CatalogConfig { search, ..CatalogConfig::with(self.options.clone()) }
     }
 
     /// Its URL, as `DATABASE_URL` gives one.

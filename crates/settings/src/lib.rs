@@ -19,6 +19,10 @@ use clap::error::ErrorKind;
 #[must_use]
 pub fn parse<T: Parser>() -> T {
     match dotenvy::dotenv() {
+        // The error's own text would repeat the line, which may hold a password.
+        Err(dotenvy::Error::LineParse(_, at)) => {
+            exit_with(&format!(".env: a line cannot be read, at its character {at}"))
+        }
         Err(error) if !error.not_found() => exit_with(&format!(".env: {error}")),
         _ => {}
     }
@@ -55,6 +59,18 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 fn parse_flags<T: Parser>(flags: &[&str]) -> Result<T, clap::Error> {
     let command = T::command().mut_args(|arg| arg.env(clap::builder::Resettable::Reset));
     T::from_arg_matches(&command.try_get_matches_from([&["x"], flags].concat())?)
+}
+
+/// As [`duration`], for what makes no sense at zero.
+///
+/// # Errors
+/// As [`duration`], and zero.
+pub fn nonzero_duration(text: &str) -> Result<Duration, String> {
+    duration(text).and_then(
+        |duration| {
+            if duration.is_zero() { Err("must be above zero".into()) } else { Ok(duration) }
+        },
+    )
 }
 
 #[cfg(test)]

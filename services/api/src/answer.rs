@@ -15,6 +15,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::encoding::{Encoding, WORTH_COMPRESSING};
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+const REVALIDATE: HeaderValue = HeaderValue::from_static("public, no-cache");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const VARY_BY: HeaderValue = HeaderValue::from_static("accept-encoding");
 
@@ -54,7 +55,9 @@ impl Document {
     /// The body in this coding, if that is shorter.
     fn compressed(&self, coding: Encoding) -> Option<&Bytes> {
         let compressed = self.compressed[coding as usize].get_or_init(|| match coding.compress(&self.body) {
-            Ok(compressed) if compressed.len() < self.body.len() => Bytes::from(compressed),
+            Ok(compressed) if compressed.len() < self.body.len() => {
+                Bytes::from(compressed.into_boxed_slice())
+            }
             _ => Bytes::new(),
         });
         (!compressed.is_empty()).then_some(compressed)
@@ -111,9 +114,8 @@ impl Freshness {
     /// A `max_age` of zero seconds makes everybody revalidate each time, which an `ETag` makes cheap.
     pub(crate) fn new(max_age: std::time::Duration) -> Self {
         Self(match max_age.as_secs() {
-            0 => HeaderValue::from_static("public, no-cache"),
-            seconds => HeaderValue::try_from(format!("public, max-age={seconds}"))
-                .unwrap_or(HeaderValue::from_static("public, no-cache")),
+            0 => REVALIDATE,
+            seconds => HeaderValue::try_from(format!("public, max-age={seconds}")).unwrap_or(REVALIDATE),
         })
     }
 
@@ -123,7 +125,8 @@ impl Freshness {
         let mut response = Response::new(Body::empty());
         let mut headers = HeaderMap::with_capacity(12);
         headers.insert(ETAG, document.etag.clone());
-        headers.insert(CACHE_CONTROL, self.0.clone());
+        let may_be_kept = lookup.source != Source::Stale;
+        headers.insert(CACHE_CONTROL, if may_be_kept { self.0.clone() } else { REVALIDATE });
         headers.insert(VARY, VARY_BY);
         headers.insert(CACHE_STATUS, cache_status(lookup));
         if matches_etag(request, &document.etag) {
@@ -156,7 +159,7 @@ fn cache_status(lookup: &Lookup<Answer>) -> HeaderValue {
         Source::Local => "FarmLokal; hit; detail=memory",
         Source::Redis => "FarmLokal; hit; detail=redis",
         Source::Miss => "FarmLokal; fwd=miss",
-        Source::Stale => "FarmLokal; hit; fwd=stale; detail=stale",
+        Source::Stale => "FarmLokal; hit; detail=stale",
     })
 }
 

@@ -48,13 +48,20 @@ impl App {
         let (catalog, health) = (self.catalog.clone(), self.health.clone());
         let fill = async move || {
             health.require_database()?;
-            fill(catalog).await
+            // A database that stands still answers nothing, not even an error.
+            tokio::select! {
+                filled = fill(catalog) => filled,
+                problem = health.database_lost() => Err(problem),
+            }
         };
         let lookup = self.cache.get_or_fill(key, fill).await.map_err(Arc::unwrap_or_clone)?;
-        self.cache.alias_local(uri(request), key);
-        self.freshness
-            .respond(&lookup, &request.headers)
-            .ok_or_else(|| Problem::new(Code::NotFound, "There is no product with this id."))
+        match self.freshness.respond(&lookup, &request.headers) {
+            Some(response) => {
+                self.cache.alias_local(uri(request), key);
+                Ok(response)
+            }
+            None => Err(Problem::new(Code::NotFound, "There is no product with this id.")),
+        }
     }
 }
 

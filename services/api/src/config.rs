@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use farmlokal_settings::{DatabaseArgs, RedisArgs, duration};
+use farmlokal_settings::{DatabaseArgs, RedisArgs, duration, nonzero_duration};
 use farmlokal_telemetry::LogArgs;
 
 /// The FarmLokal product catalogue: its REST API and what belongs to it.
@@ -72,17 +72,18 @@ pub struct ServerArgs {
     #[arg(long, env = "MANAGEMENT_PORT")]
     pub(crate) management_port: Option<u16>,
     /// A request that takes longer is answered with 503
-    #[arg(long, env = "REQUEST_TIMEOUT", default_value = "5s", value_parser = duration)]
+    #[arg(long, env = "REQUEST_TIMEOUT", default_value = "5s", value_parser = nonzero_duration)]
     pub(crate) request_timeout: Duration,
-    /// A connection that takes longer to send a request's headers is closed
-    #[arg(long, env = "HEADER_TIMEOUT", default_value = "10s", value_parser = duration)]
+    /// A connection that takes longer to send its next request's headers is closed, idle ones included: set it above the
+    /// time that the ingress keeps idle connections
+    #[arg(long, env = "HEADER_TIMEOUT", default_value = "75s", value_parser = nonzero_duration)]
     pub(crate) header_timeout: Duration,
     /// Requests answered at the same time; further ones get 503 at once
-    #[arg(long, env = "MAX_REQUESTS", default_value_t = 2048)]
-    pub(crate) max_requests: usize,
+    #[arg(long, env = "MAX_REQUESTS", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_requests: u32,
     /// Connections held at the same time; further ones wait in the kernel's backlog
-    #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 8192)]
-    pub(crate) max_connections: usize,
+    #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_connections: u32,
     /// How long clients and shared caches may keep an answer without asking again; 0s makes them revalidate each time
     #[arg(long, env = "HTTP_MAX_AGE", default_value = "0s", value_parser = duration)]
     pub(crate) http_max_age: Duration,
@@ -99,7 +100,7 @@ pub struct ServerArgs {
 #[command(next_help_heading = "Catalogue")]
 pub struct CatalogArgs {
     /// Connections to the database at the most
-    #[arg(long, env = "DB_MAX_CONNECTIONS", default_value_t = 16)]
+    #[arg(long, env = "DB_MAX_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) db_max_connections: u32,
     /// How long a query may wait for a connection
     #[arg(long, env = "DB_ACQUIRE_TIMEOUT", default_value = "1s", value_parser = duration)]
@@ -111,8 +112,8 @@ pub struct CatalogArgs {
     #[arg(long, env = "SEARCH_TIMEOUT", default_value = "300ms", value_parser = duration)]
     pub(crate) search_timeout: Duration,
     /// Searches that run in the database at the same time
-    #[arg(long, env = "SEARCH_CONCURRENCY", default_value_t = 2)]
-    pub(crate) search_concurrency: usize,
+    #[arg(long, env = "SEARCH_CONCURRENCY", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) search_concurrency: u32,
     /// How long a search may wait for its turn before it is refused with 503
     #[arg(long, env = "SEARCH_QUEUE_TIMEOUT", default_value = "250ms", value_parser = duration)]
     pub(crate) search_queue_timeout: Duration,
@@ -138,8 +139,8 @@ pub struct CacheArgs {
     #[arg(long, env = "LOCAL_CACHE_TTL", default_value = "5s", value_parser = duration)]
     pub(crate) local_cache_ttl: Duration,
     /// Memory for them, in MiB
-    #[arg(long, env = "LOCAL_CACHE_MIB", default_value_t = 64)]
-    pub(crate) local_cache_mib: u64,
+    #[arg(long, env = "LOCAL_CACHE_MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) local_cache_mib: u32,
     /// A Redis operation that takes longer counts as failed, and the request goes on without Redis
     #[arg(long, env = "REDIS_TIMEOUT", default_value = "100ms", value_parser = duration)]
     pub(crate) redis_timeout: Duration,

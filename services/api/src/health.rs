@@ -67,6 +67,17 @@ impl Health {
         }
     }
 
+    /// Comes back when the database is found to be down, with `database_unavailable`.
+    pub(crate) async fn database_lost(&self) -> Problem {
+        let mut database = self.database.clone();
+        let lost = database.wait_for(|database| matches!(database, Database::Down { .. })).await.is_ok();
+        if !lost {
+            // Nobody watches any more: the service is shutting down.
+            std::future::pending::<()>().await;
+        }
+        Problem::new(Code::DatabaseUnavailable, "The database does not answer.").retry_after(PERIOD)
+    }
+
     pub(crate) fn uptime(&self) -> Duration {
         self.started.elapsed()
     }
@@ -95,6 +106,7 @@ impl Health {
 async fn watch_database(catalog: Catalog, sender: watch::Sender<Database>, reached: Arc<AtomicBool>) {
     let mut ticks = tokio::time::interval(PERIOD);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut late = false;
     while !sender.is_closed() {
         ticks.tick().await;
         let asked = Instant::now();
@@ -104,8 +116,14 @@ async fn watch_database(catalog: Catalog, sender: watch::Sender<Database>, reach
                 (Database::Down { reason: "the database is not migrated" }, None)
             }
             Ok(Err(error)) => (Database::Down { reason: "the database cannot be reached" }, Some(error)),
+            // Once may be a hiccup, of the database or of this machine.
+            Err(_) if !late => {
+                late = true;
+                continue;
+            }
             Err(_) => (Database::Down { reason: "the database does not answer in time" }, None),
         };
+        late = matches!(found, Database::Down { .. });
         let before = sender.send_replace(found);
         match found {
             Database::Up { .. } if !matches!(before, Database::Up { .. }) => {

@@ -82,7 +82,8 @@ pub(crate) const PROBLEMS: [Documentation; 8] = [
         name: "internal",
         status: StatusCode::INTERNAL_SERVER_ERROR,
         title: "Something failed that should not",
-        meaning: "A defect of the service. Its operators find the cause in the logs under the request's `x-request-id`.",
+        meaning: "A defect of the service. Its operators find the request in the logs by its `x-request-id`, and the cause \
+                  beside it.",
     },
 ];
 

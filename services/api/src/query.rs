@@ -12,6 +12,9 @@ use crate::problem::{Code, Problem};
 /// A retry that comes sooner finds the database no better.
 const DATABASE_RETRY: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// Bad parameters that are reported, as for lists.
+const MAX_REPORTED: usize = 32;
+
 /// The list query of a URI, valid and canonical from here on.
 ///
 /// # Errors
@@ -24,6 +27,7 @@ pub(crate) fn list(uri: &Uri) -> Result<ListQuery, Problem> {
 /// `invalid_parameter` where the URI has a query: this path takes none.
 pub(crate) fn refuse_parameters(uri: &Uri) -> Result<(), Problem> {
     let params: Vec<_> = pairs(uri)
+        .take(MAX_REPORTED)
         .map(|(name, _)| InvalidParam {
             name: name.into_owned(),
             code: "unknown_parameter",
@@ -41,8 +45,9 @@ fn pairs(uri: &Uri) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
 ///
 /// # Errors
 /// `internal`, which no representation of ours can cause.
-pub(crate) fn json(body: &impl Serialize) -> Result<Vec<u8>, Problem> {
-    serde_json::to_vec(body).map_err(|error| {
+pub(crate) fn json(body: &impl Serialize) -> Result<Box<[u8]>, Problem> {
+    // Boxed, since the spare capacity of a vector would stay in memory as long as the answer.
+    serde_json::to_vec(body).map(Vec::into_boxed_slice).map_err(|error| {
         error!(%error, "a response cannot be serialised");
         Problem::new(Code::Internal, "The answer cannot be written.")
     })

@@ -10,7 +10,7 @@ use farmlokal_cache::{Cache, CacheConfig, LocalConfig, RedisConfig};
 use farmlokal_catalog::{Catalog, CatalogConfig, SearchConfig};
 use farmlokal_telemetry::Metrics;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -32,6 +32,9 @@ const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let metrics = farmlokal_telemetry::init(&args.logs)?;
     farmlokal_cache::describe_metrics();
+    // From the first moment on: a signal during the start counts as well.
+    let terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
+    let interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
     let shutdown = CancellationToken::new();
     let app = Arc::new(wire(&args, metrics)?);
     let server = &args.server;
@@ -41,9 +44,12 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         None => None,
     };
     let (public, operations) = routers(&app, management.is_some());
-    let limits = Limits { max_requests: server.max_requests, request_timeout: server.request_timeout };
-    let connections =
-        ConnectionLimits { max_connections: server.max_connections, header_timeout: server.header_timeout };
+    let limits =
+        Limits { max_requests: server.max_requests as usize, request_timeout: server.request_timeout };
+    let connections = ConnectionLimits {
+        max_connections: server.max_connections as usize,
+        header_timeout: server.header_timeout,
+    };
     let table = route_table();
 
     info!(address = %listener.local_addr()?, "listening");
@@ -60,7 +66,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     });
     let upkeep = tokio::spawn(keep_metrics(app.metrics.clone()));
 
-    wait_for_signal().await?;
+    either(terminate, interrupt).await;
     info!("shutting down");
     app.health.drain();
     tokio::time::sleep(server.shutdown_delay).await;
@@ -94,7 +100,7 @@ fn catalog_config(args: &CatalogArgs, url: &str) -> anyhow::Result<CatalogConfig
         list_deadline: args.list_timeout,
         search: SearchConfig {
             deadline: args.search_timeout,
-            concurrency: args.search_concurrency,
+            concurrency: args.search_concurrency as usize,
             queue_timeout: args.search_queue_timeout,
             time_share: f64::from(args.search_db_share) / 100.0,
             ..SearchConfig::default()
@@ -104,7 +110,7 @@ fn catalog_config(args: &CatalogArgs, url: &str) -> anyhow::Result<CatalogConfig
 }
 
 fn cache_config(args: &CacheArgs, redis_url: String) -> CacheConfig {
-    let local = LocalConfig { ttl: args.local_cache_ttl, capacity: args.local_cache_mib << 20 };
+    let local = LocalConfig { ttl: args.local_cache_ttl, capacity: u64::from(args.local_cache_mib) << 20 };
     CacheConfig {
         redis: RedisConfig { timeout: args.redis_timeout, ..RedisConfig::new(redis_url) },
         fresh: args.cache_ttl,
@@ -142,12 +148,9 @@ async fn keep_metrics(metrics: Metrics) {
     }
 }
 
-async fn wait_for_signal() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
+async fn either(mut terminate: Signal, mut interrupt: Signal) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    Ok(())
 }

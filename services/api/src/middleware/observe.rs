@@ -162,12 +162,12 @@ impl Observation {
         let elapsed = self.started.elapsed();
         let route = &self.routes.metrics[self.route];
         route.record(&self.method, status, elapsed.as_secs_f64());
-        if (status >= 500 && status != 503) || elapsed > SLOW {
+        if status != 503 && (status >= 500 || elapsed > SLOW) {
             let request_id = request_id.and_then(|id| id.to_str().ok());
             let elapsed_ms = elapsed.as_secs_f64() * 1e3;
             warn!(request_id, method = %self.method, route = route.route, status, elapsed_ms, "request");
         } else {
-            debug!(method = %self.method, route = route.route, status, ?elapsed, "request");
+            debug!(?request_id, method = %self.method, route = route.route, status, ?elapsed, "request");
         }
     }
 }

@@ -68,7 +68,6 @@ struct PageResponse<'a> {
 struct ListParams {
     /// Where the page starts: the `nextCursor` of the page before, with the same sort, order and filters. With
     /// `sort=id`, also a plain product id, after which the page starts.
-    #[param(example = "1000")]
     cursor: Option<String>,
     /// Products on a page.
     #[param(minimum = 1, maximum = 100, default = 20)]
@@ -80,10 +79,9 @@ struct ListParams {
     #[param(inline)]
     order: Option<OrderParam>,
     /// Only this category, spelled exactly.
-    #[param(example = "sports")]
     category: Option<String>,
     /// Only products that cost at least this much; at most two decimals.
-    #[param(minimum = 0, maximum = 99_999_999.99, example = 10.00)]
+    #[param(minimum = 0, maximum = 99_999_999.99)]
     min_price: Option<f64>,
     /// Only products that cost at most this much; at most two decimals.
     #[param(minimum = 0, maximum = 99_999_999.99)]

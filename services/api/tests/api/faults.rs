@@ -185,12 +185,28 @@ async fn the_database_killed_under_load_never_leaves_a_request_without_an_answer
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_stands_still_is_a_503_within_the_deadline() {
     let api = Fragile::start(&[("REQUEST_TIMEOUT", "300ms")]).await;
-    assert_eq!(api.get("/products").await.status, 200);
+    api.until("/products", |answer| answer.status == 200).await;
     api.database.pause().unwrap();
     let answer = api.get("/products?limit=7").await;
-    assert_eq!((answer.status, answer.json()["code"].as_str()), (503, Some("timed_out")));
+    assert_eq!(answer.status, 503);
+    let code = answer.json()["code"].as_str().unwrap().to_owned();
+    assert!(["timed_out", "database_unavailable"].contains(&code.as_str()), "{code}");
     assert_eq!(api.get("/products").await.status, 200);
     assert_eq!(api.get("/livez").await.status, 200);
+    api.database.resume().unwrap();
+    api.until("/products?limit=7", |answer| answer.status == 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stale_answers_are_served_while_the_database_stands_still() {
+    let api = Fragile::start(&[("CACHE_TTL", "1s"), ("LOCAL_CACHE_TTL", "500ms")]).await;
+    let fresh = api.get("/products").await;
+    assert_eq!(fresh.status, 200);
+    api.database.pause().unwrap();
+    let stale = api.until("/products", |answer| answer.header("cache-status").contains("stale")).await;
+    assert_eq!((stale.status, &stale.body), (200, &fresh.body));
+    assert_eq!(stale.header("cache-control"), "public, no-cache");
+    assert_eq!(api.get("/products?limit=7").await.json()["code"], "database_unavailable");
     api.database.resume().unwrap();
     api.until("/products?limit=7", |answer| answer.status == 200).await;
 }
