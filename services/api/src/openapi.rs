@@ -12,8 +12,8 @@ use crate::routes;
 #[openapi(
     info(
         title = "FarmLokal",
-        description = "A catalogue of farm produce and household goods. Lists answer in a few milliseconds at any \
-                       depth. Errors are `application/problem+json`; [/problems](/problems) explains each of them.",
+        description = "A catalogue of farm produce and household goods. Lists are walked by cursors, at \
+                       any depth. Errors are `application/problem+json`; [/problems](/problems) explains each of them.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     servers((url = "/", description = "This server")),
