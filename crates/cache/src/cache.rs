@@ -4,12 +4,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use farmlokal_redis::{Connection, client};
 use redis::ProtocolVersion;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     CacheConfig, ConfigError, FlushError, Flushed, Flusher, Lookup, Source, Value,
-    connection::{self, Connection},
+    adopt::adopt_server,
     entry::Entry,
     flight::{FlightKey, Flights, Lead},
     keys::{Generation, Keys},
@@ -52,12 +53,12 @@ impl<V: Value> Cache<V> {
         if fresh.is_zero() {
             return Err(ConfigError::Zero("the time that an entry is fresh"));
         }
-        let connection = Connection::new(&redis)?;
+        let connection = Connection::with_setup(&redis, "cache", adopt_server)?;
         let mut supervisors = vec![spawn(Arc::clone(&connection).supervise())];
         let local = match local {
             Some(local) => {
                 let local = Arc::new(Local::new(&local)?);
-                let client = connection::client(&redis, ProtocolVersion::RESP3)?;
+                let client = client(&redis, ProtocolVersion::RESP3)?;
                 supervisors.push(spawn(subscription::supervise(client, Arc::clone(&local))));
                 Some(local)
             }

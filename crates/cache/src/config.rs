@@ -1,4 +1,6 @@
-use std::{fmt, time::Duration};
+use std::time::Duration;
+
+use farmlokal_redis::RedisConfig;
 
 /// Settings of a [`Cache`](crate::Cache).
 #[derive(Clone, Debug)]
@@ -27,30 +29,6 @@ impl CacheConfig {
     }
 }
 
-/// How to reach Redis.
-#[derive(Clone)]
-pub struct RedisConfig {
-    /// `redis://` or `rediss://`, with user name, password and database number where needed.
-    pub url: String,
-    /// The longest that one operation of a request may take. Default 100 ms.
-    pub timeout: Duration,
-}
-
-impl RedisConfig {
-    /// The defaults for the Redis at `url`.
-    #[must_use]
-    pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), timeout: Duration::from_millis(100) }
-    }
-}
-
-/// Leaves the URL out: it may hold a password.
-impl fmt::Debug for RedisConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisConfig").field("timeout", &self.timeout).finish_non_exhaustive()
-    }
-}
-
 /// The in-process layer.
 #[derive(Clone, Debug)]
 pub struct LocalConfig {
@@ -65,15 +43,4 @@ impl Default for LocalConfig {
     fn default() -> Self {
         Self { ttl: Duration::from_secs(5), capacity: 64 << 20 }
     }
-}
-
-/// A setting that cannot work.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The Redis URL cannot be parsed. The message does not repeat it: it may hold a password.
-    #[error("the Redis URL is not valid: {0}")]
-    Url(String),
-    /// A duration or size that must be above zero is zero.
-    #[error("{0} must be above zero")]
-    Zero(&'static str),
 }

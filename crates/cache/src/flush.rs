@@ -1,11 +1,11 @@
 use std::time::{Duration, Instant};
 
 use deadpool_redis::{Manager, Pool, PoolError, Runtime};
+use farmlokal_redis::{CONNECT_TIMEOUT, client};
 use redis::{AsyncConnectionConfig, ProtocolVersion, RedisError, RedisResult, aio::ConnectionLike};
 
 use crate::{
     ConfigError, RedisConfig,
-    connection::{CONNECT_TIMEOUT, client},
     keys::{ENTRY_PATTERN, Generation, TAGS, generation_key},
     metrics::FlushMetrics,
 };

@@ -1,10 +1,9 @@
 //! The `products:*` cache: an in-process layer over Redis over the database, with flushes that leave nothing
 //! stale behind. `docs/caching.md` explains the protocol.
 
-mod backoff;
+mod adopt;
 mod cache;
 mod config;
-mod connection;
 mod entry;
 mod flight;
 mod flush;
@@ -16,7 +15,8 @@ mod store;
 mod subscription;
 
 pub use cache::{Cache, RedisState};
-pub use config::{CacheConfig, ConfigError, LocalConfig, RedisConfig};
+pub use config::{CacheConfig, LocalConfig};
+pub use farmlokal_redis::{ConfigError, RedisConfig};
 pub use flush::{FlushError, Flushed, Flusher};
 pub use lookup::{Lookup, Source, Value};
 pub use metrics::describe_metrics;

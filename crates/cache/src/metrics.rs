@@ -4,8 +4,6 @@ const REQUESTS: &str = "farmlokal_cache_requests_total";
 const FILLS: &str = "farmlokal_cache_fills_total";
 const FLUSHES: &str = "farmlokal_cache_flushes_total";
 const FLUSHED_KEYS: &str = "farmlokal_cache_flushed_keys_total";
-const REDIS_UP: &str = "farmlokal_cache_redis_up";
-const REDIS_ERRORS: &str = "farmlokal_cache_redis_errors_total";
 const LOCAL_SUBSCRIBED: &str = "farmlokal_cache_local_subscribed";
 const LOCAL_ENTRIES: &str = "farmlokal_cache_local_entries";
 const LOCAL_BYTES: &str = "farmlokal_cache_local_bytes";
@@ -24,8 +22,6 @@ pub fn describe_metrics() {
     );
     describe_counter!(FLUSHES, "Flushes of the whole cache by result (ok, failed)");
     describe_counter!(FLUSHED_KEYS, "Keys that flushes removed from Redis");
-    describe_gauge!(REDIS_UP, "1 if Redis answers, 0 if requests skip it");
-    describe_counter!(REDIS_ERRORS, "Failed Redis operations of requests, timeouts included");
     describe_gauge!(LOCAL_SUBSCRIBED, "1 if the in-process layer hears of flushes, 0 if it is bypassed");
     describe_gauge!(LOCAL_ENTRIES, "Entries in the in-process layer");
     describe_gauge!(LOCAL_BYTES, Unit::Bytes, "Size of the entries in the in-process layer");
@@ -68,17 +64,6 @@ impl CacheMetrics {
             failed: fills("failed"),
             skipped: fills("skipped"),
         }
-    }
-}
-
-pub(crate) struct RedisMetrics {
-    pub(crate) up: Gauge,
-    pub(crate) errors: Counter,
-}
-
-impl RedisMetrics {
-    pub(crate) fn new() -> Self {
-        Self { up: gauge!(REDIS_UP), errors: counter!(REDIS_ERRORS) }
     }
 }
 

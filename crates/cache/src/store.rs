@@ -5,11 +5,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use farmlokal_redis::Connection;
 use redis::Script;
 
 use crate::{
     Value,
-    connection::Connection,
     entry::{self, Entry},
     keys::{Generation, Keys},
     metrics::CacheMetrics,

@@ -6,10 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use farmlokal_redis::{Backoff, CONNECT_TIMEOUT};
 use redis::{AsyncConnectionConfig, Client, PushInfo, PushKind, RedisError};
 use tokio::{sync::watch, time::sleep};
 
-use crate::{Value, backoff::Backoff, connection::CONNECT_TIMEOUT, keys::GENERATION_PREFIX, local::Local};
+use crate::{Value, keys::GENERATION_PREFIX, local::Local};
 
 /// How often the connection is tried.
 const PING_EVERY: Duration = Duration::from_millis(500);

@@ -18,6 +18,9 @@ use crate::problem::{Code, Problem};
 pub(crate) struct App {
     pub(crate) catalog: Catalog,
     pub(crate) cache: Cache<Answer>,
+    /// For all that is kept in Redis beside the cache.
+    #[allow(dead_code, reason = "its users follow")]
+    pub(crate) redis: Arc<farmlokal_redis::Connection>,
     pub(crate) freshness: Freshness,
     pub(crate) health: Health,
     pub(crate) in_flight: InFlight,

@@ -32,6 +32,7 @@ const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let metrics = farmlokal_telemetry::init(&args.logs)?;
     farmlokal_cache::describe_metrics();
+    farmlokal_redis::describe_metrics();
     // From the first moment on: a signal during the start counts as well.
     let terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
     let interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
@@ -65,6 +66,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         tokio::spawn(server::serve(listener, service, connections, shutdown.clone(), grace))
     });
     let upkeep = tokio::spawn(keep_metrics(app.metrics.clone()));
+    let redis = tokio::spawn(Arc::clone(&app.redis).supervise());
 
     either(terminate, interrupt).await;
     info!("shutting down");
@@ -78,6 +80,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         management.await.context("the management server")?;
     }
     upkeep.abort();
+    redis.abort();
     app.cache.close().await;
     app.catalog.close().await;
     info!("bye");
@@ -87,10 +90,12 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
 /// The parts, not yet connected to anything: the first requests may find Redis or the database missing.
 fn wire(args: &ServeArgs, metrics: Metrics) -> anyhow::Result<App> {
     let catalog = Catalog::new(catalog_config(&args.catalog, args.database.url()?.as_str())?)?;
-    let cache = Cache::new(cache_config(&args.cache, args.redis.url()))?;
+    let redis = RedisConfig { timeout: args.cache.redis_timeout, ..RedisConfig::new(args.redis.url()) };
+    let cache = Cache::new(cache_config(&args.cache, redis.clone()))?;
+    let redis = farmlokal_redis::Connection::new(&redis, "shared")?;
     let freshness = Freshness::new(args.server.http_max_age);
     let health = Health::watch(catalog.clone());
-    Ok(App { catalog, cache, freshness, health, in_flight: InFlight::default(), metrics })
+    Ok(App { catalog, cache, redis, freshness, health, in_flight: InFlight::default(), metrics })
 }
 
 fn catalog_config(args: &CatalogArgs, url: &str) -> anyhow::Result<CatalogConfig> {
@@ -109,10 +114,10 @@ fn catalog_config(args: &CatalogArgs, url: &str) -> anyhow::Result<CatalogConfig
     })
 }
 
-fn cache_config(args: &CacheArgs, redis_url: String) -> CacheConfig {
+fn cache_config(args: &CacheArgs, redis: RedisConfig) -> CacheConfig {
     let local = LocalConfig { ttl: args.local_cache_ttl, capacity: u64::from(args.local_cache_mib) << 20 };
     CacheConfig {
-        redis: RedisConfig { timeout: args.redis_timeout, ..RedisConfig::new(redis_url) },
+        redis,
         fresh: args.cache_ttl,
         stale: args.cache_stale_ttl,
         local: args.local_cache.then_some(local),

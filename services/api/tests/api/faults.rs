@@ -68,7 +68,7 @@ async fn redis_killed_and_started_again_under_load_costs_no_request() {
     let health =
         api.until("/health", |answer| answer.json()["dependencies"]["redis"]["status"] == "down").await;
     assert_eq!((health.status, health.json()["status"].as_str()), (200, Some("degraded")));
-    assert_eq!(api.metric("farmlokal_cache_redis_up", &[]).await, 0.0);
+    assert_eq!(api.metric("farmlokal_redis_up", &["connection=\"cache\""]).await, 0.0);
     tokio::time::sleep(Duration::from_millis(300)).await;
     api.redis.start_again().unwrap();
     api.until("/health", |answer| answer.json()["dependencies"]["redis"]["inProcessLayer"] == true).await;

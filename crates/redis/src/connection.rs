@@ -1,45 +1,33 @@
-//! The one connection that carries every request's Redis operations.
+//! One connection that carries the operations of many requests at once.
 
 use std::{
     io,
+    pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, RedisError,
-    RedisResult, aio::MultiplexedConnection, io::tcp::TcpSettings,
+    AsyncConnectionConfig, Client, ProtocolVersion, RedisError, RedisResult, aio::MultiplexedConnection,
 };
 use tokio::{sync::watch, time::timeout};
 
 use crate::{
-    ConfigError, RedisConfig, backoff::Backoff, flush::renew_generations, keys::SERVER_KEY,
-    metrics::RedisMetrics,
+    Backoff, ConfigError, RedisConfig,
+    config::{CONNECT_TIMEOUT, client},
+    metrics::ConnectionMetrics,
 };
 
-/// The longest that making a connection may take. No request waits for it.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often an idle connection is tried, so that no request has to find out.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// Parses the URL; connects to nothing.
-pub(crate) fn client(config: &RedisConfig, protocol: ProtocolVersion) -> Result<Client, ConfigError> {
-    let invalid = |error: RedisError| ConfigError::Url(error.detail().unwrap_or("malformed").to_owned());
-    if config.timeout.is_zero() {
-        return Err(ConfigError::Zero("the Redis timeout"));
-    }
-    let info = config.url.as_str().into_connection_info().map_err(invalid)?;
-    if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
-        // An error says that the program has already chosen one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
-    let settings = info.redis_settings().clone().set_protocol(protocol);
-    let info = info.set_redis_settings(settings).set_tcp_settings(TcpSettings::default().set_nodelay(true));
-    Client::open(info).map_err(invalid)
-}
+/// What every new connection does before anybody uses it.
+type Setup =
+    dyn Fn(MultiplexedConnection) -> Pin<Box<dyn Future<Output = RedisResult<()>> + Send>> + Send + Sync;
 
 /// True if the connection is of no more use, as opposed to a command that the server refused.
-fn is_lost(error: &RedisError) -> bool {
+#[must_use]
+pub fn is_lost(error: &RedisError) -> bool {
     error.is_io_error() || error.is_unrecoverable_error()
 }
 
@@ -55,29 +43,63 @@ struct Live {
 
 /// A connection that is either there or not: an operation on it takes at most the configured time, and the first
 /// that fails makes all later ones skip Redis until [`Connection::supervise`] has connected again.
-pub(crate) struct Connection {
+pub struct Connection {
     client: Client,
     operation_timeout: Duration,
     live: watch::Sender<Option<Live>>,
-    metrics: RedisMetrics,
+    setup: Option<Box<Setup>>,
+    metrics: ConnectionMetrics,
 }
 
 impl Connection {
-    pub(crate) fn new(config: &RedisConfig) -> Result<Arc<Self>, ConfigError> {
-        Ok(Arc::new(Self {
+    /// Connects to nothing yet: [`supervise`](Self::supervise) does. `name` tells this connection from others in the
+    /// metrics; install their recorder before.
+    ///
+    /// # Errors
+    /// A setting that cannot work.
+    pub fn new(config: &RedisConfig, name: &'static str) -> Result<Arc<Self>, ConfigError> {
+        Ok(Arc::new(Self::build(config, name, None)?))
+    }
+
+    /// Like [`new`](Self::new); `setup` runs on every new connection before anybody uses it, and fails it if it fails.
+    ///
+    /// # Errors
+    /// A setting that cannot work.
+    pub fn with_setup<F, Fut>(
+        config: &RedisConfig,
+        name: &'static str,
+        setup: F,
+    ) -> Result<Arc<Self>, ConfigError>
+    where
+        F: Fn(MultiplexedConnection) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = RedisResult<()>> + Send + 'static,
+    {
+        let setup: Box<Setup> = Box::new(move |connection| Box::pin(setup(connection)));
+        Ok(Arc::new(Self::build(config, name, Some(setup))?))
+    }
+
+    fn build(
+        config: &RedisConfig,
+        name: &'static str,
+        setup: Option<Box<Setup>>,
+    ) -> Result<Self, ConfigError> {
+        Ok(Self {
             client: client(config, ProtocolVersion::RESP2)?,
             operation_timeout: config.timeout,
             live: watch::Sender::new(None),
-            metrics: RedisMetrics::new(),
-        }))
+            setup,
+            metrics: ConnectionMetrics::new(name),
+        })
     }
 
-    pub(crate) fn is_up(&self) -> bool {
+    /// Whether operations reach Redis now.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
         self.live.borrow().is_some()
     }
 
-    /// Runs `operation`; `None` if Redis is down or the operation failed.
-    pub(crate) async fn run<T, Fut>(&self, operation: impl FnOnce(MultiplexedConnection) -> Fut) -> Option<T>
+    /// Runs `operation` within the configured time; `None` if Redis is down or slow, or refused it.
+    pub async fn run<T, Fut>(&self, operation: impl FnOnce(MultiplexedConnection) -> Fut) -> Option<T>
     where
         Fut: Future<Output = RedisResult<T>>,
     {
@@ -97,7 +119,7 @@ impl Connection {
     }
 
     /// Keeps a connection up, for ever.
-    pub(crate) async fn supervise(self: Arc<Self>) {
+    pub async fn supervise(self: Arc<Self>) {
         let mut backoff = Backoff::new();
         for number in 0.. {
             let connected = match self.connect().await {
@@ -120,7 +142,7 @@ impl Connection {
     }
 
     /// Makes requests skip Redis.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         self.live.send_replace(None);
         self.metrics.up.set(0.0);
     }
@@ -129,8 +151,10 @@ impl Connection {
         // The limits are ours: one on all of this, one on each operation.
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
         within(CONNECT_TIMEOUT, async {
-            let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-            adopt_server(&mut connection).await?;
+            let connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+            if let Some(setup) = &self.setup {
+                setup(connection.clone()).await?;
+            }
             Ok(connection)
         })
         .await
@@ -159,24 +183,4 @@ impl Connection {
             tracing::warn!(%error, "Redis does not answer: requests go on without it");
         }
     }
-}
-
-/// Renews the generations if the server is not the one that they were made for.
-///
-/// A server that came back from a snapshot, or a replica that was promoted, may have lost the last flush and
-/// still hold the entries from before it. Its `run_id` is a new one, so the first process to connect finds out,
-/// and no process reads before it has looked.
-async fn adopt_server(connection: &mut MultiplexedConnection) -> RedisResult<()> {
-    let run_id = match redis::cmd("INFO").arg("server").query_async::<String>(connection).await {
-        Ok(info) => info.lines().find_map(|line| line.strip_prefix("run_id:")).map(str::to_owned),
-        Err(error) if is_lost(&error) => return Err(error),
-        // Not permitted: every connection renews, which costs misses but nothing else.
-        Err(_) => None,
-    };
-    let known: Option<String> = redis::cmd("GET").arg(SERVER_KEY).query_async(connection).await?;
-    if run_id.is_some() && run_id == known {
-        return Ok(());
-    }
-    renew_generations(connection).await?;
-    redis::cmd("SET").arg(SERVER_KEY).arg(run_id.unwrap_or_default()).exec_async(connection).await
 }

@@ -9,17 +9,25 @@ const STEADY: Duration = Duration::from_secs(5);
 /// How long to wait before the next attempt to connect: doubling, with jitter so that replicas do not come back
 /// all at once. A connection that breaks soon after it was made doesn't count as a success: a Redis that takes
 /// connections and then times out would otherwise be tried without pause.
-pub(crate) struct Backoff {
+pub struct Backoff {
     next: Duration,
 }
 
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Backoff {
-    pub(crate) fn new() -> Self {
+    /// Starts with the shortest wait.
+    #[must_use]
+    pub fn new() -> Self {
         Self { next: FIRST }
     }
 
     /// Waits; `connected` is when the connection that has just ended was made.
-    pub(crate) async fn wait(&mut self, connected: Option<Instant>) {
+    pub async fn wait(&mut self, connected: Option<Instant>) {
         if connected.is_some_and(|at| at.elapsed() > STEADY) {
             self.next = FIRST;
         }
