@@ -9,6 +9,7 @@ mod list;
 mod migrate;
 mod plan;
 mod price;
+mod price_range;
 mod product;
 mod query;
 mod reader;

@@ -82,20 +82,6 @@ pub(crate) fn page(query: &ListQuery, deadline: Duration) -> Statement<'_> {
     statement
 }
 
-/// The first rows of the sort's index whose price is in range, of the next `window` rows of it only.
-pub(crate) fn window(query: &ListQuery, window: u64, deadline: Duration) -> Statement<'_> {
-    let mut statement = Statement::select(Kind::Window, deadline);
-    payload_of(&mut statement, query, |statement| {
-        statement.push("SELECT ").push(sort_columns(query)).push(" FROM (SELECT ").push(sort_columns(query));
-        statement.push(", price");
-        walk(statement, query, false);
-        statement.push(" LIMIT ").bind(Value::Number(window)).push(") AS walked WHERE ");
-        price_range(statement, query);
-        order_by(statement, query, "");
-    });
-    statement
-}
-
 /// The first rows of the sort's index whose price is in range, however far off they are.
 pub(crate) fn filtered(query: &ListQuery, deadline: Duration) -> Statement<'_> {
     let mut statement = Statement::select(Kind::Filtered, deadline);
@@ -121,12 +107,13 @@ pub(crate) fn range(query: &ListQuery, deadline: Duration) -> Statement<'_> {
     statement
 }
 
-/// How many rows the price range holds, up to a bound.
-pub(crate) fn count(query: &ListQuery, bound: u64, deadline: Duration) -> Statement<'_> {
-    let mut statement = Statement::select(Kind::Count, deadline);
-    statement.push("COUNT(*) FROM (SELECT id");
+/// How many rows the price range holds, and how many there are of any price: the first and the second row of the answer.
+pub(crate) fn estimate(query: &ListQuery) -> Statement<'_> {
+    let mut statement = Statement::explain(Kind::Estimate);
+    statement.push("id");
     ranged(&mut statement, query);
-    statement.push(" LIMIT ").bind(Value::Number(bound)).push(") AS ranged");
+    statement.push(" UNION ALL SELECT id");
+    from(&mut statement, query, Sort::Price);
     statement
 }
 
@@ -347,10 +334,9 @@ mod tests {
                     }
                     for statement in [
                         page(&query, DEADLINE),
-                        window(&query, 256, DEADLINE),
                         filtered(&query, DEADLINE),
                         range(&query, DEADLINE),
-                        count(&query, 3000, DEADLINE),
+                        estimate(&query),
                     ] {
                         assert!(!statement.text.contains("9.50") && !statement.text.contains("another"));
                         assert_eq!(statement.text.matches('?').count(), statement.values.len());

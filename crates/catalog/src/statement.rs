@@ -16,12 +16,10 @@ use crate::Price;
 pub(crate) enum Kind {
     /// A page that one index serves.
     Page,
-    /// A window of the sort's index, filtered by price.
-    Window,
-    /// The whole of the sort's index, filtered by price.
+    /// How many rows a price range holds, as the optimiser sees it.
+    Estimate,
+    /// The sort's index, filtered by price.
     Filtered,
-    /// How many rows a price range holds.
-    Count,
     /// A price range, sorted.
     Range,
     /// A full-text search.
@@ -32,11 +30,10 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 9] = [
+    pub(crate) const ALL: [Kind; 8] = [
         Kind::Page,
-        Kind::Window,
+        Kind::Estimate,
         Kind::Filtered,
-        Kind::Count,
         Kind::Range,
         Kind::Search,
         Kind::Product,
@@ -47,9 +44,8 @@ impl Kind {
     pub(crate) fn label(self) -> &'static str {
         match self {
             Kind::Page => "page",
-            Kind::Window => "window",
+            Kind::Estimate => "estimate",
             Kind::Filtered => "filtered",
-            Kind::Count => "count",
             Kind::Range => "range",
             Kind::Search => "search",
             Kind::Product => "product",
@@ -88,6 +84,11 @@ impl<'q> Statement<'q> {
             milliseconds % 1000,
         );
         Statement { kind, text, values: Vec::new() }
+    }
+
+    /// What the optimiser expects to read. It reads a few pages of the index to say so, and needs no deadline.
+    pub(crate) fn explain(kind: Kind) -> Statement<'q> {
+        Statement { kind, text: "EXPLAIN FORMAT=TRADITIONAL SELECT ".to_owned(), values: Vec::new() }
     }
 
     pub(crate) fn push(&mut self, text: &str) -> &mut Self {
