@@ -9,7 +9,8 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 pub struct CatalogConfig {
     /// Where the database is, and as whom. See [`CatalogConfig::new`] to make it from an URL.
     pub connect: MySqlConnectOptions,
-    /// The most connections at once. Default 16.
+    /// The most connections at once, beside those for searches and one to see whether the database is there. A few more
+    /// than its cores do most: what waits here waits in turn, in the database all wait for each other. Default 4.
     pub max_connections: u32,
     /// How long a call waits for a free connection. Default 2 s.
     pub acquire_timeout: Duration,
@@ -24,9 +25,9 @@ pub struct CatalogConfig {
 pub struct SearchConfig {
     /// After this the database stops a search. Default 300 ms.
     pub deadline: Duration,
-    /// The most searches at once. Default 2.
+    /// The most searches at once, each on a connection of its own. Default 2.
     pub concurrency: usize,
-    /// How long a search waits for others to end. Default 250 ms.
+    /// How long a search waits for others to end, and for the database time that searches owe. Default 250 ms.
     pub queue_timeout: Duration,
     /// Database time that searches may use, as a share of one core's: 0.2 is 200 ms a second. Default 0.2.
     pub time_share: f64,
@@ -47,7 +48,7 @@ impl CatalogConfig {
     pub fn with(connect: MySqlConnectOptions) -> CatalogConfig {
         CatalogConfig {
             connect,
-            max_connections: 16,
+            max_connections: 4,
             acquire_timeout: Duration::from_secs(2),
             list_deadline: Duration::from_secs(1),
             search: SearchConfig::default(),

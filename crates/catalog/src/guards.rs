@@ -1,7 +1,8 @@
 //! What keeps searches from slowing plain lists down: a full-text search costs what it matches, not what it returns.
 //!
-//! Four guards, cheapest first: a search that lately ran into its deadline is refused at once; so is any search while
-//! searches owe the database time; few run at once, and few wait; and the database stops each at its deadline.
+//! Four guards, cheapest first: a search that lately ran into its deadline is refused; so is any search while searches
+//! owe the database time; few run at once; and the database stops each at its deadline. A refused search waits out its
+//! time in the queue first, so that clients who try again at once cost little.
 
 use std::{
     collections::HashMap,
@@ -16,10 +17,13 @@ use crate::{Error, Refusal, SearchConfig};
 
 /// The most slow searches that are remembered: some 200 bytes each.
 const MAX_REMEMBERED: usize = 1024;
+/// The most searches that wait, for whatever reason. Further ones are refused at once.
+const MAX_WAITING: usize = 256;
 
 pub(crate) struct SearchGuards {
     config: SearchConfig,
     running: Semaphore,
+    waiting: Semaphore,
     state: Mutex<State>,
 }
 
@@ -37,10 +41,24 @@ pub(crate) struct Admitted<'g> {
     _permit: SemaphorePermit<'g>,
 }
 
+/// Why a search may not run yet, and when it may.
+#[derive(Debug)]
+struct NotNow {
+    reason: Refusal,
+    retry_after: Duration,
+}
+
+impl From<NotNow> for Error {
+    fn from(NotNow { reason, retry_after }: NotNow) -> Error {
+        refused(reason, retry_after)
+    }
+}
+
 impl SearchGuards {
     pub(crate) fn new(config: SearchConfig) -> SearchGuards {
         SearchGuards {
             running: Semaphore::new(config.concurrency.max(1)),
+            waiting: Semaphore::new(MAX_WAITING),
             state: Mutex::new(State {
                 balance: config.burst.as_secs_f64(),
                 refilled: Instant::now(),
@@ -56,10 +74,20 @@ impl SearchGuards {
 
     /// Lets a search through, or says why not. `words` identifies it.
     pub(crate) async fn admit(&self, words: &str) -> Result<Admitted<'_>, Error> {
-        self.check(words, Instant::now())?;
-        let permit = tokio::time::timeout(self.config.queue_timeout, self.running.acquire()).await;
-        let Ok(Ok(permit)) = permit else {
-            return Err(refused(Refusal::Concurrency, self.config.queue_timeout.max(Duration::from_secs(1))));
+        let Ok(_place) = self.waiting.try_acquire() else {
+            return Err(self.crowded());
+        };
+        let give_up = tokio::time::Instant::now() + self.config.queue_timeout;
+        while let Err(not_now) = self.check(words, Instant::now()) {
+            let now = tokio::time::Instant::now();
+            if now >= give_up {
+                return Err(not_now.into());
+            }
+            tokio::time::sleep_until(give_up.min(now + not_now.retry_after.min(self.config.queue_timeout)))
+                .await;
+        }
+        let Ok(Ok(permit)) = tokio::time::timeout_at(give_up, self.running.acquire()).await else {
+            return Err(self.crowded());
         };
         // The searches waited for may have spent what was left.
         let started = Instant::now();
@@ -67,17 +95,22 @@ impl SearchGuards {
         Ok(Admitted { guards: self, started, _permit: permit })
     }
 
-    fn check(&self, words: &str, now: Instant) -> Result<(), Error> {
+    fn crowded(&self) -> Error {
+        refused(Refusal::Concurrency, self.config.queue_timeout.max(Duration::from_secs(1)))
+    }
+
+    fn check(&self, words: &str, now: Instant) -> Result<(), NotNow> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(until) = state.slow.get(words).filter(|until| **until > now) {
-            return Err(refused(Refusal::Deadline, *until - now));
+            return Err(NotNow { reason: Refusal::Deadline, retry_after: *until - now });
         }
         let refill = now.saturating_duration_since(state.refilled).as_secs_f64() * self.config.time_share;
         state.balance = (state.balance + refill).min(self.config.burst.as_secs_f64());
         state.refilled = state.refilled.max(now);
         if state.balance < 0.0 {
             let debt = -state.balance / self.config.time_share.max(f64::EPSILON);
-            return Err(refused(Refusal::Budget, Duration::try_from_secs_f64(debt).unwrap_or(Duration::MAX)));
+            let retry_after = Duration::try_from_secs_f64(debt).unwrap_or(Duration::MAX);
+            return Err(NotNow { reason: Refusal::Budget, retry_after });
         }
         Ok(())
     }
@@ -140,8 +173,8 @@ mod tests {
         let guards = SearchGuards::new(config);
         guards.charge(Duration::from_millis(700));
         let now = Instant::now();
-        let (refusal, retry_after) = reason(guards.check("a", now)).unwrap();
-        assert_eq!(refusal, Refusal::Budget);
+        let NotNow { reason, retry_after } = guards.check("a", now).unwrap_err();
+        assert_eq!(reason, Refusal::Budget);
         // 200 ms are owed, and a second brings 200 ms.
         assert!(
             retry_after > Duration::from_millis(900) && retry_after <= Duration::from_secs(1),
@@ -152,7 +185,21 @@ mod tests {
         let later = now + Duration::from_secs(3600);
         assert!(guards.check("a", later).is_ok());
         guards.charge(Duration::from_millis(501));
-        assert!(reason(guards.check("a", later)).is_some());
+        assert!(guards.check("a", later).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_search_waits_out_its_time() {
+        let queue_timeout = Duration::from_millis(250);
+        let guards = SearchGuards::new(SearchConfig { queue_timeout, ..SearchConfig::default() });
+        guards.remember_slow("common".to_owned());
+        let asked = tokio::time::Instant::now();
+        assert_eq!(reason(guards.admit("common").await).unwrap().0, Refusal::Deadline);
+        assert_eq!(asked.elapsed(), queue_timeout);
+        let crowd = guards.waiting.acquire_many(u32::try_from(MAX_WAITING).unwrap()).await.unwrap();
+        assert_eq!(reason(guards.admit("common").await).unwrap().0, Refusal::Concurrency);
+        assert_eq!(asked.elapsed(), queue_timeout);
+        drop(crowd);
     }
 
     #[tokio::test]

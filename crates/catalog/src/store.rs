@@ -25,11 +25,13 @@ const INDEX_BUILD: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct Catalog {
     database: Arc<Database>,
+    /// Connections of their own, so that no list waits for one that a search holds.
+    search_database: Arc<Database>,
     deadline: Duration,
     searches: Arc<SearchGuards>,
 }
 
-/// How many connections there are.
+/// How many connections there are, those for searches left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolUse {
     /// Open, in use or not.
@@ -43,14 +45,18 @@ pub struct PoolUse {
 impl Catalog {
     /// Opens no connection: the first call does. Install the metrics recorder before.
     pub fn new(config: CatalogConfig) -> Result<Catalog, Error> {
+        let options = connect_options(config.connect);
         let pool = MySqlPoolOptions::new()
             .max_connections(config.max_connections)
             .acquire_timeout(config.acquire_timeout)
             .test_before_acquire(false)
-            .after_connect(|connection, _| Box::pin(prepare_session(connection)))
-            .connect_lazy_with(connect_options(config.connect));
+            .after_connect(|connection, _| Box::pin(prepare_session(connection)));
+        // The guards let no more searches in than there are connections.
+        let searches = u32::try_from(config.search.concurrency.max(1)).unwrap_or(u32::MAX);
+        let search_pool = pool.clone().max_connections(searches).connect_lazy_with(options.clone());
         Ok(Catalog {
-            database: Arc::new(Database::new(pool)),
+            database: Arc::new(Database::new(pool.connect_lazy_with(options))),
+            search_database: Arc::new(Database::new(search_pool)),
             deadline: config.list_deadline,
             searches: Arc::new(SearchGuards::new(config.search)),
         })
@@ -64,7 +70,7 @@ impl Catalog {
         let words = query.words().join(" ");
         let _admitted = self.searches.admit(&words).await?;
         let statement = plan::search(query, self.searches.deadline());
-        match self.reader().await?.fetch(&statement).await {
+        match self.search_database.reader().await?.fetch(&statement).await {
             Ok(rows) => Ok(page(query, &rows)?),
             Err(error) if is_deadline(&error) => Err(self.searches.remember_slow(words)),
             Err(error) if is_missing_index(&error) => Err(refused(Refusal::NoIndex, INDEX_BUILD)),
@@ -119,6 +125,7 @@ impl Catalog {
 
     /// Closes every connection, after the calls that use them.
     pub async fn close(&self) {
+        self.search_database.pool().close().await;
         self.database.pool().close().await;
     }
 }

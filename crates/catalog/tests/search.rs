@@ -189,6 +189,7 @@ async fn searches_that_owe_time_are_refused_and_lists_are_not() {
     let mut config = database.config();
     config.search.burst = Duration::from_nanos(1);
     config.search.time_share = 0.000_001;
+    config.search.queue_timeout = Duration::from_millis(50);
     let catalog = Catalog::new(config).unwrap();
     let search = query(&[("search", "ball")]);
     catalog.list(&search).await.unwrap();

@@ -99,8 +99,9 @@ pub struct ServerArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Catalogue")]
 pub struct CatalogArgs {
-    /// Connections to the database at the most
-    #[arg(long, env = "DB_MAX_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Connections to the database at the most, those for searches not counted; a few more than the database has cores for
+    /// this replica is enough
+    #[arg(long, env = "DB_MAX_CONNECTIONS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) db_max_connections: u32,
     /// How long a query may wait for a connection
     #[arg(long, env = "DB_ACQUIRE_TIMEOUT", default_value = "1s", value_parser = duration)]
@@ -111,7 +112,7 @@ pub struct CatalogArgs {
     /// The database gives a search up after this time
     #[arg(long, env = "SEARCH_TIMEOUT", default_value = "300ms", value_parser = duration)]
     pub(crate) search_timeout: Duration,
-    /// Searches that run in the database at the same time
+    /// Searches that run in the database at the same time, each on a connection of its own
     #[arg(long, env = "SEARCH_CONCURRENCY", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) search_concurrency: u32,
     /// How long a search may wait for its turn before it is refused with 503

@@ -12,7 +12,7 @@ async fn health_shows_each_dependency() {
     let body = answer.json();
     assert_eq!(answer.status, 200);
     assert_eq!(body["dependencies"]["database"]["status"], "up");
-    assert_eq!(body["dependencies"]["database"]["connections"]["max"], 16);
+    assert_eq!(body["dependencies"]["database"]["connections"]["max"], 4);
     assert!(body["dependencies"]["database"]["latencyMs"].as_f64().unwrap() > 0.0);
     assert_eq!(body["dependencies"]["redis"]["status"], "up");
     assert_eq!(body["dependencies"]["redis"]["inProcessLayer"], true);
