@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use farmlokal_catalog::testing::TestDatabase;
+use farmlokal_devstack::Database;
+use sqlx::MySqlPool;
 
-use crate::running::{catalogue, job, kill_after, kill_at, run, undisturbed};
+use crate::running::{
+    catalogue, catalogue_in, job, job_on, kill_after, kill_at, run, started_until, undisturbed,
+};
 
 /// Kills in one chain: each run after the first resumes what the one before left.
 const CHAIN: u32 = 8;
@@ -81,6 +85,26 @@ async fn killed_while_another_run_waits() {
     second.expect_success();
     assert!(!second.stdout.contains("already seeded"), "it went on where the killed one stopped");
     assert_eq!(&catalogue(&database).await, expected);
+}
+
+/// The database crashes under the run, which ends with an error; the next one goes on where the database does.
+#[tokio::test]
+async fn the_server_killed_in_every_phase() {
+    let (expected, _) = undisturbed().await;
+    let mut server = Database::start().unwrap();
+    farmlokal_catalog::migrate(server.url().parse().unwrap()).await.unwrap();
+    for phase in ["loading", "indexes", "swap", "full text"] {
+        let mut child = started_until(&mut job_on(&server.url()), ["phase started", phase]);
+        std::thread::sleep(Duration::from_millis(20));
+        server.kill9().unwrap();
+        // Short phases may have ended before, and the run with the last of them.
+        assert!([Some(0), Some(1)].contains(&child.wait().unwrap().code()));
+        server.start_again().unwrap();
+    }
+    run(&mut job_on(&server.url())).expect_success();
+    let seeded = catalogue_in(MySqlPool::connect(&server.url()).await.unwrap()).await;
+    assert_eq!((seeded.rows, seeded.checksums), (expected.rows, expected.checksums));
+    assert_eq!((seeded.indexes, seeded.tables), (expected.indexes.clone(), expected.tables.clone()));
 }
 
 /// A migration between a kill and the next run: rows staged for the old columns cannot be used.

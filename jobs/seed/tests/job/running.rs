@@ -6,6 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use farmlokal_catalog::testing::TestDatabase;
+use sqlx::MySqlPool;
 use tokio::sync::OnceCell;
 
 /// Enough for every phase to take some time, few enough for dozens of runs.
@@ -19,10 +20,14 @@ pub(crate) struct Ended {
 
 /// The job on this database, with test-sized rows and batches and without a cache.
 pub(crate) fn job(database: &TestDatabase) -> Command {
+    job_on(&database.url())
+}
+
+pub(crate) fn job_on(database_url: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_farmlokal-seed"));
     command
         .env_clear()
-        .env("DATABASE_URL", database.url())
+        .env("DATABASE_URL", database_url)
         .env("LOG_FORMAT", "json")
         // No .env of the developer's.
         .current_dir(std::env::temp_dir())
@@ -68,12 +73,17 @@ pub(crate) fn kill_after(command: &mut Command, delay: Duration) -> bool {
 
 /// Kills a run as soon as it logs a line with both texts. Panics if it never does.
 pub(crate) fn kill_at(command: &mut Command, texts: [&str; 2]) {
+    // It may have ended by itself after its last line.
+    kill(&mut started_until(command, texts));
+}
+
+/// Starts a run and waits until it logs a line with both texts. Panics if it never does.
+pub(crate) fn started_until(command: &mut Command, texts: [&str; 2]) -> Child {
     let mut child = command.spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let seen = lines.map_while(Result::ok).any(|line| texts.iter().all(|text| line.contains(text)));
-    // It may have ended by itself after its last line.
-    kill(&mut child);
     assert!(seen, "no line with {texts:?}");
+    child
 }
 
 fn kill(child: &mut Child) -> bool {
@@ -93,7 +103,10 @@ pub(crate) struct Catalogue {
 }
 
 pub(crate) async fn catalogue(database: &TestDatabase) -> Catalogue {
-    let pool = database.pool();
+    catalogue_in(database.pool()).await
+}
+
+pub(crate) async fn catalogue_in(pool: MySqlPool) -> Catalogue {
     let (rows, sum, xor): (u64, u64, u64) = sqlx::query_as(
         "SELECT CAST(COUNT(*) AS UNSIGNED), CAST(COALESCE(SUM(crc), 0) AS UNSIGNED), CAST(BIT_XOR(crc) AS UNSIGNED) FROM ( \
          SELECT CRC32(CONCAT_WS('|', id, name, description, category, price, created_at, updated_at, short_words)) \
@@ -110,12 +123,14 @@ pub(crate) async fn catalogue(database: &TestDatabase) -> Catalogue {
     .fetch_all(&pool)
     .await
     .unwrap();
-    let tables = sqlx::query_scalar(
-        "SELECT CAST(table_name AS CHAR) FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY 1",
+    let mut tables: Vec<String> = sqlx::query_scalar(
+        "SELECT CAST(table_name AS CHAR) FROM information_schema.tables WHERE table_schema = DATABASE()",
     )
     .fetch_all(&pool)
     .await
     .unwrap();
+    // The server's order depends on the connection's collation.
+    tables.sort();
     pool.close().await;
     Catalogue { rows, checksums: (sum, xor), indexes, tables }
 }
