@@ -1,0 +1,123 @@
+//! Signatures of [Standard Webhooks 1.0](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+/// What a symmetric secret starts with.
+const PREFIX: &str = "whsec_";
+
+/// A symmetric signing key of 24 to 64 bytes. Debug output does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SigningKey {
+    bytes: Vec<u8>,
+}
+
+/// Why a text is no signing key. The error never repeats it.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidKey {
+    /// It starts with something else.
+    #[error("a webhook secret starts with whsec_")]
+    Prefix,
+    /// The rest is no base64.
+    #[error("a webhook secret is base64 after whsec_")]
+    Base64,
+    /// Too short to be safe, or longer than the standard has it.
+    #[error("a webhook secret has 24 to 64 bytes, not {0}")]
+    Length(usize),
+}
+
+impl SigningKey {
+    /// Reads `whsec_<base64>`.
+    ///
+    /// # Errors
+    /// Anything else, and keys of a length that the standard does not allow.
+    pub fn parse(secret: &str) -> Result<SigningKey, InvalidKey> {
+        let encoded = secret.strip_prefix(PREFIX).ok_or(InvalidKey::Prefix)?;
+        let bytes = STANDARD.decode(encoded).map_err(|_| InvalidKey::Base64)?;
+        match bytes.len() {
+            24..=64 => Ok(SigningKey { bytes }),
+            length => Err(InvalidKey::Length(length)),
+        }
+    }
+
+    /// The key as `whsec_<base64>`: for settings, never for a log.
+    #[must_use]
+    pub fn reveal(&self) -> String {
+        format!("{PREFIX}{}", STANDARD.encode(&self.bytes))
+    }
+
+    /// One entry of a `webhook-signature` header, `v1,<base64>`, for a message with these headers and this body.
+    /// `timestamp` is in seconds since 1970.
+    #[must_use]
+    pub fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> String {
+        // HMAC takes a key of any length.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.bytes) else { return String::new() };
+        mac.update(format!("{id}.{timestamp}.").as_bytes());
+        mac.update(body);
+        format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+    }
+}
+
+/// [`SigningKey::sign`] with a secret as settings have it.
+///
+/// # Errors
+/// The secret is no key.
+pub fn sign(secret: &str, id: &str, timestamp: i64, body: &[u8]) -> Result<String, InvalidKey> {
+    Ok(SigningKey::parse(secret)?.sign(id, timestamp, body))
+}
+
+impl Default for SigningKey {
+    /// The sandbox's own key. It is public.
+    fn default() -> SigningKey {
+        SigningKey { bytes: b"farmlokal-sandbox-signing-key-1!".to_vec() }
+    }
+}
+
+impl FromStr for SigningKey {
+    type Err = InvalidKey;
+
+    fn from_str(secret: &str) -> Result<SigningKey, InvalidKey> {
+        SigningKey::parse(secret)
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of the reference implementations' own tests.
+    #[test]
+    fn the_reference_example_is_signed_alike() {
+        let signature = sign(
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "msg_p5jXN8AQM9LWM0D4loKWxJek",
+            1_614_265_330,
+            br#"{"test": 2432232314}"#,
+        );
+        assert_eq!(signature.unwrap(), "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_without_repeating_it() {
+        let short = format!("{PREFIX}{}", STANDARD.encode("too short"));
+        for bad in ["c2VjcmV0", "whsec_*", short.as_str()] {
+            let error = SigningKey::parse(bad).unwrap_err();
+            assert!(!error.to_string().contains(bad), "{error}");
+        }
+        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        let key = SigningKey::parse(secret).unwrap();
+        assert_eq!(key.reveal(), secret);
+        assert_eq!(format!("{key:?}"), "***");
+    }
+}

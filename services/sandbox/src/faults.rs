@@ -1,0 +1,204 @@
+//! How an endpoint fails, switched at run time.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Response};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::json;
+
+use crate::journal::Endpoint;
+use crate::listener::Breaker;
+use crate::partners::Partners;
+
+/// What [`Mode::Slow`] waits where no latency is set: longer than any client of ours does.
+const SLOW: Duration = Duration::from_secs(5);
+
+/// What an endpoint does with a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Answers as it should.
+    #[default]
+    Ok,
+    /// Answers as it should after `latencyMs`, or 5 s where that is 0.
+    Slow,
+    /// Answers with `status`.
+    Error,
+    /// Answers with `status` and `Retry-After: <retryAfter>`.
+    RetryAfter,
+    /// Refuses the caller's credentials with 401, whatever they are.
+    #[serde(alias = "wrong_secret")]
+    Unauthorized,
+    /// Answers 200 with an HTML page.
+    Garbage,
+    /// Answers 200 with `{}`.
+    Empty,
+    /// Answers as it should and breaks off within the body.
+    Truncated,
+    /// Closes the connection without an answer.
+    Down,
+    /// Resets the connection (RST).
+    Reset,
+    /// Never answers.
+    Hang,
+}
+
+/// The fault of one endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Fault {
+    /// What happens.
+    pub mode: Mode,
+    /// The status of [`Mode::Error`] and [`Mode::RetryAfter`]: 400 to 599.
+    #[serde(deserialize_with = "error_status")]
+    pub status: u16,
+    /// Milliseconds before anything happens, in every mode.
+    pub latency_ms: u64,
+    /// So many requests meet this fault and then none does; 0 lets it last.
+    pub fail_next: u32,
+    /// Seconds in [`Mode::RetryAfter`].
+    pub retry_after: u32,
+    /// The `expires_in` of tokens, nonsense included; they are valid for as long as it says, 0 s at least. Without it
+    /// the sandbox's setting counts. For the token endpoint only.
+    pub expires_in: Option<i64>,
+}
+
+impl Default for Fault {
+    fn default() -> Fault {
+        Fault { mode: Mode::Ok, status: 503, latency_ms: 0, fail_next: 0, retry_after: 1, expires_in: None }
+    }
+}
+
+impl From<Mode> for Fault {
+    fn from(mode: Mode) -> Fault {
+        Fault { mode, ..Fault::default() }
+    }
+}
+
+/// The faults of all endpoints.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Faults {
+    /// `POST /oauth/token`
+    pub token: Fault,
+    /// `GET /api-a/status`
+    pub api_a: Fault,
+    /// `/api-b/callbacks`
+    pub api_b: Fault,
+}
+
+/// New faults for the endpoints that it names; the others keep theirs.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct FaultChange {
+    token: Option<Fault>,
+    api_a: Option<Fault>,
+    api_b: Option<Fault>,
+}
+
+/// The faults as they are now.
+#[derive(Default)]
+pub(crate) struct FaultBoard(Mutex<Faults>);
+
+impl FaultBoard {
+    pub(crate) fn get(&self) -> Faults {
+        self.lock().clone()
+    }
+
+    pub(crate) fn set(&self, faults: Faults) {
+        *self.lock() = faults;
+    }
+
+    pub(crate) fn change(&self, change: FaultChange) -> Faults {
+        let mut faults = self.lock();
+        let FaultChange { token, api_a, api_b } = change;
+        faults.token = token.unwrap_or_else(|| faults.token.clone());
+        faults.api_a = api_a.unwrap_or_else(|| faults.api_a.clone());
+        faults.api_b = api_b.unwrap_or_else(|| faults.api_b.clone());
+        faults.clone()
+    }
+
+    /// The fault that the next request at this endpoint meets, which counts as one of `fail_next`.
+    fn take(&self, endpoint: Endpoint) -> Fault {
+        let mut faults = self.lock();
+        let fault = match endpoint {
+            Endpoint::Token => &mut faults.token,
+            Endpoint::ApiA => &mut faults.api_a,
+            Endpoint::ApiB => &mut faults.api_b,
+        };
+        let taken = fault.clone();
+        if fault.fail_next == 1 {
+            *fault = Fault::default();
+        } else {
+            fault.fail_next = fault.fail_next.saturating_sub(1);
+        }
+        taken
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Faults> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts a request, lets it meet its endpoint's fault, and counts what came of it.
+pub(crate) async fn meet(
+    State((partners, endpoint)): State<(Partners, Endpoint)>,
+    ConnectInfo(breaker): ConnectInfo<Breaker>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    partners.journal.arrived(endpoint, request.headers());
+    let fault = partners.faults.take(endpoint);
+    let slow = if fault.mode == Mode::Slow { SLOW } else { Duration::ZERO };
+    let latency = if fault.latency_ms == 0 { slow } else { Duration::from_millis(fault.latency_ms) };
+    if !latency.is_zero() {
+        partners.pause(latency).await;
+    }
+    let mode = fault.mode;
+    let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    let retry_after = fault.retry_after;
+    request.extensions_mut().insert(fault);
+    let faulty = match mode {
+        Mode::Ok | Mode::Slow => {
+            let response = next.run(request).await;
+            partners.journal.answered(endpoint, response.status());
+            return response;
+        }
+        Mode::Error => (status, "the sandbox fails as it was told").into_response(),
+        Mode::RetryAfter => (status, [(RETRY_AFTER, retry_after.to_string())]).into_response(),
+        Mode::Unauthorized => endpoint.refusal(),
+        Mode::Garbage => Html("<html><h1>It works!</h1></html>").into_response(),
+        Mode::Empty => Json(json!({})).into_response(),
+        Mode::Truncated => {
+            breaker.cut();
+            next.run(request).await
+        }
+        Mode::Down => {
+            breaker.close();
+            StatusCode::OK.into_response()
+        }
+        Mode::Reset => {
+            breaker.reset();
+            StatusCode::OK.into_response()
+        }
+        Mode::Hang => {
+            partners.shutdown.cancelled().await;
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
+        }
+    };
+    partners.journal.failed(endpoint);
+    faulty
+}
+
+fn error_status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    match u16::deserialize(deserializer)? {
+        status @ 400..=599 => Ok(status),
+        status => Err(serde::de::Error::custom(format!("status: {status} is not between 400 and 599"))),
+    }
+}

@@ -1,0 +1,36 @@
+//! `farmlokal-sandbox`: the partners, simulated, until SIGTERM or SIGINT.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use farmlokal_sandbox::{Cli, Sandbox};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match run(farmlokal_settings::parse::<Cli>()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("farmlokal-sandbox: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<()> {
+    farmlokal_telemetry::init(&cli.logs)?;
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let port = cli.config.port;
+    let sandbox = Sandbox::start_with(cli.config)
+        .await
+        .with_context(|| format!("SANDBOX_PORT: cannot listen on port {port}"))?;
+    info!(address = %sandbox.address(), "listening");
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    info!("shutting down");
+    sandbox.stop().await;
+    Ok(())
+}

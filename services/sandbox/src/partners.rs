@@ -1,0 +1,80 @@
+//! What every handler works with.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use tokio_util::sync::CancellationToken;
+
+use crate::bearer::Bearers;
+use crate::config::Config;
+use crate::faults::{self, FaultBoard};
+use crate::journal::{Endpoint, Journal};
+use crate::{api_a, control, token};
+
+/// Bytes of a request's body that are read at the most.
+const MAX_BODY: usize = 64 * 1024;
+
+/// The partners, shared by all handlers.
+#[derive(Clone)]
+pub(crate) struct Partners(Arc<State>);
+
+pub(crate) struct State {
+    pub(crate) config: Config,
+    pub(crate) faults: FaultBoard,
+    pub(crate) journal: Journal,
+    pub(crate) bearers: Bearers,
+    /// Answers that API A has given.
+    pub(crate) sequence: AtomicU64,
+    pub(crate) shutdown: CancellationToken,
+}
+
+impl Deref for Partners {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.0
+    }
+}
+
+impl Partners {
+    pub(crate) fn new(config: Config) -> Partners {
+        Partners(Arc::new(State {
+            config,
+            faults: FaultBoard::default(),
+            journal: Journal::default(),
+            bearers: Bearers::new(),
+            sequence: AtomicU64::new(0),
+            shutdown: CancellationToken::new(),
+        }))
+    }
+
+    pub(crate) fn router(&self) -> Router {
+        let faulty = |routes: Router<Partners>, endpoint| {
+            routes.route_layer(from_fn_with_state((self.clone(), endpoint), faults::meet))
+        };
+        faulty(token::routes(), Endpoint::Token)
+            .merge(faulty(api_a::routes(), Endpoint::ApiA))
+            .merge(control::routes())
+            .layer(DefaultBodyLimit::max(MAX_BODY))
+            .with_state(self.clone())
+    }
+
+    /// Everything as it was at the start.
+    pub(crate) fn reset(&self) {
+        self.faults.set(faults::Faults::default());
+        self.journal.reset();
+    }
+
+    /// Waits so long, or until the sandbox ends.
+    pub(crate) async fn pause(&self, time: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(time) => {}
+            () = self.shutdown.cancelled() => {}
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! A running sandbox, as its binary and tests hold it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+
+use crate::config::Config;
+use crate::faults::Faults;
+use crate::journal::{Counters, Seen};
+use crate::listener::{BreakableListener, Breaker};
+use crate::partners::Partners;
+
+/// How long requests in flight may take to finish at the end.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The partners, on threads of their own: they answer while a test blocks its own. They end with this value.
+pub struct Sandbox {
+    partners: Partners,
+    address: SocketAddr,
+    server: Option<JoinHandle<io::Result<()>>>,
+    runtime: Option<Runtime>,
+}
+
+impl Sandbox {
+    /// Starts the partners on a free port.
+    ///
+    /// # Errors
+    /// There is no free port, or no thread.
+    pub async fn start() -> io::Result<Sandbox> {
+        Sandbox::start_with(Config::default()).await
+    }
+
+    /// Starts the partners as configured.
+    ///
+    /// # Errors
+    /// The port is in use, or there is no thread.
+    pub async fn start_with(config: Config) -> io::Result<Sandbox> {
+        let runtime =
+            Builder::new_multi_thread().worker_threads(1).thread_name("sandbox").enable_all().build()?;
+        let address = SocketAddr::new(config.host, config.port);
+        let partners = Partners::new(config);
+        let listener = runtime.spawn(TcpListener::bind(address)).await.map_err(io::Error::other)??;
+        let address = listener.local_addr()?;
+        let service = partners.router().into_make_service_with_connect_info::<Breaker>();
+        let server = axum::serve(BreakableListener(listener), service)
+            .with_graceful_shutdown(partners.shutdown.clone().cancelled_owned());
+        let server = runtime.spawn(server.into_future());
+        Ok(Sandbox { partners, address, server: Some(server), runtime: Some(runtime) })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `http://127.0.0.1:<port>`, without a slash at the end.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The token endpoint, for `OAUTH_TOKEN_URL`.
+    #[must_use]
+    pub fn token_url(&self) -> String {
+        self.url() + "/oauth/token"
+    }
+
+    /// API A's one resource.
+    #[must_use]
+    pub fn api_a_url(&self) -> String {
+        self.url() + "/api-a/status"
+    }
+
+    /// What it was started with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.partners.config
+    }
+
+    /// The faults that requests meet from now on.
+    pub fn set_faults(&self, faults: Faults) {
+        self.partners.faults.set(faults);
+    }
+
+    /// The faults as they are now; `fail_next` counts down.
+    #[must_use]
+    pub fn faults(&self) -> Faults {
+        self.partners.faults.get()
+    }
+
+    /// What happened at each endpoint since the start or the last reset.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.partners.journal.counters()
+    }
+
+    /// The last 256 requests, oldest first.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Seen> {
+        self.partners.journal.seen()
+    }
+
+    /// API A refuses every token issued so far.
+    pub fn revoke_tokens(&self) {
+        self.partners.bearers.revoke_all();
+    }
+
+    /// No faults, all counters at zero.
+    pub fn reset(&self) {
+        self.partners.reset();
+    }
+
+    /// Takes no more connections, gives requests in flight 5 s to finish, and ends.
+    pub async fn stop(mut self) {
+        self.partners.shutdown.cancel();
+        if let Some(server) = self.server.take() {
+            let _ = tokio::time::timeout(GRACE, server).await;
+        }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.partners.shutdown.cancel();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The OAuth token endpoint: client credentials, [RFC 6749, 4.4](https://www.rfc-editor.org/rfc/rfc6749#section-4.4).
+//! Credentials come in a form, in a JSON body as Auth0 takes it, or as HTTP Basic.
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{Extension, State};
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::config::Config;
+use crate::faults::Fault;
+use crate::journal::Endpoint;
+use crate::partners::Partners;
+
+pub(crate) fn routes() -> Router<Partners> {
+    Router::new().route("/oauth/token", post(issue))
+}
+
+/// What a client may send; what it need not know is ignored.
+#[derive(Default, Deserialize)]
+struct TokenRequest {
+    grant_type: Option<String>,
+    client_id: Option<String>,
+    client_secret: Option<String>,
+    audience: Option<String>,
+}
+
+async fn issue(
+    State(partners): State<Partners>,
+    Extension(fault): Extension<Fault>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let Some(request) = TokenRequest::read(&headers, &body) else {
+        return refuse(StatusCode::BAD_REQUEST, "invalid_request");
+    };
+    match request.grant_type.as_deref() {
+        Some("client_credentials") => {}
+        Some(_) => return refuse(StatusCode::BAD_REQUEST, "unsupported_grant_type"),
+        None => return refuse(StatusCode::BAD_REQUEST, "invalid_request"),
+    }
+    if !request.is_from_our_client(&partners.config) {
+        return Endpoint::Token.refusal();
+    }
+    let audience = &partners.config.audience;
+    if audience.is_some() && *audience != request.audience {
+        // As Auth0 answers for an audience that it does not know.
+        return refuse(StatusCode::FORBIDDEN, "access_denied");
+    }
+    let seconds = i64::try_from(partners.config.token_ttl.as_secs()).unwrap_or(i64::MAX);
+    let seconds = fault.expires_in.unwrap_or(seconds);
+    let token = partners.bearers.issue(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));
+    let answer = json!({ "access_token": token, "token_type": "Bearer", "expires_in": seconds });
+    ([(CACHE_CONTROL, "no-store")], Json(answer)).into_response()
+}
+
+impl TokenRequest {
+    fn read(headers: &HeaderMap, body: &[u8]) -> Option<TokenRequest> {
+        let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let request = if kind.starts_with("application/json") {
+            serde_json::from_slice(body).ok()?
+        } else {
+            TokenRequest::from_form(body)
+        };
+        match headers.get(AUTHORIZATION) {
+            Some(basic) => {
+                let (id, secret) = credentials(basic.to_str().ok()?)?;
+                Some(TokenRequest { client_id: Some(id), client_secret: Some(secret), ..request })
+            }
+            None => Some(request),
+        }
+    }
+
+    fn from_form(body: &[u8]) -> TokenRequest {
+        let mut request = TokenRequest::default();
+        for (name, value) in form_urlencoded::parse(body) {
+            let member = match name.as_ref() {
+                "grant_type" => &mut request.grant_type,
+                "client_id" => &mut request.client_id,
+                "client_secret" => &mut request.client_secret,
+                "audience" => &mut request.audience,
+                _ => continue,
+            };
+            *member = Some(value.into_owned());
+        }
+        request
+    }
+
+    fn is_from_our_client(&self, config: &Config) -> bool {
+        self.client_id.as_ref() == Some(&config.client_id)
+            && self.client_secret.as_deref() == Some(config.client_secret.reveal())
+    }
+}
+
+/// The client of an `Authorization: Basic` header; both halves are form-encoded (RFC 6749, 2.3.1).
+fn credentials(header: &str) -> Option<(String, String)> {
+    let decoded = STANDARD.decode(header.strip_prefix("Basic ")?).ok()?;
+    let (id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+    Some((form_decoded(id), form_decoded(secret)))
+}
+
+fn form_decoded(text: &str) -> String {
+    // A name without a value: all of it is decoded as one.
+    form_urlencoded::parse(text.as_bytes()).map(|(name, _)| name.into_owned()).collect()
+}
+
+fn refuse(status: StatusCode, error: &str) -> Response {
+    (status, Json(json!({ "error": error }))).into_response()
+}

@@ -1,0 +1,8 @@
+//! The sandbox over real HTTP: what its clients see, and what its counters say of them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
+
+mod api_a;
+mod client;
+mod control;
+mod token;
