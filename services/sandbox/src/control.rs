@@ -2,9 +2,13 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use serde_json::json;
+use tokio::runtime::Handle;
 
+use crate::api_b::{Plan, Report, SendError};
 use crate::faults::{FaultChange, Faults};
 use crate::journal::{Counters, Seen};
 use crate::partners::Partners;
@@ -15,6 +19,7 @@ pub(crate) fn routes() -> Router<Partners> {
         .route("/control/counters", get(counters))
         .route("/control/requests", get(requests))
         .route("/control/tokens", delete(revoke_tokens))
+        .route("/control/webhooks", get(report).post(send).delete(stop))
         .route("/control/reset", post(reset))
 }
 
@@ -36,6 +41,29 @@ async fn requests(State(partners): State<Partners>) -> Json<Vec<Seen>> {
 
 async fn revoke_tokens(State(partners): State<Partners>) -> StatusCode {
     partners.bearers.revoke_all();
+    StatusCode::NO_CONTENT
+}
+
+/// Begins a run of webhooks; every member of the plan has a default.
+async fn send(State(partners): State<Partners>, Json(plan): Json<Plan>) -> Response {
+    match partners.sender.start(&partners, plan, &Handle::current()) {
+        Ok(report) => (StatusCode::ACCEPTED, Json(report)).into_response(),
+        Err(error) => {
+            let status = match error {
+                SendError::Plan(_) => StatusCode::UNPROCESSABLE_ENTITY,
+                SendError::Busy | SendError::NoCallback => StatusCode::CONFLICT,
+            };
+            (status, Json(json!({ "error": error.to_string() }))).into_response()
+        }
+    }
+}
+
+async fn report(State(partners): State<Partners>) -> Result<Json<Report>, StatusCode> {
+    partners.sender.report().map(Json).ok_or(StatusCode::NOT_FOUND)
+}
+
+async fn stop(State(partners): State<Partners>) -> StatusCode {
+    partners.sender.stop();
     StatusCode::NO_CONTENT
 }
 

@@ -24,9 +24,12 @@ mod sandbox;
 mod secret;
 mod token;
 
-pub use api_b::{InvalidKey, SigningKey, sign};
+pub use api_b::{
+    Callback, CallbackError, Change, Event, InvalidKey, InvalidPlan, Plan, Product, Report, SendError,
+    SigningKey, State, sign,
+};
 pub use config::{Cli, Config};
 pub use faults::{Fault, Faults, Mode};
-pub use journal::{Counters, EndpointCounters, Seen};
+pub use journal::{Counters, Endpoint, EndpointCounters, Seen};
 pub use sandbox::Sandbox;
 pub use secret::Secret;

@@ -10,11 +10,12 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use tokio_util::sync::CancellationToken;
 
+use crate::api_b::{Callbacks, Sender};
 use crate::bearer::Bearers;
 use crate::config::Config;
 use crate::faults::{self, FaultBoard};
 use crate::journal::{Endpoint, Journal};
-use crate::{api_a, control, token};
+use crate::{api_a, api_b, control, token};
 
 /// Bytes of a request's body that are read at the most.
 const MAX_BODY: usize = 64 * 1024;
@@ -28,6 +29,8 @@ pub(crate) struct State {
     pub(crate) faults: FaultBoard,
     pub(crate) journal: Journal,
     pub(crate) bearers: Bearers,
+    pub(crate) callbacks: Callbacks,
+    pub(crate) sender: Sender,
     /// Answers that API A has given.
     pub(crate) sequence: AtomicU64,
     pub(crate) shutdown: CancellationToken,
@@ -48,6 +51,8 @@ impl Partners {
             faults: FaultBoard::default(),
             journal: Journal::default(),
             bearers: Bearers::new(),
+            callbacks: Callbacks::default(),
+            sender: Sender::default(),
             sequence: AtomicU64::new(0),
             shutdown: CancellationToken::new(),
         }))
@@ -59,15 +64,17 @@ impl Partners {
         };
         faulty(token::routes(), Endpoint::Token)
             .merge(faulty(api_a::routes(), Endpoint::ApiA))
+            .merge(faulty(api_b::routes(), Endpoint::ApiB))
             .merge(control::routes())
             .layer(DefaultBodyLimit::max(MAX_BODY))
             .with_state(self.clone())
     }
 
-    /// Everything as it was at the start.
+    /// No faults, nothing counted, nothing being sent. Callbacks stay registered.
     pub(crate) fn reset(&self) {
         self.faults.set(faults::Faults::default());
         self.journal.reset();
+        self.sender.forget();
     }
 
     /// Waits so long, or until the sandbox ends.

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
+use crate::api_b::{Callback, Plan, Report, SendError};
 use crate::config::Config;
 use crate::faults::Faults;
 use crate::journal::{Counters, Seen};
@@ -22,7 +23,8 @@ pub struct Sandbox {
     partners: Partners,
     address: SocketAddr,
     server: Option<JoinHandle<io::Result<()>>>,
-    runtime: Option<Runtime>,
+    runtime: Handle,
+    owned: Option<Runtime>,
 }
 
 impl Sandbox {
@@ -49,7 +51,13 @@ impl Sandbox {
         let server = axum::serve(BreakableListener(listener), service)
             .with_graceful_shutdown(partners.shutdown.clone().cancelled_owned());
         let server = runtime.spawn(server.into_future());
-        Ok(Sandbox { partners, address, server: Some(server), runtime: Some(runtime) })
+        Ok(Sandbox {
+            partners,
+            address,
+            server: Some(server),
+            runtime: runtime.handle().clone(),
+            owned: Some(runtime),
+        })
     }
 
     /// Where it listens.
@@ -74,6 +82,12 @@ impl Sandbox {
     #[must_use]
     pub fn api_a_url(&self) -> String {
         self.url() + "/api-a/status"
+    }
+
+    /// Where callbacks are registered.
+    #[must_use]
+    pub fn callbacks_url(&self) -> String {
+        self.url() + "/api-b/callbacks"
     }
 
     /// What it was started with.
@@ -110,7 +124,39 @@ impl Sandbox {
         self.partners.bearers.revoke_all();
     }
 
-    /// No faults, all counters at zero.
+    /// The callbacks that are registered.
+    #[must_use]
+    pub fn callbacks(&self) -> Vec<Callback> {
+        self.partners.callbacks.all()
+    }
+
+    /// Begins to send webhooks. The report has the plan with its times settled: it makes the events that are sent.
+    ///
+    /// # Errors
+    /// A run is under way, the plan is out of range, or there is nowhere to send to.
+    pub fn send(&self, plan: Plan) -> Result<Report, SendError> {
+        self.partners.sender.start(&self.partners, plan, &self.runtime)
+    }
+
+    /// What the run of webhooks has done so far; none where there was none.
+    #[must_use]
+    pub fn report(&self) -> Option<Report> {
+        self.partners.sender.report()
+    }
+
+    /// Waits until the run of webhooks has ended: until all is acknowledged or given up, or [`stop_sending`] is called.
+    ///
+    /// [`stop_sending`]: Sandbox::stop_sending
+    pub async fn sent(&self) -> Option<Report> {
+        self.partners.sender.ended().await
+    }
+
+    /// Ends the run of webhooks.
+    pub fn stop_sending(&self) {
+        self.partners.sender.stop();
+    }
+
+    /// No faults, all counters at zero, nothing being sent; callbacks stay registered.
     pub fn reset(&self) {
         self.partners.reset();
     }
@@ -127,7 +173,7 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         self.partners.shutdown.cancel();
-        if let Some(runtime) = self.runtime.take() {
+        if let Some(runtime) = self.owned.take() {
             runtime.shutdown_background();
         }
     }

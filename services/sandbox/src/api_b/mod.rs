@@ -1,5 +1,20 @@
 //! API B: takes the registration of callbacks and sends them signed webhooks.
 
+mod attempt;
+mod callbacks;
+mod event;
+mod plan;
+mod report;
+mod schedule;
+mod sender;
 mod signature;
 
+pub use callbacks::{Callback, CallbackError};
+pub use event::{Change, Event, Product};
+pub use plan::{InvalidPlan, Plan};
+pub use report::{Report, State};
+pub use sender::SendError;
 pub use signature::{InvalidKey, SigningKey, sign};
+
+pub(crate) use callbacks::{Callbacks, routes};
+pub(crate) use sender::Sender;

@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod api_a;
+mod callbacks;
 mod client;
 mod control;
+mod receiver;
 mod token;
+mod webhooks;

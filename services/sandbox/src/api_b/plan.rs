@@ -1,0 +1,162 @@
+//! What is to be sent, and how.
+
+use chrono::{DateTime, Datelike as _, SubsecRound as _, TimeDelta, Utc};
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::callbacks::parse_url;
+
+/// A run of webhooks. Which events there are, their duplicates, their order and the pauses between attempts follow from
+/// the plan alone; when an answer comes and which sender is free do not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Plan {
+    /// How many events: 1 to 100,000.
+    pub count: u32,
+    /// Deliveries begun in a second; 0 for as many as the senders manage.
+    pub rate: u32,
+    /// Requests in flight at the most: 1 to 256. One sender keeps the order.
+    pub senders: u32,
+    /// Copies of an event beside itself, on average: 0 to 10. They follow within a few events.
+    pub duplicates: f64,
+    /// An event may come so many events late; 0 keeps the order.
+    pub reorder: u32,
+    /// Everything random follows from it.
+    pub seed: u64,
+    /// When the first event occurred. Without it, so long ago that the last one has just occurred when the run starts;
+    /// its event ids are then new ones.
+    pub occurred_from: Option<DateTime<Utc>>,
+    /// The lowest id of a product, at least 1. The default is beyond all that can be seeded.
+    pub first_product: u64,
+    /// How many products the events are about: 1 to 1,000,000.
+    pub products: u32,
+    /// Share of upserts, beside the next two: 0 to 1,000.
+    pub upserts: u32,
+    /// Share of price changes.
+    pub price_changes: u32,
+    /// Share of deletes.
+    pub deletes: u32,
+    /// An attempt without an answer after so many milliseconds has failed.
+    pub timeout_ms: u64,
+    /// The pause before the second attempt in milliseconds; it doubles, with jitter, and a longer `Retry-After` counts.
+    pub backoff_ms: u64,
+    /// No pause is longer, `Retry-After` included.
+    pub max_backoff_ms: u64,
+    /// A delivery that fails so often is given up: 1 to 10,000.
+    pub max_attempts: u32,
+    /// Where to, signed with the sandbox's own key; without it to every registered callback.
+    pub url: Option<String>,
+}
+
+impl Default for Plan {
+    fn default() -> Plan {
+        Plan {
+            count: 100,
+            rate: 50,
+            senders: 4,
+            duplicates: 0.2,
+            reorder: 8,
+            seed: 1,
+            occurred_from: None,
+            first_product: 10_000_001,
+            products: 20,
+            upserts: 6,
+            price_changes: 3,
+            deletes: 1,
+            timeout_ms: 5_000,
+            backoff_ms: 100,
+            max_backoff_ms: 5_000,
+            max_attempts: 100,
+            url: None,
+        }
+    }
+}
+
+/// A member of a plan that is out of range.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidPlan(&'static str);
+
+impl Plan {
+    /// Checks every bound, and settles the times.
+    pub(super) fn settled(mut self) -> Result<Plan, InvalidPlan> {
+        let within = |holds: bool, message| if holds { Ok(()) } else { Err(InvalidPlan(message)) };
+        within((1..=100_000).contains(&self.count), "count: must be 1 to 100000")?;
+        within(self.rate <= 100_000, "rate: must be 0 to 100000")?;
+        within((1..=256).contains(&self.senders), "senders: must be 1 to 256")?;
+        within((0.0..=10.0).contains(&self.duplicates), "duplicates: must be 0 to 10")?;
+        within(self.reorder <= self.count, "reorder: must be at most count")?;
+        within((1..=1 << 62).contains(&self.first_product), "firstProduct: must be at least 1")?;
+        within((1..=1_000_000).contains(&self.products), "products: must be 1 to 1000000")?;
+        let year = self.start().year();
+        within((1970..=9999).contains(&year), "occurredFrom: must be a time from 1970 to 9999")?;
+        let shares = [self.upserts, self.price_changes, self.deletes];
+        within(
+            shares.iter().all(|share| *share <= 1_000) && shares != [0; 3],
+            "upserts, priceChanges, deletes: must be 0 to 1000, and one of them above 0",
+        )?;
+        within((1..=600_000).contains(&self.timeout_ms), "timeoutMs: must be 1 to 600000")?;
+        within((1..=600_000).contains(&self.backoff_ms), "backoffMs: must be 1 to 600000")?;
+        within((1..=600_000).contains(&self.max_backoff_ms), "maxBackoffMs: must be 1 to 600000")?;
+        within((1..=10_000).contains(&self.max_attempts), "maxAttempts: must be 1 to 10000")?;
+        let url = self.url.as_deref().map(parse_url).transpose();
+        within(url.is_ok(), "url: must be an http:// URL")?;
+        self.occurred_from = Some(self.start());
+        Ok(self)
+    }
+
+    /// When the first event occurred, in whole milliseconds.
+    pub(super) fn start(&self) -> DateTime<Utc> {
+        let now = || Utc::now() - TimeDelta::milliseconds(self.count.into());
+        self.occurred_from.unwrap_or_else(now).trunc_subsecs(3)
+    }
+
+    /// Random numbers of one event, or of the whole for `u64::MAX`.
+    pub(super) fn rng(&self, stream: u64) -> ChaCha8Rng {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        rng.set_stream(stream);
+        rng
+    }
+
+    /// Tells plans apart whose events differ.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let times = self.start().timestamp_millis().cast_unsigned();
+        let events = [
+            self.seed,
+            times,
+            self.first_product,
+            self.products.into(),
+            self.upserts.into(),
+            self.price_changes.into(),
+            self.deletes.into(),
+        ];
+        // FNV-1a over words: the same on every machine and in every version.
+        events.iter().fold(0xcbf2_9ce4_8422_2325, |hash, word| (hash ^ word).wrapping_mul(0x0100_0000_01b3))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_out_of_range_is_named() {
+        let refused = |plan: Plan| plan.settled().unwrap_err().to_string();
+        assert!(refused(Plan { count: 0, ..Plan::default() }).starts_with("count: "));
+        assert!(refused(Plan { duplicates: f64::NAN, ..Plan::default() }).starts_with("duplicates: "));
+        assert!(refused(Plan { senders: 257, ..Plan::default() }).starts_with("senders: "));
+        assert!(refused(Plan { url: Some("ftp://x".into()), ..Plan::default() }).starts_with("url: "));
+        let never = Some(DateTime::<Utc>::MAX_UTC);
+        assert!(refused(Plan { occurred_from: never, ..Plan::default() }).starts_with("occurredFrom: "));
+        let nothing = Plan { upserts: 0, price_changes: 0, deletes: 0, ..Plan::default() };
+        assert!(refused(nothing).starts_with("upserts, "));
+    }
+
+    #[test]
+    fn by_default_the_last_event_has_just_occurred() {
+        let plan = Plan::default().settled().unwrap();
+        let last = plan.events().last().unwrap().occurred_at;
+        assert!(last <= Utc::now() && last > Utc::now() - TimeDelta::minutes(1));
+    }
+}
