@@ -7,6 +7,7 @@ mod database;
 mod find;
 mod install;
 pub mod interrupt;
+mod partners;
 mod port;
 mod redis;
 mod settings;
@@ -16,6 +17,7 @@ mod supervise;
 
 pub use database::Database;
 pub use find::Flavour;
+pub use partners::Partners;
 pub use redis::Redis;
 pub use stack::{Stack, StackOptions, cargo, remove_data, repository};
 pub use supervise::{Supervised, run};

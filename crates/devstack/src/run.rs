@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use farmlokal_devstack::interrupt::{self, Interrupted};
-use farmlokal_devstack::{Stack, StackOptions, Supervised};
+use farmlokal_devstack::{Partners, Stack, StackOptions, Supervised};
 
 const POLL: Duration = Duration::from_millis(200);
 
@@ -28,16 +28,21 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     let mut stack = Stack::start()?;
     Stack::build()?;
     stack.migrate()?;
-    let mut api = stack.serve()?;
+    let mut partners = stack.partners()?;
+    let mut api = stack.serve(args.port, partners.as_ref())?;
     let mut seed = Some(stack.seed(args.rows)?);
     let mut announced = false;
     let stopped = loop {
-        if let Err(error) = watch(&mut stack, &mut api, &mut seed) {
+        if let Err(error) = watch(&mut stack, &mut partners, &mut api, &mut seed) {
             break error;
         }
         if !announced && lists_products(args.port) {
             announced = true;
             announce(args.port, seed.is_some());
+            if let Some(partners) = &partners {
+                announce_partners(args.port, partners.port());
+            }
+            eprintln!("Ctrl-C stops everything.\n");
         }
         sleep(POLL);
     };
@@ -47,6 +52,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     // In this order: the API still finishes what it is asked.
     drop(seed);
     drop(api);
+    drop(partners);
     drop(stack);
     Err(stopped)
 }
@@ -73,9 +79,17 @@ fn check_free(port: u16) -> Result<()> {
 }
 
 /// One look at everything that should be running.
-fn watch(stack: &mut Stack, api: &mut Supervised, seed: &mut Option<Supervised>) -> Result<()> {
+fn watch(
+    stack: &mut Stack,
+    partners: &mut Option<Partners>,
+    api: &mut Supervised,
+    seed: &mut Option<Supervised>,
+) -> Result<()> {
     interrupt::check()?;
     stack.check()?;
+    if let Some(status) = partners.as_mut().map(Partners::ended).transpose()?.flatten() {
+        bail!("the partners' sandbox ended ({status})");
+    }
     if let Some(status) = api.ended()? {
         bail!("the API ended ({status})");
     }
@@ -116,7 +130,18 @@ FarmLokal serves the catalogue. Try:
   http://localhost:{port}/products?category=sports&minPrice=100
   http://localhost:{port}/products?search=ball{search}
   http://localhost:{port}/docs
-Ctrl-C stops everything.
+"
+    );
+}
+
+fn announce_partners(port: u16, sandbox: u16) {
+    eprintln!(
+        "Its partners are simulated on http://localhost:{sandbox} (docs/sandbox.md). Try:
+  http://localhost:{port}/auth/test-token
+  http://localhost:{port}/external/test-api-a
+  curl -X PUT --json '{{\"apiA\": {{\"mode\": \"error\", \"failNext\": 2}}}}' http://localhost:{sandbox}/control/faults
+  curl --json '{{\"count\": 100}}' http://localhost:{sandbox}/control/webhooks
+  http://localhost:{sandbox}/control/webhooks
 "
     );
 }

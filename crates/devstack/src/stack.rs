@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::database::Database;
 use crate::install;
+use crate::partners::Partners;
 use crate::redis::Redis;
 use crate::supervise::{End, Supervised, run};
 
@@ -106,13 +107,14 @@ impl Stack {
         self.database.is_none()
     }
 
-    /// Builds the API and the seed job for release.
+    /// Builds the API, the seed job and the partners' sandbox for release.
     ///
     /// # Errors
     /// The build fails.
     pub fn build() -> Result<()> {
         let mut cargo = cargo();
-        cargo.args(["build", "--release", "-p", "farmlokal-api", "-p", "farmlokal-seed"]);
+        cargo.args(["build", "--release"]);
+        cargo.args(["-p", "farmlokal-api", "-p", "farmlokal-seed", "-p", "farmlokal-sandbox"]);
         run(&cargo)
     }
 
@@ -136,13 +138,25 @@ impl Stack {
         Supervised::start_in_foreground(&seed, End { grace: Duration::from_secs(10), ..End::default() })
     }
 
-    /// Starts the API's release build; its port and all else are the environment's.
+    /// Starts the release build of the partners' sandbox, on `SANDBOX_PORT` or a free port. `None` where the environment
+    /// names real partners.
+    ///
+    /// # Errors
+    /// It cannot be started, or `SANDBOX_PORT` is no port.
+    pub fn partners(&self) -> Result<Option<Partners>> {
+        Partners::start(self.command("farmlokal-sandbox")?, given)
+    }
+
+    /// Starts the API's release build on this port with these partners; all else is the environment's.
     ///
     /// # Errors
     /// It cannot be started.
-    pub fn serve(&self) -> Result<Supervised> {
+    pub fn serve(&self, port: u16, partners: Option<&Partners>) -> Result<Supervised> {
         let mut serve = self.command("farmlokal-api")?;
-        serve.arg("serve");
+        serve.args(["serve", "--port", &port.to_string()]);
+        if let Some(partners) = partners {
+            partners.configure(&mut serve, port);
+        }
         Supervised::start_in_foreground(&serve, End { grace: Duration::from_secs(30), ..End::default() })
     }
 
