@@ -12,6 +12,7 @@ use farmlokal_telemetry::Metrics;
 use crate::answer::{Answer, Freshness};
 use crate::health::Health;
 use crate::middleware::InFlight;
+use crate::partners::Partners;
 use crate::problem::{Code, Problem};
 
 /// The service's parts, shared by all handlers.
@@ -19,8 +20,8 @@ pub(crate) struct App {
     pub(crate) catalog: Catalog,
     pub(crate) cache: Cache<Answer>,
     /// For all that is kept in Redis beside the cache.
-    #[allow(dead_code, reason = "its users follow")]
     pub(crate) redis: Arc<farmlokal_redis::Connection>,
+    pub(crate) partners: Partners,
     pub(crate) freshness: Freshness,
     pub(crate) health: Health,
     pub(crate) in_flight: InFlight,

@@ -9,6 +9,8 @@ use clap::{Args, Parser, Subcommand};
 use farmlokal_settings::{DatabaseArgs, RedisArgs, duration, nonzero_duration};
 use farmlokal_telemetry::LogArgs;
 
+use crate::partners::PartnersArgs;
+
 /// The FarmLokal product catalogue: its REST API and what belongs to it.
 #[derive(Debug, Parser)]
 #[command(name = "farmlokal-api", version, args_conflicts_with_subcommands = true)]
@@ -54,6 +56,8 @@ pub struct ServeArgs {
     pub(crate) redis: RedisArgs,
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
+    #[command(flatten)]
+    pub(crate) partners: PartnersArgs,
     #[command(flatten)]
     pub(crate) logs: LogArgs,
 }

@@ -10,6 +10,7 @@ mod health;
 pub mod middleware;
 pub mod migrate;
 pub mod openapi;
+mod partners;
 mod problem;
 mod query;
 mod routes;

@@ -21,6 +21,13 @@ pub(crate) enum Code {
     DatabaseUnavailable,
     Overloaded,
     TimedOut,
+    NotConfigured,
+    PartnerUnreachable,
+    PartnerTimedOut,
+    PartnerFailed,
+    PartnerInvalid,
+    PartnerRefused,
+    PartnerSuspended,
     Internal,
 }
 
@@ -33,7 +40,7 @@ pub(crate) struct Documentation {
 }
 
 /// The table of problems, in the order of [`Code`]. `/problems` serves it, and OpenAPI refers to it.
-pub(crate) const PROBLEMS: [Documentation; 8] = [
+pub(crate) const PROBLEMS: [Documentation; 15] = [
     Documentation {
         name: "invalid_parameter",
         status: StatusCode::BAD_REQUEST,
@@ -79,6 +86,49 @@ pub(crate) const PROBLEMS: [Documentation; 8] = [
         meaning: "The request reached its deadline. `Retry-After` says when to try again.",
     },
     Documentation {
+        name: "not_configured",
+        status: StatusCode::NOT_FOUND,
+        title: "This partner is not configured",
+        meaning: "The service was started without the settings that this path needs.",
+    },
+    Documentation {
+        name: "partner_unreachable",
+        status: StatusCode::BAD_GATEWAY,
+        title: "A partner cannot be reached",
+        meaning: "No connection to the partner, or one that broke, after all attempts. `detail` says which partner.",
+    },
+    Documentation {
+        name: "partner_timed_out",
+        status: StatusCode::GATEWAY_TIMEOUT,
+        title: "A partner does not answer in time",
+        meaning: "The partner was slower than a call to it may be, retries included.",
+    },
+    Documentation {
+        name: "partner_failed",
+        status: StatusCode::BAD_GATEWAY,
+        title: "A partner fails",
+        meaning: "The partner answered all attempts with an error of its own.",
+    },
+    Documentation {
+        name: "partner_invalid",
+        status: StatusCode::BAD_GATEWAY,
+        title: "A partner's answer makes no sense",
+        meaning: "The partner answered all attempts with something else than was agreed.",
+    },
+    Documentation {
+        name: "partner_refused",
+        status: StatusCode::BAD_GATEWAY,
+        title: "A partner refuses our request",
+        meaning: "The partner does not take our credentials, or does not know what it was asked for: a matter for the \
+                  operators.",
+    },
+    Documentation {
+        name: "partner_suspended",
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "A partner is left alone for a while",
+        meaning: "The partner failed so often that it is not called now. `Retry-After` says when it will be.",
+    },
+    Documentation {
         name: "internal",
         status: StatusCode::INTERNAL_SERVER_ERROR,
         title: "Something failed that should not",
@@ -102,18 +152,26 @@ pub(crate) struct Problem {
     detail: Cow<'static, str>,
     params: Vec<catalog::InvalidParam>,
     retry_after: Option<Duration>,
+    call: Option<CallBody>,
 }
 
 impl Problem {
     /// A problem of this kind; `detail` says what happened this time, without any internal name.
     pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), params: Vec::new(), retry_after: None }
+        Self { code, detail: detail.into(), params: Vec::new(), retry_after: None, call: None }
     }
 
     /// Asks the client to wait at least this long, rounded up to whole seconds.
     #[must_use]
     pub(crate) fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
+        self
+    }
+
+    /// Says what came of the call to a partner.
+    #[must_use]
+    pub(crate) fn with_call(mut self, call: CallBody) -> Self {
+        self.call = Some(call);
         self
     }
 }
@@ -148,6 +206,24 @@ pub(crate) struct ProblemBody<'a> {
     /// Each bad parameter; there for `invalid_parameter` only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     params: Vec<ParamBody<'a>>,
+    /// What came of the call to a partner; there for problems of such calls only.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    call: Option<CallBody>,
+}
+
+/// What came of a call to a partner.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = PartnerCall)]
+pub(crate) struct CallBody {
+    /// `fresh`, `fallback` or `failed`.
+    #[schema(example = "fresh")]
+    pub(crate) outcome: &'static str,
+    /// Requests that the partner was sent.
+    #[schema(example = 1)]
+    pub(crate) attempts: u32,
+    /// The circuit breaker after the call: `closed`, `half_open` or `open`.
+    #[schema(example = "closed")]
+    pub(crate) breaker: &'static str,
 }
 
 /// A bad parameter.
@@ -176,6 +252,7 @@ impl IntoResponse for Problem {
             code: name,
             detail: &self.detail,
             params: params.map(|p| ParamBody { name: &p.name, code: p.code, detail: &p.detail }).collect(),
+            call: self.call,
         };
         let mut response = (*status, Json(body)).into_response();
         let headers = response.headers_mut();
@@ -207,6 +284,13 @@ mod tests {
             (Code::DatabaseUnavailable, "database_unavailable"),
             (Code::Overloaded, "overloaded"),
             (Code::TimedOut, "timed_out"),
+            (Code::NotConfigured, "not_configured"),
+            (Code::PartnerUnreachable, "partner_unreachable"),
+            (Code::PartnerTimedOut, "partner_timed_out"),
+            (Code::PartnerFailed, "partner_failed"),
+            (Code::PartnerInvalid, "partner_invalid"),
+            (Code::PartnerRefused, "partner_refused"),
+            (Code::PartnerSuspended, "partner_suspended"),
             (Code::Internal, "internal"),
         ];
         assert_eq!(names.len(), PROBLEMS.len());

@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::config::{CacheArgs, CatalogArgs, ServeArgs};
 use crate::health::Health;
 use crate::middleware::{self, InFlight, Limits, RouteTable};
+use crate::partners::Partners;
 use crate::routes;
 use crate::server::{self, ConnectionLimits};
 
@@ -37,7 +38,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
     let interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
     let shutdown = CancellationToken::new();
-    let app = Arc::new(wire(&args, metrics)?);
+    let app = Arc::new(wire(&args, metrics, &shutdown)?);
     let server = &args.server;
     let listener = bind(SocketAddr::new(server.host, server.port), "PORT").await?;
     let management = match server.management_port {
@@ -88,14 +89,16 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
 }
 
 /// The parts, not yet connected to anything: the first requests may find Redis or the database missing.
-fn wire(args: &ServeArgs, metrics: Metrics) -> anyhow::Result<App> {
+fn wire(args: &ServeArgs, metrics: Metrics, shutdown: &CancellationToken) -> anyhow::Result<App> {
     let catalog = Catalog::new(catalog_config(&args.catalog, args.database.url()?.as_str())?)?;
     let redis = RedisConfig { timeout: args.cache.redis_timeout, ..RedisConfig::new(args.redis.url()) };
     let cache = Cache::new(cache_config(&args.cache, redis.clone()))?;
     let redis = farmlokal_redis::Connection::new(&redis, "shared")?;
+    let request_timeout = args.server.request_timeout;
+    let partners = Partners::new(&args.partners, request_timeout, &redis, shutdown.child_token())?;
     let freshness = Freshness::new(args.server.http_max_age);
     let health = Health::watch(catalog.clone());
-    Ok(App { catalog, cache, redis, freshness, health, in_flight: InFlight::default(), metrics })
+    Ok(App { catalog, cache, redis, partners, freshness, health, in_flight: InFlight::default(), metrics })
 }
 
 fn catalog_config(args: &CatalogArgs, url: &str) -> anyhow::Result<CatalogConfig> {

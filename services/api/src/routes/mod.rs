@@ -1,7 +1,9 @@
 //! One file a resource: its representations, its handlers, its router last.
 
+mod auth;
 mod categories;
 pub(crate) mod documentation;
+mod external;
 mod operations;
 mod products;
 
@@ -16,7 +18,11 @@ use crate::problem::{Code, Problem};
 
 /// The API's routes with their part of the OpenAPI document.
 pub(crate) fn api() -> OpenApiRouter<Arc<App>> {
-    openapi::router().merge(products::router()).merge(categories::router())
+    openapi::router()
+        .merge(products::router())
+        .merge(categories::router())
+        .merge(auth::router())
+        .merge(external::router())
 }
 
 /// The operators' routes.

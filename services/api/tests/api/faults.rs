@@ -7,7 +7,7 @@ use std::time::Duration;
 use farmlokal_devstack::{Database, Redis};
 use tokio::task::JoinHandle;
 
-use crate::harness::{Answer, Api, PATIENCE, Process, fetch};
+use crate::harness::{Answer, Api, PATIENCE, Process, client, fetch};
 
 /// Clients that list and get products without pause until told to stop.
 struct Load {
@@ -104,7 +104,7 @@ impl Fragile {
         let (database_url, redis_url) = (database.url(), redis.url());
         let urls = [("DATABASE_URL", database_url.as_str()), ("REDIS_URL", redis_url.as_str())];
         let process = Process::start(&[&urls, settings].concat());
-        let fragile = Fragile { database, _redis: redis, process, client: reqwest::Client::new() };
+        let fragile = Fragile { database, _redis: redis, process, client: client() };
         fragile.until("/readyz", |answer| answer.status == 200).await;
         fragile
     }

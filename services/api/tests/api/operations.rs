@@ -3,7 +3,7 @@
 use farmlokal_catalog::testing::TestDatabase;
 use farmlokal_devstack::Redis;
 
-use crate::harness::{Api, Process, fetch};
+use crate::harness::{Api, Process, client, fetch};
 
 #[tokio::test]
 async fn health_shows_each_dependency() {
@@ -24,9 +24,7 @@ async fn it_is_alive_but_not_ready_before_the_migrations() {
     let (database_url, redis_url) = (database.url(), redis.url());
     let process = Process::start(&[("DATABASE_URL", &database_url), ("REDIS_URL", &redis_url)]);
     let address = process.address("listening");
-    let get = async |path: &str| {
-        fetch(&reqwest::Client::new(), &format!("http://{address}{path}"), &[]).await.unwrap()
-    };
+    let get = async |path: &str| fetch(&client(), &format!("http://{address}{path}"), &[]).await.unwrap();
     assert_eq!(get("/livez").await.status, 200);
     let deadline = std::time::Instant::now() + crate::harness::PATIENCE;
     while get("/readyz").await.text() != "the database is not migrated\n" {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use farmlokal_devstack::{Database, Redis};
 
-use crate::harness::{Api, PATIENCE, Process, fetch};
+use crate::harness::{Api, PATIENCE, Process, client, fetch};
 
 #[tokio::test]
 async fn an_idle_service_ends_at_once() {
@@ -37,7 +37,7 @@ async fn a_request_in_flight_is_finished() {
     let settings = [("DATABASE_URL", database_url.as_str()), ("REDIS_URL", redis_url.as_str())];
     let mut process = Process::start(&settings);
     let url = |path: &str| format!("http://{}{path}", process.address("listening"));
-    let client = reqwest::Client::new();
+    let client = client();
     let deadline = std::time::Instant::now() + PATIENCE;
     while fetch(&client, &url("/readyz"), &[]).await.unwrap().status != 200 {
         assert!(std::time::Instant::now() < deadline);

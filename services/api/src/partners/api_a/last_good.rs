@@ -1,0 +1,88 @@
+//! The last good answer of API A: what callers get, marked, while there is no other.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use farmlokal_redis::Connection;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// An answer and when it was given.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct Good {
+    at: DateTime<Utc>,
+    pub(super) body: Box<RawValue>,
+}
+
+impl Good {
+    pub(super) fn now(body: Box<RawValue>) -> Self {
+        Self { at: Utc::now(), body }
+    }
+
+    /// By the clocks of the machines that gave and read it; never below zero.
+    pub(super) fn age(&self) -> Duration {
+        (Utc::now() - self.at).to_std().unwrap_or_default()
+    }
+}
+
+/// Kept in the process, and in Redis for replicas that have not seen one yet.
+pub(super) struct LastGood {
+    memory: Mutex<Option<Good>>,
+    redis: Arc<Connection>,
+    key: String,
+    keep: Duration,
+}
+
+impl LastGood {
+    /// `name` tells these answers from others; `keep` is how old an answer may become.
+    pub(super) fn new(redis: Arc<Connection>, name: &str, keep: Duration) -> Self {
+        Self { memory: Mutex::default(), redis, key: format!("farmlokal:api-a:{name}"), keep }
+    }
+
+    /// Keeps `good` in the process.
+    pub(super) fn remember(&self, good: &Good) {
+        *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = Some(good.clone());
+    }
+
+    /// Keeps `good` in Redis.
+    pub(super) async fn share(&self, good: &Good) {
+        let Ok(stored) = serde_json::to_vec(good) else { return };
+        let keep = u64::try_from(self.keep.as_millis()).unwrap_or(u64::MAX);
+        let mut set = redis::cmd("SET");
+        set.arg(&self.key).arg(stored).arg("PX").arg(keep);
+        self.redis.run(async move |mut connection| set.exec_async(&mut connection).await).await;
+    }
+
+    /// The newer of the two, if it is not too old.
+    pub(super) async fn find(&self) -> Option<Good> {
+        let mut get = redis::cmd("GET");
+        get.arg(&self.key);
+        let stored: Option<Option<Vec<u8>>> =
+            self.redis.run(async move |mut connection| get.query_async(&mut connection).await).await;
+        let shared = stored.flatten().and_then(|stored| serde_json::from_slice::<Good>(&stored).ok());
+        let remembered = self.memory.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let newest = shared.into_iter().chain(remembered).max_by_key(|good| good.at)?;
+        (newest.age() <= self.keep).then_some(newest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stored_form_gives_the_same_answer_back() {
+        let body = RawValue::from_string(r#"{"b":1.50,"a":"x"}"#.to_owned()).unwrap();
+        let good = Good::now(body);
+        let back: Good = serde_json::from_slice(&serde_json::to_vec(&good).unwrap()).unwrap();
+        assert_eq!((back.at, back.body.get()), (good.at, good.body.get()));
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_makes_no_negative_age() {
+        let body = RawValue::from_string("{}".to_owned()).unwrap();
+        let good = Good { at: Utc::now() + Duration::from_secs(60), body };
+        assert_eq!(good.age(), Duration::ZERO);
+    }
+}

@@ -1,0 +1,79 @@
+//! `/external`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::header::CACHE_CONTROL;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::partners::{Outcome, Report};
+use crate::problem::{CallBody, Code, Problem, ProblemBody};
+use crate::query;
+
+/// What came of a call to API A.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct TestApiAResponse {
+    #[serde(flatten)]
+    call: CallBody,
+    /// Why there is no fresh answer: the `code` of the problem that there would be without the fallback.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "partner_timed_out")]
+    reason: Option<&'static str>,
+    /// How old a fallback is, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 12.5)]
+    age_seconds: Option<f64>,
+    /// API A's own answer.
+    #[schema(value_type = Object, example = json!({"service": "api-a", "sequence": 7}))]
+    data: Box<RawValue>,
+}
+
+/// Call API A
+///
+/// With retries, a circuit breaker, and the last good answer as a fallback, which is marked as such.
+#[utoipa::path(
+    get,
+    path = "/external/test-api-a",
+    tag = "partners",
+    responses(
+        (status = 200, description = "API A's answer: `fresh`, or a `fallback` of this age", body = TestApiAResponse),
+        (status = 400, description = "A parameter that does not exist", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "API A is not configured", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 502, description = "API A or the token endpoint fails or refuses, and there is no fallback", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "API A is left alone for a while and there is no fallback, or the service is overloaded", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 504, description = "API A or the token endpoint does not answer in time, and there is no fallback", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+async fn test_api_a(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    query::refuse_parameters(request.uri())?;
+    let Some(api_a) = &app.partners.api_a else {
+        return Err(Problem::new(Code::NotConfigured, "API A is not configured."));
+    };
+    let Report { attempts, breaker, outcome } = api_a.status().await;
+    let call = |outcome| CallBody { outcome, attempts, breaker: breaker.name() };
+    let body = match outcome {
+        Outcome::Fresh(data) => {
+            TestApiAResponse { call: call("fresh"), reason: None, age_seconds: None, data }
+        }
+        Outcome::Fallback { body, age, failure } => TestApiAResponse {
+            call: call("fallback"),
+            reason: Some(failure.code()),
+            age_seconds: Some(age.as_secs_f64()),
+            data: body,
+        },
+        Outcome::Failed(failure) => return Err(Problem::from(failure).with_call(call("failed"))),
+    };
+    Ok(([(CACHE_CONTROL, "no-store")], Json(body)).into_response())
+}
+
+pub(super) fn router() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(test_api_a))
+}
