@@ -11,6 +11,11 @@ mod faults;
 mod flush;
 mod harness;
 mod operations;
+mod partners {
+    mod api_a;
+    mod fixture;
+    mod tokens;
+}
 mod products {
     mod caching;
     mod get;

@@ -6,6 +6,7 @@
 
 mod last_good;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use axum::http::{HeaderValue, Method};
 use metrics::{Counter, counter};
 use reqwest::{Client, Request};
 use secrecy::ExposeSecret as _;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout_at;
@@ -182,7 +184,7 @@ impl ApiA {
         request.headers_mut().insert(AUTHORIZATION, bearer);
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
         let body = exchange(&self.client, Partner::ApiA, request, limit).await?;
-        object(&body).ok_or_else(invalid)
+        parse(&body).ok_or_else(invalid)
     }
 }
 
@@ -201,10 +203,17 @@ fn tell(permit: Permit, result: &Result<Good, Failure>) {
     }
 }
 
-/// The JSON object that API A answers with, as it was sent.
-fn object(body: &[u8]) -> Option<Box<RawValue>> {
-    let value: Box<RawValue> = serde_json::from_slice(body).ok()?;
-    value.get().starts_with('{').then_some(value)
+/// What API A's answer has for certain; whatever else it has is passed on too.
+#[derive(Deserialize)]
+struct Status<'a> {
+    #[serde(rename = "service", borrow)]
+    _service: Cow<'a, str>,
+}
+
+/// API A's answer as it was sent, if it is one.
+fn parse(body: &[u8]) -> Option<Box<RawValue>> {
+    serde_json::from_slice::<Status>(body).ok()?;
+    serde_json::from_slice(body).ok()
 }
 
 /// `farmlokal_api_a_calls_total`
@@ -232,13 +241,14 @@ impl CallMetrics {
 
 #[cfg(test)]
 mod tests {
-    use super::object;
+    use super::parse;
 
     #[test]
-    fn an_answer_is_a_json_object_and_stays_as_it_is() {
-        assert_eq!(object(b" {\"n\": 1.50} ").unwrap().get(), "{\"n\": 1.50}");
-        for body in ["", "{", "<html>", "null", "[]", "\"{}\"", "{} {}"] {
-            assert!(object(body.as_bytes()).is_none(), "{body}");
+    fn an_answer_is_what_was_agreed_and_stays_as_it_is() {
+        let body = "{\"n\": 1.50, \"service\": \"api-a\"}";
+        assert_eq!(parse(format!(" {body}\n").as_bytes()).unwrap().get(), body);
+        for body in ["", "{", "<html>", "null", "[]", "{}", "{\"service\": 1}", "{\"service\": \"a\"} {}"] {
+            assert!(parse(body.as_bytes()).is_none(), "{body}");
         }
     }
 }
