@@ -24,8 +24,8 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 #[command(next_help_heading = "Partners")]
 pub(crate) struct PartnersArgs {
     /// OAuth2 token endpoint, for the client credentials grant; without it no partner is called
-    #[arg(long, env = "OAUTH_TOKEN_URL", value_parser = http_url)]
-    oauth_token_url: Option<Url>,
+    #[arg(long, env = "OAUTH_TOKEN_URL", hide_env_values = true)]
+    oauth_token_url: Option<String>,
     /// Client id at the token endpoint
     #[arg(long, env = "OAUTH_CLIENT_ID")]
     oauth_client_id: Option<String>,
@@ -45,8 +45,8 @@ pub(crate) struct PartnersArgs {
     #[arg(long, env = "OAUTH_TIMEOUT", default_value = "4s", value_parser = nonzero_duration)]
     oauth_timeout: Duration,
     /// API A: the URL that is asked for its status; needs the token endpoint
-    #[arg(long, env = "API_A_URL", value_parser = http_url)]
-    api_a_url: Option<Url>,
+    #[arg(long, env = "API_A_URL", hide_env_values = true)]
+    api_a_url: Option<String>,
     /// One attempt at API A takes this long at the most
     #[arg(long, env = "API_A_ATTEMPT_TIMEOUT", default_value = "2s", value_parser = nonzero_duration)]
     api_a_attempt_timeout: Duration,
@@ -76,7 +76,7 @@ impl PartnersArgs {
     /// # Errors
     /// A token endpoint without the rest, or with a timeout that requests do not have.
     pub(super) fn credentials(&self, request_timeout: Duration) -> anyhow::Result<Option<Credentials>> {
-        let Some(token_url) = self.oauth_token_url.clone() else {
+        let Some(token_url) = &self.oauth_token_url else {
             if self.api_a_url.is_some() {
                 bail!("API_A_URL is set and OAUTH_TOKEN_URL is not: API A is called with a token");
             }
@@ -84,7 +84,7 @@ impl PartnersArgs {
         };
         below("OAUTH_TIMEOUT", self.oauth_timeout, request_timeout)?;
         Ok(Some(Credentials {
-            token_url,
+            token_url: http_url("OAUTH_TOKEN_URL", token_url)?,
             client_id: self.oauth_client_id.clone().context("OAUTH_TOKEN_URL needs OAUTH_CLIENT_ID")?,
             client_secret: self
                 .oauth_client_secret
@@ -107,10 +107,10 @@ impl PartnersArgs {
     /// # Errors
     /// A timeout that requests do not have.
     pub(super) fn api_a(&self, request_timeout: Duration) -> anyhow::Result<Option<ApiAConfig>> {
-        let Some(url) = self.api_a_url.clone() else { return Ok(None) };
+        let Some(url) = &self.api_a_url else { return Ok(None) };
         below("API_A_TIMEOUT", self.api_a_timeout, request_timeout)?;
         Ok(Some(ApiAConfig {
-            url,
+            url: http_url("API_A_URL", url)?,
             retry: RetryPolicy {
                 attempts: self.api_a_attempts,
                 attempt_timeout: self.api_a_attempt_timeout,
@@ -135,12 +135,12 @@ fn below(name: &str, timeout: Duration, request_timeout: Duration) -> anyhow::Re
     Ok(())
 }
 
-/// Parses a URL that can be called; the error does not repeat it.
-fn http_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("{error} (write https://host/path)"))?;
+/// Parses a URL that can be called; the error does not repeat it, since it may hold a password.
+fn http_url(name: &str, text: &str) -> anyhow::Result<Url> {
+    let url = Url::parse(text).with_context(|| format!("{name} (write https://host/path)"))?;
     match url.scheme() {
         "http" | "https" => Ok(url),
-        other => Err(format!("the scheme is {other}, not https or http")),
+        other => bail!("{name}: the scheme is {other}, not https or http"),
     }
 }
 

@@ -25,7 +25,9 @@ async fn every_documented_operation_exists() {
         let documented = operations["get"]["responses"].as_object().unwrap();
         let answer = api.get(&path.replace("{id}", "1")).await;
         assert!(documented.contains_key(&answer.status.to_string()), "{path}: {}", answer.status);
-        assert_eq!(answer.status, 200, "{path}");
+        // Nothing is configured to call partners with; `partners/` tests what happens when it is.
+        let expected = if operations["get"]["tags"][0] == "partners" { 404 } else { 200 };
+        assert_eq!(answer.status, expected, "{path}");
     }
 }
 

@@ -27,12 +27,35 @@ fn a_bad_setting_stops_the_start_with_one_line_that_names_it() {
         ("LOG_LEVEL", "farmlokal=nonsense", "LOG_LEVEL"),
         ("REDIS_URL", "ftp://u:secret@h", "Redis"),
         ("CACHE_TTL", "0s", "zero"),
+        ("OAUTH_TOKEN_URL", "secret@host", "OAUTH_TOKEN_URL (write https://host/path)"),
+        ("OAUTH_TOKEN_URL", "ftp://host/token", "the scheme is ftp"),
+        ("OAUTH_TOKEN_URL", "https://host/token", "OAUTH_TOKEN_URL needs OAUTH_CLIENT_ID"),
+        ("API_A_URL", "https://host/status", "OAUTH_TOKEN_URL is not"),
+        ("API_A_ATTEMPTS", "0", "--api-a-attempts"),
     ] {
         let (code, _, error) = run(&[], &[("HOST", "127.0.0.1"), ("PORT", "0"), (name, value)], "");
         assert_ne!(code, 0, "{name}={value}");
         assert_eq!(error.trim_end().lines().count(), 1, "{name}={value}: {error}");
         assert!(error.starts_with("farmlokal-api: ") && error.contains(part), "{name}={value}: {error}");
         assert!(!error.contains("secret@"), "{error}");
+    }
+}
+
+#[test]
+fn partners_have_less_time_than_requests() {
+    let usual = [
+        ("HOST", "127.0.0.1"),
+        ("PORT", "0"),
+        ("OAUTH_TOKEN_URL", "https://host/token"),
+        ("OAUTH_CLIENT_ID", "farmlokal"),
+        ("OAUTH_CLIENT_SECRET", "secret@"),
+        ("API_A_URL", "https://host/status"),
+    ];
+    for (name, value) in [("API_A_TIMEOUT", "5s"), ("OAUTH_TIMEOUT", "5s"), ("REQUEST_TIMEOUT", "3s")] {
+        let (code, _, error) = run(&[], &[&usual[..], &[(name, value)]].concat(), "");
+        assert_eq!(code, 1, "{name}");
+        assert!(error.contains("is not below REQUEST_TIMEOUT") && !error.contains("secret@"), "{error}");
+        assert_eq!(error.trim_end().lines().count(), 1, "{error}");
     }
 }
 
@@ -76,6 +99,11 @@ fn help_documents_every_setting() {
         "SEARCH_TIMEOUT",
         "REQUEST_TIMEOUT",
         "SHUTDOWN_TIMEOUT",
+        "OAUTH_TOKEN_URL",
+        "OAUTH_CLIENT_ID",
+        "OAUTH_CLIENT_SECRET",
+        "OAUTH_AUDIENCE",
+        "API_A_URL",
         "LOG_LEVEL",
     ] {
         assert!(help.contains(&format!("[env: {name}")), "{name}");
