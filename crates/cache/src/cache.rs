@@ -169,6 +169,15 @@ impl<V: Value> Cache<V> {
         result
     }
 
+    /// Makes every cached answer invalid, in every process, and removes nothing; see [`Flusher::invalidate`].
+    pub async fn invalidate(&self) -> Result<(), FlushError> {
+        let result = self.0.flusher.invalidate().await;
+        if let Some(local) = &self.0.local {
+            local.invalidate();
+        }
+        result
+    }
+
     /// Ends the connections; later requests go to the database.
     pub async fn close(&self) {
         let supervisors =

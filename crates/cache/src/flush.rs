@@ -79,6 +79,19 @@ impl Flusher {
         result
     }
 
+    /// The first half of [`flush`](Self::flush): one round trip, however much is cached. The entries stay in Redis, where
+    /// nobody takes them for valid, until they are overwritten or expire. For writers that flush often.
+    pub async fn invalidate(&self) -> Result<(), FlushError> {
+        let metrics = FlushMetrics::new();
+        let result = async {
+            let mut connection = self.pool.get().await.map_err(redis_error)?;
+            renew_generations(&mut connection).await
+        };
+        let result = result.await.map_err(FlushError::Invalidate);
+        if result.is_ok() { metrics.ok.increment(1) } else { metrics.failed.increment(1) }
+        result
+    }
+
     /// In this order: keys removed first could be filled again, under a generation still valid, by a reader that
     /// asked the database before the write.
     async fn invalidate_and_remove(&self) -> Result<Flushed, FlushError> {

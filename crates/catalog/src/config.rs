@@ -16,6 +16,8 @@ pub struct CatalogConfig {
     pub acquire_timeout: Duration,
     /// After this the database stops a list's statement. Default 1 s.
     pub list_deadline: Duration,
+    /// How long an event may take, attempts after a deadlock or a lost connection included. Default 3 s.
+    pub event_deadline: Duration,
     /// What searches may use.
     pub search: SearchConfig,
 }
@@ -51,6 +53,7 @@ impl CatalogConfig {
             max_connections: 4,
             acquire_timeout: Duration::from_secs(2),
             list_deadline: Duration::from_secs(1),
+            event_deadline: Duration::from_secs(3),
             search: SearchConfig::default(),
         }
     }
@@ -87,6 +90,22 @@ pub(crate) fn connect_options(options: MySqlConnectOptions) -> MySqlConnectOptio
 pub(crate) async fn prepare_session(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(
         "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
+    )
+    .execute(connection)
+    .await
+    .map(|_| ())
+}
+
+/// What the catalogue's own connections have beside that, in seconds: no statement waits for a row for more than 2, or
+/// for a table for more than 3. `MySQL` has no deadline for writes; `MariaDB` has one, and keeps it here for those that
+/// set none themselves.
+///
+/// `READ COMMITTED`, because no transaction of ours reads a row twice without having locked it, and locks on the gaps
+/// between rows would make events about different products wait for each other.
+pub(crate) async fn bound_waits(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
+         SET SESSION innodb_lock_wait_timeout = 2, lock_wait_timeout = 3 /*M!100100 , max_statement_time = 3 */",
     )
     .execute(connection)
     .await

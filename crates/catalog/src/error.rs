@@ -71,6 +71,12 @@ mod number {
     pub(super) const FT_MATCHING_KEY_NOT_FOUND: u16 = 1191;
     pub(super) const CHECKREAD: u16 = 1020;
     pub(super) const LOCK_DEADLOCK: u16 = 1213;
+    pub(super) const LOCK_WAIT_TIMEOUT: u16 = 1205;
+    pub(super) const DUP_ENTRY: u16 = 1062;
+    pub(super) const QUERY_INTERRUPTED: u16 = 1317;
+    pub(super) const OPTION_PREVENTS_STATEMENT: u16 = 1290;
+    pub(super) const READ_ONLY_TRANSACTION: u16 = 1792;
+    pub(super) const READ_ONLY_MODE: u16 = 1836;
     pub(super) const STATEMENT_TIMEOUT: u16 = 1969;
     pub(super) const QUERY_TIMEOUT: u16 = 3024;
     pub(super) const KEY_DOES_NOT_EXIST: u16 = 1176;
@@ -101,6 +107,18 @@ pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
     }
 }
 
+/// As [`is_transient`], and for writes: a lock that was not free in time, a statement killed when the server stops.
+/// The transaction may run again from its start if all that it does is one.
+pub(crate) fn is_transient_write(error: &sqlx::Error) -> bool {
+    is_transient(error)
+        || matches!(server_error(error), Some(number::LOCK_WAIT_TIMEOUT | number::QUERY_INTERRUPTED))
+}
+
+/// A row with this key is there already.
+pub(crate) fn is_duplicate_key(error: &sqlx::Error) -> bool {
+    server_error(error) == Some(number::DUP_ENTRY)
+}
+
 /// A search's index does not exist: neither for `FORCE INDEX` nor for `MATCH`.
 pub(crate) fn is_missing_index(error: &sqlx::Error) -> bool {
     matches!(server_error(error), Some(number::KEY_DOES_NOT_EXIST | number::FT_MATCHING_KEY_NOT_FOUND))
@@ -127,12 +145,18 @@ impl From<sqlx::Error> for Error {
         }
         match server_error(&error) {
             Some(number::NO_SUCH_TABLE | number::UNKNOWN_DATABASE) => Error::SchemaMissing,
+            Some(number::LOCK_DEADLOCK | number::CHECKREAD | number::LOCK_WAIT_TIMEOUT) => Error::Deadline,
             Some(
                 number::CON_COUNT
                 | number::SERVER_SHUTDOWN
                 | number::ACCESS_DENIED
                 | number::ACCESS_DENIED_DATABASE
-                | number::CONNECTION_KILLED,
+                | number::CONNECTION_KILLED
+                | number::QUERY_INTERRUPTED
+                // A primary that has become a replica.
+                | number::OPTION_PREVENTS_STATEMENT
+                | number::READ_ONLY_TRANSACTION
+                | number::READ_ONLY_MODE,
             ) => Error::Unavailable(error),
             _ => Error::Internal(error),
         }

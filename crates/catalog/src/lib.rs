@@ -4,6 +4,7 @@ pub mod bulk;
 mod config;
 mod cursor;
 mod error;
+mod events;
 mod guards;
 mod list;
 mod migrate;
@@ -21,6 +22,7 @@ mod words;
 
 pub use config::{CatalogConfig, SearchConfig};
 pub use error::{Error, Refusal};
+pub use events::{Change, Event, Outcome, Pruned, Receipt};
 pub use migrate::{Applied, MigrateError, migrate};
 pub use price::{InvalidPrice, Price};
 pub use product::{Page, Product};

@@ -12,8 +12,11 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::config::{connect_options, prepare_session};
 
 /// Every migration: one statement each, because the servers commit at each, and each may run twice (`IF NOT EXISTS`).
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "products", include_str!("../../../migrations/0001_products.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 3] = [
+    (1, "products", include_str!("../../../migrations/0001_products.sql")),
+    (2, "webhook_events", include_str!("../../../migrations/0002_webhook_events.sql")),
+    (3, "product_versions", include_str!("../../../migrations/0003_product_versions.sql")),
+];
 
 /// The migration that this program needs at least.
 pub(crate) fn newest() -> i64 {

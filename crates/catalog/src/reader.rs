@@ -1,6 +1,9 @@
 //! One call's connection: reads through it are measured, and tried once more if it breaks.
 
-use std::{io, time::Instant};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use metrics::{Histogram, histogram};
 use sqlx::{Connection as _, MySql, MySqlConnection, MySqlPool, mysql::MySqlRow, pool::PoolConnection};
@@ -53,6 +56,11 @@ impl Database {
         }
     }
 
+    /// Takes the time of what is no single statement.
+    pub(crate) fn record(&self, kind: Kind, elapsed: Duration) {
+        self.timings.0[kind as usize].record(elapsed);
+    }
+
     fn has_room(&self) -> bool {
         self.pool.size() < self.pool.options().get_max_connections()
     }
@@ -91,12 +99,12 @@ impl Reader<'_> {
             self.replace_broken().await?;
             result = statement.fetch(&mut self.connection).await;
         }
-        self.database.timings.0[statement.kind as usize].record(started.elapsed());
+        self.database.record(statement.kind, started.elapsed());
         result
     }
 
     /// A server that restarted has broken every idle connection, and the pool hands each out untested once.
-    async fn replace_broken(&mut self) -> Result<(), sqlx::Error> {
+    pub(crate) async fn replace_broken(&mut self) -> Result<(), sqlx::Error> {
         for _ in 0..=self.database.pool.options().get_max_connections() {
             if self.connection.ping().await.is_ok() {
                 return Ok(());
@@ -107,7 +115,11 @@ impl Reader<'_> {
         Ok(())
     }
 
-    #[cfg(feature = "testing")]
+    /// Closes the connection at the end of this call, instead of giving it back to the pool.
+    pub(crate) fn discard(&mut self) {
+        self.connection.close_on_drop();
+    }
+
     pub(crate) fn connection(&mut self) -> &mut sqlx::MySqlConnection {
         &mut self.connection
     }

@@ -27,10 +27,12 @@ pub(crate) enum Kind {
     Product,
     Categories,
     Ping,
+    /// The transaction of an event.
+    Event,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 8] = [
+    pub(crate) const ALL: [Kind; 9] = [
         Kind::Page,
         Kind::Estimate,
         Kind::Filtered,
@@ -39,6 +41,7 @@ impl Kind {
         Kind::Product,
         Kind::Categories,
         Kind::Ping,
+        Kind::Event,
     ];
 
     pub(crate) fn label(self) -> &'static str {
@@ -51,6 +54,7 @@ impl Kind {
             Kind::Product => "product",
             Kind::Categories => "categories",
             Kind::Ping => "ping",
+            Kind::Event => "event",
         }
     }
 }

@@ -9,13 +9,13 @@ use sqlx::{
 
 use crate::{
     CatalogConfig, Error, ListQuery, Page, Product, Refusal,
-    config::{connect_options, prepare_session},
+    config::{bound_waits, connect_options, prepare_session},
     error::{is_deadline, is_missing_index},
     guards::{SearchGuards, refused},
     list::{list, page},
     migrate, plan,
     reader::{Database, Reader},
-    statement::Statement,
+    statement::{Kind, Statement},
 };
 
 /// When a search that found no index may try again: building it takes a minute or so on a million rows.
@@ -28,6 +28,7 @@ pub struct Catalog {
     /// Connections of their own, so that no list waits for one that a search holds.
     search_database: Arc<Database>,
     deadline: Duration,
+    event_deadline: Duration,
     searches: Arc<SearchGuards>,
 }
 
@@ -50,7 +51,12 @@ impl Catalog {
             .max_connections(config.max_connections)
             .acquire_timeout(config.acquire_timeout)
             .test_before_acquire(false)
-            .after_connect(|connection, _| Box::pin(prepare_session(connection)));
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    prepare_session(&mut *connection).await?;
+                    bound_waits(connection).await
+                })
+            });
         // The guards let no more searches in than there are connections.
         let searches = u32::try_from(config.search.concurrency.max(1)).unwrap_or(u32::MAX);
         let search_pool = pool.clone().max_connections(searches).connect_lazy_with(options.clone());
@@ -58,6 +64,7 @@ impl Catalog {
             database: Arc::new(Database::new(pool.connect_lazy_with(options))),
             search_database: Arc::new(Database::new(search_pool)),
             deadline: config.list_deadline,
+            event_deadline: config.event_deadline,
             searches: Arc::new(SearchGuards::new(config.search)),
         })
     }
@@ -96,6 +103,14 @@ impl Catalog {
         let rows = self.database.ping(&plan::newest_migration(self.deadline)).await?;
         let newest: Option<i64> = rows.first().map(|row| row.try_get(0)).transpose()?.flatten();
         if newest >= Some(migrate::newest()) { Ok(()) } else { Err(Error::SchemaMissing) }
+    }
+
+    pub(crate) fn event_deadline(&self) -> Duration {
+        self.event_deadline
+    }
+
+    pub(crate) fn record(&self, kind: Kind, elapsed: Duration) {
+        self.database.record(kind, elapsed);
     }
 
     #[cfg(feature = "testing")]

@@ -14,6 +14,7 @@ use crate::health::Health;
 use crate::middleware::InFlight;
 use crate::partners::Partners;
 use crate::problem::{Code, Problem};
+use crate::webhook::Webhook;
 
 /// The service's parts, shared by all handlers.
 pub(crate) struct App {
@@ -23,6 +24,7 @@ pub(crate) struct App {
     pub(crate) redis: Arc<farmlokal_redis::Connection>,
     pub(crate) partners: Partners,
     pub(crate) freshness: Freshness,
+    pub(crate) webhook: Arc<Webhook>,
     pub(crate) health: Health,
     pub(crate) in_flight: InFlight,
     pub(crate) metrics: Metrics,

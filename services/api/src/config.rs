@@ -10,6 +10,7 @@ use farmlokal_settings::{DatabaseArgs, RedisArgs, duration, nonzero_duration};
 use farmlokal_telemetry::LogArgs;
 
 use crate::partners::PartnersArgs;
+pub use crate::webhook::WebhookArgs;
 
 /// The FarmLokal product catalogue: its REST API and what belongs to it.
 #[derive(Debug, Parser)]
@@ -58,6 +59,8 @@ pub struct ServeArgs {
     pub(crate) cache: CacheArgs,
     #[command(flatten)]
     pub(crate) partners: PartnersArgs,
+    #[command(flatten)]
+    pub(crate) webhook: WebhookArgs,
     #[command(flatten)]
     pub(crate) logs: LogArgs,
 }

@@ -16,3 +16,4 @@ mod query;
 mod routes;
 pub mod serve;
 pub mod server;
+mod webhook;

@@ -19,7 +19,7 @@ use crate::routes;
     servers((url = "/", description = "This server")),
     tags(
         (name = "catalogue", description = "Products and categories"),
-        (name = "partners", description = "Services of others that this one calls"),
+        (name = "partners", description = "Services of others: that this one calls, or that call it"),
         (name = "operations", description = "For orchestrators and operators; on the management port where one is set"),
     )
 )]

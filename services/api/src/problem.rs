@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::Json;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use farmlokal_catalog as catalog;
@@ -21,6 +21,11 @@ pub(crate) enum Code {
     DatabaseUnavailable,
     Overloaded,
     TimedOut,
+    InvalidEvent,
+    InvalidSignature,
+    EventInFlight,
+    EventConflict,
+    BodyTooLarge,
     NotConfigured,
     PartnerUnreachable,
     PartnerTimedOut,
@@ -40,7 +45,7 @@ pub(crate) struct Documentation {
 }
 
 /// The table of problems, in the order of [`Code`]. `/problems` serves it, and OpenAPI refers to it.
-pub(crate) const PROBLEMS: [Documentation; 15] = [
+pub(crate) const PROBLEMS: [Documentation; 20] = [
     Documentation {
         name: "invalid_parameter",
         status: StatusCode::BAD_REQUEST,
@@ -84,6 +89,38 @@ pub(crate) const PROBLEMS: [Documentation; 15] = [
         status: StatusCode::SERVICE_UNAVAILABLE,
         title: "The answer took too long",
         meaning: "The request reached its deadline. `Retry-After` says when to try again.",
+    },
+    Documentation {
+        name: "invalid_event",
+        status: StatusCode::BAD_REQUEST,
+        title: "This is no event",
+        meaning: "One or more fields of the event are missing or wrong, or its id is not the same everywhere. `params` names \
+                  each of them with a code of its own. The same delivery never succeeds.",
+    },
+    Documentation {
+        name: "invalid_signature",
+        status: StatusCode::UNAUTHORIZED,
+        title: "The event is not signed as it should be",
+        meaning: "The signature is missing, made with another key or for another body, or its time is too far from the \
+                  present. Sign it anew: id, time and body as they are sent.",
+    },
+    Documentation {
+        name: "event_in_flight",
+        status: StatusCode::CONFLICT,
+        title: "The event is being applied",
+        meaning: "Another delivery with this id is under way. `Retry-After` says when to ask again what became of it.",
+    },
+    Documentation {
+        name: "event_conflict",
+        status: StatusCode::UNPROCESSABLE_ENTITY,
+        title: "The id belongs to another event",
+        meaning: "An event with this id and another payload has taken effect. This one has not, and never will.",
+    },
+    Documentation {
+        name: "body_too_large",
+        status: StatusCode::PAYLOAD_TOO_LARGE,
+        title: "The body is too large",
+        meaning: "The request's body has more bytes than this path takes.",
     },
     Documentation {
         name: "not_configured",
@@ -161,6 +198,17 @@ impl Problem {
         Self { code, detail: detail.into(), params: Vec::new(), retry_after: None, call: None }
     }
 
+    /// A problem of this kind that names each bad parameter or field.
+    pub(crate) fn naming(code: Code, params: Vec<catalog::InvalidParam>) -> Self {
+        let names: Vec<_> = params.iter().map(|param| param.name.as_str()).collect();
+        let detail = format!("Not valid: {}.", names.join(", "));
+        Self { params, ..Self::new(code, detail) }
+    }
+
+    pub(crate) fn code(&self) -> Code {
+        self.code
+    }
+
     /// Asks the client to wait at least this long, rounded up to whole seconds.
     #[must_use]
     pub(crate) fn retry_after(mut self, wait: Duration) -> Self {
@@ -178,9 +226,7 @@ impl Problem {
 
 impl From<catalog::InvalidQuery> for Problem {
     fn from(invalid: catalog::InvalidQuery) -> Self {
-        let names: Vec<_> = invalid.params.iter().map(|param| param.name.as_str()).collect();
-        let detail = format!("Not valid: {}.", names.join(", "));
-        Self { params: invalid.params, ..Self::new(Code::InvalidParameter, detail) }
+        Self::naming(Code::InvalidParameter, invalid.params)
     }
 }
 
@@ -203,7 +249,7 @@ pub(crate) struct ProblemBody<'a> {
     /// What happened this time.
     #[schema(example = "Not valid: limit.")]
     detail: &'a str,
-    /// Each bad parameter; there for `invalid_parameter` only.
+    /// Each bad parameter, or each bad field of a body; there for `invalid_parameter` and `invalid_event` only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     params: Vec<ParamBody<'a>>,
     /// What came of the call to a partner; there for problems of such calls only.
@@ -258,6 +304,10 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.code == Code::InvalidSignature {
+            // RFC 9110 wants a challenge with every 401; webhooks have no registered scheme.
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Webhook-Signature"));
+        }
         if let Some(wait) = self.retry_after {
             headers.insert(RETRY_AFTER, whole_seconds(wait).into());
         }
@@ -284,6 +334,11 @@ mod tests {
             (Code::DatabaseUnavailable, "database_unavailable"),
             (Code::Overloaded, "overloaded"),
             (Code::TimedOut, "timed_out"),
+            (Code::InvalidEvent, "invalid_event"),
+            (Code::InvalidSignature, "invalid_signature"),
+            (Code::EventInFlight, "event_in_flight"),
+            (Code::EventConflict, "event_conflict"),
+            (Code::BodyTooLarge, "body_too_large"),
             (Code::NotConfigured, "not_configured"),
             (Code::PartnerUnreachable, "partner_unreachable"),
             (Code::PartnerTimedOut, "partner_timed_out"),

@@ -22,6 +22,7 @@ use crate::middleware::{self, InFlight, Limits, RouteTable};
 use crate::partners::Partners;
 use crate::routes;
 use crate::server::{self, ConnectionLimits};
+use crate::webhook::Webhook;
 
 /// How often histograms are folded into their buckets.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
@@ -82,6 +83,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     }
     upkeep.abort();
     redis.abort();
+    app.webhook.close().await;
     app.cache.close().await;
     app.catalog.close().await;
     info!("bye");
@@ -98,7 +100,10 @@ fn wire(args: &ServeArgs, metrics: Metrics, shutdown: &CancellationToken) -> any
     let partners = Partners::new(&args.partners, request_timeout, &redis, shutdown.child_token())?;
     let freshness = Freshness::new(args.server.http_max_age);
     let health = Health::watch(catalog.clone());
-    Ok(App { catalog, cache, redis, partners, freshness, health, in_flight: InFlight::default(), metrics })
+    let webhook =
+        Webhook::start(&args.webhook, catalog.clone(), cache.clone(), Arc::clone(&redis), health.clone())?;
+    let in_flight = InFlight::default();
+    Ok(App { catalog, cache, redis, partners, webhook, freshness, health, in_flight, metrics })
 }
 
 fn catalog_config(args: &CatalogArgs, url: &str) -> anyhow::Result<CatalogConfig> {

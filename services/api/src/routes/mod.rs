@@ -6,6 +6,7 @@ pub(crate) mod documentation;
 mod external;
 mod operations;
 mod products;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ pub(crate) fn api() -> OpenApiRouter<Arc<App>> {
         .merge(categories::router())
         .merge(auth::router())
         .merge(external::router())
+        .merge(webhook::router())
 }
 
 /// The operators' routes.

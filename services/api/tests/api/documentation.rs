@@ -22,7 +22,7 @@ async fn every_documented_operation_exists() {
     let document = api.get("/openapi.json").await.json();
     assert_eq!(document["openapi"], "3.1.0");
     for (path, operations) in document["paths"].as_object().unwrap() {
-        let documented = operations["get"]["responses"].as_object().unwrap();
+        let Some(documented) = operations["get"]["responses"].as_object() else { continue };
         let answer = api.get(&path.replace("{id}", "1")).await;
         assert!(documented.contains_key(&answer.status.to_string()), "{path}: {}", answer.status);
         // Nothing is configured to call partners with; `partners/` tests what happens when it is.

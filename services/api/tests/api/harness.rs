@@ -151,7 +151,8 @@ pub async fn fetch(
     read(request.send().await?).await
 }
 
-async fn read(response: reqwest::Response) -> Result<Answer, reqwest::Error> {
+/// The whole of a response.
+pub async fn read(response: reqwest::Response) -> Result<Answer, reqwest::Error> {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     Ok(Answer { status, headers, body: response.bytes().await?.to_vec() })
 }

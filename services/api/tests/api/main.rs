@@ -24,3 +24,12 @@ mod products {
 }
 mod settings;
 mod shutdown;
+mod webhook {
+    mod deliver;
+    mod duplicates;
+    mod faults;
+    mod order;
+    mod registration;
+    mod sender;
+    mod signature;
+}

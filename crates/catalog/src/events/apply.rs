@@ -1,0 +1,208 @@
+//! The transaction of an event.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use sqlx::{Connection as _, MySqlConnection, Row as _};
+use tokio::time::{sleep, timeout_at};
+
+use super::version::{Effect, Stamp, Version};
+use super::{Change, Event, Outcome, Receipt};
+use crate::{
+    Catalog, Error,
+    error::{is_duplicate_key, is_transient_write},
+    short_words,
+    statement::Kind,
+};
+
+/// Deadlocks are rare, and one of two that meet always gets through.
+const ATTEMPTS: u32 = 8;
+/// The wait before the second attempt; it doubles, with jitter.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+
+impl Catalog {
+    /// Lets an event take effect, unless it has before: its row in the inbox and its effect on the product are one
+    /// transaction. Safe to call again, whatever happened to the call before: a lost connection, a killed process.
+    ///
+    /// # Errors
+    /// [`Error::Deadline`] after [`CatalogConfig::event_deadline`](crate::CatalogConfig::event_deadline), and what
+    /// every call may meet. Whether the event has taken effect is then unknown.
+    pub async fn apply(&self, event: &Event) -> Result<Receipt, Error> {
+        let started = Instant::now();
+        let deadline = (started + self.event_deadline()).into();
+        let receipt = timeout_at(deadline, self.apply_until_done(event, deadline)).await;
+        self.record(Kind::Event, started.elapsed());
+        receipt.unwrap_or(Err(Error::Deadline))
+    }
+
+    async fn apply_until_done(&self, event: &Event, deadline: tokio::time::Instant) -> Result<Receipt, Error> {
+        let mut writer = self.reader().await?;
+        let mut pause = FIRST_PAUSE;
+        for attempt in 1.. {
+            // A connection cut off in the middle of a transaction is not used again.
+            let Ok(result) = timeout_at(deadline, transact(writer.connection(), event)).await else {
+                writer.discard();
+                break;
+            };
+            match result {
+                Err(error) if attempt < ATTEMPTS && is_transient_write(&error) => {
+                    tracing::debug!(%error, event = event.id, attempt, "applying the event again");
+                    sleep(pause.mul_f64(jitter())).await;
+                    pause *= 2;
+                    writer.replace_broken().await?;
+                }
+                result => return Ok(result?),
+            }
+        }
+        Err(Error::Deadline)
+    }
+}
+
+/// From a half to the whole, differently for each caller. No reason for a generator of random numbers.
+fn jitter() -> f64 {
+    let nanoseconds = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().subsec_nanos();
+    0.5 + f64::from(nanoseconds % 1_000) / 2_000.0
+}
+
+/// The row of the product's version is locked first, so that all events of one product queue there, duplicates among
+/// them. The row in the inbox comes last: by then its outcome is known, and a duplicate takes all back with it.
+async fn transact(connection: &mut MySqlConnection, event: &Event) -> Result<Receipt, sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    let mut version = lock_version(&mut transaction, event).await?;
+    let effect = version.take(event);
+    let outcome = change_product(&mut transaction, event, effect).await?;
+    if effect != Effect::None {
+        store_version(&mut transaction, event.product, &version).await?;
+    }
+    match insert_into_inbox(&mut transaction, event, outcome).await {
+        Ok(()) => {
+            transaction.commit().await?;
+            Ok(Receipt::New(outcome))
+        }
+        Err(error) if is_duplicate_key(&error) => {
+            transaction.rollback().await?;
+            earlier(connection, event).await
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The row is made before it is locked: a lock on a row that is not there keeps nobody out.
+async fn lock_version(connection: &mut MySqlConnection, event: &Event) -> Result<Version, sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO product_versions (product_id, newest_at) VALUES (?, ?) \
+         ON DUPLICATE KEY UPDATE newest_at = GREATEST(newest_at, VALUES(newest_at))",
+    )
+    .bind(event.product)
+    .bind(Stamp::of(event).at)
+    .execute(&mut *connection)
+    .await?;
+    let row = sqlx::query(
+        "SELECT content_at, content_event, price_at, price_event, price FROM product_versions \
+         WHERE product_id = ? FOR UPDATE",
+    )
+    .bind(event.product)
+    .fetch_one(connection)
+    .await?;
+    let stamp = |at: Option<DateTime<Utc>>, event: Option<String>| Some(Stamp { at: at?, event: event? });
+    Ok(Version {
+        content: stamp(row.try_get("content_at")?, row.try_get("content_event")?),
+        price: stamp(row.try_get("price_at")?, row.try_get("price_event")?).zip(row.try_get("price")?),
+    })
+}
+
+async fn store_version(
+    connection: &mut MySqlConnection,
+    product: u64,
+    version: &Version,
+) -> Result<(), sqlx::Error> {
+    let content = version.content.as_ref();
+    let price = version.price.as_ref();
+    sqlx::query(
+        "UPDATE product_versions \
+         SET content_at = ?, content_event = ?, price_at = ?, price_event = ?, price = ? WHERE product_id = ?",
+    )
+    .bind(content.map(|stamp| stamp.at))
+    .bind(content.map(|stamp| stamp.event.as_str()))
+    .bind(price.map(|(stamp, _)| stamp.at))
+    .bind(price.map(|(stamp, _)| stamp.event.as_str()))
+    .bind(price.map(|(_, price)| *price))
+    .bind(product)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn change_product(
+    connection: &mut MySqlConnection,
+    event: &Event,
+    effect: Effect,
+) -> Result<Outcome, sqlx::Error> {
+    match (effect, &event.change) {
+        (Effect::Store(price), Change::Upsert { name, description, category, .. }) => {
+            sqlx::query(
+                "INSERT INTO products (id, name, description, category, price, short_words) \
+                 VALUES (?, ?, ?, ?, ?, ?) \
+                 ON DUPLICATE KEY UPDATE name = VALUES(name), description = VALUES(description), \
+                 category = VALUES(category), price = VALUES(price), short_words = VALUES(short_words)",
+            )
+            .bind(event.product)
+            .bind(name)
+            .bind(description)
+            .bind(category)
+            .bind(price)
+            .bind(short_words(name, description))
+            .execute(connection)
+            .await?;
+            Ok(Outcome::Applied)
+        }
+        (Effect::SetPrice(price), _) => {
+            let done = sqlx::query("UPDATE products SET price = ? WHERE id = ?")
+                .bind(price)
+                .bind(event.product)
+                .execute(connection)
+                .await?;
+            // Rows found, whether or not their price was another one.
+            Ok(if done.rows_affected() > 0 { Outcome::Applied } else { Outcome::Deferred })
+        }
+        (Effect::Remove, _) => {
+            sqlx::query("DELETE FROM products WHERE id = ?").bind(event.product).execute(connection).await?;
+            Ok(Outcome::Applied)
+        }
+        (Effect::None | Effect::Store(_), _) => Ok(Outcome::Superseded),
+    }
+}
+
+async fn insert_into_inbox(
+    connection: &mut MySqlConnection,
+    event: &Event,
+    outcome: Outcome,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO webhook_events (event_id, payload_hash, event_type, product_id, occurred_at, outcome) \
+         VALUES (?, ?, ?, ?, ?, ?)",
+    )
+    .bind(&event.id)
+    .bind(&event.payload_hash[..])
+    .bind(event.change.label())
+    .bind(event.product)
+    .bind(Stamp::of(event).at)
+    .bind(outcome.label())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// What became of the event that had this id first.
+async fn earlier(connection: &mut MySqlConnection, event: &Event) -> Result<Receipt, sqlx::Error> {
+    let row = sqlx::query("SELECT payload_hash, outcome FROM webhook_events WHERE event_id = ?")
+        .bind(&event.id)
+        .fetch_one(connection)
+        .await?;
+    let (hash, outcome): (Vec<u8>, String) = (row.try_get("payload_hash")?, row.try_get("outcome")?);
+    if hash != event.payload_hash {
+        return Ok(Receipt::Conflict);
+    }
+    let outcome = Outcome::of(&outcome);
+    outcome.map(Receipt::Duplicate).ok_or_else(|| sqlx::Error::Decode("an outcome that is not known".into()))
+}

@@ -1,0 +1,42 @@
+//! What nobody needs any more of old events.
+
+use std::time::Duration;
+
+use sqlx::AssertSqlSafe;
+
+use crate::{Catalog, Error};
+
+/// Rows removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pruned {
+    /// From the inbox.
+    pub events: u64,
+    /// From the products' versions.
+    pub versions: u64,
+}
+
+impl Catalog {
+    /// Removes what is older than `age` from the inbox (by when it was received) and from the versions (by when the
+    /// newest event occurred), at most `batch` rows of each. Any number of processes may do so at once.
+    ///
+    /// It is safe if no event that occurred longer than `age` ago is applied any more: whatever is still applied is
+    /// newer than every version that this removes.
+    pub async fn prune_events(&self, age: Duration, batch: u32) -> Result<Pruned, Error> {
+        let events = self.prune("webhook_events", "received_at", age, batch).await?;
+        let versions = self.prune("product_versions", "newest_at", age, batch).await?;
+        Ok(Pruned { events, versions })
+    }
+
+    async fn prune(&self, table: &str, column: &str, age: Duration, batch: u32) -> Result<u64, Error> {
+        let statement = format!(
+            "DELETE FROM {table} WHERE {column} < UTC_TIMESTAMP(6) - INTERVAL ? SECOND ORDER BY {column} LIMIT ?"
+        );
+        let mut writer = self.reader().await?;
+        let done = sqlx::query(AssertSqlSafe(statement))
+            .bind(age.as_secs())
+            .bind(batch)
+            .execute(writer.connection())
+            .await?;
+        Ok(done.rows_affected())
+    }
+}

@@ -1,0 +1,176 @@
+//! Events: exactly one effect, whatever fails and whoever else is at it.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use farmlokal_catalog::{
+    Catalog, CatalogConfig, Change, Error, Event, ListQuery, Outcome, Price, Pruned, Receipt, testing::TestDatabase,
+};
+
+fn price(cents: u64) -> Price {
+    Price::from_cents(cents).unwrap()
+}
+
+fn event(id: impl Into<String>, product: u64, age: i64, change: Change) -> Event {
+    let occurred_at = Utc::now() - TimeDelta::seconds(age);
+    Event { id: id.into(), product, occurred_at, change, payload_hash: [7; 32] }
+}
+
+fn upsert(name: &str, cents: u64) -> Change {
+    let (name, category) = (name.to_owned(), "sports".to_owned());
+    Change::Upsert { name, description: "For 2 of you".into(), category, price: price(cents) }
+}
+
+async fn catalog(database: &TestDatabase) -> Catalog {
+    Catalog::new(database.config()).unwrap()
+}
+
+async fn count(database: &TestDatabase, table: &str) -> i64 {
+    let statement = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
+    sqlx::query_scalar(statement).fetch_one(&database.pool()).await.unwrap()
+}
+
+#[tokio::test]
+async fn each_change_is_stored_and_found() {
+    let database = TestDatabase::create().await;
+    let catalog = catalog(&database).await;
+    let applied = Receipt::New(Outcome::Applied);
+    assert_eq!(catalog.apply(&event("a", 7, 30, upsert("Racket XL", 950))).await.unwrap(), applied);
+    let product = catalog.product(7).await.unwrap().unwrap();
+    assert_eq!((product.name.as_str(), product.category.as_str(), product.price), ("Racket XL", "sports", price(950)));
+    let found = ListQuery::parse([("search".into(), "xl 2".into())]).unwrap();
+    assert_eq!(catalog.list(&found).await.unwrap().products.len(), 1);
+    assert_eq!(catalog.apply(&event("b", 7, 20, Change::PriceChange(price(5)))).await.unwrap(), applied);
+    assert_eq!(catalog.product(7).await.unwrap().unwrap().price, price(5));
+    // The same price again is an effect too.
+    assert_eq!(catalog.apply(&event("c", 7, 15, Change::PriceChange(price(5)))).await.unwrap(), applied);
+    assert_eq!(catalog.apply(&event("d", 7, 10, Change::Delete)).await.unwrap(), applied);
+    assert_eq!(catalog.product(7).await.unwrap(), None);
+    let deferred = Receipt::New(Outcome::Deferred);
+    assert_eq!(catalog.apply(&event("e", 7, 5, Change::PriceChange(price(5)))).await.unwrap(), deferred);
+    assert_eq!(catalog.apply(&event("f", Event::MAX_PRODUCT, 5, upsert("Last", 1))).await.unwrap(), applied);
+    // The table can still number rows of its own.
+    let insert = "INSERT INTO products (id, name, description, category, price) VALUES (8, '', '', '', 1)";
+    sqlx::query(insert).execute(&database.pool()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_second_delivery_says_what_the_first_did_and_does_nothing() {
+    let database = TestDatabase::create().await;
+    let catalog = catalog(&database).await;
+    let first = event("a", 7, 30, upsert("Racket", 950));
+    catalog.apply(&event("b", 7, 20, upsert("Newer", 1))).await.unwrap();
+    assert_eq!(catalog.apply(&first).await.unwrap(), Receipt::New(Outcome::Superseded));
+    assert_eq!(catalog.apply(&first).await.unwrap(), Receipt::Duplicate(Outcome::Superseded));
+    // Newer, of another product, and all of it taken back.
+    let other = Event { payload_hash: [8; 32], ..event("a", 8, 1, upsert("Other", 1)) };
+    assert_eq!(catalog.apply(&other).await.unwrap(), Receipt::Conflict);
+    assert_eq!(catalog.product(8).await.unwrap(), None);
+    assert_eq!((count(&database, "webhook_events").await, count(&database, "product_versions").await), (2, 1));
+}
+
+/// Many writers of few products and few ids, so that they meet wherever they can.
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_that_meet_all_get_through() {
+    let database = TestDatabase::create().await;
+    let catalog = catalog(&database).await;
+    let writers: Vec<_> = (0..16_u64)
+        .map(|writer| {
+            let catalog = catalog.clone();
+            tokio::spawn(async move {
+                let mut new = 0;
+                for round in 0..40_u64 {
+                    let number = (writer / 2) * 40 + round;
+                    let change = match number % 5 {
+                        0 => Change::Delete,
+                        1 | 2 => Change::PriceChange(price(number)),
+                        _ => upsert("Racket", number),
+                    };
+                    let age = 1_000 - i64::try_from(number).unwrap();
+                    let event = event(format!("e{number}"), 1 + number % 3, age, change);
+                    new += usize::from(matches!(catalog.apply(&event).await.unwrap(), Receipt::New(_)));
+                }
+                new
+            })
+        })
+        .collect();
+    let mut new = 0;
+    for writer in writers {
+        new += writer.await.unwrap();
+    }
+    assert_eq!((new, count(&database, "webhook_events").await), (320, 320));
+}
+
+#[tokio::test]
+async fn connections_that_broke_cost_no_event() {
+    let database = TestDatabase::create().await;
+    let catalog = catalog(&database).await;
+    let warm: Vec<_> = (0..8)
+        .map(|number| {
+            let catalog = catalog.clone();
+            tokio::spawn(async move { catalog.apply(&event(format!("w{number}"), 7, 60, Change::Delete)).await })
+        })
+        .collect();
+    for call in warm {
+        call.await.unwrap().unwrap();
+    }
+    let pool = database.pool();
+    let own: u64 = sqlx::query_scalar("SELECT CONNECTION_ID()").fetch_one(&pool).await.unwrap();
+    let others = "SELECT CAST(id AS UNSIGNED) FROM information_schema.processlist WHERE db = DATABASE() AND id <> ?";
+    let others: Vec<u64> = sqlx::query_scalar(others).bind(own).fetch_all(&pool).await.unwrap();
+    assert!(others.len() > 1);
+    for connection in others {
+        let _ = sqlx::query(sqlx::AssertSqlSafe(format!("KILL {connection}"))).execute(&pool).await;
+    }
+    for number in 0..8 {
+        let event = event(format!("e{number}"), 7, 50 - number, upsert("Racket", 1));
+        assert_eq!(catalog.apply(&event).await.unwrap(), Receipt::New(Outcome::Applied));
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_stays_locked_is_a_deadline_and_no_effect() {
+    let database = TestDatabase::create().await;
+    let short = Duration::from_millis(300);
+    let config = CatalogConfig { event_deadline: short, ..database.config() };
+    let hurried = Catalog::new(config).unwrap();
+    catalog(&database).await.apply(&event("a", 7, 30, upsert("Racket", 1))).await.unwrap();
+    let pool = database.pool();
+    let mut held = pool.begin().await.unwrap();
+    sqlx::query("SELECT 1 FROM product_versions FOR UPDATE").fetch_all(&mut *held).await.unwrap();
+    let late = event("b", 7, 20, upsert("Late", 1));
+    let error = hurried.apply(&late).await.unwrap_err();
+    assert!(matches!(error, Error::Deadline), "{error:?}");
+    held.rollback().await.unwrap();
+    assert_eq!(catalog(&database).await.apply(&late).await.unwrap(), Receipt::New(Outcome::Applied));
+}
+
+#[tokio::test]
+async fn what_is_old_is_pruned_by_index_and_in_batches() {
+    let database = TestDatabase::create().await;
+    let catalog = catalog(&database).await;
+    let pool = database.pool();
+    for number in 0..30_u64 {
+        catalog.apply(&event(format!("e{number}"), 1 + number, 60, Change::Delete)).await.unwrap();
+    }
+    for statement in [
+        "UPDATE webhook_events SET received_at = received_at - INTERVAL 3 DAY WHERE product_id <= 20",
+        "UPDATE product_versions SET newest_at = newest_at - INTERVAL 3 DAY WHERE product_id <= 10",
+    ] {
+        sqlx::query(statement).execute(&pool).await.unwrap();
+    }
+    let days = Duration::from_secs(2 * 86_400);
+    assert_eq!(catalog.prune_events(days, 15).await.unwrap(), Pruned { events: 15, versions: 10 });
+    let (one, other) = tokio::join!(catalog.prune_events(days, 15), catalog.prune_events(days, 15));
+    assert_eq!(one.unwrap().events + other.unwrap().events, 5);
+    assert_eq!((count(&database, "webhook_events").await, count(&database, "product_versions").await), (10, 20));
+
+    for (table, column) in [("webhook_events", "received_at"), ("product_versions", "newest_at")] {
+        let explain = format!("EXPLAIN DELETE FROM {table} WHERE {column} < ? ORDER BY {column} LIMIT 15");
+        let old: DateTime<Utc> = Utc::now() - TimeDelta::days(2);
+        let row = sqlx::query(sqlx::AssertSqlSafe(explain)).bind(old).fetch_one(&pool).await.unwrap();
+        let key: String = sqlx::Row::get(&row, "key");
+        assert_eq!(key, format!("by_{column}"));
+    }
+}

@@ -1,0 +1,116 @@
+//! `/webhook`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::header::CACHE_CONTROL;
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::problem::{Problem, ProblemBody};
+use crate::query;
+
+/// An event about a product, for the OpenAPI document; `webhook::event` reads and checks it.
+#[derive(ToSchema)]
+#[schema(as = Event, rename_all = "camelCase", example = json!({
+    "eventId": "evt_2Y9QvX", "type": "product.price_changed", "occurredAt": "2025-03-01T09:30:00.120Z",
+    "data": {"id": 1001, "price": 12.50}
+}))]
+#[expect(dead_code, reason = "documentation")]
+struct EventBody {
+    /// Tells events apart. It may be in `webhook-id` or `x-event-id` instead; where there are several, they must be equal.
+    #[schema(min_length = 1, max_length = 128, pattern = "^[!-~]+$")]
+    event_id: Option<String>,
+    #[schema(inline)]
+    r#type: EventType,
+    /// When it happened: RFC 3339, counted in microseconds. It orders the events of one product, so an older event that
+    /// comes late changes nothing. At most 30 days ago (`WEBHOOK_RETENTION`).
+    occurred_at: chrono::DateTime<chrono::Utc>,
+    data: EventData,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation")]
+enum EventType {
+    #[schema(rename = "product.upserted")]
+    Upserted,
+    #[schema(rename = "product.price_changed")]
+    PriceChanged,
+    #[schema(rename = "product.deleted")]
+    Deleted,
+}
+
+/// What the type needs: for an upsert everything, for a price change `id` and `price`, for a delete `id`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation")]
+struct EventData {
+    /// The product.
+    #[schema(minimum = 1, maximum = 9_223_372_036_854_775_807_i64)]
+    id: u64,
+    #[schema(min_length = 1, max_length = 255)]
+    name: Option<String>,
+    #[schema(max_length = 1000)]
+    description: Option<String>,
+    #[schema(min_length = 1, max_length = 64)]
+    category: Option<String>,
+    /// At most two decimals.
+    #[schema(minimum = 0, maximum = 99_999_999.99)]
+    price: Option<f64>,
+}
+
+/// What became of an event.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Delivery)]
+struct DeliveryResponse {
+    #[schema(example = "evt_2Y9QvX")]
+    event_id: String,
+    /// `applied`, now; `superseded`: a newer event of the product was there first; `deferred`: a price for a product that
+    /// is not there, kept in case it comes late; `duplicate`: it had taken effect before.
+    #[schema(example = "applied", pattern = "^(applied|superseded|deferred|duplicate)$")]
+    status: &'static str,
+}
+
+/// Take an event
+///
+/// For partners. Signed as [Standard Webhooks](https://www.standardwebhooks.com) has it. Each event takes effect exactly
+/// once, however often it is delivered: deliver it until the answer is a 200, and not again after a 400 or 422. After a
+/// 200, no answer from before the event is served any more.
+#[utoipa::path(
+    post,
+    path = "/webhook",
+    tag = "partners",
+    params(
+        ("webhook-id" = Option<String>, Header, description = "The event's id; signed, and there if the event is"),
+        ("webhook-timestamp" = Option<String>, Header, description = "When it was sent, in seconds since 1970; signed"),
+        ("webhook-signature" = Option<String>, Header, description = "`v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`; several with spaces between"),
+        ("x-event-id" = Option<String>, Header, description = "The event's id, where it is nowhere else"),
+    ),
+    request_body(content = EventBody, content_type = "application/json", description = "At most 256 KiB"),
+    responses(
+        (status = 200, description = "The event has taken effect, now or before", body = DeliveryResponse),
+        (status = 400, description = "No event; each bad field is named", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "The signature is missing, wrong, or too old", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "The service has no keys to verify events with", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "Another delivery of it is being applied", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "Another event with this id has taken effect", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The database cannot be reached, or the service is overloaded", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+async fn receive_event(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    let (request, body) = request.into_parts();
+    query::refuse_parameters(&request.uri)?;
+    let delivered = app.webhook.receive(&request.headers, body).await?;
+    let body = DeliveryResponse { event_id: delivered.event_id, status: delivered.status };
+    Ok(([(CACHE_CONTROL, "no-store")], Json(body)).into_response())
+}
+
+pub(super) fn router() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(receive_event))
+}

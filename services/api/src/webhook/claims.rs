@@ -1,0 +1,105 @@
+//! What Redis knows of an event: that somebody is at it, or that it is done. The fast path only: the inbox in the database
+//! is the truth, and whatever Redis forgets costs a transaction that finds the event there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use farmlokal_catalog::Event;
+use farmlokal_redis::Connection;
+
+/// Longer than any delivery takes, or a second one would start beside it; short, because an event whose process was
+/// killed waits for it.
+const PROCESSING: Duration = Duration::from_secs(10);
+/// How long duplicates are answered from Redis alone.
+const DONE: Duration = Duration::from_hours(24);
+
+/// The events that Redis knows.
+pub(super) struct Claims {
+    redis: Arc<Connection>,
+}
+
+/// What to do with a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// Apply the event: nobody else has, as far as is known.
+    Ours,
+    /// Another delivery of this id is being applied.
+    InFlight,
+    /// The event has taken effect.
+    Done,
+    /// Another event with this id has taken effect.
+    Conflict,
+}
+
+impl Claims {
+    pub(super) fn new(redis: Arc<Connection>) -> Self {
+        Self { redis }
+    }
+
+    /// Takes the event, unless it is taken. Without Redis everybody may.
+    pub(super) async fn claim(&self, event: &Event) -> Claim {
+        let held = self
+            .redis
+            .run(async move |mut connection| {
+                redis::cmd("SET")
+                    .arg(key(event))
+                    .arg(state("processing", event))
+                    .arg("NX")
+                    .arg("GET")
+                    .arg("PX")
+                    .arg(millis(PROCESSING))
+                    .query_async::<Option<String>>(&mut connection)
+                    .await
+            })
+            .await;
+        match held.flatten() {
+            None => Claim::Ours,
+            Some(held) if held == state("done", event) => Claim::Done,
+            Some(held) if held.starts_with("done") => Claim::Conflict,
+            Some(_) => Claim::InFlight,
+        }
+    }
+
+    /// The event has taken effect, and nothing from before it is served any more.
+    pub(super) async fn settle(&self, event: &Event) {
+        self.redis
+            .run(async move |mut connection| {
+                redis::cmd("SET")
+                    .arg(key(event))
+                    .arg(state("done", event))
+                    .arg("PX")
+                    .arg(millis(DONE))
+                    .exec_async(&mut connection)
+                    .await
+            })
+            .await;
+    }
+
+    /// The event did not take effect, or nobody can tell: the next delivery finds out.
+    pub(super) async fn release(&self, event: &Event) {
+        self.redis
+            .run(async move |mut connection| {
+                redis::cmd("DEL").arg(key(event)).exec_async(&mut connection).await
+            })
+            .await;
+    }
+}
+
+fn key(event: &Event) -> String {
+    format!("farmlokal:webhook:{}", event.id)
+}
+
+/// With the hash of the payload, so that an id with another one is told apart without the database.
+fn state(word: &str, event: &Event) -> String {
+    use std::fmt::Write as _;
+    let mut state = format!("{word}:");
+    for byte in event.payload_hash {
+        // Writing to a string cannot fail.
+        let _ = write!(state, "{byte:02x}");
+    }
+    state
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,105 @@
+#![allow(clippy::doc_markdown, reason = "the help texts are for terminals")]
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use farmlokal_settings::nonzero_duration;
+use url::Url;
+
+use super::signature::{Key, Keys};
+
+/// Events that partners send, and what they are checked against.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Webhook")]
+pub struct WebhookArgs {
+    /// Keys that events may be signed with, as whsec_ and base64, separated by commas: several while one takes the place of
+    /// another. Without any, and unless unsigned events are allowed, every event is refused
+    #[arg(long, env = "WEBHOOK_SECRETS", value_delimiter = ',', hide_env_values = true)]
+    webhook_secrets: Vec<Hidden>,
+    /// Take events without a signature from anybody who reaches the port; for development only
+    #[arg(long, env = "WEBHOOK_ALLOW_UNSIGNED", default_value_t = false, action = clap::ArgAction::Set)]
+    webhook_allow_unsigned: bool,
+    /// How far the time of a signature may be from ours, and the time of an event in our future
+    #[arg(long, env = "WEBHOOK_TOLERANCE", default_value = "5m", value_parser = nonzero_duration)]
+    webhook_tolerance: Duration,
+    /// How old an event may be, and how long, with a day on top, it is remembered that it has taken effect
+    #[arg(long, env = "WEBHOOK_RETENTION", default_value = "30d", value_parser = nonzero_duration)]
+    webhook_retention: Duration,
+    /// Our /webhook as the partner reaches it; with API_B_URL, it is registered there at every start
+    #[arg(long, env = "WEBHOOK_CALLBACK_URL", hide_env_values = true)]
+    webhook_callback_url: Option<Hidden>,
+    /// Base URL of API B, to whose /callbacks the callback is posted
+    #[arg(long, env = "API_B_URL", hide_env_values = true)]
+    api_b_url: Option<Hidden>,
+}
+
+/// What must not be shown: a secret, or a URL that may hold one. It is read later, since clap's errors repeat what
+/// they could not read.
+#[derive(Clone)]
+struct Hidden(String);
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl FromStr for Hidden {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// [`WebhookArgs`], checked.
+pub(crate) struct WebhookConfig {
+    pub(super) keys: Keys,
+    pub(super) tolerance: Duration,
+    pub(super) retention: Duration,
+    pub(super) registration: Option<Registration>,
+}
+
+/// Where our callback is registered.
+#[derive(Clone)]
+pub(super) struct Registration {
+    pub(super) partner: Url,
+    pub(super) callback: Url,
+}
+
+impl WebhookArgs {
+    /// # Errors
+    /// The setting that cannot work; its text names the setting and never repeats its value.
+    pub(crate) fn check(&self) -> anyhow::Result<WebhookConfig> {
+        let mut keys = Vec::new();
+        for (number, secret) in self.webhook_secrets.iter().enumerate() {
+            let key = Key::parse(secret.0.trim());
+            keys.push(key.with_context(|| format!("WEBHOOK_SECRETS: number {}", number + 1))?);
+        }
+        let registration = match (&self.api_b_url, &self.webhook_callback_url) {
+            (Some(partner), Some(callback)) => {
+                let mut partner = url("API_B_URL", partner)?;
+                partner.path_segments_mut().ok().context("API_B_URL")?.pop_if_empty().push("callbacks");
+                Some(Registration { partner, callback: url("WEBHOOK_CALLBACK_URL", callback)? })
+            }
+            _ => None,
+        };
+        Ok(WebhookConfig {
+            keys: Keys { keys, allow_unsigned: self.webhook_allow_unsigned },
+            tolerance: self.webhook_tolerance,
+            retention: self.webhook_retention,
+            registration,
+        })
+    }
+}
+
+fn url(setting: &str, text: &Hidden) -> anyhow::Result<Url> {
+    let url = Url::parse(&text.0).ok().with_context(|| format!("{setting}: not a URL"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        bail!("{setting}: the scheme must be http or https");
+    }
+    Ok(url)
+}

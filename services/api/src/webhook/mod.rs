@@ -1,0 +1,238 @@
+//! Events from partners: verified, read, and applied exactly once. `docs/webhook.md` explains the protocol.
+//!
+//! signature -> event -> claim in Redis -> transaction in the database -> cache made invalid -> claim settled -> 200.
+//! A process may be killed between any two of these: the next delivery of the event does what is missing.
+
+mod claims;
+mod config;
+mod event;
+mod invalidation;
+mod prune;
+mod register;
+mod signature;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::body::Body;
+use axum::http::HeaderMap;
+use bytes::Bytes;
+use chrono::Utc;
+use farmlokal_cache::Cache;
+use farmlokal_catalog::{Catalog, Event, Outcome, Receipt};
+use metrics::{counter, describe_counter, describe_gauge};
+use tokio::sync::Semaphore;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tracing::{Instrument as _, warn};
+
+use self::claims::{Claim, Claims};
+pub use self::config::WebhookArgs;
+use self::event::Times;
+use self::invalidation::Invalidation;
+use crate::answer::Answer;
+use crate::health::Health;
+use crate::problem::{Code, Problem};
+
+/// Bytes of a body at the most. The largest event that is valid has some 8 KiB.
+pub(crate) const MAX_BODY: usize = 256 * 1024;
+
+const EVENTS: &str = "farmlokal_webhook_events_total";
+/// Transactions of events at once, of all the database connections that there are.
+const AT_ONCE: usize = 4;
+/// How long an event waits for others to end.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(1);
+/// When a sender should try again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Takes events.
+pub(crate) struct Webhook {
+    keys: signature::Keys,
+    tolerance: Duration,
+    retention: Duration,
+    catalog: Catalog,
+    health: Health,
+    claims: Claims,
+    invalidation: Invalidation,
+    places: Semaphore,
+    /// What is under way, whether or not its sender still waits.
+    deliveries: TaskTracker,
+    _background: Vec<AbortOnDropHandle<()>>,
+}
+
+/// What a sender is told of an event that has taken effect.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivered {
+    pub(crate) event_id: String,
+    pub(crate) status: &'static str,
+}
+
+impl Webhook {
+    /// Starts what works in the background; call it in a tokio runtime, after the metrics recorder was installed.
+    ///
+    /// # Errors
+    /// A setting that cannot work.
+    pub(crate) fn start(
+        args: &WebhookArgs,
+        catalog: Catalog,
+        cache: Cache<Answer>,
+        redis: Arc<farmlokal_redis::Connection>,
+        health: Health,
+    ) -> anyhow::Result<Arc<Self>> {
+        describe_metrics();
+        let config = args.check()?;
+        let mut background = vec![spawn(prune::run(catalog.clone(), config.retention))];
+        if let Some(registration) = config.registration {
+            // An error says that the program has already chosen one.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            let client = reqwest::Client::builder()
+                .no_proxy()
+                .redirect(reqwest::redirect::Policy::none())
+                .build()
+                .context("the client of API B")?;
+            background.push(spawn(register::run(client, registration)));
+        }
+        Ok(Arc::new(Self {
+            keys: config.keys,
+            tolerance: config.tolerance,
+            retention: config.retention,
+            catalog,
+            health,
+            claims: Claims::new(redis),
+            invalidation: Invalidation::start(cache),
+            places: Semaphore::new(AT_ONCE),
+            deliveries: TaskTracker::new(),
+            _background: background,
+        }))
+    }
+
+    /// Takes one delivery. A sender that goes away stops nothing.
+    ///
+    /// # Errors
+    /// Whatever keeps the event from taking effect, now or for ever.
+    pub(crate) async fn receive(
+        self: &Arc<Self>,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<Delivered, Problem> {
+        let event = match self.read(headers, body).await {
+            Ok(event) => event,
+            Err(problem) => {
+                count(problem.code().documentation().name);
+                return Err(problem);
+            }
+        };
+        let webhook = Arc::clone(self);
+        let delivery = async move {
+            let delivered = webhook.deliver(&event).await;
+            count(delivered.as_ref().map_or_else(|problem| problem.code().documentation().name, |status| *status));
+            delivered.map(|status| Delivered { event_id: event.id, status })
+        };
+        match self.deliveries.spawn(delivery.in_current_span()).await {
+            Ok(delivered) => delivered,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(Problem::new(Code::Internal, "The service is shutting down.")),
+            },
+        }
+    }
+
+    /// Waits for the deliveries under way. Call it when no more can come.
+    pub(crate) async fn close(&self) {
+        self.deliveries.close();
+        self.deliveries.wait().await;
+    }
+
+    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Event, Problem> {
+        if !self.keys.can_verify() {
+            let detail = "The service has no key that events could be verified with.";
+            return Err(Problem::new(Code::NotConfigured, detail));
+        }
+        let body = read_body(body).await?;
+        let now = Utc::now();
+        self.keys
+            .verify(headers, &body, now, self.tolerance)
+            .map_err(|unverified| Problem::new(Code::InvalidSignature, unverified.to_string()))?;
+        let times = Times { now, retention: self.retention, tolerance: self.tolerance };
+        event::parse(headers, &body, times).map_err(|params| Problem::naming(Code::InvalidEvent, params))
+    }
+
+    /// Applies an event that has not been applied, and says what became of it.
+    async fn deliver(&self, event: &Event) -> Result<&'static str, Problem> {
+        match self.claims.claim(event).await {
+            Claim::Ours => {}
+            Claim::Done => return Ok("duplicate"),
+            Claim::Conflict => return Err(conflict()),
+            Claim::InFlight => {
+                let detail = "Another delivery of this event is being applied.";
+                return Err(Problem::new(Code::EventInFlight, detail).retry_after(RETRY));
+            }
+        }
+        let (outcome, status) = match self.apply(event).await {
+            Ok(Receipt::New(outcome)) => (outcome, outcome.label()),
+            Ok(Receipt::Duplicate(outcome)) => (outcome, "duplicate"),
+            Ok(Receipt::Conflict) => {
+                self.claims.release(event).await;
+                return Err(conflict());
+            }
+            Err(problem) => {
+                self.claims.release(event).await;
+                return Err(problem);
+            }
+        };
+        // For a duplicate too: the delivery before this one may have been cut off after its commit.
+        if outcome != Outcome::Applied || self.invalidation.run().await {
+            self.claims.settle(event).await;
+        } else {
+            self.claims.release(event).await;
+        }
+        Ok(status)
+    }
+
+    async fn apply(&self, event: &Event) -> Result<Receipt, Problem> {
+        self.health.require_database()?;
+        // The semaphore is never closed.
+        let Ok(_place) = tokio::time::timeout(QUEUE_TIMEOUT, self.places.acquire()).await else {
+            return Err(Problem::new(Code::Overloaded, "Too many events at once.").retry_after(RETRY));
+        };
+        Ok(self.catalog.apply(event).await?)
+    }
+}
+
+/// # Errors
+/// `body_too_large`, or a body that broke off.
+async fn read_body(body: Body) -> Result<Bytes, Problem> {
+    axum::body::to_bytes(body, MAX_BODY).await.map_err(|error| {
+        let too_large = std::error::Error::source(&error)
+            .is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
+        if too_large {
+            Problem::new(Code::BodyTooLarge, format!("An event has at most {MAX_BODY} bytes."))
+        } else {
+            warn!(%error, "the body of an event broke off");
+            Problem::new(Code::InvalidEvent, "The body broke off.")
+        }
+    })
+}
+
+fn conflict() -> Problem {
+    Problem::new(Code::EventConflict, "Another event with this id has taken effect.")
+}
+
+fn count(outcome: &'static str) {
+    counter!(EVENTS, "outcome" => outcome).increment(1);
+}
+
+fn describe_metrics() {
+    describe_counter!(
+        EVENTS,
+        "Deliveries by outcome: applied; superseded by a newer event; deferred, a price without a product; \
+         duplicate; or the code of the problem"
+    );
+    describe_counter!("farmlokal_webhook_pruned_rows_total", "Old rows removed, by table");
+    describe_gauge!("farmlokal_webhook_flush_owed", "1 while the cache could not be flushed after an event");
+    describe_gauge!("farmlokal_webhook_registered", "1 once API B has taken our callback");
+}
+
+fn spawn(task: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(task))
+}

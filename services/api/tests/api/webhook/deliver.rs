@@ -1,0 +1,90 @@
+//! POST /webhook: what an event does, and what is no event.
+
+use serde_json::json;
+
+use super::sender::{Event, SECRET, ago, api, deliver, post, problem, status};
+use crate::harness::Api;
+
+#[tokio::test]
+async fn each_event_is_seen_with_the_next_request() {
+    let api = api().await;
+    // Absence is cached as well.
+    assert_eq!(api.get("/products/7").await.status, 404);
+    assert_eq!(api.get("/products/7").await.status, 404);
+
+    let answer = deliver(&api, &Event::upsert(7, "Racket XL", 12.5, ago(30))).await;
+    assert_eq!(status(&answer), "applied");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let product = api.get("/products/7").await.json();
+    assert_eq!(product["name"], "Racket XL");
+    assert!(api.get("/products/7").await.text().contains("\"price\":12.50,"));
+    assert_eq!(api.get("/products?search=xl").await.ids(), [7]);
+    assert_eq!(api.get("/categories").await.json()["data"], json!(["sports"]));
+
+    assert_eq!(status(&deliver(&api, &Event::price(7, 9.99, ago(20))).await), "applied");
+    assert_eq!(api.get("/products/7").await.json()["price"], 9.99);
+    assert_eq!(api.get("/products?sort=price").await.json()["data"][0]["price"], 9.99);
+
+    assert_eq!(status(&deliver(&api, &Event::upsert(7, "Racket", 8.0, ago(15))).await), "applied");
+    let changed = api.get("/products/7").await.json();
+    assert_eq!((&changed["name"], &changed["createdAt"]), (&json!("Racket"), &product["createdAt"]));
+    assert_eq!(api.get("/products?search=xl").await.ids(), [0; 0]);
+
+    assert_eq!(status(&deliver(&api, &Event::delete(7, ago(10))).await), "applied");
+    assert_eq!(api.get("/products/7").await.status, 404);
+    assert_eq!(api.get("/products").await.ids(), [0; 0]);
+    assert_eq!(api.metric("farmlokal_webhook_events_total", &["outcome=\"applied\""]).await, 4.0);
+}
+
+#[tokio::test]
+async fn every_wrong_field_is_named() {
+    let api = api().await;
+    let event = Event::new("product.upserted", ago(1), json!({"id": 0, "name": "", "price": 1.005}));
+    let answer = deliver(&api, &event).await;
+    assert_eq!(problem(&answer), (400, "invalid_event".into()));
+    let params = answer.json()["params"].clone();
+    let named: Vec<_> = params.as_array().unwrap().iter().map(|param| param["name"].as_str().unwrap()).collect();
+    assert_eq!(named, ["data.id", "data.name", "data.description", "data.category", "data.price"]);
+    assert_eq!(api.metric("farmlokal_webhook_events_total", &["outcome=\"invalid_event\""]).await, 1.0);
+
+    // The id that is signed is the event's.
+    let mut other = Event::delete(1, ago(1));
+    other.id = "evt_other".into();
+    let answer = deliver(&api, &other).await;
+    assert_eq!(answer.json()["params"][0]["code"], "ambiguous");
+}
+
+#[tokio::test]
+async fn a_body_without_end_is_cut_off() {
+    let api = api().await;
+    for size in [256 * 1024 + 1, 8 << 20] {
+        let answer = post(&api, &Event::delete(1, ago(1)).headers(SECRET), vec![b' '; size]).await;
+        assert_eq!(problem(&answer), (413, "body_too_large".into()));
+    }
+    let largest = post(&api, &Event::delete(1, ago(1)).headers(SECRET), vec![b' '; 256 * 1024]).await;
+    assert_eq!(problem(&largest), (401, "invalid_signature".into()));
+}
+
+#[tokio::test]
+async fn without_a_key_there_is_no_webhook() {
+    let api = Api::empty().await;
+    let event = Event::delete(1, ago(1));
+    assert_eq!(problem(&deliver(&api, &event).await), (404, "not_configured".into()));
+    assert_eq!(problem(&api.send("GET", "/webhook").await), (405, "method_not_allowed".into()));
+}
+
+#[tokio::test]
+async fn the_database_gone_is_a_503_and_the_next_delivery_counts() {
+    let api = api().await;
+    let event = Event::upsert(7, "Racket", 1.0, ago(1));
+    // Nobody can write to a table that is not there.
+    let pool = api.database.pool();
+    sqlx::raw_sql("RENAME TABLE webhook_events TO away").execute(&pool).await.unwrap();
+    let answer = deliver(&api, &event).await;
+    assert_eq!(problem(&answer), (503, "database_unavailable".into()));
+    assert_eq!(answer.header("retry-after"), "1");
+    assert_eq!(api.get("/products/7").await.status, 404);
+    sqlx::raw_sql("RENAME TABLE away TO webhook_events").execute(&pool).await.unwrap();
+    assert_eq!(status(&deliver(&api, &event).await), "applied");
+    assert_eq!(api.get("/products/7").await.status, 200);
+}
