@@ -16,6 +16,8 @@ pub struct CatalogConfig {
     pub acquire_timeout: Duration,
     /// After this the database stops a list's statement. Default 1 s.
     pub list_deadline: Duration,
+    /// Connections for events at the most, beside the others. Default 2.
+    pub event_connections: u32,
     /// How long an event may take, attempts after a deadlock or a lost connection included. Default 3 s.
     pub event_deadline: Duration,
     /// What searches may use.
@@ -53,6 +55,7 @@ impl CatalogConfig {
             max_connections: 4,
             acquire_timeout: Duration::from_secs(2),
             list_deadline: Duration::from_secs(1),
+            event_connections: 2,
             event_deadline: Duration::from_secs(3),
             search: SearchConfig::default(),
         }
@@ -96,13 +99,12 @@ pub(crate) async fn prepare_session(connection: &mut MySqlConnection) -> Result<
     .map(|_| ())
 }
 
-/// What the catalogue's own connections have beside that, in seconds: no statement waits for a row for more than 2, or
-/// for a table for more than 3. `MySQL` has no deadline for writes; `MariaDB` has one, and keeps it here for those that
-/// set none themselves.
+/// What the connections of events have beside that: no statement waits for a row for more than 2 s, or for a table for
+/// more than 3. `MySQL` has no other deadline for writes; `MariaDB` has one for all that a statement does.
 ///
 /// `READ COMMITTED`, because no transaction of ours reads a row twice without having locked it, and locks on the gaps
 /// between rows would make events about different products wait for each other.
-pub(crate) async fn bound_waits(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
+pub(crate) async fn prepare_events(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
          SET SESSION innodb_lock_wait_timeout = 2, lock_wait_timeout = 3 /*M!100100 , max_statement_time = 3 */",

@@ -9,13 +9,13 @@ use sqlx::{
 
 use crate::{
     CatalogConfig, Error, ListQuery, Page, Product, Refusal,
-    config::{bound_waits, connect_options, prepare_session},
+    config::{connect_options, prepare_events, prepare_session},
     error::{is_deadline, is_missing_index},
     guards::{SearchGuards, refused},
     list::{list, page},
     migrate, plan,
     reader::{Database, Reader},
-    statement::{Kind, Statement},
+    statement::Statement,
 };
 
 /// When a search that found no index may try again: building it takes a minute or so on a million rows.
@@ -27,6 +27,8 @@ pub struct Catalog {
     database: Arc<Database>,
     /// Connections of their own, so that no list waits for one that a search holds.
     search_database: Arc<Database>,
+    /// The same for events, which may wait for each other's locks.
+    event_database: Arc<Database>,
     deadline: Duration,
     event_deadline: Duration,
     searches: Arc<SearchGuards>,
@@ -51,18 +53,22 @@ impl Catalog {
             .max_connections(config.max_connections)
             .acquire_timeout(config.acquire_timeout)
             .test_before_acquire(false)
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    prepare_session(&mut *connection).await?;
-                    bound_waits(connection).await
-                })
-            });
+            .after_connect(|connection, _| Box::pin(prepare_session(connection)));
         // The guards let no more searches in than there are connections.
         let searches = u32::try_from(config.search.concurrency.max(1)).unwrap_or(u32::MAX);
         let search_pool = pool.clone().max_connections(searches).connect_lazy_with(options.clone());
+        let event_pool =
+            pool.clone().max_connections(config.event_connections).after_connect(|connection, _| {
+                Box::pin(async move {
+                    prepare_session(&mut *connection).await?;
+                    prepare_events(connection).await
+                })
+            });
+        let event_pool = event_pool.connect_lazy_with(options.clone());
         Ok(Catalog {
             database: Arc::new(Database::new(pool.connect_lazy_with(options))),
             search_database: Arc::new(Database::new(search_pool)),
+            event_database: Arc::new(Database::new(event_pool)),
             deadline: config.list_deadline,
             event_deadline: config.event_deadline,
             searches: Arc::new(SearchGuards::new(config.search)),
@@ -109,8 +115,8 @@ impl Catalog {
         self.event_deadline
     }
 
-    pub(crate) fn record(&self, kind: Kind, elapsed: Duration) {
-        self.database.record(kind, elapsed);
+    pub(crate) fn event_database(&self) -> &Database {
+        &self.event_database
     }
 
     #[cfg(feature = "testing")]
@@ -140,6 +146,7 @@ impl Catalog {
 
     /// Closes every connection, after the calls that use them.
     pub async fn close(&self) {
+        self.event_database.pool().close().await;
         self.search_database.pool().close().await;
         self.database.pool().close().await;
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use farmlokal_catalog::{
-    Catalog, CatalogConfig, Change, Error, Event, ListQuery, Outcome, Price, Pruned, Receipt, testing::TestDatabase,
+    Catalog, CatalogConfig, Change, Error, Event, ListQuery, Outcome, Price, Pruned, Receipt,
+    testing::TestDatabase,
 };
 
 fn price(cents: u64) -> Price {
@@ -38,7 +39,10 @@ async fn each_change_is_stored_and_found() {
     let applied = Receipt::New(Outcome::Applied);
     assert_eq!(catalog.apply(&event("a", 7, 30, upsert("Racket XL", 950))).await.unwrap(), applied);
     let product = catalog.product(7).await.unwrap().unwrap();
-    assert_eq!((product.name.as_str(), product.category.as_str(), product.price), ("Racket XL", "sports", price(950)));
+    assert_eq!(
+        (product.name.as_str(), product.category.as_str(), product.price),
+        ("Racket XL", "sports", price(950))
+    );
     let found = ListQuery::parse([("search".into(), "xl 2".into())]).unwrap();
     assert_eq!(catalog.list(&found).await.unwrap().products.len(), 1);
     assert_eq!(catalog.apply(&event("b", 7, 20, Change::PriceChange(price(5)))).await.unwrap(), applied);
@@ -67,7 +71,10 @@ async fn a_second_delivery_says_what_the_first_did_and_does_nothing() {
     let other = Event { payload_hash: [8; 32], ..event("a", 8, 1, upsert("Other", 1)) };
     assert_eq!(catalog.apply(&other).await.unwrap(), Receipt::Conflict);
     assert_eq!(catalog.product(8).await.unwrap(), None);
-    assert_eq!((count(&database, "webhook_events").await, count(&database, "product_versions").await), (2, 1));
+    assert_eq!(
+        (count(&database, "webhook_events").await, count(&database, "product_versions").await),
+        (2, 1)
+    );
 }
 
 /// Many writers of few products and few ids, so that they meet wherever they can.
@@ -109,7 +116,9 @@ async fn connections_that_broke_cost_no_event() {
     let warm: Vec<_> = (0..8)
         .map(|number| {
             let catalog = catalog.clone();
-            tokio::spawn(async move { catalog.apply(&event(format!("w{number}"), 7, 60, Change::Delete)).await })
+            tokio::spawn(
+                async move { catalog.apply(&event(format!("w{number}"), 7, 60, Change::Delete)).await },
+            )
         })
         .collect();
     for call in warm {
@@ -117,7 +126,8 @@ async fn connections_that_broke_cost_no_event() {
     }
     let pool = database.pool();
     let own: u64 = sqlx::query_scalar("SELECT CONNECTION_ID()").fetch_one(&pool).await.unwrap();
-    let others = "SELECT CAST(id AS UNSIGNED) FROM information_schema.processlist WHERE db = DATABASE() AND id <> ?";
+    let others =
+        "SELECT CAST(id AS UNSIGNED) FROM information_schema.processlist WHERE db = DATABASE() AND id <> ?";
     let others: Vec<u64> = sqlx::query_scalar(others).bind(own).fetch_all(&pool).await.unwrap();
     assert!(others.len() > 1);
     for connection in others {
@@ -164,7 +174,10 @@ async fn what_is_old_is_pruned_by_index_and_in_batches() {
     assert_eq!(catalog.prune_events(days, 15).await.unwrap(), Pruned { events: 15, versions: 10 });
     let (one, other) = tokio::join!(catalog.prune_events(days, 15), catalog.prune_events(days, 15));
     assert_eq!(one.unwrap().events + other.unwrap().events, 5);
-    assert_eq!((count(&database, "webhook_events").await, count(&database, "product_versions").await), (10, 20));
+    assert_eq!(
+        (count(&database, "webhook_events").await, count(&database, "product_versions").await),
+        (10, 20)
+    );
 
     for (table, column) in [("webhook_events", "received_at"), ("product_versions", "newest_at")] {
         let explain = format!("EXPLAIN DELETE FROM {table} WHERE {column} < ? ORDER BY {column} LIMIT 15");

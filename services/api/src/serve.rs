@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use crate::answer::Freshness;
 use crate::app::App;
-use crate::config::{CacheArgs, CatalogArgs, ServeArgs};
+use crate::config::{CacheArgs, ServeArgs};
 use crate::health::Health;
 use crate::middleware::{self, InFlight, Limits, RouteTable};
 use crate::partners::Partners;
@@ -92,7 +92,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
 
 /// The parts, not yet connected to anything: the first requests may find Redis or the database missing.
 fn wire(args: &ServeArgs, metrics: Metrics, shutdown: &CancellationToken) -> anyhow::Result<App> {
-    let catalog = Catalog::new(catalog_config(&args.catalog, args.database.url()?.as_str())?)?;
+    let catalog = Catalog::new(catalog_config(args, args.database.url()?.as_str())?)?;
     let redis = RedisConfig { timeout: args.cache.redis_timeout, ..RedisConfig::new(args.redis.url()) };
     let cache = Cache::new(cache_config(&args.cache, redis.clone()))?;
     let redis = farmlokal_redis::Connection::new(&redis, "shared")?;
@@ -106,11 +106,14 @@ fn wire(args: &ServeArgs, metrics: Metrics, shutdown: &CancellationToken) -> any
     Ok(App { catalog, cache, redis, partners, webhook, freshness, health, in_flight, metrics })
 }
 
-fn catalog_config(args: &CatalogArgs, url: &str) -> anyhow::Result<CatalogConfig> {
+fn catalog_config(args: &ServeArgs, url: &str) -> anyhow::Result<CatalogConfig> {
+    let event_connections = args.webhook.webhook_db_connections;
+    let args = &args.catalog;
     Ok(CatalogConfig {
         max_connections: args.db_max_connections,
         acquire_timeout: args.db_acquire_timeout,
         list_deadline: args.list_timeout,
+        event_connections,
         search: SearchConfig {
             deadline: args.search_timeout,
             concurrency: args.search_concurrency as usize,

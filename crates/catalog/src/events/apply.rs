@@ -31,12 +31,16 @@ impl Catalog {
         let started = Instant::now();
         let deadline = (started + self.event_deadline()).into();
         let receipt = timeout_at(deadline, self.apply_until_done(event, deadline)).await;
-        self.record(Kind::Event, started.elapsed());
+        self.event_database().record(Kind::Event, started.elapsed());
         receipt.unwrap_or(Err(Error::Deadline))
     }
 
-    async fn apply_until_done(&self, event: &Event, deadline: tokio::time::Instant) -> Result<Receipt, Error> {
-        let mut writer = self.reader().await?;
+    async fn apply_until_done(
+        &self,
+        event: &Event,
+        deadline: tokio::time::Instant,
+    ) -> Result<Receipt, Error> {
+        let mut writer = self.event_database().reader().await?;
         let mut pause = FIRST_PAUSE;
         for attempt in 1.. {
             // A connection cut off in the middle of a transaction is not used again.

@@ -31,7 +31,7 @@ impl Catalog {
         let statement = format!(
             "DELETE FROM {table} WHERE {column} < UTC_TIMESTAMP(6) - INTERVAL ? SECOND ORDER BY {column} LIMIT ?"
         );
-        let mut writer = self.reader().await?;
+        let mut writer = self.event_database().reader().await?;
         let done = sqlx::query(AssertSqlSafe(statement))
             .bind(age.as_secs())
             .bind(batch)

@@ -76,7 +76,9 @@ pub(super) fn parse(headers: &HeaderMap, body: &[u8], times: Times) -> Result<Ev
                 _ => None,
             }
         }
-        Some("product.price_changed") => fields.read(data.price, "data.price", price).map(Change::PriceChange),
+        Some("product.price_changed") => {
+            fields.read(data.price, "data.price", price).map(Change::PriceChange)
+        }
         Some("product.deleted") => Some(Change::Delete),
         Some(_) => {
             let types = "must be product.upserted, product.price_changed or product.deleted";
@@ -119,7 +121,8 @@ impl Fields {
 
     fn data<'b>(&mut self, raw: Option<&'b RawValue>) -> Data<'b> {
         let object = |raw: &'b RawValue| {
-            serde_json::from_str(raw.get()).map_err(|_| ("malformed", "must be an object, no member twice".into()))
+            serde_json::from_str(raw.get())
+                .map_err(|_| ("malformed", "must be an object, no member twice".into()))
         };
         let read = raw.ok_or_else(|| ("missing", "must be there".to_owned())).and_then(object);
         self.keep("data", read).unwrap_or_default()
@@ -129,11 +132,16 @@ impl Fields {
         self.read(raw, "occurredAt", |raw| {
             let text: String = json(raw, "must be a text")?;
             let time = DateTime::parse_from_rfc3339(&text)
-                .map_err(|_| ("malformed", "must be a time of RFC 3339, such as 2025-03-01T09:30:00.120Z".into()))?
+                .map_err(|_| {
+                    ("malformed", "must be a time of RFC 3339, such as 2025-03-01T09:30:00.120Z".into())
+                })?
                 .to_utc();
             let age = times.now.signed_duration_since(time);
             if age.to_std().is_ok_and(|age| age > times.retention) {
-                return Err(("out_of_range", "is too long ago: newer changes may be forgotten by now".into()));
+                return Err((
+                    "out_of_range",
+                    "is too long ago: newer changes may be forgotten by now".into(),
+                ));
             }
             if (-age).to_std().is_ok_and(|ahead| ahead > times.tolerance) {
                 return Err(("out_of_range", "is in the future".into()));

@@ -22,7 +22,6 @@ use chrono::Utc;
 use farmlokal_cache::Cache;
 use farmlokal_catalog::{Catalog, Event, Outcome, Receipt};
 use metrics::{counter, describe_counter, describe_gauge};
-use tokio::sync::Semaphore;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::{Instrument as _, warn};
 
@@ -38,10 +37,6 @@ use crate::problem::{Code, Problem};
 pub(crate) const MAX_BODY: usize = 256 * 1024;
 
 const EVENTS: &str = "farmlokal_webhook_events_total";
-/// Transactions of events at once, of all the database connections that there are.
-const AT_ONCE: usize = 4;
-/// How long an event waits for others to end.
-const QUEUE_TIMEOUT: Duration = Duration::from_secs(1);
 /// When a sender should try again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -54,7 +49,6 @@ pub(crate) struct Webhook {
     health: Health,
     claims: Claims,
     invalidation: Invalidation,
-    places: Semaphore,
     /// What is under way, whether or not its sender still waits.
     deliveries: TaskTracker,
     _background: Vec<AbortOnDropHandle<()>>,
@@ -100,7 +94,6 @@ impl Webhook {
             health,
             claims: Claims::new(redis),
             invalidation: Invalidation::start(cache),
-            places: Semaphore::new(AT_ONCE),
             deliveries: TaskTracker::new(),
             _background: background,
         }))
@@ -125,7 +118,11 @@ impl Webhook {
         let webhook = Arc::clone(self);
         let delivery = async move {
             let delivered = webhook.deliver(&event).await;
-            count(delivered.as_ref().map_or_else(|problem| problem.code().documentation().name, |status| *status));
+            count(
+                delivered
+                    .as_ref()
+                    .map_or_else(|problem| problem.code().documentation().name, |status| *status),
+            );
             delivered.map(|status| Delivered { event_id: event.id, status })
         };
         match self.deliveries.spawn(delivery.in_current_span()).await {
@@ -191,10 +188,6 @@ impl Webhook {
 
     async fn apply(&self, event: &Event) -> Result<Receipt, Problem> {
         self.health.require_database()?;
-        // The semaphore is never closed.
-        let Ok(_place) = tokio::time::timeout(QUEUE_TIMEOUT, self.places.acquire()).await else {
-            return Err(Problem::new(Code::Overloaded, "Too many events at once.").retry_after(RETRY));
-        };
         Ok(self.catalog.apply(event).await?)
     }
 }

@@ -30,7 +30,8 @@ pub(super) async fn run(catalog: Catalog, retention: Duration) {
             };
             events += pruned.events;
             versions += pruned.versions;
-            counter!("farmlokal_webhook_pruned_rows_total", "table" => "webhook_events").increment(pruned.events);
+            counter!("farmlokal_webhook_pruned_rows_total", "table" => "webhook_events")
+                .increment(pruned.events);
             counter!("farmlokal_webhook_pruned_rows_total", "table" => "product_versions")
                 .increment(pruned.versions);
             if pruned.events.max(pruned.versions) < u64::from(BATCH) {

@@ -110,9 +110,10 @@ impl Keys {
         }
         // Other versions are for those who know them.
         let of_version_1 = signatures.split(' ').filter_map(|signature| signature.strip_prefix("v1,"));
-        let right = of_version_1.take(MOST_SIGNATURES).filter_map(|text| STANDARD.decode(text).ok()).any(
-            |signature| self.keys.iter().any(|key| key.made(&signature, id, timestamp, body)),
-        );
+        let right = of_version_1
+            .take(MOST_SIGNATURES)
+            .filter_map(|text| STANDARD.decode(text).ok())
+            .any(|signature| self.keys.iter().any(|key| key.made(&signature, id, timestamp, body)));
         if right { Ok(()) } else { Err(Unverified::Signature) }
     }
 }

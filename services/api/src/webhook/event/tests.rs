@@ -89,7 +89,8 @@ fn every_wrong_field_is_named() {
     for body in ["", "[]", "null", "{", "7", "{\"type\":\"a\",\"type\":\"b\"}", "\u{feff}{}"] {
         assert_eq!(names(body), [("body".to_owned(), "malformed")], "{body}");
     }
-    let unknown = r#"{"eventId":"e","type":"order.placed","occurredAt":"2025-03-30T00:00:00Z","data":{"id":1}}"#;
+    let unknown =
+        r#"{"eventId":"e","type":"order.placed","occurredAt":"2025-03-30T00:00:00Z","data":{"id":1}}"#;
     assert_eq!(names(unknown), [("type".to_owned(), "unknown_type")]);
     let twice = unknown.replace("order.placed", "product.deleted").replace(":1}", ":1,\"id\":2}");
     assert_eq!(names(&twice), [("data".to_owned(), "malformed"), ("data.id".to_owned(), "missing")]);
@@ -103,12 +104,15 @@ fn numbers_are_taken_digit_by_digit() {
         );
         parse(&HeaderMap::new(), body.as_bytes(), times())
     };
-    let Change::PriceChange(price) = with("9223372036854775807", "99999999.99").unwrap().change else { panic!() };
+    let Change::PriceChange(price) = with("9223372036854775807", "99999999.99").unwrap().change else {
+        panic!()
+    };
     assert_eq!(price, Price::MAX);
     for bad in ["9223372036854775808", "1.0", "-1", "\"1\"", "1e0", "true"] {
         assert_eq!(faults(with(bad, "1")), [("data.id".to_owned(), "malformed")], "{bad}");
     }
-    for (bad, code) in [("1.005", "malformed"), ("1e2", "malformed"), ("-1", "malformed"), ("100000000", "out_of_range")]
+    for (bad, code) in
+        [("1.005", "malformed"), ("1e2", "malformed"), ("-1", "malformed"), ("100000000", "out_of_range")]
     {
         assert_eq!(faults(with("1", bad)), [("data.price".to_owned(), code)], "{bad}");
     }

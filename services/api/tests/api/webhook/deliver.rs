@@ -43,7 +43,8 @@ async fn every_wrong_field_is_named() {
     let answer = deliver(&api, &event).await;
     assert_eq!(problem(&answer), (400, "invalid_event".into()));
     let params = answer.json()["params"].clone();
-    let named: Vec<_> = params.as_array().unwrap().iter().map(|param| param["name"].as_str().unwrap()).collect();
+    let named: Vec<_> =
+        params.as_array().unwrap().iter().map(|param| param["name"].as_str().unwrap()).collect();
     assert_eq!(named, ["data.id", "data.name", "data.description", "data.category", "data.price"]);
     assert_eq!(api.metric("farmlokal_webhook_events_total", &["outcome=\"invalid_event\""]).await, 1.0);
 

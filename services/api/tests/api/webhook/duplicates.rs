@@ -51,7 +51,10 @@ async fn fifty(api: &Api, event: &Event) -> Vec<String> {
 async fn fifty_at_once_have_one_effect() {
     let api = api().await;
     let statuses = fifty(&api, &Event::upsert(7, "Racket", 1.0, ago(1))).await;
-    assert_eq!((statuses[0].as_str(), statuses[1].as_str(), statuses[49].as_str()), ("applied", "duplicate", "duplicate"));
+    assert_eq!(
+        (statuses[0].as_str(), statuses[1].as_str(), statuses[49].as_str()),
+        ("applied", "duplicate", "duplicate")
+    );
     assert_eq!(inbox(&api).await, 1);
 }
 
@@ -60,7 +63,10 @@ async fn fifty_at_once_have_one_effect_without_redis() {
     let mut api = api().await;
     api.redis.stop().unwrap();
     let statuses = fifty(&api, &Event::upsert(7, "Racket", 1.0, ago(1))).await;
-    assert_eq!((statuses[0].as_str(), statuses[1].as_str(), statuses[49].as_str()), ("applied", "duplicate", "duplicate"));
+    assert_eq!(
+        (statuses[0].as_str(), statuses[1].as_str(), statuses[49].as_str()),
+        ("applied", "duplicate", "duplicate")
+    );
     assert_eq!(inbox(&api).await, 1);
 }
 

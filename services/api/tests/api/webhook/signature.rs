@@ -69,7 +69,11 @@ fn bad_settings_stop_the_start_with_one_line_that_does_not_repeat_them() {
     let directory = tempfile::tempdir().unwrap();
     for (name, value, part) in [
         ("WEBHOOK_SECRETS", "hunter2".to_owned(), "WEBHOOK_SECRETS: number 1: must start with whsec_"),
-        ("WEBHOOK_SECRETS", format!("{SECRET},whsec_aHVudGVyMg=="), "number 2: must have 24 to 64 bytes, not 7"),
+        (
+            "WEBHOOK_SECRETS",
+            format!("{SECRET},whsec_aHVudGVyMg=="),
+            "number 2: must have 24 to 64 bytes, not 7",
+        ),
         ("WEBHOOK_TOLERANCE", "0s".to_owned(), "must be above zero"),
         ("API_B_URL", "ftp://hunter2@h/".to_owned(), "API_B_URL: the scheme must be http or https"),
         ("WEBHOOK_CALLBACK_URL", "hunter2".to_owned(), "WEBHOOK_CALLBACK_URL: not a URL"),
