@@ -88,11 +88,8 @@ impl Flusher {
             renew_generations(&mut connection).await
         };
         let result = result.await.map_err(FlushError::Invalidate);
-        if result.is_ok() {
-            metrics.ok.increment(1)
-        } else {
-            metrics.failed.increment(1)
-        }
+        let counter = if result.is_ok() { metrics.ok } else { metrics.failed };
+        counter.increment(1);
         result
     }
 

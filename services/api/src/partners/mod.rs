@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use api_a::{ApiA, Outcome, Report};
 pub(crate) use config::PartnersArgs;
+pub(crate) use http::client;
 pub(crate) use oauth::{Source, Tokens};
 
 /// The partners that are configured.

@@ -14,7 +14,6 @@ mod signature;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use axum::body::Body;
 use axum::http::HeaderMap;
 use bytes::Bytes;
@@ -31,6 +30,7 @@ use self::event::Times;
 use self::invalidation::Invalidation;
 use crate::answer::Answer;
 use crate::health::Health;
+use crate::partners;
 use crate::problem::{Code, Problem};
 
 /// Bytes of a body at the most. The largest event that is valid has some 8 KiB.
@@ -77,13 +77,7 @@ impl Webhook {
         let config = args.check()?;
         let mut background = vec![spawn(prune::run(catalog.clone(), config.retention))];
         if let Some(registration) = config.registration {
-            // An error says that the program has already chosen one.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-            let client = reqwest::Client::builder()
-                .no_proxy()
-                .redirect(reqwest::redirect::Policy::none())
-                .build()
-                .context("the client of API B")?;
+            let client = partners::client()?;
             background.push(spawn(register::run(client, registration)));
         }
         Ok(Arc::new(Self {
