@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use farmlokal_sandbox::{Cli, Sandbox};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
@@ -21,10 +20,7 @@ async fn main() -> ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<()> {
     farmlokal_telemetry::init(&cli.logs)?;
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let port = cli.config.port;
-    let sandbox = Sandbox::start_with(cli.config)
-        .await
-        .with_context(|| format!("SANDBOX_PORT: cannot listen on port {port}"))?;
+    let sandbox = Sandbox::start_with(cli.config).await?;
     info!(address = %sandbox.address(), "listening");
     tokio::select! {
         _ = interrupt.recv() => {}

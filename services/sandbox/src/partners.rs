@@ -10,7 +10,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use tokio_util::sync::CancellationToken;
 
-use crate::api_b::{Callbacks, Sender};
+use crate::api_b::{Callbacks, InvalidKey, Sender, SigningKey};
 use crate::bearer::Bearers;
 use crate::config::Config;
 use crate::faults::{self, FaultBoard};
@@ -26,6 +26,8 @@ pub(crate) struct Partners(Arc<State>);
 
 pub(crate) struct State {
     pub(crate) config: Config,
+    /// Signs webhooks to callbacks without a secret of their own.
+    pub(crate) key: SigningKey,
     pub(crate) faults: FaultBoard,
     pub(crate) journal: Journal,
     pub(crate) bearers: Bearers,
@@ -45,8 +47,11 @@ impl Deref for Partners {
 }
 
 impl Partners {
-    pub(crate) fn new(config: Config) -> Partners {
-        Partners(Arc::new(State {
+    /// # Errors
+    /// The webhook secret is no key.
+    pub(crate) fn new(config: Config) -> Result<Partners, InvalidKey> {
+        Ok(Partners(Arc::new(State {
+            key: SigningKey::parse(config.webhook_secret.reveal())?,
             config,
             faults: FaultBoard::default(),
             journal: Journal::default(),
@@ -55,7 +60,7 @@ impl Partners {
             sender: Sender::default(),
             sequence: AtomicU64::new(0),
             shutdown: CancellationToken::new(),
-        }))
+        })))
     }
 
     pub(crate) fn router(&self) -> Router {

@@ -1,6 +1,6 @@
 //! A running sandbox, as its binary and tests hold it.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -23,8 +23,7 @@ pub struct Sandbox {
     partners: Partners,
     address: SocketAddr,
     server: Option<JoinHandle<io::Result<()>>>,
-    runtime: Handle,
-    owned: Option<Runtime>,
+    threads: Threads,
 }
 
 impl Sandbox {
@@ -39,25 +38,24 @@ impl Sandbox {
     /// Starts the partners as configured.
     ///
     /// # Errors
-    /// The port is in use, or there is no thread.
+    /// The port is in use, the webhook secret is no key, or there is no thread. The text names the setting.
     pub async fn start_with(config: Config) -> io::Result<Sandbox> {
-        let runtime =
-            Builder::new_multi_thread().worker_threads(1).thread_name("sandbox").enable_all().build()?;
+        let threads = Threads::start()?;
+        let runtime = threads.handle();
         let address = SocketAddr::new(config.host, config.port);
-        let partners = Partners::new(config);
-        let listener = runtime.spawn(TcpListener::bind(address)).await.map_err(io::Error::other)??;
+        let partners = Partners::new(config).map_err(|error| {
+            io::Error::new(ErrorKind::InvalidInput, format!("SANDBOX_WEBHOOK_SECRET: {error}"))
+        })?;
+        let bound = runtime.spawn(TcpListener::bind(address)).await.map_err(io::Error::other)?;
+        let listener = bound.map_err(|error| {
+            io::Error::new(error.kind(), format!("SANDBOX_PORT: cannot listen on {address}: {error}"))
+        })?;
         let address = listener.local_addr()?;
         let service = partners.router().into_make_service_with_connect_info::<Breaker>();
         let server = axum::serve(BreakableListener(listener), service)
             .with_graceful_shutdown(partners.shutdown.clone().cancelled_owned());
         let server = runtime.spawn(server.into_future());
-        Ok(Sandbox {
-            partners,
-            address,
-            server: Some(server),
-            runtime: runtime.handle().clone(),
-            owned: Some(runtime),
-        })
+        Ok(Sandbox { partners, address, server: Some(server), threads })
     }
 
     /// Where it listens.
@@ -135,7 +133,7 @@ impl Sandbox {
     /// # Errors
     /// A run is under way, the plan is out of range, or there is nowhere to send to.
     pub fn send(&self, plan: Plan) -> Result<Report, SendError> {
-        self.partners.sender.start(&self.partners, plan, &self.runtime)
+        self.partners.sender.start(&self.partners, plan, self.threads.handle())
     }
 
     /// What the run of webhooks has done so far; none where there was none.
@@ -173,7 +171,30 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         self.partners.shutdown.cancel();
-        if let Some(runtime) = self.owned.take() {
+    }
+}
+
+/// A runtime that may be dropped anywhere, within another one too.
+struct Threads {
+    handle: Handle,
+    runtime: Option<Runtime>,
+}
+
+impl Threads {
+    fn start() -> io::Result<Threads> {
+        let runtime =
+            Builder::new_multi_thread().worker_threads(1).thread_name("sandbox").enable_all().build()?;
+        Ok(Threads { handle: runtime.handle().clone(), runtime: Some(runtime) })
+    }
+
+    fn handle(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }

@@ -102,7 +102,7 @@ impl Registration {
 }
 
 async fn register(State(partners): State<Partners>, Json(registration): Json<Registration>) -> Response {
-    let callback = registration.callback(&partners.config.webhook_secret);
+    let callback = registration.callback(&partners.key);
     match callback.and_then(|callback| partners.callbacks.register(callback)) {
         Ok(new) => {
             let status = if new { StatusCode::CREATED } else { StatusCode::OK };

@@ -61,7 +61,7 @@ impl Sender {
     ) -> Result<Report, SendError> {
         let plan = plan.settled()?;
         let callbacks = match plan.url.as_deref().map(parse_url) {
-            Some(Ok(url)) => vec![Callback { url, key: partners.config.webhook_secret.clone() }],
+            Some(Ok(url)) => vec![Callback { url, key: partners.key.clone() }],
             _ => partners.callbacks.all(),
         };
         if callbacks.is_empty() {

@@ -45,12 +45,6 @@ impl SigningKey {
         }
     }
 
-    /// The key as `whsec_<base64>`: for settings, never for a log.
-    #[must_use]
-    pub fn reveal(&self) -> String {
-        format!("{PREFIX}{}", STANDARD.encode(&self.bytes))
-    }
-
     /// One entry of a `webhook-signature` header, `v1,<base64>`, for a message with these headers and this body.
     /// `timestamp` is in seconds since 1970.
     #[must_use]
@@ -69,13 +63,6 @@ impl SigningKey {
 /// The secret is no key.
 pub fn sign(secret: &str, id: &str, timestamp: i64, body: &[u8]) -> Result<String, InvalidKey> {
     Ok(SigningKey::parse(secret)?.sign(id, timestamp, body))
-}
-
-impl Default for SigningKey {
-    /// The sandbox's own key. It is public.
-    fn default() -> SigningKey {
-        SigningKey { bytes: b"farmlokal-sandbox-signing-key-1!".to_vec() }
-    }
 }
 
 impl FromStr for SigningKey {
@@ -117,7 +104,6 @@ mod tests {
         }
         let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
         let key = SigningKey::parse(secret).unwrap();
-        assert_eq!(key.reveal(), secret);
         assert_eq!(format!("{key:?}"), "***");
     }
 }
