@@ -23,7 +23,7 @@ fn upsert(name: &str, cents: u64) -> Change {
     Change::Upsert { name, description: "For 2 of you".into(), category, price: price(cents) }
 }
 
-async fn catalog(database: &TestDatabase) -> Catalog {
+fn catalog(database: &TestDatabase) -> Catalog {
     Catalog::new(database.config()).unwrap()
 }
 
@@ -35,7 +35,7 @@ async fn count(database: &TestDatabase, table: &str) -> i64 {
 #[tokio::test]
 async fn each_change_is_stored_and_found() {
     let database = TestDatabase::create().await;
-    let catalog = catalog(&database).await;
+    let catalog = catalog(&database);
     let applied = Receipt::New(Outcome::Applied);
     assert_eq!(catalog.apply(&event("a", 7, 30, upsert("Racket XL", 950))).await.unwrap(), applied);
     let product = catalog.product(7).await.unwrap().unwrap();
@@ -62,7 +62,7 @@ async fn each_change_is_stored_and_found() {
 #[tokio::test]
 async fn a_second_delivery_says_what_the_first_did_and_does_nothing() {
     let database = TestDatabase::create().await;
-    let catalog = catalog(&database).await;
+    let catalog = catalog(&database);
     let first = event("a", 7, 30, upsert("Racket", 950));
     catalog.apply(&event("b", 7, 20, upsert("Newer", 1))).await.unwrap();
     assert_eq!(catalog.apply(&first).await.unwrap(), Receipt::New(Outcome::Superseded));
@@ -81,7 +81,7 @@ async fn a_second_delivery_says_what_the_first_did_and_does_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn writers_that_meet_all_get_through() {
     let database = TestDatabase::create().await;
-    let catalog = catalog(&database).await;
+    let catalog = catalog(&database);
     let writers: Vec<_> = (0..16_u64)
         .map(|writer| {
             let catalog = catalog.clone();
@@ -112,7 +112,7 @@ async fn writers_that_meet_all_get_through() {
 #[tokio::test]
 async fn connections_that_broke_cost_no_event() {
     let database = TestDatabase::create().await;
-    let catalog = catalog(&database).await;
+    let catalog = catalog(&database);
     let warm: Vec<_> = (0..8)
         .map(|number| {
             let catalog = catalog.clone();
@@ -159,7 +159,7 @@ async fn a_row_that_stays_locked_is_a_deadline_and_no_effect() {
 #[tokio::test]
 async fn what_is_old_is_pruned_by_index_and_in_batches() {
     let database = TestDatabase::create().await;
-    let catalog = catalog(&database).await;
+    let catalog = catalog(&database);
     let pool = database.pool();
     for number in 0..30_u64 {
         catalog.apply(&event(format!("e{number}"), 1 + number, 60, Change::Delete)).await.unwrap();

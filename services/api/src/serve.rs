@@ -103,7 +103,7 @@ fn wire(args: &ServeArgs, metrics: Metrics, shutdown: &CancellationToken) -> any
     let webhook =
         Webhook::start(&args.webhook, catalog.clone(), cache.clone(), Arc::clone(&redis), health.clone())?;
     let in_flight = InFlight::default();
-    Ok(App { catalog, cache, redis, partners, webhook, freshness, health, in_flight, metrics })
+    Ok(App { catalog, cache, redis, partners, freshness, webhook, health, in_flight, metrics })
 }
 
 fn catalog_config(args: &ServeArgs, url: &str) -> anyhow::Result<CatalogConfig> {

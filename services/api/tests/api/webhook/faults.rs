@@ -29,7 +29,7 @@ impl Replica {
             ("DATABASE_URL", database.url()),
             ("REDIS_URL", redis.url()),
             ("PORT", port.to_string()),
-            ("WEBHOOK_SECRETS", sandbox.config().webhook_secret.reveal()),
+            ("WEBHOOK_SECRETS", sandbox.config().webhook_secret.reveal().to_owned()),
             ("WEBHOOK_CALLBACK_URL", format!("http://127.0.0.1:{port}/webhook")),
             ("API_B_URL", format!("{}/api-b", sandbox.url())),
         ];
