@@ -19,6 +19,8 @@ impl Answer {
 }
 
 pub fn client() -> reqwest::Client {
+    // A client wants a TLS provider even for plain HTTP.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap()
 }
 
