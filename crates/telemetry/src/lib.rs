@@ -1,18 +1,41 @@
-//! Logs and metrics, set up with one call for each binary.
+//! Logs, metrics and traces, set up with one call for each binary.
 //!
-//! Libraries emit through the `tracing` and `metrics` facades only; what becomes of it is decided here.
+//! Libraries emit through the `tracing` and `metrics` facades only; what becomes of it is decided here: events are log
+//! lines, spans are traces. Where no traces are exported, no span is ever made.
 
+mod context;
+mod line;
 mod logs;
 mod metrics;
+pub mod request_id;
+mod traces;
 
+pub use context::{continue_trace, inject_context};
 pub use logs::{LogArgs, LogFormat};
 pub use metrics::Metrics;
+pub use traces::{Service, TraceArgs, Traces};
 
-/// Sends the process's logs to standard output and collects its metrics.
+/// Sends the process's logs to standard output and collects its metrics. Makes no traces.
 ///
 /// # Errors
 /// When the process has a logger or a metrics recorder already, or when the log filter does not parse.
 pub fn init(logs: &LogArgs) -> anyhow::Result<Metrics> {
-    logs::init(logs)?;
-    metrics::init()
+    let metrics = metrics::init()?;
+    logs::init(logs, None)?;
+    Ok(metrics)
+}
+
+/// As [`init`], and exports traces where `traces` names an endpoint. Call it in a tokio runtime.
+///
+/// # Errors
+/// As [`init`], and when the exporter cannot be set up. A collector that is not there is no error.
+pub fn init_with_traces(
+    logs: &LogArgs,
+    traces: &TraceArgs,
+    service: Service,
+) -> anyhow::Result<(Metrics, Traces)> {
+    let metrics = metrics::init()?;
+    let traces = Traces::start(traces, service)?;
+    logs::init(logs, traces.tracer())?;
+    Ok((metrics, traces))
 }

@@ -4,7 +4,15 @@ use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use tracing_subscriber::EnvFilter;
+use opentelemetry_sdk::trace::SdkTracer;
+use tracing::Metadata;
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, FilterFn, filter_fn};
+use tracing_subscriber::fmt::format::format;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer as _, Registry};
+
+use crate::line::WithIds;
 
 /// What is logged, and how.
 #[derive(Args, Clone, Debug)]
@@ -27,13 +35,36 @@ pub enum LogFormat {
     Text,
 }
 
-pub(crate) fn init(args: &LogArgs) -> anyhow::Result<()> {
+/// Events go to standard output, spans to `tracer`. Without one nobody listens to spans, and the `tracing` macros make
+/// none: they find that out once and then cost the reading of a static.
+pub(crate) fn init(args: &LogArgs, tracer: Option<SdkTracer>) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&args.log_level)
         .with_context(|| format!("LOG_LEVEL: {:?} is no log filter", args.log_level))?;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter);
-    let installed = match args.log_format {
-        LogFormat::Json => logs.json().flatten_event(true).try_init(),
-        LogFormat::Text => logs.compact().with_ansi(std::io::stdout().is_terminal()).try_init(),
+    let filter = filter.and(filter_fn(is_event));
+    let lines = tracing_subscriber::fmt::layer();
+    let lines = match args.log_format {
+        LogFormat::Json => {
+            let json = format().json().flatten_event(true).with_current_span(false).with_span_list(false);
+            lines.json().event_format(WithIds::json(json)).with_filter(filter).boxed()
+        }
+        LogFormat::Text => {
+            let text = format().compact().with_ansi(std::io::stdout().is_terminal());
+            lines.event_format(WithIds::text(text)).with_filter(filter).boxed()
+        }
     };
+    let spans = tracer.map(|tracer| {
+        let layer = tracing_opentelemetry::layer().with_tracer(tracer);
+        layer.with_location(false).with_threads(false).with_target(false).with_filter(our_spans())
+    });
+    let installed = Registry::default().with(lines).with(spans).try_init();
     installed.map_err(|error| anyhow::anyhow!("the logger: {error}"))
+}
+
+fn is_event(metadata: &Metadata<'_>) -> bool {
+    metadata.is_event()
+}
+
+/// The spans of our own crates, whatever `LOG_LEVEL` says: those of other crates have no stable names.
+fn our_spans() -> FilterFn<fn(&Metadata<'_>) -> bool> {
+    filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("farmlokal"))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use farmlokal_settings::{DatabaseArgs, RedisArgs, duration, nonzero_duration};
-use farmlokal_telemetry::LogArgs;
+use farmlokal_telemetry::{LogArgs, TraceArgs};
 
 use crate::partners::PartnersArgs;
 pub use crate::webhook::WebhookArgs;
@@ -63,6 +63,8 @@ pub struct ServeArgs {
     pub(crate) webhook: WebhookArgs,
     #[command(flatten)]
     pub(crate) logs: LogArgs,
+    #[command(flatten)]
+    pub(crate) traces: TraceArgs,
 }
 
 /// Listeners, limits and shutdown.

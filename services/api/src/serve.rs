@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use axum::Router;
 use farmlokal_cache::{Cache, CacheConfig, LocalConfig, RedisConfig};
 use farmlokal_catalog::{Catalog, CatalogConfig, SearchConfig};
-use farmlokal_telemetry::Metrics;
+use farmlokal_telemetry::{Metrics, Service};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,8 @@ use crate::routes;
 use crate::server::{self, ConnectionLimits};
 use crate::webhook::Webhook;
 
+const SERVICE: Service = Service { name: "farmlokal-api", version: env!("CARGO_PKG_VERSION") };
+
 /// How often histograms are folded into their buckets.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
@@ -32,7 +34,7 @@ const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 /// # Errors
 /// A setting that cannot work, or a port that cannot be had.
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
-    let metrics = farmlokal_telemetry::init(&args.logs)?;
+    let (metrics, traces) = farmlokal_telemetry::init_with_traces(&args.logs, &args.traces, SERVICE)?;
     farmlokal_cache::describe_metrics();
     farmlokal_redis::describe_metrics();
     // From the first moment on: a signal during the start counts as well.
@@ -86,6 +88,8 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     app.webhook.close().await;
     app.cache.close().await;
     app.catalog.close().await;
+    // The last thing, so that nothing that ended before is missing.
+    traces.shutdown().await;
     info!("bye");
     Ok(())
 }

@@ -1,0 +1,63 @@
+//! Spans, exported over OTLP.
+
+mod args;
+mod exporter;
+mod queue;
+mod values;
+
+use std::time::Duration;
+
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracer, SdkTracerProvider};
+use tracing::warn;
+
+pub use args::TraceArgs;
+use queue::{BoundedProcessor, CountingExporter, MAX_WAITING, Queue};
+
+/// How long the end of the process may wait for the last spans to be exported.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What the spans say they come from, unless the settings say otherwise.
+#[derive(Clone, Copy, Debug)]
+pub struct Service {
+    /// `service.name`
+    pub name: &'static str,
+    /// `service.version`
+    pub version: &'static str,
+}
+
+/// The export of this process's spans.
+#[must_use = "spans that are not flushed are lost"]
+pub struct Traces(Option<SdkTracerProvider>);
+
+impl Traces {
+    /// Nothing is started where no endpoint is set.
+    pub(crate) fn start(args: &TraceArgs, service: Service) -> anyhow::Result<Self> {
+        let Some(exporter) = exporter::build(args)? else { return Ok(Self(None)) };
+        let queue = Queue::new();
+        let config = BatchConfigBuilder::default().with_max_queue_size(MAX_WAITING).build();
+        let batches = BatchSpanProcessor::builder(CountingExporter::new(exporter, queue.clone()))
+            .with_batch_config(config)
+            .build();
+        let provider = SdkTracerProvider::builder()
+            .with_resource(args.resource(service))
+            .with_sampler(args.sampler())
+            .with_span_processor(BoundedProcessor::new(batches, queue))
+            .build();
+        Ok(Self(Some(provider)))
+    }
+
+    pub(crate) fn tracer(&self) -> Option<SdkTracer> {
+        self.0.as_ref().map(|provider| provider.tracer("farmlokal"))
+    }
+
+    /// Exports what has ended, as the last thing that the process does; gives up after 3 s, so that a collector that is
+    /// gone does not keep it.
+    pub async fn shutdown(self) {
+        let Some(provider) = self.0 else { return };
+        let flushed = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_TIMEOUT));
+        if !matches!(flushed.await, Ok(Ok(()))) {
+            warn!("the last spans were not exported in time");
+        }
+    }
+}
