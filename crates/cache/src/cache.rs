@@ -7,6 +7,7 @@ use std::{
 use farmlokal_redis::{Connection, client};
 use redis::ProtocolVersion;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument as _, Span, field::Empty, info_span};
 
 use crate::{
     CacheConfig, ConfigError, FlushError, Flushed, Flusher, Lookup, Source, Value,
@@ -19,6 +20,9 @@ use crate::{
     store::Store,
     subscription,
 };
+
+/// How long fills in flight may take to end when the cache is closed.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// The `products:*` cache: an in-process layer over Redis over the database.
 #[derive(Clone)]
@@ -80,6 +84,8 @@ impl<V: Value> Cache<V> {
     pub fn get_local(&self, key: &str) -> Option<Lookup<V>> {
         let hit = self.0.local.as_ref()?.get(key)?;
         self.0.metrics.local.hit.increment(1);
+        // It is over as soon as it has begun: the span says that it was here that the answer came from.
+        drop(info_span!("cache.local", farmlokal.cache.result = "hit"));
         Some(hit)
     }
 
@@ -101,6 +107,25 @@ impl<V: Value> Cache<V> {
     ///
     /// If the fill panicked, its own or the one that it shares.
     pub async fn get_or_fill<F, Fut, E>(&self, key: &str, fill: F) -> Result<Lookup<V>, Arc<E>>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<V, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        let span = info_span!(
+            "cache.get",
+            farmlokal.cache.source = Empty,
+            farmlokal.cache.flight = Empty,
+            farmlokal.cache.local = Empty,
+        );
+        let found = self.find(key, fill).instrument(span.clone()).await;
+        if let Ok(lookup) = &found {
+            span.record("farmlokal.cache.source", lookup.source.label());
+        }
+        found
+    }
+
+    async fn find<F, Fut, E>(&self, key: &str, fill: F) -> Result<Lookup<V>, Arc<E>>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
@@ -178,8 +203,9 @@ impl<V: Value> Cache<V> {
         result
     }
 
-    /// Ends the connections; later requests go to the database.
+    /// Lets fills end, for a second at most, then ends the connections; later requests go to the database.
     pub async fn close(&self) {
+        self.0.flights.settle(SETTLE).await;
         let supervisors =
             std::mem::take(&mut *self.0.supervisors.lock().unwrap_or_else(PoisonError::into_inner));
         for supervisor in supervisors {
@@ -228,6 +254,7 @@ impl<V: Value> Inner<V> {
             }
             Err(error) => {
                 self.metrics.failed.increment(1);
+                Span::current().record("otel.status_code", "ERROR").record("error.type", "fill_failed");
                 flight.publish(Err(Arc::new(error)));
             }
         }
@@ -244,7 +271,9 @@ impl<V: Value> Inner<V> {
     fn count_local_miss(&self) {
         let Some(local) = &self.local else { return };
         let tier = &self.metrics.local;
-        if local.is_subscribed() { tier.miss.increment(1) } else { tier.bypass.increment(1) }
+        let result = if local.is_subscribed() { "miss" } else { "bypass" };
+        Span::current().record("farmlokal.cache.local", result);
+        if result == "miss" { tier.miss.increment(1) } else { tier.bypass.increment(1) }
     }
 }
 

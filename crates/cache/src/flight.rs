@@ -4,9 +4,12 @@ use std::{
     any::TypeId,
     collections::{HashMap, hash_map},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument as _, Span, field::Empty, info_span};
 
 use crate::keys::Generation;
 
@@ -24,11 +27,20 @@ pub(crate) struct FlightKey {
 type Results<T> = watch::Receiver<Option<T>>;
 
 /// The fills in flight.
-pub(crate) struct Flights<T>(Mutex<HashMap<FlightKey, Results<T>>>);
+pub(crate) struct Flights<T> {
+    in_flight: Mutex<HashMap<FlightKey, Flight<T>>>,
+    leaders: TaskTracker,
+}
+
+struct Flight<T> {
+    results: Results<T>,
+    /// The leader's, for those who wait to point to.
+    span: Span,
+}
 
 impl<T: Clone + Send + Sync + 'static> Flights<T> {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self(Mutex::default()))
+        Arc::new(Self { in_flight: Mutex::default(), leaders: TaskTracker::new() })
     }
 
     /// The result of the flight under `key`, which `lead` starts if there is none. It runs as a task of its own:
@@ -42,12 +54,19 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         Fut: Future<Output = ()> + Send + 'static,
     {
         let mut results = match self.in_flight().entry(key) {
-            hash_map::Entry::Occupied(flight) => flight.get().clone(),
+            hash_map::Entry::Occupied(flight) => {
+                let span = Span::current();
+                span.record("farmlokal.cache.flight", "follower");
+                span.follows_from(&flight.get().span);
+                flight.get().results.clone()
+            }
             hash_map::Entry::Vacant(vacant) => {
                 let (sender, results) = watch::channel(None);
                 let lead = lead(Lead { flights: Arc::clone(self), key: vacant.key().clone(), sender });
-                vacant.insert(results.clone());
-                tokio::spawn(lead);
+                Span::current().record("farmlokal.cache.flight", "leader");
+                let span = info_span!("cache.fill", otel.status_code = Empty, "error.type" = Empty);
+                vacant.insert(Flight { results: results.clone(), span: span.clone() });
+                self.leaders.spawn(lead.instrument(span));
                 results
             }
         };
@@ -55,9 +74,15 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         result.clone()
     }
 
-    fn in_flight(&self) -> MutexGuard<'_, HashMap<FlightKey, Results<T>>> {
+    /// Waits until no flight is left, but no longer than this.
+    pub(crate) async fn settle(&self, limit: Duration) {
+        self.leaders.close();
+        let _ = timeout(limit, self.leaders.wait()).await;
+    }
+
+    fn in_flight(&self) -> MutexGuard<'_, HashMap<FlightKey, Flight<T>>> {
         // Nothing under the lock leaves the map half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -77,6 +102,6 @@ impl<T> Lead<T> {
 
 impl<T> Drop for Lead<T> {
     fn drop(&mut self) {
-        self.flights.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        self.flights.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
     }
 }

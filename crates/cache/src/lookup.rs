@@ -37,3 +37,15 @@ pub enum Source {
     /// An expired entry, served because the fill failed.
     Stale,
 }
+
+impl Source {
+    /// A stable word for a trace.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Source::Local => "local",
+            Source::Redis => "redis",
+            Source::Miss => "miss",
+            Source::Stale => "stale",
+        }
+    }
+}

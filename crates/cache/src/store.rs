@@ -7,6 +7,7 @@ use std::{
 
 use farmlokal_redis::Connection;
 use redis::Script;
+use tracing::{Instrument as _, Span, field::Empty, info_span};
 
 use crate::{
     Value,
@@ -43,6 +44,19 @@ pub(crate) struct Store {
 impl Store {
     /// The entry and its generation, in one round trip; `None` if Redis is down.
     pub(crate) async fn read<V: Value>(&self, keys: &Keys) -> Option<Reading<V>> {
+        let span = redis_span("MGET");
+        let reading = self.read_inside(keys).instrument(span.clone()).await;
+        let result = match &reading {
+            None => "bypass",
+            Some(Reading { entry: None, .. }) => "miss",
+            Some(Reading { entry: Some(entry), .. }) if entry.remaining.is_zero() => "expired",
+            Some(_) => "hit",
+        };
+        span.record("farmlokal.cache.result", result);
+        reading
+    }
+
+    async fn read_inside<V: Value>(&self, keys: &Keys) -> Option<Reading<V>> {
         let (bytes, generation): (Option<Vec<u8>>, Option<Vec<u8>>) = self
             .connection
             .run(|mut connection| async move {
@@ -70,6 +84,7 @@ impl Store {
         let Some(generation) = generation else {
             return metrics.skipped.increment(1);
         };
+        let span = redis_span("EVALSHA");
         let bytes = entry::encode(value, generation, read_at, self.fresh);
         let expiry = u64::try_from((self.fresh + self.stale).as_millis()).unwrap_or(u64::MAX);
         let stored = self
@@ -84,12 +99,15 @@ impl Store {
                     .invoke_async::<bool>(&mut connection)
                     .await
             })
+            .instrument(span.clone())
             .await;
-        match stored {
-            Some(true) => metrics.stored.increment(1),
-            Some(false) => metrics.refused.increment(1),
-            None => metrics.skipped.increment(1),
-        }
+        let (counter, result) = match stored {
+            Some(true) => (&metrics.stored, "stored"),
+            Some(false) => (&metrics.refused, "refused"),
+            None => (&metrics.skipped, "skipped"),
+        };
+        counter.increment(1);
+        span.record("farmlokal.cache.result", result);
     }
 
     /// NX: of several that find it missing, all end up with the same one; and a flush's is never overwritten.
@@ -106,4 +124,16 @@ impl Store {
             })
             .await;
     }
+}
+
+/// The span of a command. It names no key: a key holds what was searched for.
+fn redis_span(command: &'static str) -> Span {
+    info_span!(
+        "redis",
+        otel.kind = "client",
+        otel.name = command,
+        db.system.name = "redis",
+        db.operation.name = command,
+        farmlokal.cache.result = Empty,
+    )
 }

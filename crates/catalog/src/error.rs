@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tracing::Span;
+
 /// Why the catalogue gave no answer. Its text names no table, statement or host; the source does, for the log.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -89,6 +91,25 @@ fn server_error(error: &sqlx::Error) -> Option<u16> {
         .as_database_error()?
         .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
         .map(sqlx::mysql::MySqlDatabaseError::number)
+}
+
+/// Tells a span how its operation failed, in words that are few and name nothing.
+pub(crate) fn record(error: &sqlx::Error, span: &Span) {
+    if span.is_disabled() {
+        return;
+    }
+    span.record("otel.status_code", "ERROR");
+    let number = server_error(error).map(|number| number.to_string());
+    let kind = match error {
+        sqlx::Error::Io(_) => "io",
+        sqlx::Error::Tls(_) => "tls",
+        sqlx::Error::Protocol(_) => "protocol",
+        sqlx::Error::PoolTimedOut => "pool_timed_out",
+        sqlx::Error::PoolClosed => "pool_closed",
+        _ => "_OTHER",
+    };
+    span.record("error.type", number.as_deref().unwrap_or(kind));
+    span.record("db.response.status_code", number.as_deref());
 }
 
 /// The connection broke, or the transaction lost a race: a read may simply be tried again.

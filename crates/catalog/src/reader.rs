@@ -8,9 +8,10 @@ use std::{
 use metrics::{Histogram, histogram};
 use sqlx::{Connection as _, MySql, MySqlConnection, MySqlPool, mysql::MySqlRow, pool::PoolConnection};
 use tokio::sync::Mutex;
+use tracing::{Instrument as _, field::Empty, info_span};
 
 use crate::{
-    error::is_transient,
+    error::{is_transient, record},
     statement::{Kind, Statement},
 };
 
@@ -48,11 +49,15 @@ impl Database {
 
     /// A pool goes on trying a server that it cannot connect to until its time is up.
     async fn acquire(&self) -> Result<PoolConnection<MySql>, sqlx::Error> {
-        match self.pool.acquire().await {
-            Err(sqlx::Error::PoolTimedOut) if self.has_room() => {
-                Err(io::Error::new(io::ErrorKind::TimedOut, "no connection in time").into())
+        let span = info_span!("db.acquire", otel.status_code = Empty, "error.type" = Empty);
+        match self.pool.acquire().instrument(span.clone()).await {
+            Err(error) => {
+                record(&error, &span);
+                let no_connection = matches!(error, sqlx::Error::PoolTimedOut) && self.has_room();
+                let timed_out = || io::Error::new(io::ErrorKind::TimedOut, "no connection in time").into();
+                Err(if no_connection { timed_out() } else { error })
             }
-            other => other,
+            connection => connection,
         }
     }
 
@@ -90,6 +95,18 @@ pub(crate) struct Reader<'c> {
 
 impl Reader<'_> {
     pub(crate) async fn fetch(&mut self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, sqlx::Error> {
+        let span = statement.kind.span();
+        let result = self.fetch_inside(statement).instrument(span.clone()).await;
+        match &result {
+            Ok(rows) => {
+                span.record("db.response.returned_rows", rows.len());
+            }
+            Err(error) => record(error, &span),
+        }
+        result
+    }
+
+    async fn fetch_inside(&mut self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, sqlx::Error> {
         let started = Instant::now();
         let mut result = statement.fetch(&mut self.connection).await;
         if let Err(error) = &result

@@ -8,6 +8,7 @@ use sqlx::{
     mysql::{MySqlArguments, MySqlRow},
     query::Query,
 };
+use tracing::{Span, field::Empty, info_span};
 
 use crate::Price;
 
@@ -56,6 +57,31 @@ impl Kind {
             Kind::Ping => "ping",
             Kind::Event => "event",
         }
+    }
+
+    /// The span of a statement, by OpenTelemetry's
+    /// [conventions for SQL](https://opentelemetry.io/docs/specs/semconv/database/sql/), without text and values. The
+    /// driver's protocol is MySQL's, whichever server answers.
+    pub(crate) fn span(self) -> Span {
+        let operation = if self == Kind::Estimate { "EXPLAIN" } else { "SELECT" };
+        let summary = match self {
+            Kind::Ping => "SELECT _sqlx_migrations",
+            Kind::Estimate => "EXPLAIN SELECT products",
+            _ => "SELECT products",
+        };
+        info_span!(
+            "sql",
+            otel.kind = "client",
+            otel.name = summary,
+            otel.status_code = Empty,
+            db.system.name = "mysql",
+            db.operation.name = operation,
+            db.query.summary = summary,
+            db.response.status_code = Empty,
+            farmlokal.db.statement = self.label(),
+            db.response.returned_rows = Empty,
+            "error.type" = Empty,
+        )
     }
 }
 

@@ -7,7 +7,7 @@ use axum::http::uri::PathAndQuery;
 use axum::response::Response;
 use farmlokal_cache::Cache;
 use farmlokal_catalog::Catalog;
-use farmlokal_telemetry::Metrics;
+use farmlokal_telemetry::{Metrics, request_id};
 
 use crate::answer::{Answer, Freshness};
 use crate::health::Health;
@@ -52,13 +52,18 @@ impl App {
         Fut: Future<Output = Result<Answer, Problem>> + Send + 'static,
     {
         let (catalog, health) = (self.catalog.clone(), self.health.clone());
+        // The fill runs in a task of its own; what it logs belongs to this request.
+        let request_id = request_id::current();
         let fill = async move || {
-            health.require_database()?;
-            // A database that stands still answers nothing, not even an error.
-            tokio::select! {
-                filled = fill(catalog) => filled,
-                problem = health.database_lost() => Err(problem),
-            }
+            let fill = async {
+                health.require_database()?;
+                // A database that stands still answers nothing, not even an error.
+                tokio::select! {
+                    filled = fill(catalog) => filled,
+                    problem = health.database_lost() => Err(problem),
+                }
+            };
+            request_id::scope_of(request_id, fill).await
         };
         let lookup = self.cache.get_or_fill(key, fill).await.map_err(Arc::unwrap_or_clone)?;
         match self.freshness.respond(&lookup, &request.headers) {

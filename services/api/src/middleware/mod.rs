@@ -9,6 +9,7 @@ mod catch_panic;
 mod deadline;
 mod observe;
 mod request_id;
+mod span;
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -43,10 +44,10 @@ where
     S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
     ServiceBuilder::new()
-        // Counts and times everything that follows, and logs what fails.
-        .layer(ObserveLayer::new(table))
-        // Every answer carries the id, the ones of the layers below included.
+        // Every answer carries the id, and every line that the layers below log.
         .layer(RequestIdLayer::default())
+        // Counts, times and traces everything that follows, and logs what fails.
+        .layer(ObserveLayer::new(table))
         // Turns requests away before they cost anything.
         .layer(AdmissionLayer::new(limits.max_requests, in_flight))
         // A panic is one failed request, not a lost connection.

@@ -1,4 +1,4 @@
-//! Counts, times and logs requests, under the names of OpenTelemetry's
+//! Counts, times, traces and logs requests, under the names of OpenTelemetry's
 //! [HTTP metrics](https://opentelemetry.io/docs/specs/semconv/http/http-metrics/).
 //!
 //! A request is a metric, not a log line, unless it fails or drags: then it is a line with its request id. A 503 is the
@@ -9,19 +9,20 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use axum::extract::Request;
-use axum::http::{HeaderValue, Method};
+use axum::http::Method;
 use axum::response::Response;
 use metrics::{Histogram, histogram};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
-use tracing::{debug, warn};
+use tracing::instrument::{Instrument as _, Instrumented};
+use tracing::{Span, debug, warn};
 
-use super::request_id::X_REQUEST_ID;
+use super::span;
 
 /// A slower answer is logged.
 const SLOW: Duration = Duration::from_millis(500);
 /// The status of a request whose client went away, as nginx counts it.
-const CLIENT_CLOSED_REQUEST: u16 = 499;
+pub(super) const CLIENT_CLOSED_REQUEST: u16 = 499;
 /// The label of paths without a route: unbounded labels would be a leak.
 const OTHER: &str = "_OTHER";
 
@@ -136,14 +137,18 @@ impl<S: Service<Request, Response = Response>> Service<Request> for Observe<S> {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
+        let routes = Arc::clone(&self.table.0);
+        let route = routes.of(request.uri().path());
+        let span = span::of_request(&request, (route > 0).then(|| routes.metrics[route].route.as_str()));
         let observation = Observation {
-            route: self.table.0.of(request.uri().path()),
-            routes: Arc::clone(&self.table.0),
+            route,
+            routes,
+            span: span.clone(),
             method: request.method().clone(),
             started: Instant::now(),
             answered: false,
         };
-        ObserveFuture { inner: self.inner.call(request), observation }
+        ObserveFuture { inner: self.inner.call(request).instrument(span), observation }
     }
 }
 
@@ -151,23 +156,25 @@ impl<S: Service<Request, Response = Response>> Service<Request> for Observe<S> {
 struct Observation {
     routes: Arc<Routes>,
     route: usize,
+    span: Span,
     method: Method,
     started: Instant,
     answered: bool,
 }
 
 impl Observation {
-    fn record(&mut self, status: u16, request_id: Option<&HeaderValue>) {
+    fn record(&mut self, status: u16) {
         self.answered = true;
+        let _entered = self.span.enter();
+        span::record(&self.span, status);
         let elapsed = self.started.elapsed();
         let route = &self.routes.metrics[self.route];
         route.record(&self.method, status, elapsed.as_secs_f64());
         if status != 503 && (status >= 500 || elapsed > SLOW) {
-            let request_id = request_id.and_then(|id| id.to_str().ok());
             let elapsed_ms = elapsed.as_secs_f64() * 1e3;
-            warn!(request_id, method = %self.method, route = route.route, status, elapsed_ms, "request");
+            warn!(method = %self.method, route = route.route, status, elapsed_ms, "request");
         } else {
-            debug!(?request_id, method = %self.method, route = route.route, status, ?elapsed, "request");
+            debug!(method = %self.method, route = route.route, status, ?elapsed, "request");
         }
     }
 }
@@ -175,7 +182,7 @@ impl Observation {
 impl Drop for Observation {
     fn drop(&mut self) {
         if !self.answered {
-            self.record(CLIENT_CLOSED_REQUEST, None);
+            self.record(CLIENT_CLOSED_REQUEST);
         }
     }
 }
@@ -184,7 +191,7 @@ pin_project! {
     /// See [`ObserveLayer`].
     pub struct ObserveFuture<F> {
         #[pin]
-        inner: F,
+        inner: Instrumented<F>,
         observation: Observation,
     }
 }
@@ -195,7 +202,7 @@ impl<F: Future<Output = Result<Response, E>>, E> Future for ObserveFuture<F> {
     fn poll(self: std::pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let response = ready!(this.inner.poll(context))?;
-        this.observation.record(response.status().as_u16(), response.headers().get(X_REQUEST_ID));
+        this.observation.record(response.status().as_u16());
         Poll::Ready(Ok(response))
     }
 }

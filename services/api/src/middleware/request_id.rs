@@ -8,14 +8,15 @@ use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use bytes::Bytes;
+use farmlokal_telemetry::request_id::{WithRequestId, scope};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longer ids are replaced: they end up in logs.
 const LONGEST: usize = 128;
 
-/// Puts `x-request-id` on every response.
+/// Puts `x-request-id` on every response, and on every line that is logged for the request.
 #[derive(Clone)]
 pub struct RequestIdLayer(Arc<Ids>);
 
@@ -80,7 +81,7 @@ impl<S: Service<Request, Response = Response>> Service<Request> for RequestId<S>
             Some(id) if usable(id) => id.clone(),
             _ => self.ids.next(),
         };
-        RequestIdFuture { inner: self.inner.call(request), id: Some(id) }
+        RequestIdFuture { inner: scope(id, self.inner.call(request)) }
     }
 }
 
@@ -88,8 +89,7 @@ pin_project! {
     /// See [`RequestIdLayer`].
     pub struct RequestIdFuture<F> {
         #[pin]
-        inner: F,
-        id: Option<HeaderValue>,
+        inner: WithRequestId<F>,
     }
 }
 
@@ -97,9 +97,9 @@ impl<F: Future<Output = Result<Response, E>>, E> Future for RequestIdFuture<F> {
     type Output = F::Output;
 
     fn poll(self: std::pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let mut response = ready!(this.inner.poll(context))?;
-        if let Some(id) = this.id.take() {
+        let mut inner = self.project().inner;
+        let mut response = ready!(inner.as_mut().poll(context))?;
+        if let Some(id) = inner.take_value() {
             response.headers_mut().insert(X_REQUEST_ID, id);
         }
         Poll::Ready(Ok(response))
