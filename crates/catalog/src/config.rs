@@ -1,11 +1,11 @@
 //! How the catalogue reaches its database, and how much of it it may use.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 
 /// Settings of a [`crate::Catalog`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CatalogConfig {
     /// Where the database is, and as whom. See [`CatalogConfig::new`] to make it from an URL.
     pub connect: MySqlConnectOptions,
@@ -39,6 +39,20 @@ pub struct SearchConfig {
     pub burst: Duration,
     /// How long a search that ran into its deadline is refused at once. Default 60 s.
     pub remember_slow: Duration,
+}
+
+/// Leaves the connection's options out: they hold the password.
+impl fmt::Debug for CatalogConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CatalogConfig")
+            .field("max_connections", &self.max_connections)
+            .field("acquire_timeout", &self.acquire_timeout)
+            .field("list_deadline", &self.list_deadline)
+            .field("event_connections", &self.event_connections)
+            .field("event_deadline", &self.event_deadline)
+            .field("search", &self.search)
+            .finish_non_exhaustive()
+    }
 }
 
 impl CatalogConfig {
@@ -112,4 +126,15 @@ pub(crate) async fn prepare_events(connection: &mut MySqlConnection) -> Result<(
     .execute(connection)
     .await
     .map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_is_in_debug_output() {
+        let debug = format!("{:?}", CatalogConfig::new("mysql://u:hunter2@h/d").unwrap());
+        assert!(debug.contains("max_connections") && !debug.contains("hunter2"), "{debug}");
+    }
 }

@@ -1,6 +1,7 @@
 #![allow(clippy::doc_markdown, reason = "the help texts are for terminals")]
 
 use clap::Args;
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 /// Where the database is: `DATABASE_URL`, or the `DB_*` variables.
@@ -9,7 +10,7 @@ use url::Url;
 pub struct DatabaseArgs {
     /// The database as a URL, such as mysql://user:password@host:3306/farmlokal; takes the place of the DB_* settings
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    database_url: Option<String>,
+    database_url: Option<SecretString>,
     /// Host of the MySQL or MariaDB server
     #[arg(long, env = "DB_HOST", default_value = "127.0.0.1")]
     db_host: String,
@@ -21,7 +22,7 @@ pub struct DatabaseArgs {
     db_user: String,
     /// The user's password
     #[arg(long, env = "DB_PASS", default_value = "", hide_env_values = true)]
-    db_pass: String,
+    db_pass: SecretString,
     /// Name of the database
     #[arg(long, env = "DB_NAME", default_value = "farmlokal")]
     db_name: String,
@@ -34,7 +35,7 @@ impl DatabaseArgs {
     /// A setting that makes no URL of a MySQL database.
     pub fn url(&self) -> Result<Url, InvalidDatabase> {
         if let Some(url) = &self.database_url {
-            return mysql_url(url);
+            return mysql_url(url.expose_secret());
         }
         let is_ipv6 = self.db_host.parse::<std::net::Ipv6Addr>().is_ok();
         let host = if is_ipv6 { format!("[{}]", self.db_host) } else { self.db_host.clone() };
@@ -43,7 +44,7 @@ impl DatabaseArgs {
             url.set_host(Some(&host)).ok()?;
             url.set_port(Some(self.db_port)).ok()?;
             url.set_username(&self.db_user).ok()?;
-            url.set_password(Some(&self.db_pass)).ok()?;
+            url.set_password(Some(self.db_pass.expose_secret())).ok()?;
             url.path_segments_mut().ok()?.clear().push(&self.db_name);
             Some(url)
         };
@@ -108,6 +109,16 @@ mod tests {
     fn a_url_wins_over_single_settings() {
         let args = ["--database-url", "mysql://u:p@h:1/d", "--db-host", "other"];
         assert_eq!(url(&args), "mysql://u:p@h:1/d");
+    }
+
+    #[test]
+    fn no_password_is_in_debug_output() {
+        for secret in [["--db-pass", "hunter2"], ["--database-url", "mysql://u:hunter2@h/d"]] {
+            let cli = crate::parse_flags::<Cli>(&secret).unwrap();
+            assert!(cli.database.url().unwrap().as_str().contains("hunter2"));
+            let debug = format!("{cli:?} {cli:#?}");
+            assert!(debug.contains("REDACTED") && !debug.contains("hunter2"), "{debug}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 #![allow(clippy::doc_markdown, clippy::struct_field_names, reason = "the help texts are for terminals")]
 
 use clap::Args;
+use secrecy::{ExposeSecret as _, SecretString};
 
 /// Where Redis is: `REDIS_URL`, or `REDIS_HOST` and `REDIS_PORT`.
 #[derive(Args, Clone, Debug)]
@@ -8,7 +9,7 @@ use clap::Args;
 pub struct RedisArgs {
     /// Redis as a URL, such as redis://:password@host:6379/0 or rediss:// for TLS; takes the place of the other two
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
-    redis_url: Option<String>,
+    redis_url: Option<SecretString>,
     /// Host of the Redis or Valkey server
     #[arg(long, env = "REDIS_HOST", default_value = "127.0.0.1")]
     redis_host: String,
@@ -22,7 +23,7 @@ impl RedisArgs {
     #[must_use]
     pub fn url(&self) -> String {
         match &self.redis_url {
-            Some(url) => url.clone(),
+            Some(url) => url.expose_secret().to_owned(),
             None if self.redis_host.contains(':') => {
                 format!("redis://[{}]:{}", self.redis_host, self.redis_port)
             }
@@ -40,6 +41,14 @@ mod tests {
     struct Cli {
         #[command(flatten)]
         redis: RedisArgs,
+    }
+
+    #[test]
+    fn no_password_is_in_debug_output() {
+        let cli = crate::parse_flags::<Cli>(&["--redis-url", "redis://:hunter2@h:1"]).unwrap();
+        assert_eq!(cli.redis.url(), "redis://:hunter2@h:1");
+        let debug = format!("{cli:?} {cli:#?}");
+        assert!(debug.contains("REDACTED") && !debug.contains("hunter2"), "{debug}");
     }
 
     #[test]

@@ -159,11 +159,42 @@ pub struct CacheArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
+    use clap::{CommandFactory as _, FromArgMatches as _};
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// A setting whose value the help does not show must not be shown by Debug either, whichever struct holds it.
+    #[test]
+    fn no_secret_is_in_debug_output() {
+        let plain = Cli::command().mut_args(|arg| arg.env(clap::builder::Resettable::Reset));
+        let hidden: Vec<_> = Cli::command()
+            .get_arguments()
+            .filter(|arg| arg.is_hide_env_values_set())
+            .filter_map(|arg| arg.get_long().map(str::to_owned))
+            .collect();
+        assert!(hidden.len() >= 6, "{hidden:?}");
+        for flag in hidden {
+            // What each of them takes for a value: a URL, a header, or any text.
+            let values = [
+                "mysql://u:hunter2@h/d",
+                "http://u:hunter2@h/hunter2",
+                "authorization=hunter2",
+                "whsec_aHVudGVyMg",
+            ];
+            let mut taken = 0;
+            for value in values {
+                let args = ["x", &format!("--{flag}={value}")];
+                let Ok(matches) = plain.clone().try_get_matches_from(args) else { continue };
+                let cli = Cli::from_arg_matches(&matches).unwrap();
+                let debug = format!("{cli:?}");
+                assert!(!debug.contains("hunter2") && !debug.contains("aHVudGVyMg"), "{flag}: {debug}");
+                taken += 1;
+            }
+            assert!(taken > 0, "no value of this test suits --{flag}");
+        }
     }
 
     #[test]
