@@ -12,7 +12,7 @@ use bytes::Bytes;
 use farmlokal_cache::{Lookup, Source, Value};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::encoding::{Encoding, WORTH_COMPRESSING};
+use crate::encoding::{Accepted, Encoding, WORTH_COMPRESSING};
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const REVALIDATE: HeaderValue = HeaderValue::from_static("public, no-cache");
@@ -52,6 +52,21 @@ fn etag(body: &[u8]) -> HeaderValue {
 }
 
 impl Document {
+    /// The body as the client wants it, and its coding. A small body is sent as it is, unless the client refuses that.
+    fn body(&self, accepted: Accepted) -> (Bytes, Option<Encoding>) {
+        let plain = || (self.body.clone(), None);
+        let Some(coding) = accepted.coding else { return plain() };
+        if self.body.len() >= WORTH_COMPRESSING
+            && let Some(body) = self.compressed(coding)
+        {
+            return (body.clone(), Some(coding));
+        }
+        if accepted.identity {
+            return plain();
+        }
+        coding.compress(&self.body).map_or_else(|_| plain(), |body| (body.into(), Some(coding)))
+    }
+
     /// The body in this coding, if that is shorter.
     fn compressed(&self, coding: Encoding) -> Option<&Bytes> {
         let compressed = self.compressed[coding as usize].get_or_init(|| match coding.compress(&self.body) {
@@ -138,17 +153,12 @@ impl Freshness {
         if let Some(next) = &document.next {
             headers.insert(LINK, next.clone());
         }
-        let coding = Encoding::negotiate(request).filter(|_| document.body.len() >= WORTH_COMPRESSING);
-        let compressed = coding.and_then(|coding| Some((coding, document.compressed(coding)?)));
-        let body = match compressed {
-            Some((coding, body)) => {
-                headers.insert(CONTENT_ENCODING, coding.header());
-                body
-            }
-            None => &document.body,
-        };
+        let (body, coding) = document.body(Encoding::negotiate(request));
+        if let Some(coding) = coding {
+            headers.insert(CONTENT_ENCODING, coding.header());
+        }
         *response.headers_mut() = headers;
-        *response.body_mut() = Body::from(body.clone());
+        *response.body_mut() = Body::from(body);
         Some(response)
     }
 }
@@ -243,5 +253,9 @@ mod tests {
         assert_eq!(coding("{}", &asks), None);
         assert_eq!(coding(&large, &HeaderMap::new()), None);
         assert_eq!(coding(&large, &asks), Some(HeaderValue::from_static("gzip")));
+        let insists = request(&[(axum::http::header::ACCEPT_ENCODING, "gzip, identity;q=0")]);
+        assert_eq!(coding("{}", &insists), Some(HeaderValue::from_static("gzip")));
+        let prefers_plain = request(&[(axum::http::header::ACCEPT_ENCODING, "identity, gzip;q=0.5")]);
+        assert_eq!(coding(&large, &prefers_plain), None);
     }
 }

@@ -8,6 +8,15 @@ use axum::http::{HeaderMap, HeaderValue};
 /// Below this many bytes a compressed body saves nothing worth its cost: it fits into one packet anyway.
 pub(crate) const WORTH_COMPRESSING: usize = 1024;
 
+/// What a client accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Accepted {
+    /// The coding that it prefers; `None` is the plain body.
+    pub(crate) coding: Option<Encoding>,
+    /// Whether the plain body will do.
+    pub(crate) identity: bool,
+}
+
 /// A content coding that the service offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
@@ -33,18 +42,23 @@ impl Encoding {
     }
 
     /// The coding that the client prefers among those offered, by
-    /// [RFC 9110, section 12.5.3](https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3); `None` is identity.
-    pub(crate) fn negotiate(headers: &HeaderMap) -> Option<Self> {
+    /// [RFC 9110, section 12.5.3](https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3).
+    pub(crate) fn negotiate(headers: &HeaderMap) -> Accepted {
         let mut accepted = headers.get_all(ACCEPT_ENCODING).iter().peekable();
-        accepted.peek()?;
+        if accepted.peek().is_none() {
+            return Accepted { coding: None, identity: true };
+        }
         let mut weights = [None::<u16>; 3];
         let mut any = None;
+        let mut identity = None;
         for item in accepted.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
             let mut parts = item.split(';');
             let name = parts.next().unwrap_or_default().trim();
             let weight = weight(parts);
             if name == "*" {
                 any = Some(weight);
+            } else if name.eq_ignore_ascii_case("identity") {
+                identity = Some(weight);
             }
             let name = if name.eq_ignore_ascii_case("x-gzip") { "gzip" } else { name };
             if let Some(offered) =
@@ -55,11 +69,14 @@ impl Encoding {
         }
         let weighed = Self::ALL.into_iter().zip(weights.map(|weight| weight.or(any).unwrap_or(0)));
         // `max_by_key` keeps the last of equals, hence the reversal: the first of equals is the preferred one.
-        weighed
-            .rev()
-            .filter(|(_, weight)| *weight > 0)
-            .max_by_key(|(_, weight)| *weight)
-            .map(|(coding, _)| coding)
+        let best = weighed.rev().filter(|(_, weight)| *weight > 0).max_by_key(|(_, weight)| *weight);
+        // Without a weight of its own the plain body is acceptable, and the least preferred; of equals it is shorter to
+        // compress.
+        let preferred = best.filter(|(_, weight)| identity.is_none_or(|identity| *weight >= identity));
+        Accepted {
+            coding: preferred.map(|(coding, _)| coding),
+            identity: identity.or(any).is_none_or(|weight| weight > 0),
+        }
     }
 
     /// # Errors
@@ -100,7 +117,7 @@ fn weight<'a>(mut parameters: impl Iterator<Item = &'a str>) -> u16 {
 mod tests {
     use super::*;
 
-    fn negotiate(value: &str) -> Option<Encoding> {
+    fn accepted(value: &str) -> Accepted {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT_ENCODING, value.parse().unwrap());
         Encoding::negotiate(&headers)
@@ -120,12 +137,34 @@ mod tests {
             ("gzip;q=0", None),
             ("gzip;q=banana", None),
             ("gzip; Q = 0.5", Some(Encoding::Gzip)),
+            ("identity, gzip;q=0.5", None),
+            ("identity;q=0.5, gzip", Some(Encoding::Gzip)),
+            ("identity;q=0.5, gzip;q=0.5", Some(Encoding::Gzip)),
+            ("identity;q=0.5, br;q=0.4, *;q=0.3", None),
+            ("identity;q=0, gzip;q=0.1", Some(Encoding::Gzip)),
             ("", None),
             (";,,=", None),
         ] {
-            assert_eq!(negotiate(value), expected, "{value:?}");
+            assert_eq!(accepted(value).coding, expected, "{value:?}");
         }
-        assert_eq!(Encoding::negotiate(&HeaderMap::new()), None);
+        assert_eq!(Encoding::negotiate(&HeaderMap::new()), Accepted { coding: None, identity: true });
+    }
+
+    #[test]
+    fn the_plain_body_is_acceptable_unless_it_is_refused() {
+        for (value, expected) in [
+            ("gzip", true),
+            ("", true),
+            ("gzip;q=0", true),
+            ("identity", true),
+            ("identity;q=0", false),
+            ("gzip, Identity;q=0.000", false),
+            ("gzip, *;q=0", false),
+            ("*;q=0, identity;q=0.1", true),
+            ("*", true),
+        ] {
+            assert_eq!(accepted(value).identity, expected, "{value:?}");
+        }
     }
 
     #[test]
