@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use opentelemetry_sdk::trace::SdkTracer;
-use tracing::Metadata;
+use tracing::{Metadata, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, FilterExt as _, FilterFn, filter_fn};
 use tracing_subscriber::fmt::format::format;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -38,6 +38,11 @@ pub enum LogFormat {
 /// Events go to standard output, spans to `tracer`. Without one nobody listens to spans, and the `tracing` macros make
 /// none: they find that out once and then cost the reading of a static.
 pub(crate) fn init(args: &LogArgs, tracer: Option<SdkTracer>) -> anyhow::Result<()> {
+    let installed = subscriber(args, tracer)?.try_init();
+    installed.map_err(|error| anyhow::anyhow!("the logger: {error}"))
+}
+
+fn subscriber(args: &LogArgs, tracer: Option<SdkTracer>) -> anyhow::Result<impl Subscriber + Send + Sync> {
     let filter = EnvFilter::try_new(&args.log_level)
         .with_context(|| format!("LOG_LEVEL: {:?} is no log filter", args.log_level))?;
     let filter = filter.and(filter_fn(is_event));
@@ -56,8 +61,7 @@ pub(crate) fn init(args: &LogArgs, tracer: Option<SdkTracer>) -> anyhow::Result<
         let layer = tracing_opentelemetry::layer().with_tracer(tracer);
         layer.with_location(false).with_threads(false).with_target(false).with_filter(our_spans())
     });
-    let installed = Registry::default().with(lines).with(spans).try_init();
-    installed.map_err(|error| anyhow::anyhow!("the logger: {error}"))
+    Ok(Registry::default().with(lines).with(spans))
 }
 
 fn is_event(metadata: &Metadata<'_>) -> bool {
@@ -67,4 +71,32 @@ fn is_event(metadata: &Metadata<'_>) -> bool {
 /// The spans of our own crates, whatever `LOG_LEVEL` says: those of other crates have no stable names.
 fn our_spans() -> FilterFn<fn(&Metadata<'_>) -> bool> {
     filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("farmlokal"))
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::trace::TracerProvider as _;
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+    use tracing::info_span;
+
+    use super::*;
+
+    fn spans_are_made(level: &str, tracer: Option<SdkTracer>, span: impl Fn() -> tracing::Span) -> bool {
+        let args = LogArgs { log_format: LogFormat::Json, log_level: level.to_owned() };
+        let made = || !span().is_disabled();
+        tracing::subscriber::with_default(subscriber(&args, tracer).unwrap(), made)
+    }
+
+    /// However much is logged: a request must not pay for spans that nobody sees.
+    #[test]
+    fn spans_are_made_for_a_collector_only_and_only_ours() {
+        let tracer = || Some(SdkTracerProvider::builder().build().tracer("test"));
+        let ours = || info_span!("ours");
+        let foreign = || info_span!(target: "hyper", "foreign");
+        for level in ["off", "info", "trace"] {
+            assert!(!spans_are_made(level, None, ours), "{level}");
+            assert!(spans_are_made(level, tracer(), ours), "{level}");
+            assert!(!spans_are_made(level, tracer(), foreign), "{level}");
+        }
+    }
 }

@@ -154,3 +154,16 @@ impl std::fmt::Debug for Queue {
         f.debug_tuple("Queue").field(&self.0.waiting).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_leaves_makes_room_and_no_more() {
+        let queue = Queue::new();
+        assert_eq!((0..MAX_WAITING + 10).filter(|_| queue.enter()).count(), MAX_WAITING);
+        queue.leave(512, &Ok(()));
+        assert_eq!((0..600).filter(|_| queue.enter()).count(), 512);
+    }
+}

@@ -122,6 +122,11 @@ impl Api {
             .sum()
     }
 
+    /// What it has logged so far.
+    pub fn log(&self) -> Vec<Value> {
+        self.process.log()
+    }
+
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }

@@ -6,6 +6,7 @@
 #![allow(clippy::float_cmp)]
 
 mod categories;
+mod collector;
 mod documentation;
 mod faults;
 mod flush;
@@ -24,6 +25,7 @@ mod products {
 }
 mod settings;
 mod shutdown;
+mod traces;
 mod webhook {
     mod deliver;
     mod duplicates;
