@@ -10,6 +10,7 @@ mod collector;
 mod documentation;
 mod faults;
 mod flush;
+mod fuzzer;
 mod harness;
 mod operations;
 mod partners {

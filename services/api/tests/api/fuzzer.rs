@@ -1,0 +1,29 @@
+//! A fuzzer that somebody else wrote, against our OpenAPI document: [schemathesis](https://schemathesis.readthedocs.io).
+
+use std::process::Command;
+
+use crate::harness::Api;
+
+/// Checks that do not fit: a cursor and a search are any text to a schema, and most texts are neither.
+const EXCLUDED: &str = "positive_data_acceptance";
+
+/// No answer is a 5xx, and none differs from the document: status, content type, headers, body. The requests depend on the
+/// seed only.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs schemathesis: set SCHEMATHESIS to its program; .ci/run does"]
+async fn every_answer_is_documented() {
+    let fuzzer =
+        std::env::var_os("SCHEMATHESIS").expect("SCHEMATHESIS: the path of schemathesis's program st");
+    let api = Api::with_products(200).await;
+    let directory = tempfile::tempdir().unwrap();
+    let document = api.url("/openapi.json");
+    let status = tokio::task::spawn_blocking(move || {
+        Command::new(fuzzer)
+            .current_dir(directory.path())
+            .args(["run", &document, "--checks", "all", "--exclude-checks", EXCLUDED, "--seed", "1"])
+            .args(["--phases", "examples,coverage,fuzzing", "--max-examples", "200", "--max-time", "60"])
+            .args(["--request-timeout", "20", "--continue-on-failure", "--warnings", "off"])
+            .status()
+    });
+    assert!(status.await.unwrap().unwrap().success(), "see above what it found");
+}
