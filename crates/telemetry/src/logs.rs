@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use opentelemetry_sdk::trace::SdkTracer;
 use tracing::{Metadata, Subscriber};
-use tracing_subscriber::filter::{EnvFilter, FilterExt as _, FilterFn, filter_fn};
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::fmt::format::format;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -45,7 +45,7 @@ pub(crate) fn init(args: &LogArgs, tracer: Option<SdkTracer>) -> anyhow::Result<
 fn subscriber(args: &LogArgs, tracer: Option<SdkTracer>) -> anyhow::Result<impl Subscriber + Send + Sync> {
     let filter = EnvFilter::try_new(&args.log_level)
         .with_context(|| format!("LOG_LEVEL: {:?} is no log filter", args.log_level))?;
-    let filter = filter.and(filter_fn(is_event));
+    let filter = filter.and(filter_fn(is_event).with_max_level_hint(LevelFilter::TRACE));
     let lines = tracing_subscriber::fmt::layer();
     let lines = match args.log_format {
         LogFormat::Json => {
@@ -57,10 +57,14 @@ fn subscriber(args: &LogArgs, tracer: Option<SdkTracer>) -> anyhow::Result<impl 
             lines.event_format(WithIds::text(text)).with_filter(filter).boxed()
         }
     };
+    let exports = tracer.is_some();
     let spans = tracer.map(|tracer| {
         let layer = tracing_opentelemetry::layer().with_tracer(tracer);
-        layer.with_location(false).with_threads(false).with_target(false).with_filter(our_spans())
+        layer.with_location(false).with_threads(false).with_target(false)
     });
+    // The filter is there with and without a layer: one that is missing would count as one that wants every span.
+    let filter = filter_fn(move |metadata| exports && is_our_span(metadata));
+    let spans = spans.with_filter(filter.with_max_level_hint(LevelFilter::INFO));
     Ok(Registry::default().with(lines).with(spans))
 }
 
@@ -69,8 +73,8 @@ fn is_event(metadata: &Metadata<'_>) -> bool {
 }
 
 /// The spans of our own crates, whatever `LOG_LEVEL` says: those of other crates have no stable names.
-fn our_spans() -> FilterFn<fn(&Metadata<'_>) -> bool> {
-    filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("farmlokal"))
+fn is_our_span(metadata: &Metadata<'_>) -> bool {
+    metadata.is_span() && metadata.target().starts_with("farmlokal")
 }
 
 #[cfg(test)]
