@@ -79,8 +79,7 @@ impl Position {
         bytes.extend(fingerprint.to_be_bytes());
         bytes.extend(self.id.to_be_bytes());
         bytes.extend(self.value.to_bytes());
-        bytes.extend(checksum(&bytes));
-        URL_SAFE_NO_PAD.encode(bytes)
+        seal(bytes)
     }
 
     pub(crate) fn from_token(token: &str, sort: Sort, fingerprint: u64) -> Result<Position, CursorError> {
@@ -101,6 +100,12 @@ impl Position {
         let value = SortValue::from_bytes(sort, value).ok_or(CursorError::Malformed)?;
         Ok(Position { value, id: u64::from_be_bytes(*id) })
     }
+}
+
+/// A token of these bytes: with their checksum, in base64.
+pub(crate) fn seal(mut bytes: Vec<u8>) -> String {
+    bytes.extend(checksum(&bytes));
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 fn checksum(bytes: &[u8]) -> [u8; 4] {

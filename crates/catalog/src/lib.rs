@@ -12,6 +12,8 @@ mod plan;
 mod price;
 mod price_range;
 mod product;
+#[cfg(feature = "testing")]
+pub mod properties;
 mod query;
 mod reader;
 mod statement;

@@ -372,12 +372,17 @@ fn parse_price(value: &str) -> Result<Price, Invalid> {
 }
 
 fn parse_search(value: &str) -> Result<Vec<String>, Invalid> {
+    let too_long = || Err(("too_long", format!("must have at most {MAX_SEARCH} characters")));
     if value.chars().count() > MAX_SEARCH {
-        return Err(("too_long", format!("must have at most {MAX_SEARCH} characters")));
+        return too_long();
     }
     let mut found: Vec<String> = words(value).collect();
     found.sort();
     found.dedup();
+    // Lower case can be longer (İ becomes two characters), and the canonical form has to be valid as well.
+    if found.join(" ").chars().count() > MAX_SEARCH {
+        return too_long();
+    }
     match found.len() {
         0 => Err(("no_words", "must have at least one letter or digit".to_owned())),
         count if count > MAX_WORDS => {
