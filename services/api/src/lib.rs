@@ -17,3 +17,9 @@ mod routes;
 pub mod serve;
 pub mod server;
 mod webhook;
+
+/// What holds for every input of the parsers that strangers reach.
+#[cfg(any(test, feature = "testing"))]
+pub mod properties {
+    pub use crate::webhook::properties::event;
+}

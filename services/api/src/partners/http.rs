@@ -58,6 +58,7 @@ pub(super) async fn exchange(
         "partner",
         otel.name = %format_args!("{} {}", request.method(), partner.name()),
         otel.kind = "client",
+        otel.status_code = field::Empty,
         peer.service = partner.name(),
         http.request.method = %request.method(),
         server.address = request.url().host_str(),
@@ -66,7 +67,8 @@ pub(super) async fn exchange(
         error.type = field::Empty,
     );
     let result = async {
-        // The place for the trace context of outgoing requests.
+        let mut request = request;
+        farmlokal_telemetry::inject_context(request.headers_mut());
         match tokio::time::timeout(limit, send(client, partner, request)).await {
             Ok(result) => result,
             Err(_) => Err(Failure::new(partner, FailureKind::TimedOut)),
@@ -75,7 +77,7 @@ pub(super) async fn exchange(
     .instrument(span.clone())
     .await;
     if let Err(failure) = &result {
-        span.record("error.type", failure.kind.name());
+        span.record("error.type", failure.kind.name()).record("otel.status_code", "ERROR");
     }
     result
 }
@@ -92,7 +94,7 @@ async fn send(client: &Client, partner: Partner, request: Request) -> Result<Bod
     };
     let mut response = client.execute(request).await.map_err(timed_out)?;
     let status = response.status();
-    tracing::Span::current().record("http.response.status_code", status.as_u16());
+    tracing::Span::current().record("http.response.status_code", i64::from(status.as_u16()));
     if !status.is_success() {
         return Err(failure(partner, status, response.headers()));
     }

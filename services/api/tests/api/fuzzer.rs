@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use crate::harness::Api;
+use farmlokal_sandbox::Sandbox;
+
+use crate::harness::{Api, insert_products};
 
 /// Checks that do not fit: a cursor and a search are any text to a schema, and most texts are neither.
 const EXCLUDED: &str = "positive_data_acceptance";
@@ -14,7 +16,20 @@ const EXCLUDED: &str = "positive_data_acceptance";
 async fn every_answer_is_documented() {
     let fuzzer =
         std::env::var_os("SCHEMATHESIS").expect("SCHEMATHESIS: the path of schemathesis's program st");
-    let api = Api::with_products(200).await;
+    // With everything that it can be configured with: what is not is a 404 only.
+    let sandbox = Sandbox::start().await.unwrap();
+    let (token_url, api_a_url) = (sandbox.token_url(), sandbox.api_a_url());
+    let config = sandbox.config();
+    let api = Api::with(&[
+        ("OAUTH_TOKEN_URL", &token_url),
+        ("OAUTH_CLIENT_ID", &config.client_id),
+        ("OAUTH_CLIENT_SECRET", config.client_secret.reveal()),
+        ("OAUTH_AUDIENCE", "https://partner.test"),
+        ("API_A_URL", &api_a_url),
+        ("WEBHOOK_ALLOW_UNSIGNED", "true"),
+    ])
+    .await;
+    insert_products(&api.database, 200).await;
     let directory = tempfile::tempdir().unwrap();
     let document = api.url("/openapi.json");
     let status = tokio::task::spawn_blocking(move || {

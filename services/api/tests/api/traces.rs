@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use farmlokal_devstack::{Database, Redis};
+use farmlokal_sandbox::Sandbox;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use crate::collector::{Collector, Span, tree};
@@ -272,6 +273,37 @@ async fn a_database_that_is_gone_is_an_error_in_spans_and_lines() {
     assert!(of_request.iter().any(|line| line["message"] == "request" && line["status"] == 503));
     let everything = format!("{log:?} {:?}", collector.spans());
     assert!(!everything.contains("mysql://") && !everything.contains("redis://"), "{everything}");
+}
+
+#[tokio::test]
+async fn a_partner_is_called_within_the_trace() {
+    let (collector, sandbox) = (Collector::http().await, Sandbox::start().await.unwrap());
+    let (token_url, api_a_url) = (sandbox.token_url(), sandbox.api_a_url());
+    let secret = sandbox.config().client_secret.reveal();
+    let settings = [
+        ("OAUTH_TOKEN_URL", token_url.as_str()),
+        ("OAUTH_CLIENT_ID", &sandbox.config().client_id),
+        ("OAUTH_CLIENT_SECRET", secret),
+        ("OAUTH_AUDIENCE", "https://partner.test"),
+        ("API_A_URL", &api_a_url),
+    ];
+    let api = traced(&collector, &settings).await;
+    let (trace, header) = remote(40);
+    assert_eq!(api.get_with("/external/test-api-a", &[("traceparent", &header)]).await.status, 200);
+    let answered = |spans: &[Span]| spans.iter().any(|span| span.name == "GET /external/test-api-a");
+    let spans = collector.trace(&trace, answered).await;
+    let sent: Vec<_> = sandbox.requests().into_iter().filter_map(|request| request.traceparent).collect();
+    let ours: Vec<_> = sent.iter().filter(|sent| sent.contains(&trace)).collect();
+    assert!(!ours.is_empty(), "{sent:?}");
+    for parent in ours {
+        let calls = spans.iter().find(|span| span.kind == SpanKind::Client && parent.contains(&span.id));
+        assert_eq!(
+            calls.map(|call| call.get("http.response.status_code")),
+            Some("200"),
+            "{parent} {spans:#?}"
+        );
+    }
+    assert!(!format!("{:?} {:?}", collector.spans(), api.log()).contains(secret));
 }
 
 /// With `OTEL_BSP_SCHEDULE_DELAY` of an hour, only the end of the process exports anything.

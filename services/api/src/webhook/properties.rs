@@ -1,0 +1,73 @@
+//! What holds for every body that a webhook may get, for the fuzz target of `fuzz/` and the tests on stable Rust.
+
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use chrono::DateTime;
+use farmlokal_catalog::{Change, Event};
+
+use super::event::{Times, parse};
+
+/// A body as it was sent: it is an event within its bounds, always the same one, or refused for stated reasons.
+///
+/// # Panics
+/// Where that does not hold.
+pub fn event(body: &[u8]) {
+    let now = DateTime::from_timestamp_millis(1_743_379_200_000).unwrap_or_default();
+    let times = Times { now, retention: Duration::from_secs(86_400), tolerance: Duration::from_secs(300) };
+    let event = match parse(&HeaderMap::new(), body, times) {
+        Ok(event) => event,
+        Err(wrong) => {
+            assert!(!wrong.is_empty(), "refused without a reason");
+            assert!(wrong.iter().all(|param| !param.name.is_empty() && !param.code.is_empty()), "{wrong:?}");
+            return;
+        }
+    };
+    assert!((1..=Event::MAX_ID).contains(&event.id.len()) && event.id.is_ascii());
+    assert!((1..=Event::MAX_PRODUCT).contains(&event.product));
+    let age = now.signed_duration_since(event.occurred_at).num_milliseconds();
+    assert!((-300_000..=86_400_000).contains(&age), "{age} ms old");
+    if let Change::Upsert { name, description, category, .. } = &event.change {
+        let lengths = [name, description, category].map(|text| text.chars().count());
+        assert!((1..=255).contains(&lengths[0]) && lengths[1] <= 1000 && (1..=64).contains(&lengths[2]));
+    }
+    assert!(
+        parse(&HeaderMap::new(), body, times).is_ok_and(|again| again.payload_hash == event.payload_hash)
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SOUND: [&str; 3] = [
+        r#"{"eventId":"evt_1","type":"product.upserted","occurredAt":"2025-03-31T00:00:00.123456+02:00","data":{"id":7,"name":" Ball XL ","description":"","category":"sports","price":12.50}}"#,
+        r#"{"eventId":"evt_1","type":"product.price_changed","occurredAt":"2025-03-30T23:59:60Z","data":{"id":7,"price":0.1}}"#,
+        r#"{"eventId":"evt_1","type":"product.deleted","occurredAt":"2025-03-30T23:00:00Z","data":{"id":18446744073709551615}}"#,
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        #[test]
+        fn any_bytes(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            event(&body);
+        }
+
+        /// A sound event with some of its bytes replaced, or cut out.
+        #[test]
+        fn an_event_that_is_almost_right(
+            sound in prop::sample::select(SOUND.to_vec()),
+            edits in prop::collection::vec((any::<prop::sample::Index>(), "[0-9eE.\\-\"{}\\[\\],:ntZ ]{0,3}|\\PC"), 0..4),
+        ) {
+            let mut body = sound.as_bytes().to_vec();
+            for (at, with) in edits {
+                let at = at.index(body.len());
+                body.splice(at..=at, with.into_bytes());
+            }
+            event(&body);
+        }
+    }
+}
