@@ -1,0 +1,83 @@
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Whom a limit counts for: an IPv4 address, or all of an IPv6 network, since one subscriber has a whole one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Client {
+    /// The network's first address. IPv4 as in `::ffff:203.0.113.7`, so that both are of one size.
+    network: u128,
+    /// The length of an IPv6 network's prefix; 0 for IPv4.
+    prefix: u8,
+}
+
+impl Client {
+    /// The client at `address`; of an IPv6 address only the first `prefix` bits count (0 to 128, more is 128).
+    #[must_use]
+    pub fn new(address: IpAddr, prefix: u8) -> Client {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Client { network: address.to_ipv6_mapped().to_bits(), prefix: 0 },
+            IpAddr::V6(address) => {
+                let prefix = prefix.min(128);
+                let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
+                Client { network: address.to_bits() & mask, prefix }
+            }
+        }
+    }
+
+    /// One of 65,536 clients that many addresses share, for when there are more addresses than can be told apart.
+    #[must_use]
+    pub fn shared(self) -> Client {
+        // Fibonacci hashing: neighbouring addresses spread over all of them.
+        #[expect(clippy::cast_possible_truncation, reason = "both halves count")]
+        let folded = (self.network >> 64) as u64 ^ self.network as u64;
+        let bucket = folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
+        // In the discard prefix 100::/64 of RFC 6666, which no client has.
+        Client { network: u128::from(bucket) | 0x0100 << 112, prefix: 128 }
+    }
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = Ipv6Addr::from_bits(self.network);
+        match address.to_ipv4_mapped() {
+            Some(address) if self.prefix == 0 => Ipv4Addr::fmt(&address, f),
+            _ => write!(f, "{address}/{}", self.prefix),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(address: &str) -> Client {
+        Client::new(address.parse().unwrap(), 64)
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_client_and_an_ipv4_address_is_one() {
+        assert_eq!(client("2001:db8::1"), client("2001:db8::ffff:0:0:1"));
+        assert_ne!(client("2001:db8::1"), client("2001:db8:0:1::1"));
+        assert_ne!(client("203.0.113.7"), client("203.0.113.8"));
+        assert_eq!(client("203.0.113.7"), client("::ffff:203.0.113.7"));
+        let whole = |address: &str| Client::new(address.parse().unwrap(), 128);
+        assert_ne!(whole("2001:db8::1"), whole("2001:db8::2"));
+        let none = |address: &str| Client::new(address.parse().unwrap(), 0);
+        assert_eq!(none("2001:db8::1"), none("3001:db8::1"));
+        assert_ne!(none("2001:db8::1"), client("0.0.0.0"));
+    }
+
+    #[test]
+    fn clients_read_as_what_they_stand_for() {
+        assert_eq!(client("203.0.113.7").to_string(), "203.0.113.7");
+        assert_eq!(client("2001:db8:1:2:3:4:5:6").to_string(), "2001:db8:1:2::/64");
+    }
+
+    #[test]
+    fn neighbours_share_with_strangers() {
+        let shared = |last: u32| Client::new(Ipv4Addr::from_bits(0x0a00_0000 + last).into(), 64).shared();
+        let different: std::collections::HashSet<_> = (0..10_000).map(shared).collect();
+        assert!(different.len() > 9_000, "{}", different.len());
+        assert_eq!(shared(7), shared(7));
+    }
+}

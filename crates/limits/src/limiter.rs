@@ -1,0 +1,151 @@
+//! The accounts of all clients, and their reports.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use farmlokal_redis::Connection;
+use moka::sync::Cache;
+use tokio::sync::Notify;
+
+use crate::account::{Account, Step, Terms};
+use crate::metrics::LimiterMetrics;
+use crate::{Client, Policy, store};
+
+/// What a client has left, as this replica knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Requests that it may send at once.
+    pub remaining: u32,
+    /// The time until it may send as many as the policy has.
+    pub reset: Duration,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may go on.
+    Admitted(Quota),
+    /// The client has used up its quota.
+    Refused {
+        /// What it has left: nothing.
+        quota: Quota,
+        /// The time until one more is admitted.
+        retry_after: Duration,
+    },
+}
+
+/// Limits clients by policies. Clones share the accounts.
+#[derive(Clone)]
+pub struct Limiter(Arc<Inner>);
+
+struct Inner {
+    connection: Arc<Connection>,
+    policies: Vec<(Policy, Terms)>,
+    accounts: Cache<(u8, Client), Arc<Entry>>,
+    started: Instant,
+    metrics: LimiterMetrics,
+}
+
+#[derive(Default)]
+struct Entry {
+    account: Mutex<Account>,
+    /// Told whenever a report has come back.
+    settled: Notify,
+}
+
+impl Entry {
+    fn lock(&self) -> MutexGuard<'_, Account> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Limiter {
+    /// Limits by these policies, 256 at the most, and remembers up to `capacity` clients, those that ask most, at some
+    /// 300 bytes each. `connection` has to be supervised by somebody.
+    #[must_use]
+    pub fn new(connection: Arc<Connection>, policies: &[Policy], capacity: u64) -> Limiter {
+        // An account that was not touched for so long is whole again: forgetting it changes nothing.
+        let longest = policies.iter().map(|policy| policy.rate.window).max().unwrap_or_default();
+        let accounts =
+            Cache::builder().max_capacity(capacity).time_to_idle(longest.max(Duration::from_secs(1))).build();
+        Limiter(Arc::new(Inner {
+            connection,
+            policies: policies.iter().map(|policy| (*policy, Terms::of(policy))).collect(),
+            accounts,
+            started: Instant::now(),
+            metrics: LimiterMetrics::new(),
+        }))
+    }
+
+    /// Judges a request of `client` by the policy with this index. No lock is held for longer than some nanoseconds, and
+    /// nothing is allocated for a client that is known. `None`: the replica is as far ahead of Redis as it may be; see
+    /// [`wait`](Self::wait). Must be called in a tokio runtime.
+    ///
+    /// # Panics
+    /// If there is no such policy.
+    #[must_use]
+    pub fn check(&self, policy: u8, client: Client) -> Option<Verdict> {
+        self.judge(policy, client, &self.entry(policy, client))
+    }
+
+    /// Like [`check`](Self::check), and waits for the reports in between: one round trip to Redis, a few at the most. A
+    /// Redis that is slow or gone makes nobody wait longer than the connection's timeout.
+    pub async fn wait(&self, policy: u8, client: Client) -> Verdict {
+        self.0.metrics.waits.increment(1);
+        let entry = self.entry(policy, client);
+        loop {
+            // From here on no report comes back unnoticed.
+            let settled = entry.settled.notified();
+            if let Some(verdict) = self.judge(policy, client, &entry) {
+                return verdict;
+            }
+            settled.await;
+        }
+    }
+
+    /// How many clients are remembered, about.
+    #[must_use]
+    pub fn clients(&self) -> u64 {
+        self.0.accounts.entry_count()
+    }
+
+    fn entry(&self, policy: u8, client: Client) -> Arc<Entry> {
+        let key = (policy, client);
+        // A known client's entry costs no lock and no allocation.
+        self.0.accounts.get(&key).unwrap_or_else(|| self.0.accounts.get_with(key, Arc::default))
+    }
+
+    fn judge(&self, policy: u8, client: Client, entry: &Arc<Entry>) -> Option<Verdict> {
+        let (_, terms) = &self.0.policies[usize::from(policy)];
+        let (now, up) = (self.0.now(), self.0.connection.is_up());
+        let (step, report) = {
+            let mut account = entry.lock();
+            let step = account.judge(terms, now, up);
+            (step, if up { account.take_report(terms, now) } else { None })
+        };
+        if let Some(count) = report {
+            tokio::spawn(Arc::clone(&self.0).report(policy, client, Arc::clone(entry), count));
+        }
+        match step {
+            Step::Admit(quota) => Some(Verdict::Admitted(quota)),
+            Step::Refuse(quota, retry_after) => Some(Verdict::Refused { quota, retry_after }),
+            Step::Wait => None,
+        }
+    }
+}
+
+impl Inner {
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    async fn report(self: Arc<Self>, policy: u8, client: Client, entry: Arc<Entry>, count: u32) {
+        let (policy, terms) = &self.policies[usize::from(policy)];
+        let charge = Duration::from_nanos(terms.interval * u64::from(count));
+        let whole_in = store::report(&self.connection, policy, client, charge).await;
+        let outcome = if whole_in.is_some() { &self.metrics.heard } else { &self.metrics.lost };
+        outcome.increment(1);
+        entry.lock().settle(terms, self.now(), whole_in);
+        entry.settled.notify_waiters();
+    }
+}

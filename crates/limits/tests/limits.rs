@@ -1,0 +1,128 @@
+//! Several replicas on one real Redis.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use farmlokal_devstack::Redis;
+use farmlokal_limits::{Client, Limiter, Policy, Verdict};
+use farmlokal_redis::{Connection, RedisConfig};
+
+/// Longer than anything here should take; only a test that fails anyway waits this long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A limiter as each replica has one, with a connection of its own.
+async fn replica(url: &str, rate: &str, ahead_percent: u8) -> (Limiter, Arc<Connection>) {
+    let config = RedisConfig { timeout: PATIENCE, ..RedisConfig::new(url) };
+    let connection = Connection::new(&config, "test").unwrap();
+    tokio::spawn(Arc::clone(&connection).supervise());
+    wait(&connection, true).await;
+    let policy = Policy::new("test", rate.parse().unwrap(), ahead_percent);
+    (Limiter::new(Arc::clone(&connection), &[policy], 1_000), connection)
+}
+
+async fn wait(connection: &Connection, up: bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while connection.is_up() != up {
+        assert!(Instant::now() < deadline, "Redis is not {up}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn client(number: u32) -> Client {
+    Client::new(std::net::Ipv4Addr::from_bits(number).into(), 64)
+}
+
+fn admitted(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Admitted(_))
+}
+
+async fn ask(limiter: &Limiter, client: Client) -> bool {
+    let verdict = match limiter.check(0, client) {
+        Some(verdict) => verdict,
+        None => limiter.wait(0, client).await,
+    };
+    admitted(verdict)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sum_over_replicas_overshoots_by_what_they_run_ahead_at_the_most() {
+    let redis = Redis::start().unwrap();
+    for (rate, quota, ahead_percent, ahead) in
+        [("300/3600", 300, 2, 6), ("300/3600", 300, 20, 60), ("7/3600", 7, 2, 1)]
+    {
+        let mut tasks = Vec::new();
+        for _ in 0..4 {
+            let (limiter, _) = replica(&redis.url(), rate, ahead_percent).await;
+            for _ in 0..8 {
+                let limiter = limiter.clone();
+                tasks.push(tokio::spawn(async move {
+                    let mut count = 0;
+                    for _ in 0..100 {
+                        count += usize::from(ask(&limiter, client(quota * ahead)).await);
+                    }
+                    count
+                }));
+            }
+        }
+        let mut total = 0;
+        for task in tasks {
+            total += task.await.unwrap();
+        }
+        let (quota, ahead) = (quota as usize, ahead as usize);
+        // One comes back every 12 s, should this take so long.
+        assert!((quota..=quota + 4 * ahead + 2).contains(&total), "{total} of {quota} with {ahead} ahead");
+    }
+}
+
+#[tokio::test]
+async fn clients_are_told_apart_and_one_that_asks_little_costs_redis_nothing() {
+    let redis = Redis::start().unwrap();
+    let (limiter, connection) = replica(&redis.url(), "100/60", 20).await;
+    for number in 0..500 {
+        assert!(ask(&limiter, client(number)).await);
+    }
+    let keys: u64 = connection
+        .run(|mut connection| async move { redis::cmd("DBSIZE").query_async(&mut connection).await })
+        .await
+        .unwrap();
+    assert_eq!(keys, 0);
+}
+
+#[tokio::test]
+async fn another_replica_hears_of_it_and_the_key_expires() {
+    let redis = Redis::start().unwrap();
+    let ((one, connection), (other, _)) =
+        (replica(&redis.url(), "10/60", 10).await, replica(&redis.url(), "10/60", 10).await);
+    for _ in 0..10 {
+        assert!(ask(&one, client(1)).await);
+    }
+    assert!(!ask(&one, client(1)).await);
+    // It may run one ahead before it hears.
+    let admitted = usize::from(ask(&other, client(1)).await) + usize::from(ask(&other, client(1)).await);
+    assert!(admitted <= 1, "{admitted}");
+    let expiry: i64 = connection
+        .run(|mut connection| async move {
+            redis::cmd("PTTL").arg("farmlokal:limit:test:0.0.0.1").query_async(&mut connection).await
+        })
+        .await
+        .unwrap();
+    assert!((1..=66_000).contains(&expiry), "{expiry}");
+}
+
+#[tokio::test]
+async fn a_redis_that_goes_away_lets_nobody_wait_and_nobody_go_beyond_the_quota() {
+    let mut redis = Redis::start().unwrap();
+    let (limiter, connection) = replica(&redis.url(), "50/3600", 2).await;
+    redis.stop().unwrap();
+    wait(&connection, false).await;
+    let mut count = 0;
+    for _ in 0..200 {
+        count += usize::from(limiter.check(0, client(1)).is_some_and(admitted));
+    }
+    assert_eq!(count, 50);
+    redis.start_again().unwrap();
+    wait(&connection, true).await;
+    assert!(ask(&limiter, client(2)).await);
+    assert!(!ask(&limiter, client(1)).await);
+}
