@@ -12,7 +12,9 @@ pub struct CatalogConfig {
     /// The most connections at once, beside those for searches and one to see whether the database is there. A few more
     /// than its cores do most: what waits here waits in turn, in the database all wait for each other. Default 4.
     pub max_connections: u32,
-    /// How long a call waits for a free connection. Default 2 s.
+    /// How long a call waits for its turn. One that would wait longer is refused at once. Default 500 ms.
+    pub queue_timeout: Duration,
+    /// How long a call, when it has its turn, waits for a connection to be made. Default 2 s.
     pub acquire_timeout: Duration,
     /// After this the database stops a list's statement. Default 1 s.
     pub list_deadline: Duration,
@@ -67,6 +69,7 @@ impl CatalogConfig {
         CatalogConfig {
             connect,
             max_connections: 4,
+            queue_timeout: Duration::from_millis(500),
             acquire_timeout: Duration::from_secs(2),
             list_deadline: Duration::from_secs(1),
             event_connections: 2,

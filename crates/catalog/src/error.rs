@@ -18,7 +18,7 @@ pub enum Error {
     /// The statement ran into its deadline, and the database stopped it.
     #[error("the database took too long")]
     Deadline,
-    /// Every connection stayed in use for the acquire timeout.
+    /// Every connection is in use, and will be for longer than the queue timeout.
     #[error("every database connection is in use")]
     Busy,
     /// The database cannot be reached, or refuses us.

@@ -7,13 +7,18 @@ use std::{
 
 use metrics::{Histogram, histogram};
 use sqlx::{Connection as _, MySql, MySqlConnection, MySqlPool, mysql::MySqlRow, pool::PoolConnection};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::timeout};
 use tracing::{Instrument as _, field::Empty, info_span};
 
 use crate::{
     error::{is_transient, record},
+    gate::{Full, Gate, Turn},
     statement::{Kind, Statement},
 };
+
+/// For so long beyond a statement's own deadline its answer is waited for. Where nothing answers any more, be it a server
+/// that stands still or a network that swallows all, no deadline of the database's ends a statement.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// Seconds that a statement of each kind takes: `farmlokal_db_query_duration_seconds`.
 struct Timings([Histogram; Kind::ALL.len()]);
@@ -29,14 +34,17 @@ impl Timings {
 
 /// The pool, and a connection beside it for [`ping`](Database::ping): a full pool is load, not an outage.
 pub(crate) struct Database {
+    gate: Gate,
     pool: MySqlPool,
     timings: Timings,
     apart: Mutex<Option<MySqlConnection>>,
 }
 
 impl Database {
-    pub(crate) fn new(pool: MySqlPool) -> Database {
-        Database { pool, timings: Timings::new(), apart: Mutex::new(None) }
+    /// Calls wait for up to `patience` for their turn.
+    pub(crate) fn new(pool: MySqlPool, patience: Duration) -> Database {
+        let gate = Gate::new(pool.options().get_max_connections() as usize, patience);
+        Database { gate, pool, timings: Timings::new(), apart: Mutex::new(None) }
     }
 
     pub(crate) fn pool(&self) -> &MySqlPool {
@@ -44,7 +52,8 @@ impl Database {
     }
 
     pub(crate) async fn reader(&self) -> Result<Reader<'_>, sqlx::Error> {
-        Ok(Reader { database: self, connection: self.acquire().await? })
+        let turn = self.gate.enter().await.map_err(|Full| sqlx::Error::PoolTimedOut)?;
+        Ok(Reader { database: self, connection: self.acquire().await?, _turn: turn })
     }
 
     /// A pool goes on trying a server that it cannot connect to until its time is up.
@@ -87,10 +96,17 @@ impl Database {
     }
 }
 
+/// Nothing answered: asking again would only take as long again.
+fn is_timeout(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut)
+}
+
 /// One call's connection.
 pub(crate) struct Reader<'c> {
     database: &'c Database,
     connection: PoolConnection<MySql>,
+    // Ends after the connection has gone back.
+    _turn: Turn<'c>,
 }
 
 impl Reader<'_> {
@@ -108,22 +124,33 @@ impl Reader<'_> {
 
     async fn fetch_inside(&mut self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, sqlx::Error> {
         let started = Instant::now();
-        let mut result = statement.fetch(&mut self.connection).await;
+        let mut result = self.fetch_once(statement).await;
         if let Err(error) = &result
             && is_transient(error)
+            && !is_timeout(error)
         {
             tracing::debug!(%error, statement = statement.kind.label(), "reading again");
             self.replace_broken().await?;
-            result = statement.fetch(&mut self.connection).await;
+            result = self.fetch_once(statement).await;
         }
         self.database.record(statement.kind, started.elapsed());
+        result
+    }
+
+    async fn fetch_once(&mut self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, sqlx::Error> {
+        let limit = statement.deadline + GRACE;
+        let Ok(result) = timeout(limit, statement.fetch(&mut self.connection)).await else {
+            // Its answer may still come, and must not be taken for another's.
+            self.connection.close_on_drop();
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into());
+        };
         result
     }
 
     /// A server that restarted has broken every idle connection, and the pool hands each out untested once.
     pub(crate) async fn replace_broken(&mut self) -> Result<(), sqlx::Error> {
         for _ in 0..=self.database.pool.options().get_max_connections() {
-            if self.connection.ping().await.is_ok() {
+            if timeout(GRACE, self.connection.ping()).await.is_ok_and(|answer| answer.is_ok()) {
                 return Ok(());
             }
             self.connection.close_on_drop();

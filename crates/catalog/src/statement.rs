@@ -101,6 +101,8 @@ pub(crate) struct Statement<'q> {
     pub(crate) kind: Kind,
     pub(crate) text: String,
     pub(crate) values: Vec<Value<'q>>,
+    /// The database's own limit on it.
+    pub(crate) deadline: Duration,
 }
 
 impl<'q> Statement<'q> {
@@ -113,12 +115,13 @@ impl<'q> Statement<'q> {
             milliseconds / 1000,
             milliseconds % 1000,
         );
-        Statement { kind, text, values: Vec::new() }
+        Statement { kind, text, values: Vec::new(), deadline }
     }
 
     /// What the optimiser expects to read. It reads a few pages of the index to say so, and needs no deadline.
     pub(crate) fn explain(kind: Kind) -> Statement<'q> {
-        Statement { kind, text: "EXPLAIN FORMAT=TRADITIONAL SELECT ".to_owned(), values: Vec::new() }
+        let text = "EXPLAIN FORMAT=TRADITIONAL SELECT ".to_owned();
+        Statement { kind, text, values: Vec::new(), deadline: Duration::ZERO }
     }
 
     pub(crate) fn push(&mut self, text: &str) -> &mut Self {

@@ -66,9 +66,10 @@ impl Catalog {
             });
         let event_pool = event_pool.connect_lazy_with(options.clone());
         Ok(Catalog {
-            database: Arc::new(Database::new(pool.connect_lazy_with(options))),
-            search_database: Arc::new(Database::new(search_pool)),
-            event_database: Arc::new(Database::new(event_pool)),
+            database: Arc::new(Database::new(pool.connect_lazy_with(options), config.queue_timeout)),
+            search_database: Arc::new(Database::new(search_pool, config.queue_timeout)),
+            // A sender can wait longer than a reader, and comes again.
+            event_database: Arc::new(Database::new(event_pool, config.acquire_timeout)),
             deadline: config.list_deadline,
             event_deadline: config.event_deadline,
             searches: Arc::new(SearchGuards::new(config.search)),

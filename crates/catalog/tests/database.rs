@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use farmlokal_catalog::{Catalog, Error, ListQuery, MigrateError, migrate, testing::TestDatabase};
+use farmlokal_catalog::{
+    Catalog, CatalogConfig, Error, ListQuery, MigrateError, migrate, testing::TestDatabase,
+};
+use farmlokal_devstack::Database;
 
 /// How many there are.
 const MIGRATIONS: usize = 3;
@@ -125,6 +128,32 @@ async fn the_database_stops_a_statement_at_its_deadline() {
     assert!(matches!(error, Error::Deadline), "{error:?}");
 }
 
+/// A server that stands still keeps no deadline of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_stands_still_is_given_up_and_holds_no_connection() {
+    let patience = Duration::from_secs(60);
+    let database = Database::start().unwrap();
+    migrate(database.url().parse().unwrap()).await.unwrap();
+    let mut config = CatalogConfig::new(&database.url()).unwrap();
+    config.list_deadline = Duration::from_millis(100);
+    let catalog = Catalog::new(config).unwrap();
+    let query = ListQuery::default();
+    catalog.list(&query).await.unwrap();
+
+    database.pause().unwrap();
+    let given_up = tokio::time::timeout(patience, catalog.list(&query)).await;
+    assert!(matches!(given_up, Ok(Err(Error::Unavailable(_)))), "{given_up:?}");
+    tokio::time::timeout(patience, async {
+        while catalog.pool().open > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .expect("a connection that is of no more use is closed");
+    database.resume().unwrap();
+    catalog.list(&query).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_full_pool_is_busy() {
     let database = TestDatabase::create().await;
@@ -133,7 +162,7 @@ async fn a_full_pool_is_busy() {
     sqlx::raw_sql("LOCK TABLES products WRITE").execute(&mut *held).await.unwrap();
     let mut config = database.config();
     config.max_connections = 1;
-    config.acquire_timeout = Duration::from_millis(100);
+    config.queue_timeout = Duration::from_millis(100);
     config.list_deadline = Duration::from_secs(2);
     let catalog = Catalog::new(config).unwrap();
     let waiting = tokio::spawn({
