@@ -19,5 +19,5 @@ pub use database::Database;
 pub use find::Flavour;
 pub use partners::Partners;
 pub use redis::Redis;
-pub use stack::{Stack, StackOptions, cargo, remove_data, repository};
+pub use stack::{RATE_LIMIT, RATE_LIMITS, Stack, StackOptions, cargo, remove_data, repository};
 pub use supervise::{Supervised, run};

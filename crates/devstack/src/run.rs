@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use farmlokal_devstack::interrupt::{self, Interrupted};
-use farmlokal_devstack::{Partners, Stack, StackOptions, Supervised};
+use farmlokal_devstack::{Partners, RATE_LIMIT, Stack, StackOptions, Supervised};
 
 const POLL: Duration = Duration::from_millis(200);
 
@@ -120,6 +120,7 @@ fn lists_products(port: u16) -> bool {
 }
 
 fn announce(port: u16, seeding: bool) {
+    let limit = std::env::var("RATE_LIMIT").unwrap_or_else(|_| RATE_LIMIT.into());
     let search = if seeding { "   (once the full-text index is built)" } else { "" };
     eprintln!(
         "
@@ -130,6 +131,7 @@ FarmLokal serves the catalogue. Try:
   http://localhost:{port}/products?category=sports&minPrice=100
   http://localhost:{port}/products?search=ball{search}
   http://localhost:{port}/docs
+Rate limits: {limit} requests/seconds for each client (RATE_LIMIT=... changes that).
 "
     );
 }

@@ -13,6 +13,11 @@ use crate::partners::Partners;
 use crate::redis::Redis;
 use crate::supervise::{End, Supervised, run};
 
+/// The settings of the API's rate limits.
+pub const RATE_LIMITS: [&str; 3] = ["RATE_LIMIT", "RATE_LIMIT_SEARCH", "RATE_LIMIT_WEBHOOK"];
+/// What they are on a developer's machine, where all requests come from one client: the highest rate there is.
+pub const RATE_LIMIT: &str = "1000000/1";
+
 /// What a development stack holds.
 #[derive(Clone, Debug)]
 pub struct StackOptions {
@@ -147,13 +152,19 @@ impl Stack {
         Partners::start(self.command("farmlokal-sandbox")?, given)
     }
 
-    /// Starts the API's release build on this port with these partners; all else is the environment's.
+    /// Starts the API's release build on this port with these partners; all else is the environment's. Rate limits are
+    /// [`RATE_LIMIT`] where the environment has none.
     ///
     /// # Errors
     /// It cannot be started.
     pub fn serve(&self, port: u16, partners: Option<&Partners>) -> Result<Supervised> {
         let mut serve = self.command("farmlokal-api")?;
         serve.args(["serve", "--port", &port.to_string()]);
+        for name in RATE_LIMITS {
+            if env::var_os(name).is_none() {
+                serve.env(name, RATE_LIMIT);
+            }
+        }
         if let Some(partners) = partners {
             partners.configure(&mut serve, port);
         }

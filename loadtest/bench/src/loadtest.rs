@@ -20,7 +20,8 @@ pub(crate) async fn run(environment: &Environment, duration: &str) -> Result<()>
     let api = Server::api(environment, &environment.database_url, &[]).await?;
     let mut report = Report::new("loadtest", "Load tests with k6", "make loadtest");
     report.say(&format!(
-        "Each script for {duration} against one API process with default settings and 1,000,000 products; k6 shares the \
+        "Each script for {duration} against one API process with default settings but for rate limits that no client reaches \
+         (1,000,000 requests a second) and 1,000,000 products; k6 shares the \
          machine's cores with the API, the database and Redis. Failed are all requests without a 2xx or 3xx: refused \
          searches (503) and rate-limited requests (429) too. The thresholds: p95 < 200 ms, failed < 1 %, failed checks \
          < 1 %."

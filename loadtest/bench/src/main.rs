@@ -12,6 +12,7 @@ mod layers;
 mod load;
 mod loadtest;
 mod memory;
+mod overload;
 mod process;
 mod reference;
 mod report;
@@ -89,6 +90,7 @@ enum Part {
     BesideSearch,
     Start,
     Memory,
+    Overload,
     Seed,
 }
 
@@ -145,6 +147,7 @@ async fn bench(
         Part::BesideSearch => beside_search::bench(environment, rounds, duration).await,
         Part::Start => start::bench(environment).await,
         Part::Memory => memory::bench(environment, duration).await,
+        Part::Overload => overload::bench(environment, rounds, duration).await,
         Part::Seed => seed::bench(environment).await,
     }
 }

@@ -17,7 +17,8 @@ use axum::response::Response;
 use axum::routing::get;
 use clap::{Args, ValueEnum};
 use farmlokal_api::middleware::{
-    AdmissionLayer, CatchPanicLayer, DeadlineLayer, InFlight, Limits, RequestIdLayer, RouteTable, stack,
+    AdmissionLayer, BodyLimits, CatchPanicLayer, DeadlineLayer, InFlight, Limits, RequestIdLayer, RouteTable,
+    Stack,
 };
 use farmlokal_api::server::{self, ConnectionLimits};
 use farmlokal_catalog::ListQuery;
@@ -69,9 +70,16 @@ impl Layers {
     }
 }
 
-const LIMITS: Limits = Limits { max_requests: 2048, request_timeout: Duration::from_secs(5) };
-const CONNECTIONS: ConnectionLimits =
-    ConnectionLimits { max_connections: 8192, header_timeout: Duration::from_secs(10) };
+const LIMITS: Limits = Limits {
+    max_requests: 2048,
+    request_timeout: Duration::from_secs(5),
+    body: BodyLimits { max_bytes: 1 << 18, timeout: Duration::from_secs(5) },
+};
+const CONNECTIONS: ConnectionLimits = ConnectionLimits {
+    max_connections: 8192,
+    header_timeout: Duration::from_secs(10),
+    write_timeout: Duration::from_secs(10),
+};
 
 /// Serves the file's bytes at `/products`, and `/readyz`, on the loopback address until the process is killed.
 pub(crate) async fn serve(args: ReferenceArgs) -> Result<()> {
@@ -106,7 +114,9 @@ pub(crate) async fn serve(args: ReferenceArgs) -> Result<()> {
             connections(listener, layers.layer(CatchPanicLayer).layer(deadline).service(route)).await;
         }
         Layers::Observe | Layers::Query => {
-            connections(listener, stack(route, table, LIMITS, InFlight::default())).await;
+            let stack = Stack::new(table, LIMITS, InFlight::default());
+            let services = move |connection| stack.around(route.clone(), connection);
+            server::serve(listener, services, CONNECTIONS, CancellationToken::new(), Duration::ZERO).await;
         }
     }
     Ok(())
@@ -132,5 +142,6 @@ async fn connections<S>(listener: TcpListener, service: S)
 where
     S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
-    server::serve(listener, service, CONNECTIONS, CancellationToken::new(), Duration::ZERO).await;
+    server::serve(listener, move |_| service.clone(), CONNECTIONS, CancellationToken::new(), Duration::ZERO)
+        .await;
 }

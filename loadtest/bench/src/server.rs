@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use farmlokal_devstack::{RATE_LIMIT, RATE_LIMITS};
 use tokio::time::sleep;
 
 use crate::client::Client;
@@ -33,6 +34,8 @@ impl Server {
         let mut command = Command::new(environment.program("farmlokal-api"));
         command.env("HOST", "127.0.0.1").env("PORT", port.to_string()).env_remove("MANAGEMENT_PORT");
         command.env("DATABASE_URL", database).env("REDIS_URL", &environment.redis_url);
+        // All load comes from one client: the limits are there and count, and none is reached.
+        command.envs(RATE_LIMITS.map(|name| (name, RATE_LIMIT)));
         command.envs(settings.iter().copied());
         Server::start(command, port, &environment.scratch("bench-api.log")).await
     }

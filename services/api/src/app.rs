@@ -14,6 +14,7 @@ use crate::health::Health;
 use crate::middleware::InFlight;
 use crate::partners::Partners;
 use crate::problem::{Code, Problem};
+use crate::rate_limit::RateLimits;
 use crate::webhook::Webhook;
 
 /// The service's parts, shared by all handlers.
@@ -26,6 +27,7 @@ pub(crate) struct App {
     pub(crate) freshness: Freshness,
     pub(crate) webhook: Arc<Webhook>,
     pub(crate) health: Health,
+    pub(crate) rate_limits: Arc<RateLimits>,
     pub(crate) in_flight: InFlight,
     pub(crate) metrics: Metrics,
 }

@@ -10,6 +10,7 @@ use farmlokal_settings::{DatabaseArgs, RedisArgs, duration, nonzero_duration};
 use farmlokal_telemetry::{LogArgs, TraceArgs};
 
 use crate::partners::PartnersArgs;
+use crate::rate_limit::RateLimitArgs;
 pub use crate::webhook::WebhookArgs;
 
 /// The FarmLokal product catalogue: its REST API and what belongs to it.
@@ -62,6 +63,8 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub(crate) webhook: WebhookArgs,
     #[command(flatten)]
+    pub(crate) rate_limit: RateLimitArgs,
+    #[command(flatten)]
     pub(crate) logs: LogArgs,
     #[command(flatten)]
     pub(crate) traces: TraceArgs,
@@ -87,10 +90,19 @@ pub struct ServerArgs {
     /// time that the ingress keeps idle connections
     #[arg(long, env = "HEADER_TIMEOUT", default_value = "75s", value_parser = nonzero_duration)]
     pub(crate) header_timeout: Duration,
+    /// A connection that takes longer to take more of an answer is closed
+    #[arg(long, env = "WRITE_TIMEOUT", default_value = "10s", value_parser = nonzero_duration)]
+    pub(crate) write_timeout: Duration,
+    /// A request's body that takes longer to arrive is answered with 408
+    #[arg(long, env = "BODY_TIMEOUT", default_value = "5s", value_parser = nonzero_duration)]
+    pub(crate) body_timeout: Duration,
+    /// Bytes of a request's body at the most; a longer one is answered with 413
+    #[arg(long, env = "MAX_BODY", default_value_t = 262_144, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_body: u32,
     /// Requests answered at the same time; further ones get 503 at once
     #[arg(long, env = "MAX_REQUESTS", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_requests: u32,
-    /// Connections held at the same time; further ones wait in the kernel's backlog
+    /// Connections held at the same time; further ones get 503 and are closed, or wait in the kernel's backlog
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_connections: u32,
     /// How long clients and shared caches may keep an answer without asking again; 0s makes them revalidate each time
@@ -112,7 +124,10 @@ pub struct CatalogArgs {
     /// this replica is enough
     #[arg(long, env = "DB_MAX_CONNECTIONS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) db_max_connections: u32,
-    /// How long a query may wait for a connection
+    /// How long a query may wait for its turn; one that would wait longer is refused with 503 at once
+    #[arg(long, env = "DB_QUEUE_TIMEOUT", default_value = "500ms", value_parser = duration)]
+    pub(crate) db_queue_timeout: Duration,
+    /// How long it may take to connect to the database
     #[arg(long, env = "DB_ACQUIRE_TIMEOUT", default_value = "1s", value_parser = duration)]
     pub(crate) db_acquire_timeout: Duration,
     /// The database gives a list or item query up after this time

@@ -13,6 +13,7 @@ pub mod openapi;
 mod partners;
 mod problem;
 mod query;
+pub mod rate_limit;
 mod routes;
 pub mod serve;
 pub mod server;

@@ -17,6 +17,9 @@ pub(crate) enum Code {
     InvalidParameter,
     NotFound,
     MethodNotAllowed,
+    BodyTooSlow,
+    MalformedBody,
+    RateLimited,
     SearchUnavailable,
     DatabaseUnavailable,
     Overloaded,
@@ -45,7 +48,7 @@ pub(crate) struct Documentation {
 }
 
 /// The table of problems, in the order of [`Code`]. `/problems` serves it, and OpenAPI refers to it.
-pub(crate) const PROBLEMS: [Documentation; 20] = [
+pub(crate) const PROBLEMS: [Documentation; 23] = [
     Documentation {
         name: "invalid_parameter",
         status: StatusCode::BAD_REQUEST,
@@ -64,6 +67,25 @@ pub(crate) const PROBLEMS: [Documentation; 20] = [
         status: StatusCode::METHOD_NOT_ALLOWED,
         title: "The method is not allowed here",
         meaning: "The path exists, but not with this method. `Allow` lists the methods it has.",
+    },
+    Documentation {
+        name: "body_too_slow",
+        status: StatusCode::REQUEST_TIMEOUT,
+        title: "The request's body took too long",
+        meaning: "The whole body has to arrive within some seconds. The same request may succeed on a better connection.",
+    },
+    Documentation {
+        name: "malformed_body",
+        status: StatusCode::BAD_REQUEST,
+        title: "The request's body cannot be read",
+        meaning: "The body is not what its headers say: it ends too early, or its chunks are malformed.",
+    },
+    Documentation {
+        name: "rate_limited",
+        status: StatusCode::TOO_MANY_REQUESTS,
+        title: "Too many requests from one client",
+        meaning: "The client has used up its quota. `RateLimit-Policy` says what it is allowed, `RateLimit` what it has \
+                  left, and `Retry-After` when to try again.",
     },
     Documentation {
         name: "search_unavailable",
@@ -330,6 +352,9 @@ mod tests {
             (Code::InvalidParameter, "invalid_parameter"),
             (Code::NotFound, "not_found"),
             (Code::MethodNotAllowed, "method_not_allowed"),
+            (Code::BodyTooSlow, "body_too_slow"),
+            (Code::MalformedBody, "malformed_body"),
+            (Code::RateLimited, "rate_limited"),
             (Code::SearchUnavailable, "search_unavailable"),
             (Code::DatabaseUnavailable, "database_unavailable"),
             (Code::Overloaded, "overloaded"),

@@ -18,10 +18,11 @@ use crate::answer::Freshness;
 use crate::app::App;
 use crate::config::{CacheArgs, ServeArgs};
 use crate::health::Health;
-use crate::middleware::{self, InFlight, Limits, RouteTable};
+use crate::middleware::{Apart, BodyLimits, InFlight, Limits, RouteTable, Stack};
 use crate::partners::Partners;
+use crate::rate_limit::RateLimits;
 use crate::routes;
-use crate::server::{self, ConnectionLimits};
+use crate::server::{self, Connection, ConnectionLimits};
 use crate::webhook::Webhook;
 
 const SERVICE: Service = Service { name: "farmlokal-api", version: env!("CARGO_PKG_VERSION") };
@@ -36,6 +37,7 @@ const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let (metrics, traces) = farmlokal_telemetry::init_with_traces(&args.logs, &args.traces, SERVICE)?;
     farmlokal_cache::describe_metrics();
+    farmlokal_limits::describe_metrics();
     farmlokal_redis::describe_metrics();
     // From the first moment on: a signal during the start counts as well.
     let terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
@@ -48,12 +50,16 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         Some(port) => Some(bind(SocketAddr::new(server.host, port), "MANAGEMENT_PORT").await?),
         None => None,
     };
-    let (public, operations) = routers(&app, management.is_some());
-    let limits =
-        Limits { max_requests: server.max_requests as usize, request_timeout: server.request_timeout };
+    let (api, operations) = routers(&app);
+    let limits = Limits {
+        max_requests: server.max_requests as usize,
+        request_timeout: server.request_timeout,
+        body: BodyLimits { max_bytes: server.max_body as usize, timeout: server.body_timeout },
+    };
     let connections = ConnectionLimits {
         max_connections: server.max_connections as usize,
         header_timeout: server.header_timeout,
+        write_timeout: server.write_timeout,
     };
     let table = route_table();
 
@@ -62,13 +68,27 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         info!(address = %management.local_addr()?, "listening for operators");
     }
     let grace = server.shutdown_timeout;
-    let service = middleware::stack(public, table.clone(), limits, app.in_flight.clone());
-    let serving = tokio::spawn(server::serve(listener, service, connections, shutdown.clone(), grace));
+    let rate_limits = Arc::clone(&app.rate_limits);
+    let everybody =
+        Stack::new(table.clone(), limits, app.in_flight.clone()).limited_by(Arc::clone(&rate_limits));
     // Operators get in even when the API is full.
-    let management = management.map(|listener| {
-        let service = middleware::stack(operations, table, limits, InFlight::default());
-        tokio::spawn(server::serve(listener, service, connections, shutdown.clone(), grace))
-    });
+    let operators = Stack::new(table, limits, InFlight::default());
+    let operations = move |connection: Connection| {
+        operators.around(operations.clone(), Connection { crowded: false, ..connection })
+    };
+    let (serving, management) = if let Some(management) = management {
+        let services = move |connection| everybody.around(api.clone(), connection);
+        let serving = tokio::spawn(server::serve(listener, services, connections, shutdown.clone(), grace));
+        let serve = server::serve(management, operations, connections, shutdown.clone(), grace);
+        (serving, Some(tokio::spawn(serve)))
+    } else {
+        let services = move |connection| {
+            let api = everybody.around(api.clone(), connection);
+            Apart::new(&routes::OPERATIONS, operations(connection), api)
+        };
+        (tokio::spawn(server::serve(listener, services, connections, shutdown.clone(), grace)), None)
+    };
+    let limiting = tokio::spawn(rate_limits.keep_house());
     let upkeep = tokio::spawn(keep_metrics(app.metrics.clone()));
     let redis = tokio::spawn(Arc::clone(&app.redis).supervise());
 
@@ -84,6 +104,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         management.await.context("the management server")?;
     }
     upkeep.abort();
+    limiting.abort();
     redis.abort();
     app.webhook.close().await;
     app.cache.close().await;
@@ -106,8 +127,9 @@ fn wire(args: &ServeArgs, metrics: Metrics, shutdown: &CancellationToken) -> any
     let health = Health::watch(catalog.clone());
     let webhook =
         Webhook::start(&args.webhook, catalog.clone(), cache.clone(), Arc::clone(&redis), health.clone())?;
+    let rate_limits = Arc::new(RateLimits::new(&args.rate_limit, Arc::clone(&redis)));
     let in_flight = InFlight::default();
-    Ok(App { catalog, cache, redis, partners, freshness, webhook, health, in_flight, metrics })
+    Ok(App { catalog, cache, redis, partners, freshness, webhook, health, rate_limits, in_flight, metrics })
 }
 
 fn catalog_config(args: &ServeArgs, url: &str) -> anyhow::Result<CatalogConfig> {
@@ -115,6 +137,7 @@ fn catalog_config(args: &ServeArgs, url: &str) -> anyhow::Result<CatalogConfig> 
     let args = &args.catalog;
     Ok(CatalogConfig {
         max_connections: args.db_max_connections,
+        queue_timeout: args.db_queue_timeout,
         acquire_timeout: args.db_acquire_timeout,
         list_deadline: args.list_timeout,
         event_connections,
@@ -139,14 +162,13 @@ fn cache_config(args: &CacheArgs, redis: RedisConfig) -> CacheConfig {
     }
 }
 
-/// The public routes and the operators'; the latter are public too where they have no port of their own.
-fn routers(app: &Arc<App>, operations_apart: bool) -> (Router, Router) {
+/// The API's routes and the operators'.
+fn routers(app: &Arc<App>) -> (Router, Router) {
     let documentation = routes::documentation::router(crate::openapi::document());
     let api: Router<Arc<App>> = routes::api().into();
     let operations: Router<Arc<App>> = routes::operations().into();
-    let public = if operations_apart { api } else { api.merge(operations.clone()) };
-    let public = public.with_state(Arc::clone(app)).merge(documentation);
-    (routes::with_fallbacks(public), routes::with_fallbacks(operations.with_state(Arc::clone(app))))
+    let api = api.with_state(Arc::clone(app)).merge(documentation);
+    (routes::with_fallbacks(api), routes::with_fallbacks(operations.with_state(Arc::clone(app))))
 }
 
 /// The routes that metrics tell apart: all that the document has, and the documentation itself.

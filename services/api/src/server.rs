@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,28 +14,46 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 use tracing::{debug, warn};
 
 /// Bytes of a request's head that are read at the most; more is answered with 431.
 const MAX_HEAD: usize = 16 * 1024;
+/// Header fields of a request at the most; more is answered with 431.
+const MAX_HEADERS: usize = 64;
+/// Connections beyond the bound: enough for probes and scrapes, and to say to others that the service is full.
+const SPARE: usize = 64;
+/// Time for headers on those.
+const SPARE_HEADER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Bounds on connections.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionLimits {
-    /// Connections at the most; further ones wait in the kernel's backlog.
+    /// Connections at the most; 64 further ones are `crowded`, and what comes then waits in the kernel's backlog.
     pub max_connections: usize,
     /// Time for a request's headers to arrive, counted anew for each request of a connection.
     pub header_timeout: Duration,
+    /// Time in which a client that is sent something has to take some of it.
+    pub write_timeout: Duration,
+}
+
+/// A connection, as services get to know it.
+#[derive(Clone, Copy, Debug)]
+pub struct Connection {
+    /// Who is at its other end: a client or a proxy.
+    pub peer: SocketAddr,
+    /// There are more than there should be. It gets one answer and is closed.
+    pub crowded: bool,
 }
 
 /// Serves HTTP/1.1 on `listener` until `shutdown`; then takes no more connections and gives those it has `grace` to
-/// finish the requests in flight. Returns whether all of them did.
+/// finish the requests in flight. `services` makes the service of each connection. Returns whether all of them did.
 pub async fn serve<S>(
     listener: TcpListener,
-    service: S,
+    services: impl Fn(Connection) -> S,
     limits: ConnectionLimits,
     shutdown: CancellationToken,
     grace: Duration,
@@ -42,29 +61,30 @@ pub async fn serve<S>(
 where
     S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(MAX_HEAD);
-    let places = Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)));
+    let places = Places::new(limits.max_connections);
     let connections = GracefulShutdown::new();
     loop {
         let next = async {
-            // The semaphore is never closed.
-            let place = Arc::clone(&places).acquire_owned().await.ok();
-            (accept(&listener).await, place)
+            let (stream, peer) = accept(&listener).await;
+            let (place, crowded) = places.take().await;
+            (stream, place, Connection { peer, crowded })
         };
-        let (stream, place) = tokio::select! {
+        let (stream, place, connection) = tokio::select! {
             accepted = next => accepted,
             () = shutdown.cancelled() => break,
         };
-        let service = service.clone();
+        let service = services(connection);
         let answer = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             // Routers and our layers are always ready, so there is nothing to wait for before the call.
             service.clone().call(request.map(Body::new))
         });
-        let connection = connections.watch(http.serve_connection(TokioIo::new(stream), answer));
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(limits.write_timeout));
+        let stream = TokioIo::new(Box::pin(stream));
+        let served = connections.watch(http(limits, connection.crowded).serve_connection(stream, answer));
         tokio::spawn(async move {
             let _place = place;
-            if let Err(error) = connection.await {
+            if let Err(error) = served.await {
                 debug!(%error, "a connection broke");
             }
         });
@@ -73,14 +93,46 @@ where
     tokio::time::timeout(grace, connections.shutdown()).await.is_ok()
 }
 
+fn http(limits: ConnectionLimits, crowded: bool) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
+    if crowded {
+        http.keep_alive(false).header_read_timeout(limits.header_timeout.min(SPARE_HEADER_TIMEOUT));
+    } else {
+        http.header_read_timeout(limits.header_timeout);
+    }
+    http
+}
+
+struct Places {
+    usual: Arc<Semaphore>,
+    spare: Arc<Semaphore>,
+}
+
+impl Places {
+    fn new(usual: usize) -> Places {
+        let semaphore = |places: usize| Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
+        Places { usual: semaphore(usual), spare: semaphore(SPARE) }
+    }
+
+    /// A place, and whether it is a spare one. The semaphores are never closed.
+    async fn take(&self) -> (Option<OwnedSemaphorePermit>, bool) {
+        tokio::select! {
+            biased;
+            place = Arc::clone(&self.usual).acquire_owned() => (place.ok(), false),
+            place = Arc::clone(&self.spare).acquire_owned() => (place.ok(), true),
+        }
+    }
+}
+
 /// The next connection. What goes wrong with one connection, or for want of file descriptors, is no reason to stop.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 // A response is one write: waiting for more to send would only delay it.
                 let _ = stream.set_nodelay(true);
-                return stream;
+                return (stream, peer);
             }
             Err(error) if is_of_one_connection(&error) => debug!(%error, "a connection came to nothing"),
             Err(error) => {

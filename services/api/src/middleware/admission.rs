@@ -37,6 +37,12 @@ impl AdmissionLayer {
     pub fn new(max: usize, in_flight: InFlight) -> Self {
         Self { in_flight, max }
     }
+
+    /// Admits none.
+    #[must_use]
+    pub(super) fn closed(self) -> Self {
+        Self { max: 0, ..self }
+    }
 }
 
 /// One request's place; given back when it is dropped.

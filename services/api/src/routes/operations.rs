@@ -147,6 +147,8 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     gauge!("farmlokal_db_connections_max").set(pool.max);
     #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
     gauge!("http_server_active_requests").set(app.in_flight.count() as f64);
+    #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+    gauge!("farmlokal_rate_limit_clients").set(app.rate_limits.clients() as f64);
     let database_up = matches!(app.health.database(), Database::Up { .. });
     gauge!("farmlokal_db_up").set(f64::from(u8::from(database_up)));
     gauge!("farmlokal_uptime_seconds").set(app.health.uptime().as_secs_f64());

@@ -89,16 +89,16 @@ async fn redis_standing_still_under_load_costs_no_request() {
     assert_all_served(&load.stop().await);
 }
 
-/// An API whose database this test may kill.
-struct Fragile {
-    database: Database,
+/// An API whose database a test may kill.
+pub struct Fragile {
+    pub database: Database,
     _redis: Redis,
     process: Process,
     client: reqwest::Client,
 }
 
 impl Fragile {
-    async fn start(settings: &[(&str, &str)]) -> Fragile {
+    pub async fn start(settings: &[(&str, &str)]) -> Fragile {
         let (database, redis) = (Database::start().unwrap(), Redis::start().unwrap());
         farmlokal_catalog::migrate(database.url().parse().unwrap()).await.unwrap();
         let (database_url, redis_url) = (database.url(), redis.url());
@@ -109,15 +109,15 @@ impl Fragile {
         fragile
     }
 
-    fn base(&self) -> String {
+    pub fn base(&self) -> String {
         format!("http://{}", self.process.address("listening"))
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> Answer {
         fetch(&self.client, &format!("{}{path}", self.base()), &[]).await.unwrap()
     }
 
-    async fn until(&self, path: &str, wanted: impl Fn(&Answer) -> bool) -> Answer {
+    pub async fn until(&self, path: &str, wanted: impl Fn(&Answer) -> bool) -> Answer {
         let deadline = std::time::Instant::now() + PATIENCE;
         loop {
             let answer = self.get(path).await;

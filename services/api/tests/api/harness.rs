@@ -14,6 +14,9 @@ use serde_json::Value;
 /// Longer than anything here should take; only a test that fails anyway waits this long.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The highest rate there is.
+const UNLIMITED: &str = "1000000/1";
+
 /// A running API and what it depends on.
 pub struct Api {
     process: Process,
@@ -175,6 +178,8 @@ impl Process {
         let directory = tempfile::tempdir().unwrap();
         let mut command = command(directory.path());
         command.envs([("HOST", "127.0.0.1"), ("PORT", "0")]);
+        // Tests are one client, and in a hurry.
+        command.envs(["RATE_LIMIT", "RATE_LIMIT_SEARCH", "RATE_LIMIT_WEBHOOK"].map(|name| (name, UNLIMITED)));
         // Searches may take what they need: how long that is depends on the machine.
         command.envs([("SEARCH_DB_SHARE", "100"), ("SEARCH_TIMEOUT", "10s")]).envs(settings.iter().copied());
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();

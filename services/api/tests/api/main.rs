@@ -13,6 +13,7 @@ mod flush;
 mod fuzzer;
 mod harness;
 mod operations;
+mod overload;
 mod partners {
     mod api_a;
     mod fixture;
@@ -24,8 +25,10 @@ mod products {
     mod list;
     mod search;
 }
+mod rate_limits;
 mod settings;
 mod shutdown;
+mod slow_clients;
 mod traces;
 mod webhook {
     mod deliver;
