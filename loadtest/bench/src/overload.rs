@@ -1,0 +1,220 @@
+//! Four times the load that saturates the API: what it still serves, to whom, how fast it refuses the rest, and what that
+//! costs in memory.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, sleep_until};
+
+use crate::client::Client;
+use crate::cold::{ColdQuery, Queries, Shape};
+use crate::environment::Environment;
+use crate::hot;
+use crate::load::{Engine, send_each_once};
+use crate::report::{Report, mebibytes};
+use crate::server::Server;
+use crate::stats::{Latencies, median, milliseconds};
+
+/// How many clients saturate the API is tried out.
+const CLOSED_LOOPS: [usize; 3] = [8, 16, 32];
+/// The load, in units of the rate that saturates.
+const TIMES: f64 = 4.0;
+/// Connections over which it comes: enough for all that wait their turn.
+const CONNECTIONS: usize = 1_024;
+/// Between two requests of the client that asks for a hot list meanwhile.
+const HOT_PAUSE: Duration = Duration::from_millis(5);
+
+/// What came of the requests.
+#[derive(Default)]
+struct Outcome {
+    served: Vec<Duration>,
+    refused: Vec<Duration>,
+    failed: usize,
+    elapsed: Duration,
+}
+
+impl Outcome {
+    fn add(&mut self, other: Outcome) {
+        self.served.extend(other.served);
+        self.refused.extend(other.refused);
+        self.failed += other.failed;
+        self.elapsed = self.elapsed.max(other.elapsed);
+    }
+
+    async fn one(&mut self, client: &mut Client, path: &str) {
+        let sent = Instant::now();
+        match client.get(path).await {
+            Ok(answer) if answer.is_ok() => self.served.push(sent.elapsed()),
+            Ok(answer) if answer.status == 503 => self.refused.push(sent.elapsed()),
+            _ => self.failed += 1,
+        }
+    }
+
+    fn per_second(&self, count: usize) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^52 requests")]
+        let count = count as f64;
+        count / self.elapsed.as_secs_f64()
+    }
+
+    fn served(&self) -> f64 {
+        self.per_second(self.served.len())
+    }
+}
+
+/// Measures in rounds: the peak first, then the overload.
+pub(crate) async fn bench(environment: &Environment, rounds: usize, duration: Duration) -> Result<()> {
+    let catalog = Environment::catalog(&environment.database_url)?;
+    let mut queries = Queries::sample(&catalog).await?;
+    let api = Server::api(environment, &environment.database_url, &[]).await?;
+    send_each_once(&Engine::Api(api.address), indexed(&mut queries, 3_000)?, 16, duration).await?;
+    let command = "cargo run --release -p farmlokal-bench -- bench overload";
+    let mut report = Report::new("overload", "Four times the load that saturates", command);
+    report.say(&format!(
+        "Lists that one index serves, no query twice. The peak is the best of {CLOSED_LOOPS:?} clients, each of which sends \
+         its next request when the last is answered. Then {TIMES} times that rate arrives over {CONNECTIONS} connections, \
+         whatever is answered. {rounds} rounds of {} s each. The load shares the machine's cores with the servers. \
+         Meanwhile one client asks for `{}` every {} ms.",
+        duration.as_secs(),
+        hot::PATH,
+        HOT_PAUSE.as_millis()
+    ));
+    let mut rows = Vec::new();
+    let mut shares = Vec::new();
+    for round in 1..=rounds {
+        let peak = peak(environment, &api, &mut queries, duration).await?;
+        let before = api.process().memory()?.now;
+        let (outcome, hot) = overload(environment, &api, &mut queries, peak * TIMES, duration).await?;
+        let memory = api.process().memory()?;
+        eprintln!("round {round}: {:.0} of {peak:.0} lists/s", outcome.served());
+        shares.push(outcome.served() / peak);
+        rows.push(row(round, peak, &outcome, &hot, [before, memory.now, memory.peak]));
+    }
+    report.table(
+        [
+            "round",
+            "peak/s",
+            "offered/s",
+            "served/s",
+            "of peak",
+            "p50 ms",
+            "p99 ms",
+            "refused/s",
+            "p50 ms",
+            "p99 ms",
+            "failed",
+            "hot p99 ms",
+            "resident before",
+            "after",
+            "peak",
+        ],
+        rows,
+    );
+    report.say(&format!("Median: **{:.0} % of the peak rate is served**.", 100.0 * median(shares)));
+    report.finish(&environment.root)
+}
+
+fn row(round: usize, peak: f64, outcome: &Outcome, hot: &Outcome, memory: [u64; 3]) -> [String; 15] {
+    let served: Latencies = outcome.served.iter().copied().collect();
+    let refused: Latencies = outcome.refused.iter().copied().collect();
+    let hot: Latencies = hot.served.iter().copied().collect();
+    let all = outcome.served.len() + outcome.refused.len() + outcome.failed;
+    let [before, after, most] = memory.map(mebibytes);
+    [
+        round.to_string(),
+        format!("{peak:.0}"),
+        format!("{:.0}", outcome.per_second(all)),
+        format!("{:.0}", outcome.served()),
+        format!("{:.0} %", 100.0 * outcome.served() / peak),
+        milliseconds(served.percentile(50)),
+        milliseconds(served.percentile(99)),
+        format!("{:.0}", outcome.per_second(outcome.refused.len())),
+        milliseconds(refused.percentile(50)),
+        milliseconds(refused.percentile(99)),
+        outcome.failed.to_string(),
+        milliseconds(hot.percentile(99)),
+        before,
+        after,
+        most,
+    ]
+}
+
+/// At least so many queries, every indexed shape alike.
+fn indexed(queries: &mut Queries, count: usize) -> Result<Vec<ColdQuery>> {
+    let shapes = Shape::all().into_iter().filter(|shape| shape.has_index()).count();
+    queries.of_each(Shape::has_index, count.div_ceil(shapes))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of queries")]
+fn count(rate: f64, duration: Duration) -> usize {
+    (rate * duration.as_secs_f64()).ceil() as usize
+}
+
+/// The best rate of closed loops.
+async fn peak(
+    environment: &Environment,
+    api: &Server,
+    queries: &mut Queries,
+    duration: Duration,
+) -> Result<f64> {
+    let mut best = 0.0_f64;
+    for clients in CLOSED_LOOPS {
+        environment.flush_cache().await?;
+        // More than any machine of today answers.
+        let lists = indexed(queries, count(8_000.0, duration))?;
+        let answers = send_each_once(&Engine::Api(api.address), lists, clients, duration).await?;
+        best = best.max(answers.rate());
+    }
+    ensure!(best > 0.0, "nothing was served");
+    Ok(best)
+}
+
+/// Sends `rate` queries a second, on time, answered or not; and asks for the hot list.
+async fn overload(
+    environment: &Environment,
+    api: &Server,
+    queries: &mut Queries,
+    rate: f64,
+    duration: Duration,
+) -> Result<(Outcome, Outcome)> {
+    environment.flush_cache().await?;
+    let lists = Arc::new(indexed(queries, count(rate, duration))?);
+    let (next, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let hot = tokio::spawn(ask_hot(api.address, Arc::clone(&done)));
+    let started = tokio::time::Instant::now();
+    let mut senders = JoinSet::new();
+    for _ in 0..CONNECTIONS {
+        let (lists, next, mut client) = (Arc::clone(&lists), Arc::clone(&next), Client::new(api.address));
+        senders.spawn(async move {
+            let mut outcome = Outcome::default();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                #[expect(clippy::cast_precision_loss, reason = "far below 2^52 requests")]
+                let due = Duration::from_secs_f64(number as f64 / rate);
+                let Some(list) = lists.get(number).filter(|_| due < duration) else { break };
+                sleep_until(started + due).await;
+                outcome.one(&mut client, &list.path).await;
+            }
+            outcome
+        });
+    }
+    let mut outcome = Outcome::default();
+    while let Some(sender) = senders.join_next().await {
+        outcome.add(sender?);
+    }
+    outcome.elapsed = started.elapsed();
+    done.store(true, Ordering::Relaxed);
+    Ok((outcome, hot.await?))
+}
+
+async fn ask_hot(address: SocketAddr, done: Arc<AtomicBool>) -> Outcome {
+    let (mut client, mut outcome) = (Client::new(address), Outcome::default());
+    while !done.load(Ordering::Relaxed) {
+        outcome.one(&mut client, hot::PATH).await;
+        sleep(HOT_PAUSE).await;
+    }
+    outcome
+}
