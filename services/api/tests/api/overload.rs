@@ -70,8 +70,8 @@ async fn connections_beyond_the_bound_get_one_answer() {
     }
     drop(held);
     tokio::time::timeout(PATIENCE, async {
-        let last = format!("GET /products HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        while !exchange(&address, &last).await.starts_with("HTTP/1.1 200 ") {
+        let last = "GET /products HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        while !exchange(&address, last).await.starts_with("HTTP/1.1 200 ") {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })
