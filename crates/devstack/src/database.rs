@@ -250,6 +250,8 @@ fn initialise(binary: &Path, flavour: Flavour, data: &Path, run: &Path) -> Resul
             let mut command = Command::new(installer(binary)?);
             command.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
             command.args(["--skip-name-resolve", "--innodb-flush-log-at-trx-commit=0"]);
+            // Several at a time take each other's files in /tmp for their own.
+            command.arg(format!("--tmpdir={}", run.display()));
             // A machine that does not know its own name will do.
             command.arg("--force");
             command
