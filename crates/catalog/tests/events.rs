@@ -145,7 +145,7 @@ async fn a_row_that_stays_locked_is_a_deadline_and_no_effect() {
     let short = Duration::from_millis(300);
     let config = CatalogConfig { event_deadline: short, ..database.config() };
     let hurried = Catalog::new(config).unwrap();
-    catalog(&database).await.apply(&event("a", 7, 30, upsert("Racket", 1))).await.unwrap();
+    catalog(&database).apply(&event("a", 7, 30, upsert("Racket", 1))).await.unwrap();
     let pool = database.pool();
     let mut held = pool.begin().await.unwrap();
     sqlx::query("SELECT 1 FROM product_versions FOR UPDATE").fetch_all(&mut *held).await.unwrap();
@@ -153,7 +153,7 @@ async fn a_row_that_stays_locked_is_a_deadline_and_no_effect() {
     let error = hurried.apply(&late).await.unwrap_err();
     assert!(matches!(error, Error::Deadline), "{error:?}");
     held.rollback().await.unwrap();
-    assert_eq!(catalog(&database).await.apply(&late).await.unwrap(), Receipt::New(Outcome::Applied));
+    assert_eq!(catalog(&database).apply(&late).await.unwrap(), Receipt::New(Outcome::Applied));
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ async fn each_event_is_seen_with_the_next_request() {
 #[tokio::test]
 async fn every_wrong_field_is_named() {
     let api = api().await;
-    let event = Event::new("product.upserted", ago(1), json!({"id": 0, "name": "", "price": 1.005}));
+    let event = Event::new("product.upserted", ago(1), &json!({"id": 0, "name": "", "price": 1.005}));
     let answer = deliver(&api, &event).await;
     assert_eq!(problem(&answer), (400, "invalid_event".into()));
     let params = answer.json()["params"].clone();

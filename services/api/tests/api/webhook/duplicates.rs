@@ -129,7 +129,7 @@ async fn a_delivery_cut_off_after_its_commit_is_finished_by_the_next() {
     let api = api().await;
     insert_products(&api.database, 7).await;
     assert_eq!(api.get("/products/7").await.json()["name"], "Ball");
-    let event = Event::new("product.price_changed", ago(1), serde_json::json!({"id": 7, "price": 77.0}));
+    let event = Event::new("product.price_changed", ago(1), &serde_json::json!({"id": 7, "price": 77.0}));
     let body = event.body.to_string();
     let catalog = Catalog::new(CatalogConfig::with(api.database.options.clone())).unwrap();
     let committed = farmlokal_catalog::Event {

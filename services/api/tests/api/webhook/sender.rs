@@ -38,7 +38,7 @@ pub struct Event {
 static IDS: AtomicU64 = AtomicU64::new(0);
 
 impl Event {
-    pub fn new(kind: &str, occurred_at: DateTime<Utc>, data: Value) -> Event {
+    pub fn new(kind: &str, occurred_at: DateTime<Utc>, data: &Value) -> Event {
         let id = format!("evt_{}", IDS.fetch_add(1, Ordering::Relaxed));
         let body = json!({"eventId": id, "type": kind, "occurredAt": occurred_at.to_rfc3339(), "data": data});
         Event { id, body }
@@ -48,15 +48,15 @@ impl Event {
         let data = json!({
             "id": product, "name": name, "description": "As described.", "category": "sports", "price": price
         });
-        Event::new("product.upserted", at, data)
+        Event::new("product.upserted", at, &data)
     }
 
     pub fn price(product: u64, price: f64, at: DateTime<Utc>) -> Event {
-        Event::new("product.price_changed", at, json!({"id": product, "price": price}))
+        Event::new("product.price_changed", at, &json!({"id": product, "price": price}))
     }
 
     pub fn delete(product: u64, at: DateTime<Utc>) -> Event {
-        Event::new("product.deleted", at, json!({"id": product}))
+        Event::new("product.deleted", at, &json!({"id": product}))
     }
 
     /// The headers of a delivery that is signed now.
