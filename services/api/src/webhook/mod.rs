@@ -24,7 +24,7 @@ use farmlokal_cache::Cache;
 use farmlokal_catalog::{Catalog, Event, Outcome, Receipt};
 use metrics::{counter, describe_counter, describe_gauge};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
-use tracing::{Instrument as _, warn};
+use tracing::{Instrument as _, debug};
 
 use self::claims::{Claim, Claims};
 pub use self::config::WebhookArgs;
@@ -197,7 +197,7 @@ async fn read_body(body: Body) -> Result<Bytes, Problem> {
         if too_large {
             Problem::new(Code::BodyTooLarge, format!("An event has at most {MAX_BODY} bytes."))
         } else {
-            warn!(%error, "the body of an event broke off");
+            debug!(%error, "the body of an event broke off");
             Problem::new(Code::InvalidEvent, "The body broke off.")
         }
     })
