@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::sender::{Event, SECRET, ago, api, deliver, post, problem, status};
+use super::sender::{Event, SECRET, ago, api, deliver, post, problem, status, try_post};
 use crate::harness::Api;
 
 #[tokio::test]
@@ -58,10 +58,14 @@ async fn every_wrong_field_is_named() {
 #[tokio::test]
 async fn a_body_without_end_is_cut_off() {
     let api = api().await;
-    for size in [256 * 1024 + 1, 8 << 20] {
-        let answer = post(&api, &Event::delete(1, ago(1)).headers(SECRET), vec![b' '; size]).await;
+    let answer = post(&api, &Event::delete(1, ago(1)).headers(SECRET), vec![b' '; 256 * 1024 + 1]).await;
+    assert_eq!(problem(&answer), (413, "body_too_large".into()));
+    // A client that is still sending when the connection is closed may not get to see the answer.
+    let headers = Event::delete(1, ago(1)).headers(SECRET);
+    if let Ok(answer) = try_post(&api.client(), &api.url("/webhook"), &headers, vec![b' '; 8 << 20]).await {
         assert_eq!(problem(&answer), (413, "body_too_large".into()));
     }
+    assert_eq!(api.metric("farmlokal_webhook_events_total", &["outcome=\"body_too_large\""]).await, 2.0);
     let largest = post(&api, &Event::delete(1, ago(1)).headers(SECRET), vec![b' '; 256 * 1024]).await;
     assert_eq!(problem(&largest), (401, "invalid_signature".into()));
 }
