@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use farmlokal_settings::{duration, nonzero_duration};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::api_a::ApiAConfig;
@@ -24,8 +24,8 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 #[command(next_help_heading = "Partners")]
 pub(crate) struct PartnersArgs {
     /// OAuth2 token endpoint, for the client credentials grant; without it no partner is called
-    #[arg(long, env = "OAUTH_TOKEN_URL", hide_env_values = true)]
-    oauth_token_url: Option<String>,
+    #[arg(long, env = "OAUTH_TOKEN_URL", hide_env_values = true, value_parser = secret)]
+    oauth_token_url: Option<SecretString>,
     /// Client id at the token endpoint
     #[arg(long, env = "OAUTH_CLIENT_ID")]
     oauth_client_id: Option<String>,
@@ -45,8 +45,8 @@ pub(crate) struct PartnersArgs {
     #[arg(long, env = "OAUTH_TIMEOUT", default_value = "4s", value_parser = nonzero_duration)]
     oauth_timeout: Duration,
     /// API A: the URL that is asked for its status; needs the token endpoint
-    #[arg(long, env = "API_A_URL", hide_env_values = true)]
-    api_a_url: Option<String>,
+    #[arg(long, env = "API_A_URL", hide_env_values = true, value_parser = secret)]
+    api_a_url: Option<SecretString>,
     /// One attempt at API A takes this long at the most
     #[arg(long, env = "API_A_ATTEMPT_TIMEOUT", default_value = "2s", value_parser = nonzero_duration)]
     api_a_attempt_timeout: Duration,
@@ -84,7 +84,7 @@ impl PartnersArgs {
         };
         below("OAUTH_TIMEOUT", self.oauth_timeout, request_timeout)?;
         Ok(Some(Credentials {
-            token_url: http_url("OAUTH_TOKEN_URL", token_url)?,
+            token_url: http_url("OAUTH_TOKEN_URL", token_url.expose_secret())?,
             client_id: self.oauth_client_id.clone().context("OAUTH_TOKEN_URL needs OAUTH_CLIENT_ID")?,
             client_secret: self
                 .oauth_client_secret
@@ -110,7 +110,7 @@ impl PartnersArgs {
         let Some(url) = &self.api_a_url else { return Ok(None) };
         below("API_A_TIMEOUT", self.api_a_timeout, request_timeout)?;
         Ok(Some(ApiAConfig {
-            url: http_url("API_A_URL", url)?,
+            url: http_url("API_A_URL", url.expose_secret())?,
             retry: RetryPolicy {
                 attempts: self.api_a_attempts,
                 attempt_timeout: self.api_a_attempt_timeout,
