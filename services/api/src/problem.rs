@@ -274,9 +274,16 @@ pub(crate) struct ProblemBody<'a> {
     /// Each bad parameter, or each bad field of a body; there for `invalid_parameter` and `invalid_event` only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     params: Vec<ParamBody<'a>>,
-    /// What came of the call to a partner; there for problems of such calls only.
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    call: Option<CallBody>,
+    /// What came of the call to a partner, `fresh`, `fallback` or `failed`; there, like the next two, for problems of such
+    /// calls only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'a str>,
+    /// Requests that the partner was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts: Option<u32>,
+    /// The circuit breaker after the call: `closed`, `half_open` or `open`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    breaker: Option<&'a str>,
 }
 
 /// What came of a call to a partner.
@@ -320,7 +327,9 @@ impl IntoResponse for Problem {
             code: name,
             detail: &self.detail,
             params: params.map(|p| ParamBody { name: &p.name, code: p.code, detail: &p.detail }).collect(),
-            call: self.call,
+            outcome: self.call.as_ref().map(|call| call.outcome),
+            attempts: self.call.as_ref().map(|call| call.attempts),
+            breaker: self.call.as_ref().map(|call| call.breaker),
         };
         let mut response = (*status, Json(body)).into_response();
         let headers = response.headers_mut();
