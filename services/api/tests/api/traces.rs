@@ -191,7 +191,7 @@ async fn those_who_wait_for_a_flight_point_to_it() {
     });
     loop {
         let page = fetch(&client, &format!("{base}/metrics"), &[]).await.unwrap();
-        if page.text().lines().any(|line| line == "http_server_active_requests 4") {
+        if page.text().lines().any(|line| line == "http_server_active_requests 3") {
             break;
         }
         assert!(std::time::Instant::now() < deadline);
