@@ -198,7 +198,9 @@ async fn what_is_old_is_pruned_by_index_and_in_batches() {
     }
     sqlx::query("ANALYZE TABLE webhook_events, product_versions").fetch_all(&pool).await.unwrap();
     for (table, column) in [("webhook_events", "received_at"), ("product_versions", "newest_at")] {
-        let explain = format!("EXPLAIN DELETE FROM {table} WHERE {column} < ? ORDER BY {column} LIMIT 15");
+        let explain = format!(
+            "EXPLAIN FORMAT=TRADITIONAL DELETE FROM {table} WHERE {column} < ? ORDER BY {column} LIMIT 15"
+        );
         let old: DateTime<Utc> = Utc::now() - TimeDelta::days(2);
         let row = sqlx::query(sqlx::AssertSqlSafe(explain)).bind(old).fetch_one(&pool).await.unwrap();
         let key: String = sqlx::Row::get(&row, "key");
