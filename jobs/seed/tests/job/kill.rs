@@ -73,13 +73,14 @@ async fn killed_at_every_phase_boundary() {
 async fn killed_while_another_run_waits() {
     let (expected, took) = undisturbed().await;
     let database = TestDatabase::create().await;
+    // It holds the lock by now.
+    let mut first = started_until(&mut job(&database), ["phase started", "loading"]);
     let mut second = job(&database);
     let second = std::thread::scope(|scope| {
-        let second = scope.spawn(|| {
-            std::thread::sleep(*took / 8);
-            run(&mut second)
-        });
-        kill_after(&mut job(&database), *took / 2);
+        let second = scope.spawn(|| run(&mut second));
+        std::thread::sleep(*took / 4);
+        first.kill().unwrap();
+        first.wait().unwrap();
         second.join().unwrap()
     });
     second.expect_success();
