@@ -34,7 +34,7 @@ pub struct Catalog {
     searches: Arc<SearchGuards>,
 }
 
-/// How many connections there are, those for searches left out.
+/// How many connections there are, those for searches and for events left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolUse {
     /// Open, in use or not.

@@ -93,7 +93,7 @@ async fn redis_standing_still_under_load_costs_no_request() {
 pub struct Fragile {
     pub database: Database,
     _redis: Redis,
-    process: Process,
+    pub process: Process,
     client: reqwest::Client,
 }
 

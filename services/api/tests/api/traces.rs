@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use farmlokal_devstack::{Database, Redis};
 use farmlokal_sandbox::Sandbox;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use crate::collector::{Collector, Span, tree};
-use crate::harness::{Api, PATIENCE, Process, client, fetch, insert_products};
+use crate::faults::Fragile;
+use crate::harness::{Api, PATIENCE, client, fetch, insert_products};
 
 /// The id of a trace that a test has started itself, and the header that says so.
 fn remote(number: u8) -> (String, String) {
@@ -168,37 +168,23 @@ async fn a_malformed_parent_is_no_parent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn those_who_wait_for_a_flight_point_to_it() {
     let collector = Collector::http().await;
-    let (database, redis) = (Database::start().unwrap(), Redis::start().unwrap());
-    farmlokal_catalog::migrate(database.url().parse().unwrap()).await.unwrap();
-    let (database_url, redis_url) = (database.url(), redis.url());
-    let process = Process::start(&[
-        ("DATABASE_URL", database_url.as_str()),
-        ("REDIS_URL", redis_url.as_str()),
+    let api = Fragile::start(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint()),
         ("OTEL_BSP_SCHEDULE_DELAY", "20"),
-    ]);
-    let base = format!("http://{}", process.address("listening"));
-    let client = client();
-    let deadline = std::time::Instant::now() + PATIENCE;
-    while fetch(&client, &format!("{base}/readyz"), &[]).await.unwrap().status != 200 {
-        assert!(std::time::Instant::now() < deadline);
-    }
-    assert_eq!(fetch(&client, &format!("{base}/products"), &[]).await.unwrap().status, 200);
-    database.pause().unwrap();
+    ])
+    .await;
+    let (base, client) = (api.base(), client());
+    assert_eq!(api.get("/products").await.status, 200);
+    api.database.pause().unwrap();
     let requests = [6, 7, 8].map(|number| {
         let (client, url) = (client.clone(), format!("{base}/products?sort=name"));
         tokio::spawn(async move { fetch(&client, &url, &[("traceparent", &remote(number).1)]).await })
     });
-    loop {
-        let page = fetch(&client, &format!("{base}/metrics"), &[]).await.unwrap();
-        if page.text().lines().any(|line| line == "http_server_active_requests 3") {
-            break;
-        }
-        assert!(std::time::Instant::now() < deadline);
-    }
+    let waiting = |page: &str| page.lines().any(|line| line == "http_server_active_requests 3");
+    api.until("/metrics", |page| waiting(page.text())).await;
     // They are in flight; let them come as far as the flight.
     tokio::time::sleep(Duration::from_millis(200)).await;
-    database.resume().unwrap();
+    api.database.resume().unwrap();
     for request in requests {
         assert_eq!(request.await.unwrap().unwrap().status, 200);
     }
@@ -220,24 +206,15 @@ async fn those_who_wait_for_a_flight_point_to_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_gone_is_an_error_in_spans_and_lines() {
     let collector = Collector::http().await;
-    let (mut database, redis) = (Database::start().unwrap(), Redis::start().unwrap());
-    farmlokal_catalog::migrate(database.url().parse().unwrap()).await.unwrap();
-    let (database_url, redis_url) = (database.url(), redis.url());
-    let process = Process::start(&[
-        ("DATABASE_URL", database_url.as_str()),
-        ("REDIS_URL", redis_url.as_str()),
+    let mut api = Fragile::start(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint()),
         ("OTEL_BSP_SCHEDULE_DELAY", "20"),
         ("LOG_LEVEL", "debug"),
-    ]);
-    let base = format!("http://{}", process.address("listening"));
-    let client = client();
-    let deadline = std::time::Instant::now() + PATIENCE;
-    while fetch(&client, &format!("{base}/readyz"), &[]).await.unwrap().status != 200 {
-        assert!(std::time::Instant::now() < deadline);
-    }
+    ])
+    .await;
+    let (base, client) = (api.base(), client());
     // The catalogue is gone, and the database still there: this statement fails, and no other.
-    let pool = sqlx::MySqlPool::connect(&database_url).await.unwrap();
+    let pool = sqlx::MySqlPool::connect(&api.database.url()).await.unwrap();
     sqlx::query("RENAME TABLE products TO products_gone").execute(&pool).await.unwrap();
     let (trace, header) = remote(9);
     let headers = [("traceparent", header.as_str()), ("x-request-id", "the-one-that-fails")];
@@ -252,11 +229,8 @@ async fn a_database_that_is_gone_is_an_error_in_spans_and_lines() {
     assert_eq!((sql.get("error.type"), sql.get("db.response.status_code")), ("1146", "1146"));
 
     // Gone altogether: no span of a statement that was never sent.
-    database.kill9().unwrap();
-    let deadline = std::time::Instant::now() + PATIENCE;
-    while fetch(&client, &format!("{base}/health"), &[]).await.unwrap().status != 503 {
-        assert!(std::time::Instant::now() < deadline);
-    }
+    api.database.kill9().unwrap();
+    api.until("/health", |answer| answer.status == 503).await;
     let (refused, header) = remote(10);
     let url = format!("{base}/products?limit=7");
     assert_eq!(fetch(&client, &url, &[("traceparent", &header)]).await.unwrap().status, 503);
@@ -264,7 +238,7 @@ async fn a_database_that_is_gone_is_an_error_in_spans_and_lines() {
     assert!(one(&spans, "GET /products").failed);
     assert!(spans.iter().all(|span| span.name != "SELECT products"), "{}", tree(&spans));
 
-    let log = process.log();
+    let log = api.process.log();
     let of_request: Vec<_> = log.iter().filter(|line| line["request_id"] == "the-one-that-fails").collect();
     assert!(of_request.iter().all(|line| line["trace_id"] == trace.as_str()), "{of_request:#?}");
     // The cause is logged by the task that fills, the outcome by the request's own.
