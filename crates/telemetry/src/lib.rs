@@ -39,3 +39,7 @@ pub fn init_with_traces(
     logs::init(logs, traces.tracer())?;
     Ok((metrics, traces))
 }
+
+/// Which subscribers want a span is remembered for the whole process, so tests that set one take turns.
+#[cfg(test)]
+static SUBSCRIBER: std::sync::Mutex<()> = std::sync::Mutex::new(());

@@ -94,6 +94,7 @@ mod tests {
     /// However much is logged: a request must not pay for spans that nobody sees.
     #[test]
     fn spans_are_made_for_a_collector_only_and_only_ours() {
+        let _turn = crate::SUBSCRIBER.lock().unwrap();
         let tracer = || Some(SdkTracerProvider::builder().build().tracer("test"));
         let ours = || info_span!("ours");
         let foreign = || info_span!(target: "hyper", "foreign");
