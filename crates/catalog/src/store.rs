@@ -49,27 +49,29 @@ impl Catalog {
     /// Opens no connection: the first call does. Install the metrics recorder before.
     pub fn new(config: CatalogConfig) -> Result<Catalog, Error> {
         let options = connect_options(config.connect);
-        let pool = MySqlPoolOptions::new()
-            .max_connections(config.max_connections)
-            .acquire_timeout(config.acquire_timeout)
-            .test_before_acquire(false)
-            .after_connect(|connection, _| Box::pin(prepare_session(connection)));
+        let pool = |connections| {
+            MySqlPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(config.acquire_timeout)
+                .test_before_acquire(false)
+                .after_connect(|connection, _| Box::pin(prepare_session(connection)))
+        };
+        let database = |pool: MySqlPoolOptions, patience| {
+            Arc::new(Database::new(pool.connect_lazy_with(options.clone()), patience))
+        };
         // The guards let no more searches in than there are connections.
         let searches = u32::try_from(config.search.concurrency.max(1)).unwrap_or(u32::MAX);
-        let search_pool = pool.clone().max_connections(searches).connect_lazy_with(options.clone());
-        let event_pool =
-            pool.clone().max_connections(config.event_connections).after_connect(|connection, _| {
-                Box::pin(async move {
-                    prepare_session(&mut *connection).await?;
-                    prepare_events(connection).await
-                })
-            });
-        let event_pool = event_pool.connect_lazy_with(options.clone());
+        let events = pool(config.event_connections).after_connect(|connection, _| {
+            Box::pin(async move {
+                prepare_session(&mut *connection).await?;
+                prepare_events(connection).await
+            })
+        });
         Ok(Catalog {
-            database: Arc::new(Database::new(pool.connect_lazy_with(options), config.queue_timeout)),
-            search_database: Arc::new(Database::new(search_pool, config.queue_timeout)),
+            database: database(pool(config.max_connections), config.queue_timeout),
+            search_database: database(pool(searches), config.queue_timeout),
             // A sender can wait longer than a reader, and comes again.
-            event_database: Arc::new(Database::new(event_pool, config.acquire_timeout)),
+            event_database: database(events, config.acquire_timeout),
             deadline: config.list_deadline,
             event_deadline: config.event_deadline,
             searches: Arc::new(SearchGuards::new(config.search)),

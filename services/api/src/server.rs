@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -59,7 +59,7 @@ pub async fn serve<S>(
     grace: Duration,
 ) -> bool
 where
-    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Send + 'static,
 {
     let places = Places::new(limits.max_connections);
     let connections = GracefulShutdown::new();
@@ -73,10 +73,11 @@ where
             accepted = next => accepted,
             () = shutdown.cancelled() => break,
         };
-        let service = services(connection);
+        // Locked for the call only, and a connection has one request at a time: cheaper than a clone of the whole stack.
+        let service = Mutex::new(services(connection));
         let answer = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             // Routers and our layers are always ready, so there is nothing to wait for before the call.
-            service.clone().call(request.map(Body::new))
+            service.lock().unwrap_or_else(PoisonError::into_inner).call(request.map(Body::new))
         });
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(limits.write_timeout));

@@ -40,6 +40,7 @@ struct RouteMetrics {
     route: String,
     get: ByStatus,
     head: ByStatus,
+    post: ByStatus,
     other: ByStatus,
 }
 
@@ -77,6 +78,7 @@ impl RouteMetrics {
             route: route.to_owned(),
             get: by_status("GET"),
             head: by_status("HEAD"),
+            post: by_status("POST"),
             other: by_status(OTHER),
         }
     }
@@ -85,6 +87,7 @@ impl RouteMetrics {
         let by_status = match *method {
             Method::GET => &self.get,
             Method::HEAD => &self.head,
+            Method::POST => &self.post,
             _ => &self.other,
         };
         let slot = usize::from(status.clamp(100, 599)) - 100;

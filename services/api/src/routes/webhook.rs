@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -91,7 +93,7 @@ struct DeliveryResponse {
         ("webhook-signature" = Option<String>, Header, description = "`v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`; several with spaces between"),
         ("x-event-id" = Option<String>, Header, description = "The event's id, where it is nowhere else"),
     ),
-    request_body(content = EventBody, content_type = "application/json", description = "At most 256 KiB"),
+    request_body(content = EventBody, content_type = "application/json", description = "At most 256 KiB, unless `MAX_BODY` says otherwise"),
     responses(
         (status = 200, description = "The event has taken effect, now or before", body = DeliveryResponse),
         (status = 400, description = "No event; each bad field is named", body = ProblemBody, content_type = "application/problem+json"),
@@ -103,14 +105,19 @@ struct DeliveryResponse {
         (status = 503, description = "The database cannot be reached, or the service is overloaded", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
-async fn receive_event(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
-    let (request, body) = request.into_parts();
-    query::refuse_parameters(&request.uri)?;
-    let delivered = app.webhook.receive(&request.headers, body).await?;
+async fn receive_event(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    query::refuse_parameters(&uri)?;
+    let delivered = app.webhook.receive(&headers, &body).await?;
     let body = DeliveryResponse { event_id: delivered.event_id, status: delivered.status };
     Ok(([(CACHE_CONTROL, "no-store")], Json(body)).into_response())
 }
 
 pub(super) fn router() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(receive_event))
+    // The middleware has read and bounded the body; axum's own bound would be a second one.
+    OpenApiRouter::new().routes(routes!(receive_event)).layer(DefaultBodyLimit::disable())
 }

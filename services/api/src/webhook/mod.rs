@@ -16,15 +16,13 @@ mod signature;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::http::HeaderMap;
-use bytes::Bytes;
 use chrono::Utc;
 use farmlokal_cache::Cache;
 use farmlokal_catalog::{Catalog, Event, Outcome, Receipt};
 use metrics::{counter, describe_counter, describe_gauge};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
-use tracing::{Instrument as _, debug};
+use tracing::Instrument as _;
 
 use self::claims::{Claim, Claims};
 pub use self::config::WebhookArgs;
@@ -34,9 +32,6 @@ use crate::answer::Answer;
 use crate::health::Health;
 use crate::partners;
 use crate::problem::{Code, Problem};
-
-/// Bytes of a body at the most. The largest event that is valid has some 8 KiB.
-pub(crate) const MAX_BODY: usize = 256 * 1024;
 
 const EVENTS: &str = "farmlokal_webhook_events_total";
 /// When a sender should try again.
@@ -102,9 +97,9 @@ impl Webhook {
     pub(crate) async fn receive(
         self: &Arc<Self>,
         headers: &HeaderMap,
-        body: Body,
+        body: &[u8],
     ) -> Result<Delivered, Problem> {
-        let event = match self.read(headers, body).await {
+        let event = match self.read(headers, body) {
             Ok(event) => event,
             Err(problem) => {
                 count(problem.code().documentation().name);
@@ -136,18 +131,17 @@ impl Webhook {
         self.deliveries.wait().await;
     }
 
-    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Event, Problem> {
+    fn read(&self, headers: &HeaderMap, body: &[u8]) -> Result<Event, Problem> {
         if !self.keys.can_verify() {
             let detail = "The service has no key that events could be verified with.";
             return Err(Problem::new(Code::NotConfigured, detail));
         }
-        let body = read_body(body).await?;
         let now = Utc::now();
         self.keys
-            .verify(headers, &body, now, self.tolerance)
+            .verify(headers, body, now, self.tolerance)
             .map_err(|unverified| Problem::new(Code::InvalidSignature, unverified.to_string()))?;
         let times = Times { now, retention: self.retention, tolerance: self.tolerance };
-        event::parse(headers, &body, times).map_err(|params| Problem::naming(Code::InvalidEvent, params))
+        event::parse(headers, body, times).map_err(|params| Problem::naming(Code::InvalidEvent, params))
     }
 
     /// Applies an event that has not been applied, and says what became of it.
@@ -186,21 +180,6 @@ impl Webhook {
         self.health.require_database()?;
         Ok(self.catalog.apply(event).await?)
     }
-}
-
-/// # Errors
-/// `body_too_large`, or a body that broke off.
-async fn read_body(body: Body) -> Result<Bytes, Problem> {
-    axum::body::to_bytes(body, MAX_BODY).await.map_err(|error| {
-        let too_large = std::error::Error::source(&error)
-            .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
-        if too_large {
-            Problem::new(Code::BodyTooLarge, format!("An event has at most {MAX_BODY} bytes."))
-        } else {
-            debug!(%error, "the body of an event broke off");
-            Problem::new(Code::InvalidEvent, "The body broke off.")
-        }
-    })
 }
 
 fn conflict() -> Problem {
