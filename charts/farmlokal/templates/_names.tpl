@@ -32,7 +32,7 @@ helm.sh/chart: {{ printf "%s-%s" $.Chart.Name $.Chart.Version | replace "+" "_" 
 {{- printf "%s/farmlokal-%s:%s" (trimSuffix "/" $.Values.image.registry) (index . 1) (default $.Chart.AppVersion $.Values.image.tag) | quote -}}
 {{- end -}}
 
-{{/* The namespace whose catalogues the controller serves. */}}
-{{- define "farmlokal.watchNamespace" -}}
-{{- default .Release.Namespace .Values.controller.watchNamespace -}}
+{{/* Where the chart's own catalogue is: a namespace that the controller serves. */}}
+{{- define "farmlokal.catalogNamespace" -}}
+{{- ternary .Release.Namespace .Values.controller.watchNamespace (has .Values.controller.watchNamespace (list "" "*")) -}}
 {{- end -}}
