@@ -1,8 +1,10 @@
 //! What the tests of the chart, the dashboards, the alerts and the manifests share: the programs that they run, and YAML.
 
+mod schemas;
 mod tools;
 pub mod yaml;
 
+pub use schemas::kubeconform;
 pub use tools::Tool;
 
 use std::path::{Path, PathBuf};

@@ -112,6 +112,6 @@ impl Tool {
 }
 
 /// Past the test harness, which would keep what a passing test prints.
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "farmlokal-k8s-tests: {line}");
 }
