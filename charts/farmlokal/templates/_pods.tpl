@@ -1,8 +1,5 @@
-{{/*
-What all pods have in common. Takes (list $ component labels-for-the-pod annotations?).
-Service links are off: with a Service called "redis" in the namespace they would set REDIS_PORT to tcp://...
-*/}}
-{{- define "farmlokal.podMetadata" -}}
+{{/* The labels of a pod. Takes (list $ component). */}}
+{{- define "farmlokal.podLabels" -}}
 {{- $ := index . 0 -}}
 labels:
   {{- with $.Values.pods.labels }}
@@ -11,6 +8,10 @@ labels:
   {{- include "farmlokal.labels" (list $ (index . 1)) | nindent 2 }}
 {{- end -}}
 
+{{/*
+What all pods have in common. Service links are off: with a Service called "redis" in the namespace they would set REDIS_PORT to
+tcp://...
+*/}}
 {{- define "farmlokal.pod" -}}
 enableServiceLinks: false
 securityContext:

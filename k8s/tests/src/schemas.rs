@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use anyhow::{Context as _, ensure};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::{Tool, repository, tools, yaml};
 
@@ -84,18 +84,5 @@ fn tighten(name: &str, definition: &mut Value) {
         && object.contains_key("properties")
     {
         object.insert("additionalProperties".to_owned(), Value::Bool(false));
-    }
-    definition.as_object_mut().into_iter().for_each(relocate);
-}
-
-/// References within the document stay as they are; what JSON schema knows differently goes.
-fn relocate(object: &mut Map<String, Value>) {
-    object.remove("format");
-    for value in object.values_mut() {
-        match value {
-            Value::Object(inner) => relocate(inner),
-            Value::Array(items) => items.iter_mut().filter_map(Value::as_object_mut).for_each(relocate),
-            _ => {}
-        }
     }
 }

@@ -4,7 +4,7 @@ backoffLimit: {{ .Values.seed.backoffLimit }}
 ttlSecondsAfterFinished: {{ int64 .Values.seed.ttlSecondsAfterFinished }}
 template:
   metadata:
-    {{- include "farmlokal.podMetadata" (list . "seed") | nindent 4 }}
+    {{- include "farmlokal.podLabels" (list . "seed") | nindent 4 }}
     {{- with .Values.pods.annotations }}
     annotations:
       {{- toYaml . | nindent 6 }}

@@ -13,7 +13,7 @@ fn catalog_rules() -> Vec<Value> {
     vec![
         json!({"apiGroups": ["farmlokal.dev"], "resources": ["productcatalogs"], "verbs": ["get", "list", "watch"]}),
         json!({"apiGroups": ["farmlokal.dev"], "resources": ["productcatalogs/status"], "verbs": ["patch"]}),
-        json!({"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]}),
+        json!({"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]}),
     ]
 }
 
@@ -26,7 +26,7 @@ fn its_rights_are_these_and_no_others() {
         {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
         {
             "apiGroups": ["coordination.k8s.io"], "resources": ["leases"],
-            "resourceNames": ["farmlokal-controller"], "verbs": ["get", "patch", "update"],
+            "resourceNames": ["farmlokal-controller"], "verbs": ["get", "update"],
         },
     ]);
     assert_eq!(rules(&objects, "Role", "farmlokal-controller-lease"), lease);
