@@ -34,6 +34,19 @@ pub enum Command {
     Migrate(Box<MigrateArgs>),
     /// Print the OpenAPI document
     Openapi,
+    /// Ask a running API for a list of products; exit code 0 if it answers with one
+    Check(CheckArgs),
+}
+
+/// The settings of `check`.
+#[derive(Args, Clone, Debug)]
+pub struct CheckArgs {
+    /// The list, with any parameters that lists have
+    #[arg(long, env = "CHECK_URL", default_value = "http://127.0.0.1:5000/products")]
+    pub(crate) url: String,
+    /// How long the answer may take
+    #[arg(long, env = "CHECK_TIMEOUT", default_value = "5s", value_parser = nonzero_duration)]
+    pub(crate) timeout: Duration,
 }
 
 /// The settings of `migrate`.

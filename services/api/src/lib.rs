@@ -4,6 +4,7 @@
 
 mod answer;
 mod app;
+pub mod check;
 pub mod config;
 mod encoding;
 mod health;

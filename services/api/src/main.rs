@@ -1,9 +1,9 @@
-//! `farmlokal-api`: serves the REST API, migrates the database, prints the OpenAPI document.
+//! `farmlokal-api`: serves the REST API, migrates the database, prints the OpenAPI document, checks another API.
 
 use std::process::ExitCode;
 
 use farmlokal_api::config::{Cli, Command};
-use farmlokal_api::{migrate, openapi, serve};
+use farmlokal_api::{check, migrate, openapi, serve};
 use mimalloc::MiMalloc;
 
 #[global_allocator]
@@ -16,7 +16,8 @@ async fn main() -> ExitCode {
         None => serve::run(cli.serve).await,
         Some(Command::Serve(args)) => serve::run(*args).await,
         Some(Command::Migrate(args)) => migrate::run(&args).await,
-        Some(Command::Openapi) => print_openapi(),
+        Some(Command::Openapi) => openapi::document().to_pretty_json().map_err(Into::into).map(print),
+        Some(Command::Check(args)) => check::run(&args).await.map(print),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -27,8 +28,7 @@ async fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the document is what was asked for")]
-fn print_openapi() -> anyhow::Result<()> {
-    println!("{}", openapi::document().to_pretty_json()?);
-    Ok(())
+#[expect(clippy::print_stdout, reason = "it is what was asked for")]
+fn print(text: String) {
+    println!("{text}");
 }

@@ -6,6 +6,7 @@
 #![allow(clippy::float_cmp)]
 
 mod categories;
+mod check;
 mod collector;
 mod documentation;
 mod faults;

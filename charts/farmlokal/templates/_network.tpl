@@ -1,0 +1,64 @@
+{{/* DNS, wherever it is: in the cluster, or a cache on the node. */}}
+{{- define "farmlokal.egressDns" -}}
+- ports:
+    - port: 53
+      protocol: UDP
+    - port: 53
+      protocol: TCP
+{{- end -}}
+
+{{/* Takes (list $ "database" or "redis"). */}}
+{{- define "farmlokal.egressStore" -}}
+{{- $ := index . 0 -}}
+- ports:
+    - port: {{ get (get $.Values (index . 1)) "port" }}
+      protocol: TCP
+  {{- with get $.Values.networkPolicy (printf "%sTo" (index . 1)) }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}
+
+{{/* The port of a URL. */}}
+{{- define "farmlokal.portOf" -}}
+{{- $url := urlParse . -}}
+{{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
+{{- default (ternary "443" "80" (eq $url.scheme "https")) $port -}}
+{{- end -}}
+
+{{/* To URLs outside of the release, by their ports. Takes a list of URLs. */}}
+{{- define "farmlokal.egressUrls" -}}
+{{- $ports := list -}}
+{{- range compact . -}}
+{{- $ports = append $ports (include "farmlokal.portOf" .) -}}
+{{- end -}}
+{{- with $ports | uniq | sortAlpha -}}
+- ports:
+    {{- range . }}
+    - port: {{ . }}
+      protocol: TCP
+    {{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* To pods of the release. Takes (list $ component port). */}}
+{{- define "farmlokal.egressTo" -}}
+- ports:
+    - port: {{ index . 2 }}
+      protocol: TCP
+  to:
+    - podSelector:
+        matchLabels:
+          {{- include "farmlokal.selector" (list (index . 0) (index . 1)) | nindent 10 }}
+{{- end -}}
+
+{{/* /metrics, for Prometheus. */}}
+{{- define "farmlokal.ingressMonitoring" -}}
+- ports:
+    - port: management
+      protocol: TCP
+  {{- with .Values.networkPolicy.monitoringFrom }}
+  from:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}

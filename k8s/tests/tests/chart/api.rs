@@ -1,0 +1,222 @@
+//! The API: its Deployment, its settings, its Service, Ingress and scaling.
+
+use serde_json::{Value, json};
+
+use crate::chart::{Objects, env, find_env, render, secret_of};
+
+#[track_caller]
+fn pod_of(objects: &Objects) -> &Value {
+    &objects.get("Deployment", "farmlokal-api")["spec"]["template"]["spec"]
+}
+
+#[test]
+fn a_rolling_update_never_has_fewer_pods() {
+    let Some(objects) = render(&json!({"api": {"replicas": 3}})) else { return };
+    let spec = &objects.get("Deployment", "farmlokal-api")["spec"];
+    assert_eq!(spec["replicas"], 3);
+    assert_eq!(spec["strategy"]["rollingUpdate"], json!({"maxUnavailable": 0, "maxSurge": 1}));
+}
+
+#[test]
+fn the_three_probes_ask_three_things() {
+    let Some(objects) = render(&json!({})) else { return };
+    let container = objects.container("farmlokal-api");
+    assert_eq!(container["startupProbe"]["tcpSocket"]["port"], "http");
+    let asks = |probe: &str| {
+        container[probe]["httpGet"]["path"].as_str().map(|path| (path, &container[probe]["httpGet"]["port"]))
+    };
+    assert_eq!(asks("readinessProbe"), Some(("/readyz", &json!("management"))));
+    assert_eq!(asks("livenessProbe"), Some(("/livez", &json!("management"))));
+    // A pod leaves the Service long before it is killed.
+    let patience = |probe: &str| {
+        container[probe]["periodSeconds"].as_i64().unwrap()
+            * container[probe]["failureThreshold"].as_i64().unwrap()
+    };
+    assert!(patience("readinessProbe") * 3 < patience("livenessProbe"));
+}
+
+#[test]
+fn ports_are_those_that_the_settings_say() {
+    let Some(objects) = render(&json!({})) else { return };
+    let (config, container) = (objects.config(), objects.container("farmlokal-api"));
+    let port = |name: &str| {
+        let ports = container["ports"].as_array().unwrap();
+        ports.iter().find(|port| port["name"] == name).unwrap()["containerPort"].to_string()
+    };
+    assert_eq!((config["PORT"].as_str().unwrap(), port("http").as_str()), ("5000", "5000"));
+    assert_eq!((config["MANAGEMENT_PORT"].as_str().unwrap(), port("management").as_str()), ("9090", "9090"));
+    let service = &objects.get("Service", "farmlokal-api")["spec"];
+    let ports: Vec<_> =
+        service["ports"].as_array().unwrap().iter().map(|p| (&p["port"], &p["targetPort"])).collect();
+    assert_eq!(ports, [(&json!(80), &json!("http")), (&json!(9090), &json!("management"))]);
+    assert_eq!(container["envFrom"], json!([{"configMapRef": {"name": "farmlokal-api"}}]));
+}
+
+/// Delay, requests in flight and 5 s to close down fit into what Kubernetes gives the pod.
+#[test]
+fn shutdown_fits_into_the_grace_period() {
+    for (values, grace, delay, timeout) in [
+        (json!({}), 30, "5s", "20s"),
+        (json!({"api": {"terminationGracePeriodSeconds": 60}}), 60, "5s", "50s"),
+        (json!({"api": {"terminationGracePeriodSeconds": 60, "shutdownDelaySeconds": 15}}), 60, "15s", "40s"),
+        (json!({"api": {"terminationGracePeriodSeconds": 6, "shutdownDelaySeconds": 0}}), 6, "0s", "1s"),
+    ] {
+        let Some(objects) = render(&values) else { return };
+        assert_eq!(pod_of(&objects)["terminationGracePeriodSeconds"], grace, "{values}");
+        assert_eq!(objects.config()["SHUTDOWN_DELAY"], delay, "{values}");
+        assert_eq!(objects.config()["SHUTDOWN_TIMEOUT"], timeout, "{values}");
+    }
+}
+
+#[test]
+fn settings_become_text_as_the_program_reads_it() {
+    let config = json!({
+        "CACHE_TTL": "300s", "LOCAL_CACHE": false, "MAX_REQUESTS": 1_000_000, "RATE_LIMIT": "1000000/1", "TRUSTED_HOPS": 0,
+    });
+    let Some(objects) = render(&json!({"api": {"config": config}})) else { return };
+    let config = objects.config();
+    assert_eq!(config["CACHE_TTL"], "300s");
+    assert_eq!(config["LOCAL_CACHE"], "false");
+    assert_eq!(config["MAX_REQUESTS"], "1000000");
+    assert_eq!(config["RATE_LIMIT"], "1000000/1");
+    assert_eq!(config["TRUSTED_HOPS"], "0");
+}
+
+#[test]
+fn variables_of_ones_own_come_last() {
+    let extra = json!([{"name": "DB_HOST", "value": "other"}]);
+    let Some(objects) = render(&json!({"api": {"extraEnv": extra}})) else { return };
+    let last = objects.container("farmlokal-api")["env"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!(last, extra[0]);
+}
+
+#[test]
+fn a_change_of_settings_or_secrets_replaces_pods_and_nothing_else_does() {
+    let annotations = |values: Value| {
+        let objects = render(&values)?;
+        let of =
+            |name| objects.get("Deployment", name)["spec"]["template"]["metadata"]["annotations"].clone();
+        Some((of("farmlokal-api"), of("farmlokal-controller")))
+    };
+    let Some((api, controller)) = annotations(json!({})) else { return };
+    let unrelated = json!({"seed": {"rows": 5}, "dashboards": {"enabled": true}, "api": {"replicas": 7}});
+    assert_eq!(annotations(unrelated).unwrap(), (api.clone(), controller.clone()));
+
+    let (changed, same) = annotations(json!({"api": {"config": {"CACHE_TTL": "1s"}}})).unwrap();
+    assert_ne!(changed["checksum/config"], api["checksum/config"]);
+    assert_eq!((&changed["checksum/secret"], same), (&api["checksum/secret"], controller.clone()));
+
+    let (changed, same) = annotations(json!({"database": {"password": "p"}})).unwrap();
+    assert_eq!(changed["checksum/config"], api["checksum/config"]);
+    assert_ne!(changed["checksum/secret"], api["checksum/secret"]);
+    assert_eq!(same, controller, "the controller has no password of the database");
+
+    let (changed, too) = annotations(json!({"redis": {"password": "p"}})).unwrap();
+    assert_ne!(changed["checksum/secret"], api["checksum/secret"]);
+    assert_ne!(too["checksum/secret"], controller["checksum/secret"]);
+}
+
+#[test]
+fn an_ingress_leads_to_the_api_alone_and_is_believed() {
+    let values = json!({"ingress": {
+        "enabled": true, "className": "traefik", "host": "shop.example", "annotations": {"a": "b"},
+        "tls": {"enabled": true, "secretName": "cert"},
+    }});
+    let Some(objects) = render(&values) else { return };
+    let ingress = objects.get("Ingress", "farmlokal-api");
+    assert_eq!(ingress["metadata"]["annotations"], json!({"a": "b"}));
+    assert_eq!(
+        ingress["spec"],
+        json!({
+            "ingressClassName": "traefik",
+            "tls": [{"secretName": "cert", "hosts": ["shop.example"]}],
+            "rules": [{"host": "shop.example", "http": {"paths": [{
+                "path": "/", "pathType": "Prefix",
+                "backend": {"service": {"name": "farmlokal-api", "port": {"name": "http"}}},
+            }]}}],
+        })
+    );
+    assert_eq!(objects.config()["TRUSTED_HOPS"], "1");
+    assert_eq!(objects.config().get("TRUSTED_PROXIES"), None);
+
+    let values =
+        json!({"ingress": {"enabled": true, "trustedHops": 2, "trustedProxies": ["10.0.0.0/8", "fd00::/8"]}});
+    let objects = render(&values).unwrap();
+    assert_eq!(objects.config()["TRUSTED_HOPS"], "2");
+    assert_eq!(objects.config()["TRUSTED_PROXIES"], "10.0.0.0/8,fd00::/8");
+    let spec = &objects.get("Ingress", "farmlokal-api")["spec"];
+    assert!(spec.get("tls").is_none() && spec.get("ingressClassName").is_none());
+    assert!(spec["rules"][0].get("host").is_none());
+
+    // Without an ingress nobody is.
+    let objects = render(&json!({})).unwrap();
+    assert_eq!(objects.config().get("TRUSTED_HOPS"), None);
+}
+
+#[test]
+fn autoscaling_decides_how_many_pods_there_are() {
+    let scaling =
+        json!({"enabled": true, "minReplicas": 3, "maxReplicas": 9, "targetCPUUtilizationPercentage": 55});
+    let Some(objects) = render(&json!({"api": {"autoscaling": scaling}})) else { return };
+    assert!(objects.get("Deployment", "farmlokal-api")["spec"].get("replicas").is_none());
+    let spec = &objects.get("HorizontalPodAutoscaler", "farmlokal-api")["spec"];
+    assert_eq!((&spec["minReplicas"], &spec["maxReplicas"]), (&json!(3), &json!(9)));
+    assert_eq!(spec["scaleTargetRef"]["name"], "farmlokal-api");
+    assert_eq!(spec["metrics"].as_array().unwrap().len(), 1);
+    let cpu = &spec["metrics"][0]["containerResource"];
+    assert_eq!((&cpu["container"], &cpu["target"]["averageUtilization"]), (&json!("api"), &json!(55)));
+
+    let scaling = json!({"enabled": true, "requestsPerSecond": 2_000_000});
+    let objects = render(&json!({"api": {"autoscaling": scaling}})).unwrap();
+    let pods = &objects.get("HorizontalPodAutoscaler", "farmlokal-api")["spec"]["metrics"][1]["pods"];
+    assert_eq!(pods["metric"]["name"], "http_server_requests_per_second");
+    assert_eq!(pods["target"], json!({"type": "AverageValue", "averageValue": "2000000"}));
+}
+
+#[test]
+fn pods_spread_by_revision() {
+    let Some(objects) = render(&json!({})) else { return };
+    let constraints = pod_of(&objects)["topologySpreadConstraints"].as_array().unwrap();
+    let keys: Vec<_> = constraints.iter().map(|constraint| &constraint["topologyKey"]).collect();
+    assert_eq!(keys, ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]);
+    for constraint in constraints {
+        assert_eq!(constraint["whenUnsatisfiable"], "ScheduleAnyway");
+        assert_eq!(constraint["matchLabelKeys"], json!(["pod-template-hash"]));
+    }
+    let objects = render(&json!({"api": {"topologySpread": []}})).unwrap();
+    assert!(pod_of(&objects).get("topologySpreadConstraints").is_none());
+}
+
+#[test]
+fn traces_go_to_the_collector_with_the_name_of_the_pod() {
+    let traces = json!({"endpoint": "http://collector:4317", "protocol": "grpc", "ratio": 0.01});
+    let Some(objects) = render(&json!({"traces": traces})) else { return };
+    for name in ["farmlokal-api", "farmlokal-controller"] {
+        let container = objects.container(name);
+        assert_eq!(env(container, "OTEL_EXPORTER_OTLP_ENDPOINT")["value"], "http://collector:4317");
+        assert_eq!(env(container, "OTEL_EXPORTER_OTLP_PROTOCOL")["value"], "grpc");
+        assert_eq!(env(container, "OTEL_TRACES_SAMPLER_ARG")["value"], "0.01");
+        // A variable can only be used after it is defined.
+        let names: Vec<_> = container["env"].as_array().unwrap().iter().map(|entry| &entry["name"]).collect();
+        let place = |name: &str| names.iter().position(|other| *other == name).unwrap();
+        assert!(place("POD_NAME") < place("OTEL_RESOURCE_ATTRIBUTES"));
+    }
+    let objects = render(&json!({})).unwrap();
+    assert!(find_env(objects.container("farmlokal-api"), "OTEL_EXPORTER_OTLP_ENDPOINT").is_none());
+}
+
+#[test]
+fn the_sandbox_is_what_the_api_calls() {
+    let Some(objects) = render(&json!({"sandbox": {"enabled": true}})) else { return };
+    let (config, container) = (objects.config(), objects.container("farmlokal-api"));
+    assert_eq!(config["OAUTH_TOKEN_URL"], "http://farmlokal-sandbox:5100/oauth/token");
+    assert_eq!(config["OAUTH_CLIENT_ID"], "farmlokal");
+    assert_eq!(config["API_A_URL"], "http://farmlokal-sandbox:5100/api-a/status");
+    assert_eq!(config["API_B_URL"], "http://farmlokal-sandbox:5100/api-b");
+    assert_eq!(config["WEBHOOK_CALLBACK_URL"], "http://farmlokal-api/webhook");
+    assert_eq!(secret_of(container, "OAUTH_CLIENT_SECRET"), "farmlokal/OAUTH_CLIENT_SECRET");
+    assert_eq!(secret_of(container, "WEBHOOK_SECRETS"), "farmlokal/WEBHOOK_SECRETS");
+    let sandbox = objects.container("farmlokal-sandbox");
+    assert_eq!(env(sandbox, "SANDBOX_HOST")["value"], "0.0.0.0");
+    assert_eq!(objects.get("Deployment", "farmlokal-sandbox")["spec"]["strategy"]["type"], "Recreate");
+}

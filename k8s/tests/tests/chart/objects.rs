@@ -1,0 +1,160 @@
+//! Which objects there are: by default, and with every switch.
+
+use serde_json::json;
+
+use crate::chart::{Objects, helm, name_of, render, render_as, render_upgrade};
+
+const DEFAULT: &[&str] = &[
+    "ConfigMap/farmlokal-api",
+    "CronJob/farmlokal-seed",
+    "CustomResourceDefinition/productcatalogs.farmlokal.dev",
+    "Deployment/farmlokal-api",
+    "Deployment/farmlokal-controller",
+    "Job/farmlokal-migrate",
+    "Pod/farmlokal-test",
+    "PodDisruptionBudget/farmlokal-api",
+    "ProductCatalog/farmlokal",
+    "Role/farmlokal-controller",
+    "Role/farmlokal-controller-lease",
+    "RoleBinding/farmlokal-controller",
+    "RoleBinding/farmlokal-controller-lease",
+    "Secret/farmlokal",
+    "Service/farmlokal-api",
+    "ServiceAccount/farmlokal-api",
+    "ServiceAccount/farmlokal-controller",
+];
+
+/// What a switch adds to the default (`+`) and takes away (`-`).
+#[track_caller]
+fn changes(objects: &Objects) -> Vec<String> {
+    let names = objects.names();
+    let added = names.iter().filter(|name| !DEFAULT.contains(&name.as_str())).map(|name| format!("+{name}"));
+    let gone = DEFAULT.iter().filter(|name| !names.contains(**name)).map(|name| format!("-{name}"));
+    added.chain(gone).collect()
+}
+
+#[test]
+fn helm_finds_nothing_to_complain_about() {
+    let Some(output) = helm(&["lint", "--strict", "--quiet"], &json!({})) else { return };
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!said.contains("[WARNING]") && !said.contains("[INFO]"), "{said}");
+}
+
+#[test]
+fn every_switch_adds_and_removes_what_it_says() {
+    for (values, expected) in [
+        (json!({}), &[][..]),
+        (json!({"ingress": {"enabled": true}}), &["+Ingress/farmlokal-api"]),
+        (json!({"api": {"autoscaling": {"enabled": true}}}), &["+HorizontalPodAutoscaler/farmlokal-api"]),
+        (
+            json!({"api": {"podDisruptionBudget": {"enabled": false}}}),
+            &["-PodDisruptionBudget/farmlokal-api"],
+        ),
+        (
+            json!({"controller": {"enabled": false}}),
+            &[
+                "-Deployment/farmlokal-controller",
+                "-ProductCatalog/farmlokal",
+                "-Role/farmlokal-controller",
+                "-Role/farmlokal-controller-lease",
+                "-RoleBinding/farmlokal-controller",
+                "-RoleBinding/farmlokal-controller-lease",
+                "-ServiceAccount/farmlokal-controller",
+            ],
+        ),
+        (json!({"catalog": {"create": false}}), &["-ProductCatalog/farmlokal"]),
+        (json!({"crds": {"enabled": false}}), &["-CustomResourceDefinition/productcatalogs.farmlokal.dev"]),
+        (json!({"migrate": {"enabled": false}}), &["-Job/farmlokal-migrate"]),
+        (json!({"seed": {"onInstall": true}}), &["+Job/farmlokal-seed-install"]),
+        (
+            json!({"sandbox": {"enabled": true}}),
+            &["+Deployment/farmlokal-sandbox", "+Service/farmlokal-sandbox"],
+        ),
+        (
+            json!({"networkPolicy": {"enabled": true}}),
+            &[
+                "+NetworkPolicy/farmlokal-api",
+                "+NetworkPolicy/farmlokal-controller",
+                "+NetworkPolicy/farmlokal-jobs",
+                "+NetworkPolicy/farmlokal-test",
+            ],
+        ),
+        (
+            json!({"serviceMonitor": {"enabled": true}}),
+            &["+PodMonitor/farmlokal", "+ServiceMonitor/farmlokal-api"],
+        ),
+        (json!({"prometheusRule": {"enabled": true}}), &["+PrometheusRule/farmlokal"]),
+        (json!({"dashboards": {"enabled": true}}), &["+ConfigMap/farmlokal-dashboards"]),
+        (json!({"redis": {"existingSecret": "redis"}}), &["-Secret/farmlokal"]),
+        // Twice the Job's password: the release's Secret is not there yet when the Job runs.
+        (json!({"database": {"password": "p"}}), &["+Secret/farmlokal-migrate"]),
+        (json!({"database": {"existingSecret": "db"}}), &[]),
+    ] {
+        let Some(objects) = render(&values) else { return };
+        assert_eq!(changes(&objects), expected, "{values}");
+    }
+}
+
+#[test]
+fn all_that_it_can_be_told_at_once_renders_the_same_twice() {
+    let values = json!({
+        "database": {"password": "p"}, "redis": {"password": "p", "tls": true},
+        "api": {"autoscaling": {"enabled": true, "requestsPerSecond": 2000}, "config": {"CACHE_TTL": "300s"}},
+        "ingress": {"enabled": true, "host": "shop.example", "tls": {"enabled": true}},
+        "seed": {"onInstall": true}, "sandbox": {"enabled": true}, "networkPolicy": {"enabled": true},
+        "serviceMonitor": {"enabled": true}, "prometheusRule": {"enabled": true}, "dashboards": {"enabled": true},
+        "traces": {"endpoint": "http://collector:4318"},
+    });
+    let (Some(once), Some(twice)) = (render(&values), render(&values)) else { return };
+    assert!(once.all.len() > 25);
+    assert_eq!(once.text, twice.text);
+}
+
+#[test]
+fn objects_are_named_after_the_release_and_say_whose_they_are() {
+    let values = json!({"sandbox": {"enabled": true}, "networkPolicy": {"enabled": true}});
+    for (release, overridden, expected) in [
+        ("farmlokal", "", "farmlokal"),
+        ("shop", "", "shop-farmlokal"),
+        ("my-farmlokal", "", "my-farmlokal"),
+        ("shop", "catalogue", "catalogue"),
+    ] {
+        let mut values = values.clone();
+        values["fullnameOverride"] = overridden.into();
+        let Some(objects) = render_as(&["template", release], &values) else { return };
+        for object in objects.all.iter().filter(|object| object["kind"] != "CustomResourceDefinition") {
+            let (name, metadata) = (name_of(object), &object["metadata"]);
+            let own = metadata["name"].as_str().unwrap();
+            assert!(own == expected || own.starts_with(&format!("{expected}-")), "{release}: {name}");
+            assert_eq!(metadata["namespace"], "shop", "{name}");
+        }
+        for object in &objects.all {
+            let labels = &object["metadata"]["labels"];
+            assert_eq!(labels["app.kubernetes.io/name"], "farmlokal", "{}", name_of(object));
+            assert_eq!(labels["app.kubernetes.io/instance"], release);
+            assert_eq!(labels["app.kubernetes.io/part-of"], "farmlokal");
+            assert_eq!(labels["app.kubernetes.io/managed-by"], "Helm");
+            assert_eq!(labels["app.kubernetes.io/version"], env!("CARGO_PKG_VERSION"));
+            let component = labels["app.kubernetes.io/component"].as_str().unwrap();
+            assert!(["api", "controller", "seed", "migrate", "sandbox", "test"].contains(&component));
+        }
+    }
+}
+
+#[test]
+fn an_upgrade_seeds_nothing() {
+    let Some(objects) = render_upgrade(&json!({"seed": {"onInstall": true}})) else { return };
+    assert!(objects.find("Job", "farmlokal-seed-install").is_none());
+    assert!(objects.find("CronJob", "farmlokal-seed").is_some());
+}
+
+#[test]
+fn the_definition_of_catalogues_outlives_a_release_unless_told_otherwise() {
+    for (keep, expected) in [(true, json!("keep")), (false, json!(null))] {
+        let Some(objects) = render(&json!({"crds": {"keep": keep}})) else { return };
+        let crd = objects.get("CustomResourceDefinition", "productcatalogs.farmlokal.dev");
+        assert_eq!(crd["metadata"]["annotations"]["helm.sh/resource-policy"], expected);
+        assert_eq!(crd["spec"]["names"]["kind"], "ProductCatalog");
+    }
+}

@@ -1,0 +1,117 @@
+//! Values that are refused, and with which words: a typing error is found before anything is installed.
+
+use serde_json::{Value, json};
+
+use crate::chart::refusal;
+
+#[track_caller]
+fn refused(cases: &[(Value, &str)]) {
+    for (values, part) in cases {
+        let Some(error) = refusal(values) else { return };
+        assert!(error.contains(part), "{values} is refused, but not with {part:?}:\n{error}");
+    }
+}
+
+#[test]
+fn names_that_there_are_not() {
+    refused(&[
+        (json!({"replicas": 3}), "additional properties 'replicas' not allowed"),
+        (json!({"api": {"replica": 3}}), "at '/api': additional properties 'replica' not allowed"),
+        (
+            json!({"api": {"autoscaling": {"enable": true}}}),
+            "'/api/autoscaling': additional properties 'enable'",
+        ),
+        (json!({"ingress": {"hosts": ["a"]}}), "'/ingress': additional properties 'hosts'"),
+        (json!({"database": {"pasword": "p"}}), "'/database': additional properties 'pasword'"),
+        (json!({"api": {"config": {"CAHCE_TTL": "1s"}}}), "'/api/config': additional properties 'CAHCE_TTL'"),
+        (json!({"api": {"resources": {"request": {}}}}), "'/api/resources': additional properties 'request'"),
+        (json!({"seed": {"row": 5}}), "'/seed': additional properties 'row'"),
+        (
+            json!({"controller": {"resources": {"limits": {"memory": "64 MB"}}}}),
+            "'/controller/resources/limits/memory'",
+        ),
+    ]);
+}
+
+/// They would be in the clear in a ConfigMap, or contradict what the chart sets.
+#[test]
+fn settings_that_have_a_place_of_their_own() {
+    for name in [
+        "DATABASE_URL",
+        "DB_PASS",
+        "REDIS_URL",
+        "OAUTH_CLIENT_SECRET",
+        "WEBHOOK_SECRETS",
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "PORT",
+        "MANAGEMENT_PORT",
+        "SHUTDOWN_TIMEOUT",
+    ] {
+        refused(&[(
+            json!({"api": {"config": {name: "x"}}}),
+            &format!("additional properties '{name}' not allowed"),
+        )]);
+    }
+}
+
+#[test]
+fn values_of_another_kind() {
+    refused(&[
+        (json!({"api": {"replicas": "three"}}), "'/api/replicas': got string, want integer"),
+        (json!({"ingress": {"enabled": "yes"}}), "'/ingress/enabled': got string, want boolean"),
+        (json!({"database": {"port": 70000}}), "'/database/port': maximum: got 70,000, want 65,535"),
+        (json!({"database": {"host": "mysql://db"}}), "'/database/host'"),
+        (json!({"image": {"pullPolicy": "Sometimes"}}), "'/image/pullPolicy': value must be one of"),
+        (json!({"api": {"config": {"CACHE_TTL": "60"}}}), "'/api/config/CACHE_TTL'"),
+        (json!({"api": {"config": {"CACHE_TTL": 60}}}), "'/api/config/CACHE_TTL': got number, want string"),
+        (json!({"api": {"config": {"RATE_LIMIT": "100"}}}), "'/api/config/RATE_LIMIT'"),
+        (
+            json!({"api": {"podDisruptionBudget": {"maxUnavailable": 0}}}),
+            "'/api/podDisruptionBudget/maxUnavailable'",
+        ),
+        (json!({"traces": {"endpoint": "collector:4318"}}), "'/traces/endpoint'"),
+        (json!({"traces": {"ratio": 1.5}}), "'/traces/ratio': maximum"),
+        (json!({"partners": {"webhook": {"secrets": ["secret"]}}}), "'/partners/webhook/secrets/0'"),
+        (json!({"partners": {"apiA": {"url": "https://user:p@host/"}}}), "'/partners/apiA/url'"),
+        (json!({"ingress": {"trustedProxies": ["ingress"]}}), "'/ingress/trustedProxies/0'"),
+        (json!({"seed": {"rows": 0}}), "'/seed/rows': minimum"),
+        (json!({"imagePullSecrets": ["registry"]}), "'/imagePullSecrets/0': got string, want object"),
+        (json!({"networkPolicy": {"ingressFrom": [{"namespace": "x"}]}}), "'/networkPolicy/ingressFrom/0'"),
+    ]);
+}
+
+#[test]
+fn values_that_contradict_each_other() {
+    let oauth = json!({"tokenUrl": "https://id.example/token", "clientId": "shop"});
+    refused(&[
+        (
+            json!({"api": {"terminationGracePeriodSeconds": 10, "shutdownDelaySeconds": 5}}),
+            "api.terminationGracePeriodSeconds is 10: it must be at least 6 s above api.shutdownDelaySeconds, which is 5",
+        ),
+        (
+            json!({"api": {"autoscaling": {"enabled": true, "minReplicas": 9, "maxReplicas": 3}}}),
+            "api.autoscaling: minReplicas (9) is above maxReplicas (3)",
+        ),
+        (
+            json!({"ingress": {"enabled": true, "tls": {"enabled": true}}}),
+            "ingress.tls.enabled needs ingress.host",
+        ),
+        (
+            json!({"sandbox": {"enabled": true}, "partners": {"apiA": {"url": "https://a.example"}}}),
+            "sandbox.enabled: the sandbox stands in for the partners, and partners.* are set too",
+        ),
+        (
+            json!({"partners": {"apiA": {"url": "https://a.example"}}}),
+            "partners.apiA.url is set and partners.oauth.tokenUrl is not",
+        ),
+        (json!({"partners": {"oauth": oauth}}), "partners.oauth.tokenUrl needs a client secret"),
+        (
+            json!({"partners": {"oauth": {"tokenUrl": "https://id.example"}}}),
+            "partners.oauth.tokenUrl needs partners.oauth.clientId",
+        ),
+        (
+            json!({"partners": {"apiB": {"url": "https://b.example"}}}),
+            "partners.apiB.url and partners.webhook.callbackUrl go together",
+        ),
+    ]);
+}

@@ -1,0 +1,157 @@
+//! values.yaml, its schema and the README agree with each other and with the programs.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use clap::CommandFactory as _;
+use farmlokal_api::config::Cli;
+use farmlokal_k8s_tests::{repository, yaml};
+use serde_json::Value;
+
+/// Settings of the API that the chart sets by other values, or that are secrets.
+const ELSEWHERE: &[&str] = &[
+    "API_A_URL",
+    "API_B_URL",
+    "DATABASE_URL",
+    "DB_HOST",
+    "DB_NAME",
+    "DB_PASS",
+    "DB_PORT",
+    "DB_USER",
+    "HOST",
+    "MANAGEMENT_PORT",
+    "OAUTH_AUDIENCE",
+    "OAUTH_CLIENT_ID",
+    "OAUTH_CLIENT_SECRET",
+    "OAUTH_TOKEN_URL",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_RESOURCE_ATTRIBUTES",
+    "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG",
+    "PORT",
+    "REDIS_HOST",
+    "REDIS_PORT",
+    "REDIS_URL",
+    "SHUTDOWN_DELAY",
+    "SHUTDOWN_TIMEOUT",
+    "WEBHOOK_CALLBACK_URL",
+    "WEBHOOK_SECRETS",
+];
+
+fn read(path: &str) -> String {
+    fs::read_to_string(repository("charts/farmlokal").join(path)).unwrap()
+}
+
+fn schema() -> Value {
+    serde_json::from_str(&read("values.schema.json")).unwrap()
+}
+
+/// A value with its default and its comment, as `a.b.c`.
+struct Documented {
+    name: String,
+    default: String,
+    comment: String,
+}
+
+/// The values in the order of the file. Each has a comment that begins with `# --`.
+fn documented() -> Vec<Documented> {
+    let (mut values, mut path, mut comment) =
+        (Vec::<Documented>::new(), Vec::<(usize, String)>::new(), String::new());
+    let text = read("values.yaml");
+    for line in text.lines() {
+        let (indent, line) = (line.len() - line.trim_start().len(), line.trim());
+        if let Some(first) = line.strip_prefix("# -- ") {
+            comment = first.to_owned();
+        } else if let Some(more) = line.strip_prefix("# ").filter(|_| !comment.is_empty()) {
+            comment = format!("{comment} {more}");
+        } else if let Some((key, default)) =
+            line.split_once(':').filter(|(key, _)| !key.starts_with(['#', '-']))
+        {
+            path.retain(|(outer, _)| *outer < indent);
+            path.push((indent, key.to_owned()));
+            let name = path.iter().map(|(_, key)| key.as_str()).collect::<Vec<_>>().join(".");
+            let inside = values.last().is_some_and(|last| name.starts_with(&format!("{}.", last.name)));
+            if !comment.is_empty() {
+                values.push(Documented { name, default: default.trim().to_owned(), comment });
+            } else if !default.is_empty() && !inside {
+                panic!("{name} is not documented");
+            }
+            comment = String::new();
+        }
+    }
+    values
+}
+
+#[test]
+fn every_value_is_documented_and_in_the_schema_and_the_other_way_round() {
+    fn leaves(prefix: &str, schema: &Value, documented: &BTreeSet<String>, found: &mut BTreeSet<String>) {
+        assert_eq!(schema["additionalProperties"], false, "{prefix} takes any name");
+        for (key, schema) in schema["properties"].as_object().unwrap() {
+            let name = format!("{prefix}{key}");
+            if schema["properties"].is_object() && !documented.contains(&name) {
+                leaves(&format!("{name}."), schema, documented, found);
+            } else {
+                found.insert(name);
+            }
+        }
+    }
+    let names: BTreeSet<_> = documented().into_iter().map(|value| value.name).collect();
+    assert!(names.len() > 90, "{names:?}");
+    let mut found = BTreeSet::new();
+    leaves("", &schema(), &names, &mut found);
+    // What helm itself puts there.
+    assert!(found.remove("global"));
+    assert_eq!(found, names);
+}
+
+#[test]
+fn the_settings_that_may_be_set_are_those_of_the_program() {
+    let command = Cli::command();
+    let settings = command.get_arguments().filter_map(|arg| Some(arg.get_env()?.to_str()?.to_owned()));
+    let settings: BTreeSet<_> = settings.collect();
+    let allowed: BTreeSet<_> = schema()
+        .pointer("/properties/api/properties/config/properties")
+        .unwrap()
+        .as_object()
+        .unwrap()
+        .keys()
+        .cloned()
+        .collect();
+    let elsewhere: BTreeSet<_> = ELSEWHERE.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(&allowed | &elsewhere, settings);
+    assert!(allowed.is_disjoint(&elsewhere));
+    // Whatever must not be shown must not be in a ConfigMap.
+    for arg in command.get_arguments().filter(|arg| arg.is_hide_env_values_set()) {
+        assert!(elsewhere.contains(arg.get_env().unwrap().to_str().unwrap()), "{arg}");
+    }
+}
+
+#[test]
+fn the_chart_has_the_version_of_the_programs() {
+    let chart = yaml::document(&read("Chart.yaml")).unwrap();
+    assert_eq!(chart["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
+}
+
+/// `UPDATE_README=1` writes the table anew.
+#[test]
+fn the_readme_has_every_value() {
+    const START: &str = "<!-- values -->\n";
+    let row = |value: Documented| {
+        let shown =
+            if value.default.is_empty() { "see values.yaml" } else { &format!("`{}`", value.default) };
+        format!("| `{}` | {shown} | {} |\n", value.name, value.comment.replace('|', "\\|"))
+    };
+    let rows: String = documented().into_iter().map(row).collect();
+    let table = format!("{START}| Value | Default | |\n|---|---|---|\n{rows}");
+    let readme = read("README.md");
+    let (head, _) = readme.split_once(START).unwrap();
+    let expected = format!("{head}{table}");
+    if std::env::var_os("UPDATE_README").is_some() {
+        fs::write(repository("charts/farmlokal/README.md"), &expected).unwrap();
+    }
+    assert_eq!(readme, expected, "run this test with UPDATE_README=1");
+}
