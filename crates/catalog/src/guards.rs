@@ -57,7 +57,9 @@ impl From<NotNow> for Error {
 impl SearchGuards {
     pub(crate) fn new(config: SearchConfig) -> SearchGuards {
         // There from the start: a rate cannot see the first of what it has not seen at zero.
-        Refusal::ALL.into_iter().for_each(|reason| refusals(reason).increment(0));
+        for reason in Refusal::ALL {
+            refusals(reason).increment(0);
+        }
         SearchGuards {
             running: Semaphore::new(config.concurrency.max(1)),
             waiting: Semaphore::new(MAX_WAITING),

@@ -44,7 +44,8 @@ async fn a_run_that_is_held_up_says_where() {
         assert!(Instant::now() < deadline, "{page:#?}");
         std::thread::sleep(Duration::from_millis(10));
     };
-    let mut expected = vec![format!("farmlokal_seed_rows {ROWS}"), format!("farmlokal_seed_rows_target {ROWS}")];
+    let mut expected =
+        vec![format!("farmlokal_seed_rows {ROWS}"), format!("farmlokal_seed_rows_target {ROWS}")];
     for phase in ["loading", "indexes", "full text", "flush"] {
         expected.push(format!("farmlokal_seed_phase{{phase=\"{phase}\"}} 0"));
     }

@@ -231,7 +231,9 @@ fn count(outcome: &'static str) {
 /// Says what the metrics mean, and shows counters from the start: a rate cannot see the first of what it has not seen at
 /// zero.
 fn describe_metrics() {
-    OUTCOMES.into_iter().for_each(|outcome| counter!(EVENTS, "outcome" => outcome).increment(0));
+    for outcome in OUTCOMES {
+        counter!(EVENTS, "outcome" => outcome).increment(0);
+    }
     describe_counter!(
         EVENTS,
         "Deliveries by outcome: applied; superseded by a newer event; deferred, a price without a product; \
