@@ -61,6 +61,8 @@ impl Flusher {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| ConfigError::Url(error.to_string()))?;
+        // There from the start: a rate cannot see the first of what it has not seen at zero.
+        FlushMetrics::new();
         Ok(Self { pool })
     }
 

@@ -50,6 +50,9 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    pub(crate) const ALL: [Refusal; 4] =
+        [Refusal::Concurrency, Refusal::Budget, Refusal::Deadline, Refusal::NoIndex];
+
     /// A stable word for a metric's label.
     #[must_use]
     pub fn label(self) -> &'static str {

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use metrics::{Counter, Gauge, counter, gauge};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::metrics::{QUEUE, QUEUE_REFUSED};
+
 /// Turns are averaged over about so many.
 const MEMORY: u64 = 16;
 
@@ -44,8 +46,8 @@ impl Gate {
             patience,
             waiting: AtomicUsize::new(0),
             turn: AtomicU64::new(0),
-            queue: gauge!("farmlokal_db_queue"),
-            refused: counter!("farmlokal_db_queue_refused_total"),
+            queue: gauge!(QUEUE),
+            refused: counter!(QUEUE_REFUSED),
         }
     }
 

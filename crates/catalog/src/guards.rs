@@ -10,10 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use metrics::counter;
+use metrics::{Counter, counter};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::{Error, Refusal, SearchConfig};
+use crate::{Error, Refusal, SearchConfig, metrics::SEARCHES_REFUSED};
 
 /// The most slow searches that are remembered: some 200 bytes each.
 const MAX_REMEMBERED: usize = 1024;
@@ -56,6 +56,10 @@ impl From<NotNow> for Error {
 
 impl SearchGuards {
     pub(crate) fn new(config: SearchConfig) -> SearchGuards {
+        // There from the start: a rate cannot see the first of what it has not seen at zero.
+        for reason in Refusal::ALL {
+            refusals(reason).increment(0);
+        }
         SearchGuards {
             running: Semaphore::new(config.concurrency.max(1)),
             waiting: Semaphore::new(MAX_WAITING),
@@ -140,8 +144,12 @@ impl Drop for Admitted<'_> {
 
 /// Counted in `farmlokal_searches_refused_total`, by reason.
 pub(crate) fn refused(reason: Refusal, retry_after: Duration) -> Error {
-    counter!("farmlokal_searches_refused_total", "reason" => reason.label()).increment(1);
+    refusals(reason).increment(1);
     Error::SearchRefused { reason, retry_after }
+}
+
+fn refusals(reason: Refusal) -> Counter {
+    counter!(SEARCHES_REFUSED, "reason" => reason.label())
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use tracing::{Instrument as _, field::Empty, info_span};
 use crate::{
     error::{is_transient, record},
     gate::{Full, Gate, Turn},
+    metrics::QUERY_DURATION,
     statement::{Kind, Statement},
 };
 
@@ -25,10 +26,7 @@ struct Timings([Histogram; Kind::ALL.len()]);
 
 impl Timings {
     fn new() -> Timings {
-        Timings(
-            Kind::ALL
-                .map(|kind| histogram!("farmlokal_db_query_duration_seconds", "statement" => kind.label())),
-        )
+        Timings(Kind::ALL.map(|kind| histogram!(QUERY_DURATION, "statement" => kind.label())))
     }
 }
 

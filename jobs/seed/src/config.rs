@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::Parser;
@@ -27,6 +28,12 @@ pub(crate) struct Cli {
     /// How long to wait for another seed run to end, such as 10m
     #[arg(long, env = "SEED_WAIT", default_value = "10m", value_parser = duration)]
     pub wait: Duration,
+    /// Address to listen on, with a management port
+    #[arg(long, env = "HOST", default_value = "0.0.0.0")]
+    pub host: IpAddr,
+    /// TCP port for /metrics while the job runs; without it there is none
+    #[arg(long, env = "MANAGEMENT_PORT")]
+    pub management_port: Option<u16>,
     #[command(flatten)]
     pub database: DatabaseArgs,
     #[command(flatten)]

@@ -2,10 +2,12 @@
 
 mod config;
 mod flush;
+mod metrics;
 mod products;
 mod progress;
 mod run;
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -30,8 +32,12 @@ async fn main() -> ExitCode {
 
 /// A stop may fall anywhere, just as a crash may: the next run goes on from what the database holds.
 async fn seed_until_stopped(cli: &Cli) -> anyhow::Result<ExitCode> {
-    farmlokal_telemetry::init(&cli.logs)?;
+    let metrics = farmlokal_telemetry::init(&cli.logs)?;
+    metrics::start(cli.rows);
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    if let Some(port) = cli.management_port {
+        metrics::serve(metrics, SocketAddr::new(cli.host, port)).await?;
+    }
     let code = tokio::select! {
         seeded = run::seed(cli) => return seeded.map(|()| ExitCode::SUCCESS),
         _ = interrupt.recv() => EXIT_INTERRUPTED,

@@ -1,4 +1,4 @@
-//! Tells how far the job is: a bar on a terminal, else a log line every few seconds.
+//! Tells how far the job is: a bar on a terminal, else a log line every few seconds, and metrics.
 
 use std::fmt;
 use std::io::IsTerminal as _;
@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use tokio::task::JoinHandle;
+
+use crate::metrics;
 
 /// Between two log lines.
 const LOG_INTERVAL: Duration = Duration::from_secs(5);
@@ -47,6 +49,7 @@ impl Progress {
         bar.set_length(total);
         bar.set_position(done);
         bar.reset_eta();
+        metrics::rows(done);
         self.phase(name, bar)
     }
 
@@ -64,6 +67,7 @@ impl Progress {
     }
 
     fn phase(&self, name: &'static str, bar: ProgressBar) -> Phase {
+        metrics::phase(Some(name));
         bar.set_message(name);
         let log = if self.on_terminal {
             bar.enable_steady_tick(Duration::from_millis(100));
@@ -79,6 +83,7 @@ impl Progress {
         let took = phase.started.elapsed();
         self.phases.push((phase.name, took));
         phase.bar.finish_and_clear();
+        metrics::phase(None);
         if self.on_terminal {
             eprintln!("{:>9} {:.1} s", phase.name, took.as_secs_f64());
         } else {
@@ -106,6 +111,7 @@ impl Progress {
 impl Phase {
     pub(crate) fn advance_to(&self, row: u64) {
         self.bar.set_position(row);
+        metrics::rows(row);
     }
 }
 

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::config::Cli;
 use crate::flush::CacheToFlush;
+use crate::metrics;
 use crate::products::{GENERATOR, Products};
 use crate::progress::Progress;
 
@@ -22,6 +23,7 @@ pub(crate) async fn seed(cli: &Cli) -> anyhow::Result<()> {
     let label = format!("seed {} rows {} data {GENERATOR:016x}", cli.seed, cli.rows);
     let swapped = match load.contents().await? {
         Contents::Loaded { label: present, finished: true } if present == label => {
+            metrics::rows(cli.rows);
             progress.say(&format!("already seeded: {label}"));
             return Ok(load.close().await?);
         }
@@ -50,6 +52,7 @@ pub(crate) async fn seed(cli: &Cli) -> anyhow::Result<()> {
         load.swap().await?;
         progress.done(&phase);
     }
+    metrics::rows(cli.rows);
     // The new products are listed from here on. A failure is reported by the flush at the end, which must succeed.
     if let Err(error) = cache.flush().await {
         tracing::warn!(

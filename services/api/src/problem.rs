@@ -204,6 +204,10 @@ impl Code {
     }
 }
 
+/// In the extensions of a response that is an error of ours: the code of its problem, for the metric of requests.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ErrorType(pub(crate) &'static str);
+
 /// An error on its way to the client.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
@@ -341,6 +345,9 @@ impl IntoResponse for Problem {
         }
         if let Some(wait) = self.retry_after {
             headers.insert(RETRY_AFTER, whole_seconds(wait).into());
+        }
+        if status.is_server_error() {
+            response.extensions_mut().insert(ErrorType(name));
         }
         response
     }

@@ -37,8 +37,10 @@ const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let (metrics, traces) = farmlokal_telemetry::init_with_traces(&args.logs, &args.traces, SERVICE)?;
     farmlokal_cache::describe_metrics();
+    farmlokal_catalog::describe_metrics();
     farmlokal_limits::describe_metrics();
     farmlokal_redis::describe_metrics();
+    routes::describe_metrics();
     // From the first moment on: a signal during the start counts as well.
     let terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
     let interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;

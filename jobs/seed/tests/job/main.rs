@@ -5,5 +5,6 @@
 mod again;
 mod cache;
 mod kill;
+mod metrics;
 mod readers;
 mod running;

@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 use axum::extract::Request;
 use axum::http::Method;
 use axum::response::Response;
-use metrics::{Histogram, histogram};
+use metrics::{Histogram, Label, Unit, describe_histogram, histogram};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 use tracing::instrument::{Instrument as _, Instrumented};
 use tracing::{Span, debug, warn};
 
 use super::span;
+use crate::problem::ErrorType;
 
 /// A slower answer is logged.
 const SLOW: Duration = Duration::from_millis(500);
@@ -25,6 +26,8 @@ const SLOW: Duration = Duration::from_millis(500);
 pub(super) const CLIENT_CLOSED_REQUEST: u16 = 499;
 /// The label of paths without a route: unbounded labels would be a leak.
 const OTHER: &str = "_OTHER";
+
+const DURATION: &str = "http_server_request_duration_seconds";
 
 /// The routes whose requests are told apart in metrics, each with its handles.
 #[derive(Clone)]
@@ -53,6 +56,11 @@ struct ByStatus {
 impl RouteTable {
     /// A table of these path templates; all other paths share one label. Needs the metrics recorder to be installed.
     pub fn new<'a>(templates: impl IntoIterator<Item = &'a str>) -> Self {
+        describe_histogram!(
+            DURATION,
+            Unit::Seconds,
+            "Requests and their time, by route, method and status; errors of ours by the code of their problem too"
+        );
         let mut by_path = matchit::Router::new();
         let mut metrics = vec![RouteMetrics::new(OTHER)];
         for template in templates {
@@ -83,23 +91,30 @@ impl RouteMetrics {
         }
     }
 
-    fn record(&self, method: &Method, status: u16, seconds: f64) {
+    fn record(&self, method: &Method, status: u16, error: Option<ErrorType>, seconds: f64) {
         let by_status = match *method {
             Method::GET => &self.get,
             Method::HEAD => &self.head,
             Method::POST => &self.post,
             _ => &self.other,
         };
+        if let Some(ErrorType(error)) = error {
+            return self.histogram(by_status.method, status, Some(error)).record(seconds);
+        }
         let slot = usize::from(status.clamp(100, 599)) - 100;
-        let histogram = by_status.handles[slot].get_or_init(|| {
-            histogram!(
-                "http_server_request_duration_seconds",
-                "http_route" => self.route.clone(),
-                "http_request_method" => by_status.method,
-                "http_response_status_code" => status.to_string(),
-            )
-        });
-        histogram.record(seconds);
+        by_status.handles[slot]
+            .get_or_init(|| self.histogram(by_status.method, status, None))
+            .record(seconds);
+    }
+
+    fn histogram(&self, method: &'static str, status: u16, error: Option<&'static str>) -> Histogram {
+        let mut labels = vec![
+            Label::new("http_route", self.route.clone()),
+            Label::from_static_parts("http_request_method", method),
+            Label::new("http_response_status_code", status.to_string()),
+        ];
+        labels.extend(error.map(|error| Label::from_static_parts("error_type", error)));
+        histogram!(DURATION, labels)
     }
 }
 
@@ -166,13 +181,13 @@ struct Observation {
 }
 
 impl Observation {
-    fn record(&mut self, status: u16) {
+    fn record(&mut self, status: u16, error: Option<ErrorType>) {
         self.answered = true;
         let _entered = self.span.enter();
         span::record(&self.span, status);
         let elapsed = self.started.elapsed();
         let route = &self.routes.metrics[self.route];
-        route.record(&self.method, status, elapsed.as_secs_f64());
+        route.record(&self.method, status, error, elapsed.as_secs_f64());
         if status != 503 && (status >= 500 || elapsed > SLOW) {
             let elapsed_ms = elapsed.as_secs_f64() * 1e3;
             warn!(method = %self.method, route = route.route, status, elapsed_ms, "request");
@@ -185,7 +200,7 @@ impl Observation {
 impl Drop for Observation {
     fn drop(&mut self) {
         if !self.answered {
-            self.record(CLIENT_CLOSED_REQUEST);
+            self.record(CLIENT_CLOSED_REQUEST, None);
         }
     }
 }
@@ -205,7 +220,8 @@ impl<F: Future<Output = Result<Response, E>>, E> Future for ObserveFuture<F> {
     fn poll(self: std::pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let response = ready!(this.inner.poll(context))?;
-        this.observation.record(response.status().as_u16());
+        let error = response.extensions().get().copied();
+        this.observation.record(response.status().as_u16(), error);
         Poll::Ready(Ok(response))
     }
 }

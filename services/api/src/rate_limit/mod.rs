@@ -17,7 +17,7 @@ use farmlokal_limits::{Client, Limiter, Policy, Quota, Rate};
 use farmlokal_redis::Connection;
 use governor::clock::QuantaInstant;
 use governor::middleware::NoOpMiddleware;
-use metrics::{Counter, counter};
+use metrics::{Counter, counter, describe_counter};
 use tower_governor::GovernorError;
 use tower_governor::governor::{GovernorConfig, GovernorConfigBuilder};
 use tower_governor::key_extractor::KeyExtractor;
@@ -29,6 +29,7 @@ pub(crate) use fields::Fields;
 
 use crate::problem::{Code, Problem};
 
+const REFUSED: &str = "farmlokal_rate_limited_total";
 /// How often the limiters inside the process forget clients that have their whole quota again.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
@@ -56,6 +57,10 @@ impl RateLimits {
     /// The limits that these settings describe, shared with other replicas over `redis`.
     #[must_use]
     pub fn new(args: &RateLimitArgs, redis: Arc<Connection>) -> RateLimits {
+        describe_counter!(
+            REFUSED,
+            "Requests refused with 429, by policy, and by whom: the account over all replicas, or this process (pod)"
+        );
         let policies = Class::ALL.map(|class| Policy::new(class.name(), args.rate(class), args.ahead));
         RateLimits {
             address: args.client_address(),
@@ -121,8 +126,7 @@ impl ClassLimit {
             .finish();
         // It knows no other reason than a zero, and a rate has none.
         let pod = pod.unwrap_or_else(|| unreachable!("a rate of {quota} in {window:?}"));
-        let refused =
-            |by: &'static str| counter!("farmlokal_rate_limited_total", "policy" => policy.name, "by" => by);
+        let refused = |by: &'static str| counter!(REFUSED, "policy" => policy.name, "by" => by);
         ClassLimit {
             fields: Fields::new(policy),
             pod: Arc::new(pod),

@@ -35,6 +35,11 @@ pub(crate) fn operations() -> OpenApiRouter<Arc<App>> {
     operations::router()
 }
 
+/// Gives the metrics recorder the help text of the operators' own metrics.
+pub(crate) fn describe_metrics() {
+    operations::describe_metrics();
+}
+
 /// Answers what no route takes.
 pub(crate) fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
     router

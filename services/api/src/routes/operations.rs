@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use metrics::gauge;
+use metrics::{Unit, describe_gauge, gauge};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -153,6 +153,19 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     gauge!("farmlokal_db_up").set(f64::from(u8::from(database_up)));
     gauge!("farmlokal_uptime_seconds").set(app.health.uptime().as_secs_f64());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.render()).into_response()
+}
+
+/// Gives the metrics recorder the help text of what `/metrics` itself finds out.
+pub(super) fn describe_metrics() {
+    describe_gauge!("farmlokal_db_connections", "Connections of the pool by state (in_use, idle)");
+    describe_gauge!("farmlokal_db_connections_max", "The most connections that the pool may open");
+    describe_gauge!("farmlokal_db_up", "1 while the database answers");
+    describe_gauge!("http_server_active_requests", "Requests in flight, the operators' left out");
+    describe_gauge!(
+        "farmlokal_rate_limit_clients",
+        "Clients that do not have their whole quota, in this process"
+    );
+    describe_gauge!("farmlokal_uptime_seconds", Unit::Seconds, "Since the process started");
 }
 
 pub(super) fn router() -> OpenApiRouter<Arc<App>> {

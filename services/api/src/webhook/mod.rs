@@ -34,6 +34,23 @@ use crate::partners;
 use crate::problem::{Code, Problem};
 
 const EVENTS: &str = "farmlokal_webhook_events_total";
+/// What a delivery can come to.
+const OUTCOMES: [&str; 14] = [
+    "applied",
+    "superseded",
+    "deferred",
+    "duplicate",
+    "invalid_event",
+    "invalid_signature",
+    "not_configured",
+    "event_in_flight",
+    "body_too_large",
+    "event_conflict",
+    "database_unavailable",
+    "overloaded",
+    "timed_out",
+    "internal",
+];
 /// When a sender should try again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -190,7 +207,12 @@ fn count(outcome: &'static str) {
     counter!(EVENTS, "outcome" => outcome).increment(1);
 }
 
+/// Says what the metrics mean, and shows counters from the start: a rate cannot see the first of what it has not seen at
+/// zero.
 fn describe_metrics() {
+    for outcome in OUTCOMES {
+        counter!(EVENTS, "outcome" => outcome).increment(0);
+    }
     describe_counter!(
         EVENTS,
         "Deliveries by outcome: applied; superseded by a newer event; deferred, a price without a product; \

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use farmlokal_catalog::Catalog;
-use metrics::counter;
+use metrics::{Counter, counter};
 use tracing::{debug, info};
 
 /// Between two rounds, and at the most before the first: replicas that start together do not prune together.
@@ -16,6 +16,7 @@ const MARGIN: Duration = Duration::from_hours(24);
 
 /// Prunes for ever.
 pub(super) async fn run(catalog: Catalog, retention: Duration) {
+    let (pruned_events, pruned_versions) = (pruned_rows("webhook_events"), pruned_rows("product_versions"));
     loop {
         tokio::time::sleep(PERIOD.mul_f64(rand::random_range(0.5..=1.0))).await;
         let (mut events, mut versions) = (0, 0);
@@ -30,10 +31,8 @@ pub(super) async fn run(catalog: Catalog, retention: Duration) {
             };
             events += pruned.events;
             versions += pruned.versions;
-            counter!("farmlokal_webhook_pruned_rows_total", "table" => "webhook_events")
-                .increment(pruned.events);
-            counter!("farmlokal_webhook_pruned_rows_total", "table" => "product_versions")
-                .increment(pruned.versions);
+            pruned_events.increment(pruned.events);
+            pruned_versions.increment(pruned.versions);
             if pruned.events.max(pruned.versions) < u64::from(BATCH) {
                 break;
             }
@@ -43,4 +42,8 @@ pub(super) async fn run(catalog: Catalog, retention: Duration) {
             info!(events, versions, "pruned the inbox");
         }
     }
+}
+
+fn pruned_rows(table: &'static str) -> Counter {
+    counter!("farmlokal_webhook_pruned_rows_total", "table" => table)
 }
