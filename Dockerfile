@@ -53,6 +53,8 @@ FROM base AS seed
 LABEL org.opencontainers.image.title="farmlokal-seed" \
     org.opencontainers.image.description="Seeds the catalogue with realistic, reproducible products"
 COPY --from=build /out/farmlokal-seed /farmlokal-seed
+# Its metrics, while it runs, where MANAGEMENT_PORT is set.
+EXPOSE 9090
 ENTRYPOINT ["/farmlokal-seed"]
 
 FROM base AS sandbox
