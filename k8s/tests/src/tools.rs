@@ -39,7 +39,7 @@ impl Tool {
     /// As [`Tool::command`], the path alone.
     #[must_use]
     pub fn path(self) -> Option<&'static Path> {
-        static FOUND: [OnceLock<Option<PathBuf>>; 4] = [const { OnceLock::new() }; 4];
+        static FOUND: [OnceLock<Option<PathBuf>>; 6] = [const { OnceLock::new() }; 6];
         let found = FOUND[self as usize].get_or_init(|| {
             let found = self.on_path().or_else(|| self.of_local_cluster()).map_or_else(|| self.build(), Ok);
             found.map_err(|error| say(&format!("SKIPPED: {error:#}"))).ok()

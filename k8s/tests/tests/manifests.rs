@@ -216,7 +216,15 @@ fn all_dashboards_are_in_grafana() {
 #[test]
 fn prometheus_understands_its_configuration() {
     let Some(mut promtool) = Tool::Promtool.command() else { return };
-    promtool.args(["check", "config", "--syntax-only"]).arg(repository("k8s/dev/prometheus.yml"));
+    let mut configuration = read("k8s/dev/prometheus.yml");
+    for job in configuration["scrape_configs"].as_array_mut().unwrap() {
+        // It may have been built without service discovery, which is large.
+        job.as_object_mut().unwrap().remove("kubernetes_sd_configs");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("prometheus.yml");
+    fs::write(&file, configuration.to_string()).unwrap();
+    promtool.args(["check", "config", "--syntax-only"]).arg(file);
     let output = promtool.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
