@@ -1,5 +1,7 @@
 //! The Dockerfile: an image for each binary, by the contract that the chart rests on, from files that are there.
 
+#![allow(clippy::unwrap_used, missing_docs)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

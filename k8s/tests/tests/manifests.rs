@@ -1,5 +1,7 @@
 //! What k8s/ holds: it parses, builds, fits together, and its pods are as careful as the chart's.
 
+#![allow(clippy::unwrap_used, missing_docs)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -201,6 +203,29 @@ fn the_chart_s_values_and_grafana_s_sources_are_services_of_the_development_clus
 }
 
 #[test]
+fn the_load_job_has_every_script_that_its_own_imports() {
+    let job = read("k8s/load/job.yaml");
+    let pod = &job["spec"]["template"]["spec"];
+    let items = pod["volumes"][0]["configMap"]["items"].as_array().unwrap().iter();
+    let paths: BTreeSet<&str> = items.map(|item| item["path"].as_str().unwrap()).collect();
+    let run = containers(pod)[0]["args"].as_array().unwrap().last().unwrap().as_str().unwrap();
+    assert!(paths.contains(run.strip_prefix("/scripts/").unwrap()), "{run}");
+    for path in &paths {
+        let path = Path::new(path);
+        for line in fs::read_to_string(repository("loadtest").join(path)).unwrap().lines() {
+            let Some((_, module)) = line.split_once(" from './") else { continue };
+            let module = path.with_file_name(module.trim_end_matches("';"));
+            assert!(
+                paths.contains(module.to_str().unwrap()),
+                "{} imports {}",
+                path.display(),
+                module.display()
+            );
+        }
+    }
+}
+
+#[test]
 fn all_dashboards_are_in_grafana() {
     let listed = read("charts/farmlokal/files/kustomization.yaml");
     let listed = listed["configMapGenerator"].as_array().unwrap().iter();
@@ -210,7 +235,10 @@ fn all_dashboards_are_in_grafana() {
         .collect();
     let there = fs::read_dir(repository("charts/farmlokal/files/dashboards")).unwrap();
     let there = there.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    assert_eq!(listed, there.filter(|file| file.ends_with(".json")).collect());
+    assert_eq!(
+        listed,
+        there.filter(|file| Path::new(file).extension().is_some_and(|end| end == "json")).collect()
+    );
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! The Tiltfile, run by the interpreter that Tilt is made of, with Tilt's functions stubbed (`tilt/stubs.star`): all that it names
 //! exists, and all that it loads renders.
 
+#![allow(clippy::unwrap_used, missing_docs)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
 use std::sync::OnceLock;
 
 use farmlokal_k8s_tests::{Tool, helm, kustomize, repository, yaml};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// All calls of Tilt's functions, in their order; `None` where no Starlark interpreter can be had.
 fn calls() -> Option<&'static [Value]> {
@@ -59,6 +61,8 @@ fn load(source: &Value) -> Option<Vec<Value>> {
             object["metadata"]["namespace"] = source["namespace"].clone();
         }
     }
+    // As Tilt does too.
+    objects.push(json!({"kind": "Namespace", "metadata": {"name": source["namespace"]}}));
     Some(objects)
 }
 

@@ -1,5 +1,7 @@
 //! The workflows for GitHub: actionlint takes them, what they name exists, and what they run is pinned.
 
+#![allow(clippy::unwrap_used, missing_docs)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
