@@ -146,8 +146,10 @@ fn every_image_of_ours_is_built_from_a_stage_that_exists() {
     }
     let images =
         objects.iter().filter_map(pod).flat_map(containers).map(|container| text(&container["image"]));
-    let ours =
-        images.filter_map(|image| image.starts_with("localhost/").then(|| image.rsplit_once(':').unwrap().0));
+    let ours = images
+        .filter_map(|image| image.rsplit_once(':'))
+        .map(|(image, _)| image)
+        .filter(|image| image.starts_with("localhost/"));
     assert_eq!(built, ours.map(str::to_owned).collect::<BTreeSet<_>>());
 }
 
@@ -165,7 +167,10 @@ fn every_resource_that_it_configures_is_loaded_and_listens_where_it_forwards_to(
             let (from, to) = forward.split_once(':').unwrap_or((forward, forward));
             assert!(taken.insert(from), "port {from} is forwarded twice");
             let mut ports = containers(pod).filter_map(|container| container["ports"].as_array()).flatten();
-            assert!(ports.any(|port| port["containerPort"].to_string() == to), "{name} has no port {to}");
+            assert!(
+                ports.any(|port| port["containerPort"].as_u64() == to.parse().ok()),
+                "{name} has no port {to}"
+            );
         }
         for selector in list(&call["objects"]) {
             let (name, kind) = selector.split_once(':').unwrap();
@@ -211,10 +216,10 @@ fn buttons_wait_to_be_pressed_and_name_what_is_there() {
             match *pair {
                 ["make", target] => assert!(makefile.contains(&format!("\n{target}: ")), "make {target}"),
                 ["productcatalog", catalog] => {
-                    assert!(has("ProductCatalog", catalog), "no catalogue {catalog}")
+                    assert!(has("ProductCatalog", catalog), "no catalogue {catalog}");
                 }
                 ["--namespace", namespace] => {
-                    assert!(has("Namespace", namespace), "no namespace {namespace}")
+                    assert!(has("Namespace", namespace), "no namespace {namespace}");
                 }
                 _ => {}
             }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use farmlokal_k8s_tests::{Tool, kustomize, repository, yaml};
+use farmlokal_k8s_tests::{Tool, kubeconform, kustomize, repository, yaml};
 use serde_json::Value;
 
 /// What `kubectl apply -k` takes.
@@ -76,6 +76,17 @@ fn every_file_is_yaml_and_every_folder_with_a_kustomization_is_built_here() {
     let folders = files.iter().filter(|file| file.ends_with("kustomization.yaml"));
     let folders: BTreeSet<_> = folders.map(|file| file.parent().unwrap().to_owned()).collect();
     assert_eq!(folders, FOLDERS.iter().map(repository).collect());
+}
+
+#[test]
+fn every_object_fits_the_schema_of_its_kind() {
+    let (Some(objects), Some(mut kubeconform)) = (objects(), kubeconform()) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for (number, object) in objects.iter().enumerate() {
+        fs::write(folder.path().join(format!("{number}.json")), object.to_string()).unwrap();
+    }
+    let output = kubeconform.arg(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
 /// Whatever a pod mounts, a Service selects or a port names is among the objects.
