@@ -1,9 +1,11 @@
 //! What the tests of the chart, the dashboards, the alerts and the manifests share: the programs that they run, and YAML.
 
+mod render;
 mod schemas;
 mod tools;
 pub mod yaml;
 
+pub use render::{helm, kustomize};
 pub use schemas::kubeconform;
 pub use tools::Tool;
 

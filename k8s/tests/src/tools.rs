@@ -21,6 +21,10 @@ pub enum Tool {
     Promtool,
     /// Checks GitHub workflows.
     Actionlint,
+    /// Runs Starlark, the language of Tiltfiles.
+    Starlark,
+    /// Renders kustomizations.
+    Kubectl,
 }
 
 impl Tool {
@@ -35,7 +39,7 @@ impl Tool {
     /// As [`Tool::command`], the path alone.
     #[must_use]
     pub fn path(self) -> Option<&'static Path> {
-        static FOUND: [OnceLock<Option<PathBuf>>; 4] = [const { OnceLock::new() }; 4];
+        static FOUND: [OnceLock<Option<PathBuf>>; 6] = [const { OnceLock::new() }; 6];
         let found = FOUND[self as usize].get_or_init(|| {
             let found = self.on_path().or_else(|| self.of_local_cluster()).map_or_else(|| self.build(), Ok);
             found.map_err(|error| say(&format!("SKIPPED: {error:#}"))).ok()
@@ -51,17 +55,22 @@ impl Tool {
             Tool::Kubeconform => "kubeconform",
             Tool::Promtool => "promtool",
             Tool::Actionlint => "actionlint",
+            Tool::Starlark => "starlark",
+            Tool::Kubectl => "kubectl",
         }
     }
 
-    /// What `go install` takes.
-    fn module(self) -> (&'static str, &'static str) {
-        match self {
+    /// What `go install` takes; kubectl cannot be built so.
+    fn module(self) -> Option<(&'static str, &'static str)> {
+        Some(match self {
             Tool::Helm => ("helm.sh/helm/v4/cmd/helm", "v4.3.1"),
             Tool::Kubeconform => ("github.com/yannh/kubeconform/cmd/kubeconform", "v0.7.0"),
             Tool::Promtool => ("github.com/prometheus/prometheus/cmd/promtool", "v0.316.0"),
             Tool::Actionlint => ("github.com/rhysd/actionlint/cmd/actionlint", "v1.7.12"),
-        }
+            // It has no releases.
+            Tool::Starlark => ("go.starlark.net/cmd/starlark", "v0.0.0-20260908191801-89a6a09411d5"),
+            Tool::Kubectl => return None,
+        })
     }
 
     fn on_path(self) -> Option<PathBuf> {
@@ -80,7 +89,8 @@ impl Tool {
     }
 
     fn build(self) -> anyhow::Result<PathBuf> {
-        let (name, (module, version)) = (self.name(), self.module());
+        let name = self.name();
+        let (module, version) = self.module().with_context(|| format!("no {name} here: install it"))?;
         let folder = repository(format!("target/tools/{name}-{version}"));
         let program = folder.join(name);
         fs::create_dir_all(&folder).with_context(|| format!("no {name}: {}", folder.display()))?;

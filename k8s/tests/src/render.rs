@@ -1,0 +1,40 @@
+//! What helm and kustomize make of the repository's folders.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+use serde_json::Value;
+
+use crate::{Tool, repository, yaml};
+
+/// The objects of a kustomization, as `kubectl apply -k` would send them. `None` where kubectl is missing.
+///
+/// # Errors
+/// What kubectl says is wrong with it.
+pub fn kustomize(folder: impl AsRef<Path>) -> Option<anyhow::Result<Vec<Value>>> {
+    let mut kubectl = Tool::Kubectl.command()?;
+    kubectl.arg("kustomize").arg(repository(folder));
+    Some(objects(kubectl))
+}
+
+/// The objects that `helm template` makes with further arguments of its own. `None` where helm is missing.
+///
+/// # Errors
+/// What helm says is wrong with the chart or its values.
+pub fn helm(
+    release: &str,
+    chart: impl AsRef<Path>,
+    arguments: &[impl AsRef<str>],
+) -> Option<anyhow::Result<Vec<Value>>> {
+    let mut helm = Tool::Helm.command()?;
+    helm.args(["template", release]).arg(repository(chart)).args(arguments.iter().map(AsRef::as_ref));
+    helm.current_dir(repository("."));
+    Some(objects(helm))
+}
+
+fn objects(mut command: Command) -> anyhow::Result<Vec<Value>> {
+    let output = command.output().with_context(|| format!("{command:?}"))?;
+    ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    yaml::documents(&String::from_utf8(output.stdout)?).with_context(|| format!("{command:?}"))
+}
