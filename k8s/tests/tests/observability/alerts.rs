@@ -105,7 +105,7 @@ fn every_alert_says_how_bad_it_is_and_where_to_read_on() {
         assert!(["critical", "warning"].contains(&alert["labels"]["severity"].as_str().unwrap()), "{name}");
         assert_eq!(annotations["runbook_url"], format!("{RUNBOOKS}{}", name.to_lowercase()));
         for text in ["summary", "description"] {
-            assert!(annotations[text].as_str().is_some_and(|text| text.len() > 15), "{name} has no {text}");
+            assert!(annotations[text].as_str().is_some_and(|text| text.len() > 10), "{name} has no {text}");
         }
         assert!(alert["for"].is_string(), "{name} fires at the first sight of it");
     }

@@ -20,7 +20,7 @@ fn every_alert_has_a_runbook_and_every_runbook_an_alert() {
 fn every_runbook_says_what_to_do() {
     let page = fs::read_to_string(repository("docs/runbooks.md")).unwrap();
     for section in page.split("\n## ").skip(1) {
-        for part in ["**Means** ", "**Users see** ", "**Look** ", "**Do** "] {
+        for part in ["**Means**", "**Users see**", "**Look**", "**Do**"] {
             assert!(section.contains(&format!("\n{part}")), "{part} is missing: {section}");
         }
     }

@@ -74,6 +74,40 @@ async fn metrics_tell_routes_and_statuses_apart_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn metrics_say_why_an_answer_is_an_error_of_ours() {
+    let api = Api::with_products(1).await;
+    assert_eq!(api.get("/products").await.status, 200);
+    assert_eq!(api.get("/products?limit=0").await.status, 400);
+    let pool = api.database.pool();
+    sqlx::raw_sql("DROP TABLE products").execute(&pool).await.unwrap();
+    assert_eq!(api.get("/products?limit=7").await.status, 503);
+    let errors = async |labels: &[&str]| {
+        let labels = [labels, &["error_type="]].concat();
+        api.metric("http_server_request_duration_seconds_count", &labels).await
+    };
+    assert_eq!(errors(&["error_type=\"database_unavailable\"", "status_code=\"503\""]).await, 1.0);
+    assert_eq!(errors(&["status_code=\"200\""]).await + errors(&["status_code=\"400\""]).await, 0.0);
+}
+
+/// A rate cannot see the first of what it has not seen at zero.
+#[tokio::test]
+async fn counters_of_rare_faults_are_there_from_the_start() {
+    let api = Api::empty().await;
+    let page = api.get("/metrics").await;
+    for series in [
+        "farmlokal_searches_refused_total{reason=\"budget\"} 0",
+        "farmlokal_db_queue_refused_total 0",
+        "farmlokal_cache_flushes_total{result=\"failed\"} 0",
+        "farmlokal_webhook_events_total{outcome=\"invalid_signature\"} 0",
+        "farmlokal_webhook_pruned_rows_total{table=\"webhook_events\"} 0",
+        "farmlokal_rate_limited_total{policy=\"search\",by=\"pod\"} 0",
+        "farmlokal_webhook_flush_owed 0",
+    ] {
+        assert!(page.text().lines().any(|line| line == series), "{series} is not in {}", page.text());
+    }
+}
+
+#[tokio::test]
 async fn with_a_management_port_operators_have_it_to_themselves() {
     let api = Api::with_products(1).await;
     let (database_url, redis_url) = (api.database.url(), api.redis.url());
