@@ -190,14 +190,13 @@ fn is_left_out(path: &Path, rules: &[&str], used: &mut [bool]) -> bool {
     let mut left_out = false;
     for (rule, used) in rules.iter().zip(used) {
         let (allows, pattern) = rule.strip_prefix('!').map_or((false, *rule), |pattern| (true, pattern));
-        let speaks = match pattern.strip_prefix("**/*") {
-            Some(end) => path.to_string_lossy().ends_with(end),
-            None => {
-                let mut parts = path.iter();
-                Path::new(pattern)
-                    .iter()
-                    .all(|part| parts.next().is_some_and(|other| part == "*" || part == other))
-            }
+        let speaks = if let Some(end) = pattern.strip_prefix("**/*") {
+            path.to_string_lossy().ends_with(end)
+        } else {
+            let mut parts = path.iter();
+            Path::new(pattern)
+                .iter()
+                .all(|part| parts.next().is_some_and(|other| part == "*" || part == other))
         };
         if speaks {
             *used = true;

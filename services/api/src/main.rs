@@ -16,8 +16,10 @@ async fn main() -> ExitCode {
         None => serve::run(cli.serve).await,
         Some(Command::Serve(args)) => serve::run(*args).await,
         Some(Command::Migrate(args)) => migrate::run(&args).await,
-        Some(Command::Openapi) => openapi::document().to_pretty_json().map_err(Into::into).map(print),
-        Some(Command::Check(args)) => check::run(&args).await.map(print),
+        Some(Command::Openapi) => {
+            openapi::document().to_pretty_json().map_err(Into::into).map(|text| print(&text))
+        }
+        Some(Command::Check(args)) => check::run(&args).await.map(|text| print(&text)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -29,6 +31,6 @@ async fn main() -> ExitCode {
 }
 
 #[expect(clippy::print_stdout, reason = "it is what was asked for")]
-fn print(text: String) {
+fn print(text: &str) {
     println!("{text}");
 }

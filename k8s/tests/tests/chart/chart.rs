@@ -103,7 +103,7 @@ impl Objects {
         &self.get("Deployment", deployment)["spec"]["template"]["spec"]["containers"][0]
     }
 
-    /// The API's settings in the ConfigMap.
+    /// The API's settings in the `ConfigMap`.
     #[track_caller]
     pub fn config(&self) -> &Value {
         &self.get("ConfigMap", "farmlokal-api")["data"]

@@ -68,7 +68,7 @@ fn only_the_controller_has_a_token() {
     assert!(migrate.get("serviceAccountName").is_none());
 }
 
-/// A Service called "redis" would set REDIS_PORT to tcp://..., and no program would start.
+/// A Service called "redis" would set `REDIS_PORT` to tcp://..., and no program would start.
 #[test]
 fn services_of_the_namespace_set_no_variables() {
     let Some(objects) = render(&everything()) else { return };

@@ -33,7 +33,7 @@ fn names_that_there_are_not() {
     ]);
 }
 
-/// They would be in the clear in a ConfigMap, or contradict what the chart sets.
+/// They would be in the clear in a `ConfigMap`, or contradict what the chart sets.
 #[test]
 fn settings_that_have_a_place_of_their_own() {
     for name in [

@@ -64,7 +64,7 @@ fn documented() -> Vec<Documented> {
     for line in text.lines() {
         let (indent, line) = (line.len() - line.trim_start().len(), line.trim());
         if let Some(first) = line.strip_prefix("# -- ") {
-            comment = first.to_owned();
+            first.clone_into(&mut comment);
         } else if let Some(more) = line.strip_prefix("# ").filter(|_| !comment.is_empty()) {
             comment = format!("{comment} {more}");
         } else if let Some((key, default)) =
