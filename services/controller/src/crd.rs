@@ -1,6 +1,7 @@
 //! `ProductCatalog`: what operators write, and what the controller answers in its status.
 
 #![allow(clippy::doc_markdown, reason = "the comments are the descriptions that kubectl explain shows")]
+#![allow(clippy::duplicated_attributes, reason = "each printer column has a type of its own")]
 #![allow(unreachable_pub, reason = "the derived schema has copies of the structs inside functions")]
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -167,4 +168,74 @@ fn all_keys() -> String {
 
 fn redis_url() -> String {
     "REDIS_URL".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::cel::Validator;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What the CEL rules say about this spec.
+    fn refusals(spec: &Value) -> Vec<String> {
+        let definition = serde_json::to_value(ProductCatalog::crd()).unwrap();
+        let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        let object = json!({
+            "apiVersion": "farmlokal.dev/v1alpha1",
+            "kind": "ProductCatalog",
+            "metadata": { "name": "main" },
+            "spec": spec,
+        });
+        match Validator::new().validate(schema, &object, None) {
+            Ok(()) => vec![],
+            Err(errors) => errors.into_vec().iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn good_specs_pass() {
+        for spec in [
+            json!({ "displayName": "Main" }),
+            json!({ "displayName": " Höfe & Co ", "keyPattern": "products:*" }),
+            json!({ "displayName": "M", "keyPattern": "products:*:list:[a-c]?\\*" }),
+            json!({ "displayName": "M", "redis": { "secretRef": { "name": "a.b-1", "key": "REDIS_URL" } } }),
+        ] {
+            assert_eq!(refusals(&spec), Vec::<String>::new(), "{spec}");
+        }
+    }
+
+    #[test]
+    fn bad_specs_are_refused_with_a_message_that_says_what_to_write() {
+        let secret = |name: &str, key: &str| json!({ "displayName": "M", "redis": { "secretRef": { "name": name, "key": key } } });
+        for (spec, message) in [
+            (json!({ "displayName": "  \t" }), "displayName must say what catalogue this is"),
+            (json!({ "displayName": "M", "keyPattern": "*" }), "keyPattern must start with products:"),
+            (json!({ "displayName": "M", "keyPattern": "" }), "keyPattern must start with products:"),
+            (json!({ "displayName": "M", "keyPattern": "products:" }), "and go on, such as products:*"),
+            (
+                json!({ "displayName": "M", "keyPattern": "product?:*" }),
+                "keyPattern must start with products:",
+            ),
+            (json!({ "displayName": "M", "keyPattern": "products:* *" }), "white space"),
+            (json!({ "displayName": "M", "keyPattern": "products:\u{0}" }), "control characters"),
+            (secret("Cache", "k"), "secretRef.name must be the name of a Secret"),
+            (secret("-a", "k"), "secretRef.name must be the name of a Secret"),
+            (secret("a", "k/v"), "secretRef.key must be a key of a Secret"),
+        ] {
+            let refusals = refusals(&spec);
+            assert!(refusals.len() == 1 && refusals[0].contains(message), "{spec}: {refusals:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_has_its_default() {
+        let spec: ProductCatalogSpec = serde_json::from_value(
+            json!({ "displayName": "M", "redis": { "secretRef": { "name": "cache" } } }),
+        )
+        .unwrap();
+        assert_eq!(spec.key_pattern, "products:*");
+        assert_eq!(spec.redis.unwrap().secret_ref.key, "REDIS_URL");
+        assert!(!spec.suspend && spec.description.is_none());
+    }
 }
