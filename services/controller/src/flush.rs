@@ -28,7 +28,7 @@ pub(crate) enum Failure {
     NoSecret(String),
     #[error("Secret {secret} has no key {key}")]
     NoSecretKey { secret: String, key: String },
-    #[error("the controller may not read Secret {0}: its Role has to allow it")]
+    #[error("the controller may not read Secret {0}: name it in controller.redisSecrets of the chart")]
     SecretForbidden(String),
     #[error("key {key} of Secret {secret} is not usable: {why}")]
     NoUrl { secret: String, key: String, why: String },

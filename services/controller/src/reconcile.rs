@@ -280,9 +280,9 @@ fn log(object: &ProductCatalog, notice: &Notice) {
     let (namespace, catalog) = (object.namespace(), object.name_any());
     let Notice { reason, note, .. } = notice;
     if notice.warning {
-        warn!(namespace, catalog, reason, note, "the cache is not flushed");
+        warn!(namespace, catalog, reason, "the cache is not flushed: {note}");
     } else {
-        info!(namespace, catalog, reason, note, "looked at a catalogue");
+        info!(namespace, catalog, reason, "{note}");
     }
 }
 

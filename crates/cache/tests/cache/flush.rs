@@ -87,7 +87,11 @@ async fn a_flush_that_was_abandoned_is_finished_by_the_next() {
         let mut flush = Box::pin(flusher.flush());
         let abandoned = std::future::poll_fn(|context| {
             polls += 1;
-            if polls > stop_after { std::task::Poll::Ready(true) } else { flush.as_mut().poll(context).map(|_| false) }
+            if polls > stop_after {
+                std::task::Poll::Ready(true)
+            } else {
+                flush.as_mut().poll(context).map(|_| false)
+            }
         });
         assert!(abandoned.await, "a flush of {keys} keys takes more than {stop_after} steps");
         drop(flush);
