@@ -6,7 +6,7 @@ use redis::{AsyncConnectionConfig, ProtocolVersion, RedisError, RedisResult, aio
 
 use crate::{
     ConfigError, RedisConfig,
-    keys::{ENTRY_PATTERN, Generation, TAGS, generation_key},
+    keys::{ENTRY_PATTERN, ENTRY_PREFIX, Generation, TAGS, generation_key},
     metrics::FlushMetrics,
 };
 
@@ -42,6 +42,9 @@ pub enum FlushError {
     /// removed; those left expire by themselves.
     #[error("Redis did not remove every key")]
     Remove(#[source] RedisError),
+    /// The pattern may match keys that are not the cache's. Nothing was done.
+    #[error("a flush removes only keys within {ENTRY_PATTERN}")]
+    Pattern,
 }
 
 impl Flusher {
@@ -69,8 +72,17 @@ impl Flusher {
     /// When it returns `Ok`, no entry from before is read from Redis any more, and every in-process layer has been
     /// told. Writers call it after they commit.
     pub async fn flush(&self) -> Result<Flushed, FlushError> {
+        self.flush_matching(ENTRY_PATTERN).await
+    }
+
+    /// As [`flush`](Self::flush), for every entry: none from before is served any more. But of their keys it removes only
+    /// those that match `pattern`, a Redis glob that starts with `products:`; the others expire by themselves.
+    pub async fn flush_matching(&self, pattern: &str) -> Result<Flushed, FlushError> {
+        if !pattern.starts_with(ENTRY_PREFIX) {
+            return Err(FlushError::Pattern);
+        }
         let metrics = FlushMetrics::new();
-        let result = self.invalidate_and_remove().await;
+        let result = self.invalidate_and_remove(pattern).await;
         match &result {
             Ok(flushed) => {
                 metrics.ok.increment(1);
@@ -97,12 +109,12 @@ impl Flusher {
 
     /// In this order: keys removed first could be filled again, under a generation still valid, by a reader that
     /// asked the database before the write.
-    async fn invalidate_and_remove(&self) -> Result<Flushed, FlushError> {
+    async fn invalidate_and_remove(&self, pattern: &str) -> Result<Flushed, FlushError> {
         let started = Instant::now();
         let mut connection =
             self.pool.get().await.map_err(|error| FlushError::Invalidate(redis_error(error)))?;
         renew_generations(&mut connection).await.map_err(FlushError::Invalidate)?;
-        let keys = remove_entries(&mut connection).await.map_err(FlushError::Remove)?;
+        let keys = remove_entries(&mut connection, pattern).await.map_err(FlushError::Remove)?;
         Ok(Flushed { keys, took: started.elapsed() })
     }
 }
@@ -116,14 +128,14 @@ pub(crate) async fn renew_generations(connection: &mut impl ConnectionLike) -> R
     pipeline.exec_async(connection).await
 }
 
-async fn remove_entries(connection: &mut impl ConnectionLike) -> RedisResult<u64> {
+async fn remove_entries(connection: &mut impl ConnectionLike, pattern: &str) -> RedisResult<u64> {
     let mut removed = 0;
     let mut cursor = 0_u64;
     loop {
         let (next, keys): (u64, Vec<Vec<u8>>) = redis::cmd("SCAN")
             .arg(cursor)
             .arg("MATCH")
-            .arg(ENTRY_PATTERN)
+            .arg(pattern)
             .arg("COUNT")
             .arg(BATCH)
             .query_async(connection)

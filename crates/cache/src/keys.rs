@@ -9,6 +9,9 @@ pub(crate) const TAGS: u64 = 8;
 /// Every entry, and nothing else, matches this pattern.
 pub(crate) const ENTRY_PATTERN: &str = "products:*";
 
+/// Every entry, and nothing else, starts with this.
+pub(crate) const ENTRY_PREFIX: &str = "products:";
+
 /// Every generation key, and nothing else, starts with this. It lies outside [`ENTRY_PATTERN`], or a flush would
 /// remove the generations that it has just set.
 pub(crate) const GENERATION_PREFIX: &str = "farmlokal:generation:";

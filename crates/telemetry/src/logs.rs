@@ -35,6 +35,10 @@ pub enum LogFormat {
     Text,
 }
 
+/// Libraries that log an error for each attempt that fails, where whoever calls them tells of the first alone. A directive
+/// of `LOG_LEVEL` for the same target takes the place of these.
+const TOLD_BY_US: &str = "kube_client=off,kube_runtime=off";
+
 /// Events go to standard output, spans to `tracer`. Without one nobody listens to spans, and the `tracing` macros make
 /// none: they find that out once and then cost the reading of a static.
 pub(crate) fn init(args: &LogArgs, tracer: Option<SdkTracer>) -> anyhow::Result<()> {
@@ -43,7 +47,7 @@ pub(crate) fn init(args: &LogArgs, tracer: Option<SdkTracer>) -> anyhow::Result<
 }
 
 fn subscriber(args: &LogArgs, tracer: Option<SdkTracer>) -> anyhow::Result<impl Subscriber + Send + Sync> {
-    let filter = EnvFilter::try_new(&args.log_level)
+    let filter = EnvFilter::try_new(format!("{TOLD_BY_US},{}", args.log_level))
         .with_context(|| format!("LOG_LEVEL: {:?} is no log filter", args.log_level))?;
     let filter = filter.and(filter_fn(is_event).with_max_level_hint(LevelFilter::TRACE));
     let lines = tracing_subscriber::fmt::layer();
@@ -89,6 +93,23 @@ mod tests {
         let args = LogArgs { log_format: LogFormat::Json, log_level: level.to_owned() };
         let made = || !span().is_disabled();
         tracing::subscriber::with_default(subscriber(&args, tracer).unwrap(), made)
+    }
+
+    #[test]
+    fn a_library_whose_failures_we_tell_is_heard_only_where_it_is_asked_for() {
+        let _turn = crate::SUBSCRIBER.lock().unwrap();
+        let heard = |level: &str| {
+            let args = LogArgs { log_format: LogFormat::Json, log_level: level.to_owned() };
+            let subscriber = subscriber(&args, None).unwrap();
+            tracing::subscriber::with_default(subscriber, || {
+                let kube = tracing::enabled!(target: "kube_client::client::builder", tracing::Level::ERROR);
+                (kube, tracing::enabled!(target: "farmlokal_controller", tracing::Level::ERROR))
+            })
+        };
+        assert_eq!(heard("info"), (false, true));
+        assert_eq!(heard("debug"), (false, true));
+        assert_eq!(heard("info,kube_client=info"), (true, true));
+        assert_eq!(heard("off,kube_client=info"), (true, false));
     }
 
     /// However much is logged: a request must not pay for spans that nobody sees.

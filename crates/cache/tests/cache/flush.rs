@@ -40,6 +40,69 @@ async fn a_flush_removes_every_entry_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_flush_of_a_pattern_removes_its_keys_and_makes_all_others_invalid() {
+    let redis = Redis::start().unwrap();
+    let cache = connected(config(&redis, Local::On)).await;
+    put(&cache, &redis, "list:1", "old").await;
+    put(&cache, &redis, "item:1", "old").await;
+    let flusher = Flusher::new(&RedisConfig::new(redis.url())).unwrap();
+    assert_eq!(flusher.flush_matching("products:*:list:*").await.unwrap().keys, 1);
+    let mut raw = raw(&redis).await;
+    let mut left: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut raw).await.unwrap();
+    left.retain(|key| key.starts_with("products:"));
+    assert!(left.len() == 1 && left[0].ends_with(":item:1"), "{left:?}");
+    eventually("the flush is heard", async || cache.get_local("item:1").is_none()).await;
+    assert_eq!(get(&cache, "item:1", "new").await, answer("new", Source::Miss));
+    assert_eq!(get(&cache, "list:1", "new").await, answer("new", Source::Miss));
+}
+
+#[tokio::test]
+async fn a_pattern_that_reaches_beyond_the_cache_is_refused_before_anything_is_done() {
+    let redis = Redis::start().unwrap();
+    let cache = connected(config(&redis, Local::Off)).await;
+    put(&cache, &redis, "key", "old").await;
+    let flusher = Flusher::new(&RedisConfig::new(redis.url())).unwrap();
+    for pattern in ["*", "", "farmlokal:*", "[p]roducts:*", "product?:*"] {
+        assert!(matches!(flusher.flush_matching(pattern).await, Err(FlushError::Pattern)), "{pattern}");
+    }
+    assert_eq!(get(&cache, "key", "new").await, answer("old", Source::Redis));
+}
+
+/// Wherever a flush is abandoned, the next one does all that it left undone.
+#[tokio::test]
+async fn a_flush_that_was_abandoned_is_finished_by_the_next() {
+    let redis = Redis::start().unwrap();
+    let cache = connected(config(&redis, Local::Off)).await;
+    put(&cache, &redis, "key", "old").await;
+    let mut raw = raw(&redis).await;
+    let keys = 20_000;
+    let flusher = Flusher::new(&RedisConfig::new(redis.url())).unwrap();
+    for stop_after in [0, 1, 3, 10] {
+        let mut fill = redis::pipe();
+        for n in 0..keys {
+            fill.set(format!("products:{{0}}:{n}"), "dead").ignore();
+        }
+        fill.exec_async(&mut raw).await.unwrap();
+        let mut polls = 0;
+        let mut flush = Box::pin(flusher.flush());
+        let abandoned = std::future::poll_fn(|context| {
+            polls += 1;
+            if polls > stop_after {
+                std::task::Poll::Ready(true)
+            } else {
+                flush.as_mut().poll(context).map(|_| false)
+            }
+        });
+        assert!(abandoned.await, "a flush of {keys} keys takes more than {stop_after} steps");
+        drop(flush);
+        flusher.flush().await.unwrap();
+        let left: Vec<String> = redis::cmd("KEYS").arg("products:*").query_async(&mut raw).await.unwrap();
+        assert!(left.is_empty(), "{} left after {stop_after} steps", left.len());
+    }
+    assert_eq!(get(&cache, "key", "new").await, answer("new", Source::Miss));
+}
+
+#[tokio::test]
 async fn a_flush_by_another_process_reaches_the_local_layer() {
     let redis = Redis::start().unwrap();
     let cache = connected(config(&redis, Local::On)).await;

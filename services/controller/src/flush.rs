@@ -1,0 +1,178 @@
+//! The flush itself: which Redis, which keys, and why it failed.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use farmlokal_cache::{ConfigError, FlushError, Flushed, Flusher, RedisConfig};
+use k8s_openapi::api::core::v1::Secret;
+use kube::runtime::reflector::ObjectRef;
+use kube::{Api, Client, ResourceExt as _};
+use redis::{ErrorKind, RedisError};
+use secrecy::{ExposeSecret as _, SecretString};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, info_span};
+
+use crate::crd::{ProductCatalog, SecretKey};
+use crate::metrics;
+use crate::reconcile::Error;
+
+/// Why the cache cannot be flushed. The text becomes a part of the status: it is the same for the same cause, and it never
+/// holds a URL.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("Redis cannot be reached: {0}")]
+    Unreachable(&'static str),
+    #[error("Redis refused the flush: {0}")]
+    Refused(String),
+    #[error("Secret {0} is not in this namespace")]
+    NoSecret(String),
+    #[error("Secret {secret} has no key {key}")]
+    NoSecretKey { secret: String, key: String },
+    #[error("the controller may not read Secret {0}: name it in controller.redisSecrets of the chart")]
+    SecretForbidden(String),
+    #[error("key {key} of Secret {secret} is not usable: {why}")]
+    NoUrl { secret: String, key: String, why: String },
+    #[error("keyPattern {0:?} reaches beyond products:*")]
+    Pattern(String),
+}
+
+impl Failure {
+    /// As conditions and Events have it.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "RedisUnreachable",
+            Self::Refused(_) => "RedisRefused",
+            Self::NoSecret(_) => "SecretNotFound",
+            Self::NoSecretKey { .. } => "SecretKeyNotFound",
+            Self::SecretForbidden(_) => "SecretForbidden",
+            Self::NoUrl { .. } => "RedisUrlInvalid",
+            Self::Pattern(_) => "KeyPatternInvalid",
+        }
+    }
+}
+
+/// Connections to every Redis that is flushed, kept open.
+pub(crate) struct Flushers {
+    client: Client,
+    configured: Flusher,
+    of_secrets: Mutex<HashMap<ObjectRef<ProductCatalog>, (SecretString, Flusher)>>,
+}
+
+impl Flushers {
+    /// `redis_url` is for objects that name no Secret. Connects on the first flush.
+    ///
+    /// # Errors
+    /// A URL that is none of Redis's.
+    pub(crate) fn new(client: Client, redis_url: &str) -> Result<Self, ConfigError> {
+        let configured = Flusher::new(&RedisConfig::new(redis_url))?;
+        Ok(Self { client, configured, of_secrets: Mutex::default() })
+    }
+
+    /// Flushes what `object` says. After an error it is to be run again.
+    pub(crate) async fn flush(&self, object: &ProductCatalog) -> Result<Flushed, Error> {
+        let span = info_span!(
+            "flush",
+            otel.kind = "client",
+            otel.status_code = Empty,
+            db.system.name = "redis",
+            farmlokal.flushed_keys = Empty,
+            "error.type" = Empty,
+        );
+        let result = self.find_and_flush(object).instrument(span.clone()).await;
+        match &result {
+            Ok(flushed) => {
+                span.record("farmlokal.flushed_keys", flushed.keys);
+                metrics::flushed(flushed.keys, flushed.took);
+            }
+            Err(error) => {
+                mark_failed(&span, error);
+                metrics::flush_failed();
+            }
+        }
+        result
+    }
+
+    async fn find_and_flush(&self, object: &ProductCatalog) -> Result<Flushed, Error> {
+        let flusher = match &object.spec.redis {
+            None => self.configured.clone(),
+            Some(redis) => self.of_secret(object, &redis.secret_ref).await?,
+        };
+        let pattern = &object.spec.key_pattern;
+        flusher.flush_matching(pattern).await.map_err(|error| Error::Degraded(failure(&error, pattern)))
+    }
+
+    /// The Secret is read for each flush: one that was changed counts at once, and nobody else's changes are heard of.
+    async fn of_secret(&self, object: &ProductCatalog, at: &SecretKey) -> Result<Flusher, Error> {
+        let namespace = object.namespace().unwrap_or_default();
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &namespace);
+        let secret = Error::within(secrets.get_opt(&at.name)).await.map_err(|error| match error {
+            Error::Api(kube::Error::Api(status)) if status.code == 403 => {
+                Error::Degraded(Failure::SecretForbidden(at.name.clone()))
+            }
+            error => error,
+        })?;
+        let url = url(secret, at).map_err(Error::Degraded)?;
+        let key = ObjectRef::from_obj(object);
+        let mut flushers = self.of_secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, flusher)) = flushers.get(&key)
+            && known.expose_secret() == url.expose_secret()
+        {
+            return Ok(flusher.clone());
+        }
+        let flusher = Flusher::new(&RedisConfig::new(url.expose_secret())).map_err(|error| {
+            // The error does not repeat the URL.
+            Error::Degraded(no_url(at, error.to_string()))
+        })?;
+        flushers.insert(key, (url, flusher.clone()));
+        Ok(flusher)
+    }
+
+    /// Closes the connections for an object that is gone.
+    pub(crate) fn forget(&self, object: &ObjectRef<ProductCatalog>) {
+        self.of_secrets.lock().unwrap_or_else(PoisonError::into_inner).remove(object);
+    }
+}
+
+fn url(secret: Option<Secret>, at: &SecretKey) -> Result<SecretString, Failure> {
+    let Some(secret) = secret else { return Err(Failure::NoSecret(at.name.clone())) };
+    let Some(value) = secret.data.unwrap_or_default().remove(&at.key) else {
+        return Err(Failure::NoSecretKey { secret: at.name.clone(), key: at.key.clone() });
+    };
+    let url = String::from_utf8(value.0).map_err(|_| no_url(at, "it is not text".to_owned()))?;
+    // A line break is what `echo` leaves at the end.
+    Ok(SecretString::from(url.trim().to_owned()))
+}
+
+fn no_url(at: &SecretKey, why: String) -> Failure {
+    Failure::NoUrl { secret: at.name.clone(), key: at.key.clone(), why }
+}
+
+fn failure(error: &FlushError, pattern: &str) -> Failure {
+    match error {
+        FlushError::Invalidate(error) | FlushError::Remove(error) => redis_failure(error),
+        FlushError::Pattern => Failure::Pattern(pattern.to_owned()),
+    }
+}
+
+/// The server's own words are left out: they may name users, and differ from time to time.
+fn redis_failure(error: &RedisError) -> Failure {
+    if error.is_connection_refusal() {
+        Failure::Unreachable("the connection is refused")
+    } else if error.is_timeout() {
+        Failure::Unreachable("it does not answer in time")
+    } else if let Some(code) = error.code() {
+        Failure::Refused(code.to_owned())
+    } else if error.kind() == ErrorKind::AuthenticationFailed {
+        Failure::Refused("the user or the password is wrong".to_owned())
+    } else {
+        Failure::Unreachable("the connection cannot be made or was lost")
+    }
+}
+
+fn mark_failed(span: &Span, error: &Error) {
+    span.record("otel.status_code", "ERROR");
+    span.record("error.type", error.kind());
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,34 @@
+use farmlokal_cache::FlushError;
+
+use super::*;
+
+fn refused(code: &'static str) -> RedisError {
+    redis::make_extension_error(code.to_owned(), Some("user hunter2 at 10.0.0.1".to_owned()))
+}
+
+#[test]
+fn causes_are_told_apart_without_the_servers_own_words() {
+    let io = |kind: std::io::ErrorKind| RedisError::from(std::io::Error::from(kind));
+    for (error, expected) in [
+        (io(std::io::ErrorKind::ConnectionRefused), "Redis cannot be reached: the connection is refused"),
+        (io(std::io::ErrorKind::TimedOut), "Redis cannot be reached: it does not answer in time"),
+        (
+            io(std::io::ErrorKind::BrokenPipe),
+            "Redis cannot be reached: the connection cannot be made or was lost",
+        ),
+        (refused("NOAUTH"), "Redis refused the flush: NOAUTH"),
+        (refused("MISCONF"), "Redis refused the flush: MISCONF"),
+        (
+            (ErrorKind::AuthenticationFailed, "no").into(),
+            "Redis refused the flush: the user or the password is wrong",
+        ),
+    ] {
+        let failure = failure(&FlushError::Remove(error), "products:*");
+        assert_eq!(failure.to_string(), expected);
+    }
+    let failure = failure(&FlushError::Pattern, "x*");
+    assert_eq!(
+        (failure.reason(), failure.to_string().as_str()),
+        ("KeyPatternInvalid", "keyPattern \"x*\" reaches beyond products:*")
+    );
+}

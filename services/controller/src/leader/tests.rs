@@ -1,0 +1,165 @@
+//! Against an API server that minds versions; time runs ahead wherever everybody waits.
+
+use super::*;
+use crate::testing::{FakeApi, NAMESPACE};
+
+const DURATION: Duration = Duration::from_secs(8);
+
+fn config(identity: &str) -> LeaseConfig {
+    LeaseConfig {
+        namespace: NAMESPACE.to_owned(),
+        name: "controller".to_owned(),
+        identity: identity.to_owned(),
+        duration: DURATION,
+    }
+}
+
+fn candidate(api: &FakeApi, identity: &str) -> Candidate {
+    Candidate::new(api.client(), config(identity))
+}
+
+async fn elected(api: &FakeApi, identity: &str) -> Leadership {
+    candidate(api, identity).elected(|| {}).await
+}
+
+/// Whether it is elected within this time.
+async fn is_elected_within(api: &FakeApi, identity: &str, limit: Duration) -> bool {
+    tokio::time::timeout(limit, elected(api, identity)).await.is_ok()
+}
+
+async fn lease(api: &FakeApi) -> LeaseSpec {
+    let leases: Api<Lease> = Api::namespaced(api.client(), NAMESPACE);
+    leases.get("controller").await.unwrap().spec.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_leads_and_the_others_wait_for_as_long_as_it_renews() {
+    let api = FakeApi::default();
+    let mut one = elected(&api, "one").await;
+    let renewing = tokio::spawn(async move { one.renew_until_lost().await });
+    assert!(!is_elected_within(&api, "two", 10 * DURATION).await);
+    assert!(!renewing.is_finished());
+    let lease = lease(&api).await;
+    assert_eq!(lease.holder_identity.as_deref(), Some("one"));
+    assert_eq!((lease.lease_duration_seconds, lease.lease_transitions), (Some(8), Some(0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_given_back_is_taken_at_the_next_look() {
+    let api = FakeApi::default();
+    let one = elected(&api, "one").await;
+    let held = one.held();
+    let two = tokio::spawn({
+        let api = api.clone();
+        async move { elected(&api, "two").await }
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!two.is_finished() && held.now());
+    one.release().await;
+    tokio::time::sleep(LOOK_EVERY).await;
+    assert!(two.is_finished());
+    assert_eq!(lease(&api).await.holder_identity.as_deref(), Some("two"));
+    assert_eq!(lease(&api).await.lease_transitions, Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lease_of_one_that_was_killed_expires() {
+    let api = FakeApi::default();
+    let killed = elected(&api, "one").await;
+    let held = killed.held();
+    let two = tokio::spawn({
+        let api = api.clone();
+        async move { elected(&api, "two").await }
+    });
+    // It has to stop by itself before anybody else starts.
+    while held.now() {
+        assert!(!two.is_finished());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(!two.is_finished());
+    tokio::time::timeout(DURATION, two).await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_started_again_goes_on_at_once() {
+    let api = FakeApi::default();
+    drop(elected(&api, "one").await);
+    assert!(
+        is_elected_within(&api, "one", Duration::ZERO).await
+            || is_elected_within(&api, "one", LOOK_EVERY).await
+    );
+    assert_eq!(lease(&api).await.lease_transitions, Some(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_that_see_a_lease_expire_one_leads() {
+    let api = FakeApi::default();
+    drop(elected(&api, "killed").await);
+    let (sender, mut leaders) = tokio::sync::mpsc::unbounded_channel();
+    for number in 0..10 {
+        let (api, sender) = (api.clone(), sender.clone());
+        tokio::spawn(async move {
+            let mut leadership = elected(&api, &format!("candidate-{number}")).await;
+            sender.send(number).unwrap();
+            leadership.renew_until_lost().await;
+        });
+    }
+    leaders.recv().await.unwrap();
+    assert!(tokio::time::timeout(5 * DURATION, leaders.recv()).await.is_err(), "two lead");
+}
+
+/// Two that read the same version: the second write fails, whatever both believe.
+#[tokio::test(start_paused = true)]
+async fn a_write_that_comes_second_takes_nothing() {
+    let api = FakeApi::default();
+    api.fail("POST", &[409]);
+    let mut candidate = candidate(&api, "one");
+    assert!(candidate.try_to_take().await.unwrap().is_none(), "another one created it");
+    assert!(candidate.try_to_take().await.unwrap().is_some());
+    api.fail("PUT", &[409]);
+    assert!(candidate.try_to_take().await.unwrap().is_none(), "another one took it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_is_not_heard_stops_before_the_others_start() {
+    let api = FakeApi::default();
+    let mut one = elected(&api, "one").await;
+    let (since, held) = (Instant::now(), one.held());
+    api.fail("PUT", &[503; 1000]);
+    let lost = one.renew_until_lost().await;
+    assert!(matches!(lost, Lost::Silence) && !held.now());
+    assert!(since.elapsed() < DURATION, "{:?}", since.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_outlasts_a_short_outage() {
+    let api = FakeApi::default();
+    let mut one = elected(&api, "one").await;
+    api.fail("PUT", &[503; 5]);
+    assert!(tokio::time::timeout(10 * DURATION, one.renew_until_lost()).await.is_err());
+    assert!(one.held().now());
+}
+
+/// A renewal whose answer was lost, or an annotation that somebody set, is not the end.
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_somebody_touched_is_still_held() {
+    let api = FakeApi::default();
+    let mut one = elected(&api, "one").await;
+    let path = format!("/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/controller");
+    let touched = one.lease.clone();
+    api.put(&path, serde_json::to_value(&touched).unwrap());
+    assert!(tokio::time::timeout(2 * DURATION, one.renew_until_lost()).await.is_err());
+
+    let mut taken = touched;
+    taken.spec.as_mut().unwrap().holder_identity = Some("two".to_owned());
+    api.put(&path, serde_json::to_value(&taken).unwrap());
+    assert!(matches!(one.renew_until_lost().await, Lost::Taken(holder) if holder == "two"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_was_deleted_is_lost() {
+    let api = FakeApi::default();
+    let mut one = elected(&api, "one").await;
+    api.fail("PUT", &[404]);
+    assert!(matches!(one.renew_until_lost().await, Lost::Taken(_)));
+}

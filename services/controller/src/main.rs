@@ -1,0 +1,33 @@
+//! `farmlokal-controller`: flushes the cache when a `ProductCatalog` asks for it, or prints its definition.
+
+use std::process::ExitCode;
+
+use farmlokal_controller::config::{Cli, Command};
+use farmlokal_controller::{crd, run};
+use mimalloc::MiMalloc;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let cli = farmlokal_settings::parse::<Cli>();
+    let done = match cli.command {
+        None => run::run(cli.run).await,
+        Some(Command::Run(args)) => run::run(*args).await,
+        Some(Command::Crd) => print_crd(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("farmlokal-controller: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the definition is what was asked for")]
+fn print_crd() -> anyhow::Result<()> {
+    print!("{}", crd::yaml()?);
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! `/livez`, `/readyz`, `/metrics`: for the orchestrator and the operators.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use farmlokal_telemetry::Metrics;
+
+const STARTING: u8 = 0;
+const READY: u8 = 1;
+const ENDING: u8 = 2;
+
+/// Whether this replica can do its part: to lead, or to take over.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Readiness(Arc<AtomicU8>);
+
+impl Readiness {
+    /// The API server has answered once.
+    pub(crate) fn in_touch(&self) {
+        // Nothing comes after the end.
+        let _ = self.0.compare_exchange(STARTING, READY, Relaxed, Relaxed);
+    }
+
+    /// The process is about to end.
+    pub(crate) fn ending(&self) {
+        self.0.store(ENDING, Relaxed);
+    }
+
+    fn why_not(&self) -> Option<&'static str> {
+        match self.0.load(Relaxed) {
+            STARTING => Some("the API server has not answered yet"),
+            READY => None,
+            _ => Some("shutting down"),
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Operations {
+    readiness: Readiness,
+    metrics: Metrics,
+    started: Instant,
+}
+
+/// Is the process alive? Always 200: no dependency is a reason to start it again.
+async fn livez() -> &'static str {
+    "ok\n"
+}
+
+/// Could this process take over? It need not lead.
+async fn readyz(State(operations): State<Operations>) -> Response {
+    match operations.readiness.why_not() {
+        None => "ok\n".into_response(),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
+    }
+}
+
+/// Metrics in the Prometheus text format.
+async fn metrics(State(operations): State<Operations>) -> Response {
+    crate::metrics::uptime(operations.started.elapsed());
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], operations.metrics.render()).into_response()
+}
+
+pub(crate) fn router(readiness: Readiness, metrics_of_process: Metrics) -> Router {
+    let operations = Operations { readiness, metrics: metrics_of_process, started: Instant::now() };
+    Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(operations)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_from_the_first_answer_to_the_end() {
+        let readiness = Readiness::default();
+        assert!(readiness.why_not().is_some());
+        readiness.in_touch();
+        assert_eq!(readiness.why_not(), None);
+        readiness.ending();
+        readiness.in_touch();
+        assert_eq!(readiness.why_not(), Some("shutting down"));
+    }
+}
