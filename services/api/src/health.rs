@@ -87,6 +87,11 @@ impl Health {
         self.draining.store(true, Ordering::Relaxed);
     }
 
+    /// Becomes true with [`Health::drain`].
+    pub(crate) fn draining(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.draining)
+    }
+
     /// Whether the service should get requests. A database that goes away later changes nothing here: cached answers
     /// are still served, and with every replica out of rotation nobody would get them.
     pub(crate) fn readiness(&self) -> Result<(), &'static str> {

@@ -71,8 +71,9 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     }
     let grace = server.shutdown_timeout;
     let rate_limits = Arc::clone(&app.rate_limits);
-    let everybody =
-        Stack::new(table.clone(), limits, app.in_flight.clone()).limited_by(Arc::clone(&rate_limits));
+    let everybody = Stack::new(table.clone(), limits, app.in_flight.clone())
+        .limited_by(Arc::clone(&rate_limits))
+        .closing(app.health.draining());
     // Operators get in even when the API is full.
     let operators = Stack::new(table, limits, InFlight::default());
     let operations = move |connection: Connection| {

@@ -16,9 +16,12 @@ mod span;
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::Request;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
 use axum::response::Response;
 use tower::{Service, ServiceBuilder};
 
@@ -54,6 +57,7 @@ pub struct Stack {
     admission: AdmissionLayer,
     body: BodyLayer,
     deadline: DeadlineLayer,
+    draining: Arc<AtomicBool>,
 }
 
 impl Stack {
@@ -67,7 +71,15 @@ impl Stack {
             admission: AdmissionLayer::new(limits.max_requests, in_flight),
             body: BodyLayer::new(limits.body),
             deadline: DeadlineLayer::new(limits.request_timeout),
+            draining: Arc::default(),
         }
+    }
+
+    /// The same with answers that close their connections once `draining` is true: clients go elsewhere with their next request
+    /// while this process still serves, instead of sending it just as the connection is closed.
+    #[must_use]
+    pub fn closing(self, draining: Arc<AtomicBool>) -> Stack {
+        Stack { draining, ..self }
     }
 
     /// The same with rate limits.
@@ -90,8 +102,15 @@ impl Stack {
         S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
     {
         let stack = self.clone();
+        let draining = stack.draining;
         let peer = connection.peer.ip();
         ServiceBuilder::new()
+            .map_response(move |mut response: Response| {
+                if draining.load(Ordering::Relaxed) {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                response
+            })
             // Every answer carries the id, and every line that the layers below log.
             .layer(stack.request_id)
             // Counts, times and traces everything that follows, and logs what fails.

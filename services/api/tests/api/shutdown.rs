@@ -24,7 +24,10 @@ async fn readiness_goes_first_and_requests_still_get_answers() {
     api.process().signal("TERM");
     let answer = api.until("/readyz", |answer| answer.status == 503).await;
     assert_eq!(answer.text(), "shutting down\n");
-    assert_eq!(api.get("/products").await.status, 200);
+    let last = api.get("/products").await;
+    assert_eq!(last.status, 200);
+    // So that no client sends its next request just as the connection is closed.
+    assert_eq!(last.header("connection"), "close");
     assert_eq!(api.process().ended().await.code(), Some(0));
 }
 
