@@ -36,6 +36,8 @@ pub(crate) fn describe() {
         counter!(FLUSHES, "result" => result).increment(0);
     }
     counter!(FLUSHED_KEYS).increment(0);
+    // A handle is enough for a histogram to be shown.
+    let _ = (histogram!(RECONCILE_DURATION), histogram!(FLUSH_DURATION));
 }
 
 pub(crate) fn leader(leads: bool) {
