@@ -102,8 +102,9 @@ mod tests {
             let args = LogArgs { log_format: LogFormat::Json, log_level: level.to_owned() };
             let subscriber = subscriber(&args, None).unwrap();
             tracing::subscriber::with_default(subscriber, || {
-                let kube = tracing::enabled!(target: "kube_client::client::builder", tracing::Level::ERROR);
-                (kube, tracing::enabled!(target: "farmlokal_controller", tracing::Level::ERROR))
+                let kube =
+                    tracing::event_enabled!(target: "kube_client::client::builder", tracing::Level::ERROR);
+                (kube, tracing::event_enabled!(target: "farmlokal_controller", tracing::Level::ERROR))
             })
         };
         assert_eq!(heard("info"), (false, true));

@@ -141,9 +141,17 @@ impl Objects {
 }
 
 fn failure(code: u16) -> (u16, Value) {
+    let reason = match code {
+        403 => "Forbidden",
+        404 => "NotFound",
+        409 => "Conflict",
+        422 => "Invalid",
+        503 => "ServiceUnavailable",
+        _ => "InternalError",
+    };
     (
         code,
-        json!({ "kind": "Status", "status": "Failure", "code": code, "message": "as told", "reason": "Test" }),
+        json!({ "kind": "Status", "status": "Failure", "code": code, "message": "as told", "reason": reason }),
     )
 }
 

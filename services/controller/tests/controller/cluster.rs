@@ -155,11 +155,11 @@ async fn the_api_server_takes_good_objects_and_says_what_is_wrong_with_others() 
             ("displayName", json!(""), "at least 1 chars long"),
             ("displayName", json!("   "), "displayName must say what catalogue this is"),
             ("displayName", json!("x".repeat(101)), "Too long"),
-            ("displayName", json!(null), "Required value"),
+            ("displayName", json!(7), "expected string"),
             ("keyPattern", json!("*"), "keyPattern must start with products:"),
             ("keyPattern", json!("products:"), "keyPattern must start with products:"),
             ("keyPattern", json!("products:a b"), "must not contain white space"),
-            ("suspend", json!("yes"), "must be of type boolean"),
+            ("suspend", json!("yes"), "expected boolean"),
             ("redis", json!({}), "spec.redis.secretRef: Required value"),
             ("redis", json!({ "secretRef": {} }), "spec.redis.secretRef.name: Required value"),
             ("redis", json!({ "secretRef": { "name": "A" } }), "secretRef.name must be the name of a Secret"),
@@ -169,6 +169,8 @@ async fn the_api_server_takes_good_objects_and_says_what_is_wrong_with_others() 
             let refusal = cluster.refusal(|o| o["spec"][pointer] = value.clone()).await.unwrap_or_default();
             assert!(refusal.contains(message), "{pointer}={value}: {refusal:?}");
         }
+        let without_name = cluster.refusal(|o| o["spec"] = json!({})).await.unwrap_or_default();
+        assert!(without_name.contains("spec.displayName: Required value"), "{without_name}");
         let stored = cluster.apply("defaults", |_| {}).await.unwrap();
         assert_eq!((stored.spec.key_pattern.as_str(), stored.spec.suspend), ("products:*", false));
     })
