@@ -1,19 +1,25 @@
 # Everything here is a line of cargo: where make is missing, type that line.
 .DEFAULT_GOAL := help
-.PHONY: help run test bench loadtest fmt lint doc clean-data
+.PHONY: help run test e2e images bench loadtest fmt lint doc clean-data
 
 dev := cargo run --quiet -p farmlokal-devstack --
 # For cargo test, bench and loadtest: make test ARGS="-p farmlokal-api -- --nocapture"
 ARGS :=
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## Start everything, seed 1,000,000 products once, serve on port 5000 (PORT=...)
 	@$(dev) run $(ARGS)
 
 test: ## Check format, lints and docs, then run every test on real servers (ARGS=...)
 	@$(dev) test -- $(ARGS)
+
+e2e: ## Prove everything on a real cluster: kind's of the current kubeconfig, or ../shared/cluster (ARGS=...)
+	@cargo run --quiet -p farmlokal-e2e -- run $(ARGS)
+
+images: ## Make images of our binaries and load them into that cluster (ARGS=...)
+	@cargo run --quiet -p farmlokal-e2e -- images $(ARGS)
 
 bench: ## Measure the API beside a bare axum route and the database alone (ARGS=...)
 	@cargo run --release -p farmlokal-bench -- bench $(ARGS)

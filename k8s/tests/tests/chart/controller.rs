@@ -23,7 +23,6 @@ fn its_rights_are_these_and_no_others() {
     let Some(objects) = render(&json!({})) else { return };
     assert_eq!(rules(&objects, "Role", "farmlokal-controller"), json!(catalog_rules()));
     let lease = json!([
-        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
         {
             "apiGroups": ["coordination.k8s.io"], "resources": ["leases"],
             "resourceNames": ["farmlokal-controller"], "verbs": ["get", "update"],

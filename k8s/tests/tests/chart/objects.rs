@@ -11,6 +11,7 @@ const DEFAULT: &[&str] = &[
     "Deployment/farmlokal-api",
     "Deployment/farmlokal-controller",
     "Job/farmlokal-migrate",
+    "Lease/farmlokal-controller",
     "Pod/farmlokal-test",
     "PodDisruptionBudget/farmlokal-api",
     "ProductCatalog/farmlokal",
@@ -55,6 +56,7 @@ fn every_switch_adds_and_removes_what_it_says() {
             json!({"controller": {"enabled": false}}),
             &[
                 "-Deployment/farmlokal-controller",
+                "-Lease/farmlokal-controller",
                 "-ProductCatalog/farmlokal",
                 "-Role/farmlokal-controller",
                 "-Role/farmlokal-controller-lease",

@@ -8,6 +8,7 @@ mod admission;
 mod apart;
 mod body;
 mod catch_panic;
+mod closing;
 mod deadline;
 mod observe;
 mod rate_limit;
@@ -16,12 +17,10 @@ mod span;
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::http::HeaderValue;
-use axum::http::header::CONNECTION;
 use axum::response::Response;
 use tower::{Service, ServiceBuilder};
 
@@ -29,6 +28,7 @@ pub use admission::{AdmissionLayer, InFlight};
 pub use apart::Apart;
 pub use body::{BodyLayer, BodyLimits};
 pub use catch_panic::CatchPanicLayer;
+pub use closing::ClosingLayer;
 pub use deadline::DeadlineLayer;
 pub use observe::{ObserveLayer, RouteTable};
 pub use rate_limit::RateLimitLayer;
@@ -51,13 +51,13 @@ pub struct Limits {
 /// The layers, made once; each connection gets services of its own that share them.
 #[derive(Clone)]
 pub struct Stack {
+    closing: ClosingLayer,
     request_id: RequestIdLayer,
     observe: ObserveLayer,
     rate_limits: Option<Arc<RateLimits>>,
     admission: AdmissionLayer,
     body: BodyLayer,
     deadline: DeadlineLayer,
-    draining: Arc<AtomicBool>,
 }
 
 impl Stack {
@@ -65,21 +65,20 @@ impl Stack {
     #[must_use]
     pub fn new(table: RouteTable, limits: Limits, in_flight: InFlight) -> Stack {
         Stack {
+            closing: ClosingLayer::default(),
             request_id: RequestIdLayer::default(),
             observe: ObserveLayer::new(table),
             rate_limits: None,
             admission: AdmissionLayer::new(limits.max_requests, in_flight),
             body: BodyLayer::new(limits.body),
             deadline: DeadlineLayer::new(limits.request_timeout),
-            draining: Arc::default(),
         }
     }
 
-    /// The same with answers that close their connections once `draining` is true: clients go elsewhere with their next request
-    /// while this process still serves, instead of sending it just as the connection is closed.
+    /// The same with connections that are closed with their next answer once `draining` is true.
     #[must_use]
     pub fn closing(self, draining: Arc<AtomicBool>) -> Stack {
-        Stack { draining, ..self }
+        Stack { closing: ClosingLayer(draining), ..self }
     }
 
     /// The same with rate limits.
@@ -102,15 +101,10 @@ impl Stack {
         S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
     {
         let stack = self.clone();
-        let draining = stack.draining;
         let peer = connection.peer.ip();
         ServiceBuilder::new()
-            .map_response(move |mut response: Response| {
-                if draining.load(Ordering::Relaxed) {
-                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-                }
-                response
-            })
+            // No client sends its next request just as a connection is closed.
+            .layer(stack.closing)
             // Every answer carries the id, and every line that the layers below log.
             .layer(stack.request_id)
             // Counts, times and traces everything that follows, and logs what fails.

@@ -1,0 +1,164 @@
+//! `farmlokal-e2e`: installs FarmLokal on a real cluster, walks through it, breaks what can break, and removes it again.
+//! `docs/e2e.md` says what each step proves.
+
+mod cluster;
+mod command;
+mod diagnose;
+mod http;
+mod images;
+mod kubectl;
+mod load;
+mod redis;
+mod report;
+mod stage;
+mod steps;
+mod suite;
+mod wait;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Parser, Subcommand, ValueEnum as _};
+
+use crate::cluster::{Choice, Cluster, Missing};
+use crate::images::ImageArgs;
+use crate::kubectl::Kubectl;
+use crate::steps::Step;
+use crate::suite::Suite;
+
+/// How long a cluster may take for anything. Only a step that fails anyway waits this long.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// There is no cluster here: neither passed nor failed, as automake has it.
+const NOT_RUN: u8 = 77;
+/// What the chart installs in these tests.
+const PACKAGES: [&str; 3] = ["farmlokal-api", "farmlokal-seed", "farmlokal-controller"];
+const SANDBOX: &str = "farmlokal-sandbox";
+
+/// Proves FarmLokal on a real cluster.
+#[derive(Debug, Parser)]
+#[command(name = "farmlokal-e2e", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Which cluster
+    #[arg(long, env = "E2E_CLUSTER", value_enum, default_value_t = Choice::Auto, global = true)]
+    cluster: Choice,
+    #[command(flatten)]
+    images: ImageArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the steps, all of them or some
+    Run(RunArgs),
+    /// Make images of our binaries and load them into the cluster
+    Images,
+}
+
+#[derive(Args, Debug)]
+struct RunArgs {
+    /// Only these steps, on what an earlier run has left installed; with nothing installed, `install` and `seed` come first
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Step>,
+    /// All but these steps
+    #[arg(long, value_enum, value_delimiter = ',')]
+    skip: Vec<Step>,
+    /// Leave everything as it is at the end
+    #[arg(long)]
+    keep: bool,
+    /// Requests under each disturbance, at the least
+    #[arg(long, default_value_t = 10_000)]
+    requests: u64,
+    /// Requests a second
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(16..))]
+    rate: u32,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let cluster = match Cluster::find(cli.cluster).await {
+        Ok(cluster) => cluster,
+        Err(Missing(what)) => {
+            eprintln!("farmlokal-e2e: not run: {what}");
+            return ExitCode::from(NOT_RUN);
+        }
+    };
+    // Interrupted, what was started is stopped all the same.
+    let done = tokio::select! {
+        done = execute(&cli, &cluster) => done,
+        stopped = stopped() => stopped,
+    };
+    let left = cluster.leave().await;
+    match done.and(left) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("farmlokal-e2e: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn execute(cli: &Cli, cluster: &Cluster) -> Result<()> {
+    match &cli.command {
+        Command::Images => images::make(cluster, &cli.images, &[&PACKAGES[..], &[SANDBOX]].concat()).await,
+        Command::Run(args) => run(args, &cli.images, cluster).await,
+    }
+}
+
+async fn run(args: &RunArgs, images: &ImageArgs, cluster: &Cluster) -> Result<()> {
+    let _alone = stage::lock()?;
+    let kubectl = Kubectl::new(cluster.environment());
+    report::step("preparation", &cluster.name());
+    let installed = stage::is_installed(&kubectl).await?;
+    let again = installed && !args.only.is_empty() && !args.only.contains(&Step::Install);
+    if !again {
+        let started = Instant::now();
+        images::make(cluster, images, &PACKAGES).await?;
+        stage::prepare(&kubectl, cluster).await?;
+        report::say(format!(
+            "images, database and Redis are there after {}",
+            report::time(started.elapsed())
+        ));
+    }
+    let suite = Suite { kubectl, cluster, requests: args.requests, rate: args.rate };
+    let (started, mut proved) = (Instant::now(), 0);
+    for step in wanted(args, again) {
+        let value = step.to_possible_value().context("a step without a name")?;
+        let about = value.get_help().map(ToString::to_string).unwrap_or_default();
+        report::step(value.get_name(), &about);
+        let began = Instant::now();
+        if let Err(error) = step.run(&suite).await {
+            report::say(format!("FAILED: {error:#}"));
+            diagnose::print(&suite.kubectl).await;
+            return Err(error.context(format!("step {}", value.get_name())));
+        }
+        report::say(format!("done in {}", report::time(began.elapsed())));
+        proved += 1;
+    }
+    if !args.keep && args.only.is_empty() {
+        stage::clear(&suite.kubectl).await?;
+    }
+    report::step("e2e", &format!("all steps passed in {}", report::time(started.elapsed())));
+    report::result(proved);
+    Ok(())
+}
+
+/// The steps to run, in order.
+fn wanted(args: &RunArgs, again: bool) -> Vec<Step> {
+    let first = |step: &Step| !again && matches!(step, Step::Install | Step::Seed);
+    let asked = |step: &Step| args.only.is_empty() || args.only.contains(step) || first(step);
+    let steps = Step::value_variants().iter().copied();
+    steps.filter(|step| asked(step) && !args.skip.contains(step)).collect()
+}
+
+async fn stopped() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    anyhow::bail!("interrupted")
+}

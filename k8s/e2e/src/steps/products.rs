@@ -1,0 +1,73 @@
+//! Products through the Service and through the Ingress: the same, complete, and refusals that say what is wrong.
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::http::{Client, Target};
+use crate::report;
+use crate::suite::{ROWS, Suite};
+
+const PATHS: [&str; 5] = [
+    "/products?limit=20",
+    "/products?sort=price&order=DESC&limit=5",
+    "/products?category=fruit",
+    "/products/4711",
+    "/categories",
+];
+
+pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
+    let (service, ingress) = (suite.service().await?, suite.ingress().await?);
+    let (mut direct, mut routed) = (Client::new(service.clone()), Client::new(ingress));
+    for path in PATHS {
+        let (one, other) = (direct.get(path).await?, routed.get(path).await?);
+        ensure!(one.status == 200 && other.status == 200, "{path}: {} and {}", one.status, other.status);
+        ensure!(one.body == other.body, "{path} differs between Service and Ingress");
+        ensure!(one.header("etag") == other.header("etag"), "{path}: the ETags differ");
+    }
+    report::say(format!("{} routes answer alike through Service and Ingress", PATHS.len()));
+
+    let refused = routed.get("/products?limit=1000&sort=size").await?;
+    let problem = refused.json()?;
+    ensure!(
+        refused.status == 400 && refused.header("content-type") == "application/problem+json",
+        "{refused:?}"
+    );
+    ensure!(problem["code"].is_string(), "a problem without a code: {problem}");
+    report::say(format!(
+        "a bad query is a 400 `{}` through the Ingress",
+        problem["code"].as_str().unwrap_or_default()
+    ));
+
+    let started = Instant::now();
+    let pages = walk(service).await?;
+    report::say(format!(
+        "a walk of {pages} pages gave each of {} products once, in {}",
+        report::count(ROWS),
+        report::time(started.elapsed())
+    ));
+    Ok(())
+}
+
+/// Walks the whole catalogue by price.
+async fn walk(target: Target) -> Result<u64> {
+    let mut client = Client::new(target);
+    let (mut seen, mut pages, mut cursor) = (HashSet::new(), 0, String::new());
+    loop {
+        let answer = client.get(&format!("/products?sort=price&limit=100{cursor}")).await?;
+        ensure!(answer.status == 200, "page {pages}: {}", answer.text());
+        let page = answer.json()?;
+        for product in page["data"].as_array().context("no data")? {
+            let id = product["id"].as_u64().context("no id")?;
+            ensure!(seen.insert(id), "product {id} came twice");
+        }
+        pages += 1;
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    ensure!(seen.len() as u64 == ROWS, "{} of {ROWS} products", seen.len());
+    Ok(pages)
+}

@@ -1,0 +1,37 @@
+//! Redis killed under load fails no request; killed in the middle of a flush, the flush is finished once it is back.
+
+use std::time::Instant;
+
+use anyhow::Result;
+
+use super::mid_flush;
+use crate::suite::Suite;
+use crate::{PATIENCE, report, wait};
+
+pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
+    suite
+        .under_load(async {
+            let started = Instant::now();
+            let pod = suite.redis_pod().await?;
+            suite.cluster.kill(&pod).await?;
+            wait::until("Redis started again", PATIENCE, async || {
+                let now = suite.redis_pod().await?;
+                Ok((now.restarts > pod.restarts).then_some(()))
+            })
+            .await?;
+            wait::until("every API pod connected to Redis", PATIENCE, async || {
+                let pods = suite.api_pods().await?.len();
+                let up = suite.metric("api", "farmlokal_redis_up", &["connection=\"cache\""]).await?;
+                Ok((up >= f64::from(u32::try_from(pods)?)).then_some(()))
+            })
+            .await?;
+            report::say(format!(
+                "Redis, emptied, is used again by every pod after {}",
+                report::time(started.elapsed())
+            ));
+            Ok(())
+        })
+        .await?;
+    let pod = suite.redis_pod().await?;
+    mid_flush::strike(suite, "Redis", async || suite.cluster.kill(&pod).await).await
+}

@@ -1,0 +1,69 @@
+//! `helm upgrade` and `helm rollback` under load: no request fails, settings change and change back, catalogue and products
+//! stay.
+
+use std::time::Instant;
+
+use anyhow::{Result, bail, ensure};
+
+use super::install::helm;
+use crate::http::Client;
+use crate::kubectl::RELEASE;
+use crate::suite::{CATALOG, Suite};
+use crate::{PATIENCE, report, wait};
+
+const NEW: &str = "api.config.HTTP_MAX_AGE=7s";
+
+pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
+    let (catalog, rows) = state(suite).await?;
+    let revision =
+        suite.kubectl.helm(&["list", "--filter", &format!("^{RELEASE}$"), "--output", "json"]).await?;
+    let revision: serde_json::Value = serde_json::from_str(&revision)?;
+    let revision = revision[0]["revision"].as_str().unwrap_or("1").to_owned();
+    let before = max_age(suite).await?;
+    suite
+        .under_load(async {
+            let started = Instant::now();
+            helm(suite, "upgrade", &[NEW]).await?;
+            let now = until_max_age(suite, |now| now.contains("max-age=7")).await?;
+            report::say(format!(
+                "upgraded in {}: Cache-Control is `{now}` instead of `{before}`",
+                report::time(started.elapsed())
+            ));
+            Ok(())
+        })
+        .await?;
+    suite
+        .under_load(async {
+            let started = Instant::now();
+            suite.kubectl.helm(&["rollback", RELEASE, &revision, "--wait", "--timeout", "3m"]).await?;
+            until_max_age(suite, |now| now == before).await?;
+            report::say(format!("rolled back in {}", report::time(started.elapsed())));
+            Ok(())
+        })
+        .await?;
+    ensure!(state(suite).await? == (catalog, rows), "the catalogue or the products are others than before");
+    report::say("the ProductCatalog is the same object, and every product is there");
+    Ok(())
+}
+
+async fn state(suite: &Suite<'_>) -> Result<(String, String)> {
+    Ok((
+        suite.kubectl.field(CATALOG, ".metadata.uid").await?,
+        suite.sql("SELECT COUNT(*) FROM products").await?,
+    ))
+}
+
+/// Kubernetes takes a moment to tell every node where the Service's pods are now.
+async fn until_max_age(suite: &Suite<'_>, wanted: impl Fn(&str) -> bool) -> Result<String> {
+    wait::until("the setting in effect", PATIENCE, async || {
+        let now = max_age(suite).await?;
+        if wanted(&now) { Ok(Some(now)) } else { bail!("Cache-Control is {now}") }
+    })
+    .await
+}
+
+/// Of a connection of its own: it may not be one to a pod on its way out.
+async fn max_age(suite: &Suite<'_>) -> Result<String> {
+    let answer = Client::new(suite.service().await?).get("/products").await?;
+    Ok(answer.header("cache-control").to_owned())
+}

@@ -1,0 +1,138 @@
+//! What every step works with.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use crate::cluster::Cluster;
+use crate::http::{Client, Target};
+use crate::kubectl::{Kubectl, Pod, condition};
+use crate::load::{self, Load};
+use crate::redis::Redis;
+use crate::{PATIENCE, wait};
+
+/// Products in the catalogue.
+pub(crate) const ROWS: u64 = 20_000;
+/// Replicas of the API.
+pub(crate) const API_PODS: usize = 3;
+/// The ProductCatalog that these tests edit, beside the chart's own.
+pub(crate) const CATALOG: &str = "productcatalog/e2e";
+
+/// A cluster with a database and Redis in it, and what to send there.
+pub(crate) struct Suite<'a> {
+    pub(crate) kubectl: Kubectl,
+    pub(crate) cluster: &'a Cluster,
+    /// Requests during each disturbance, at the least.
+    pub(crate) requests: u64,
+    /// Requests a second.
+    pub(crate) rate: u32,
+}
+
+impl Suite<'_> {
+    /// Runs `disturb` under load through the Service and the Ingress.
+    ///
+    /// # Errors
+    /// It failed, or a request did.
+    pub(crate) async fn under_load<T>(&self, disturb: impl Future<Output = Result<T>>) -> Result<T> {
+        let targets = [self.service().await?, self.ingress().await?];
+        let load = Load::start(&targets, &paths(), self.rate);
+        load::during(load, self.requests, disturb).await
+    }
+
+    /// The Service, as this machine reaches it.
+    pub(crate) async fn service(&self) -> Result<Target> {
+        self.cluster.service(&self.kubectl).await
+    }
+
+    /// The Ingress.
+    pub(crate) async fn ingress(&self) -> Result<Target> {
+        self.cluster.ingress(&self.kubectl).await
+    }
+
+    /// Runs one SQL statement; returns what it selected.
+    pub(crate) async fn sql(&self, statement: &str) -> Result<String> {
+        let client = r#"$(command -v mysql || command -v mariadb) --no-defaults --socket=/data/mysqld.sock \
+            --user=farmlokal --password="$PASSWORD" --skip-column-names farmlokal --execute "$0""#;
+        let said = self.kubectl.exec("deployment/e2e-database", &["sh", "-c", client, statement]).await?;
+        Ok(said.trim().to_owned())
+    }
+
+    /// A connection to Redis's pod.
+    pub(crate) async fn redis(&self) -> Result<Redis> {
+        let pod = self.redis_pod().await?;
+        Redis::connect(self.cluster.pod(&self.kubectl, &pod, 6379).await?).await
+    }
+
+    /// Redis's pod.
+    pub(crate) async fn redis_pod(&self) -> Result<Pod> {
+        let list = self.kubectl.json(&["get", "pods", "--selector=app=e2e-redis"]).await?;
+        let pod = crate::kubectl::items(&list).first().context("no Redis pod")?;
+        Ok(crate::kubectl::pod(pod))
+    }
+
+    /// The ready pods of the API: all of them.
+    pub(crate) async fn api_pods(&self) -> Result<Vec<Pod>> {
+        wait::until("three API pods ready", PATIENCE, async || {
+            let pods = self.kubectl.ready_pods("api").await?;
+            Ok((pods.len() == API_PODS).then_some(pods))
+        })
+        .await
+    }
+
+    /// Waits until the catalogue's last change has been handled by a flush; returns the catalogue.
+    pub(crate) async fn until_flushed(&self) -> Result<Value> {
+        wait::until("the catalogue flushed", PATIENCE, async || {
+            let catalog = self.kubectl.json(&["get", CATALOG]).await?;
+            let handled = catalog["status"]["observedGeneration"] == catalog["metadata"]["generation"];
+            Ok((handled && condition(&catalog, "Flushed") && condition(&catalog, "Ready")).then_some(catalog))
+        })
+        .await
+    }
+
+    /// A metric of all pods of a component together, over all series that have these labels.
+    pub(crate) async fn metric(&self, component: &str, name: &str, labels: &[&str]) -> Result<f64> {
+        let mut sum = 0.0;
+        for pod in self.kubectl.ready_pods(component).await? {
+            sum += self.pod_metric(&pod, name, labels).await?;
+        }
+        Ok(sum)
+    }
+
+    /// A metric of one pod.
+    pub(crate) async fn pod_metric(&self, pod: &Pod, name: &str, labels: &[&str]) -> Result<f64> {
+        let reached = self.cluster.pod(&self.kubectl, pod, 9090).await?;
+        let page = Client::new(reached.target.clone()).get("/metrics").await?;
+        ensure!(page.status.is_success(), "{}: /metrics: {}", pod.name, page.status);
+        let series = page.text().lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
+        let wanted = series.filter(|line| labels.iter().all(|label| line.contains(label)));
+        Ok(wanted.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+    }
+
+    /// Changes the catalogue's spec, so that it has to be flushed.
+    pub(crate) async fn edit_catalog(&self, description: &str) -> Result<()> {
+        self.kubectl.apply(&catalog(description)).await
+    }
+}
+
+/// The manifest of the ProductCatalog that these tests edit.
+pub(crate) fn catalog(description: &str) -> String {
+    let (kind, name) = ("ProductCatalog", CATALOG.rsplit('/').next());
+    serde_json::json!({
+        "apiVersion": "farmlokal.dev/v1alpha1", "kind": kind, "metadata": {"name": name},
+        "spec": {"displayName": "Edited by the end-to-end tests", "description": description},
+    })
+    .to_string()
+}
+
+/// What the load asks for: lists in every sort, and items. Some two hundred answers, so most are cached.
+fn paths() -> Arc<[String]> {
+    let lists = (0..20).map(|page| format!("/products?limit=20&cursor={}", page * 20));
+    let sorted = ["price", "name", "createdAt"].iter().flat_map(|sort| {
+        ["ASC", "DESC"].map(|order| format!("/products?sort={sort}&order={order}&limit=10"))
+    });
+    let filtered =
+        ["sports", "fruit", "dairy"].iter().map(|name| format!("/products?category={name}&limit=20"));
+    let items = (1..=170).map(|index| format!("/products/{}", index * 100));
+    lists.chain(sorted).chain(filtered).chain(items).chain(["/categories".to_owned()]).collect()
+}
