@@ -101,13 +101,8 @@ impl Client {
 
     /// The same with further headers.
     pub(crate) async fn get_with(&mut self, path: &str, headers: &[(&str, &str)]) -> Result<Answer, Failure> {
-        match tokio::time::timeout(PATIENCE, self.exchange(path, headers)).await {
-            Ok(done) => done,
-            Err(_) => {
-                self.leave();
-                Err(Failure::Timeout)
-            }
-        }
+        let exchange = tokio::time::timeout(PATIENCE, self.exchange(path, headers));
+        exchange.await.unwrap_or(Err(Failure::Timeout))
     }
 
     /// The next request opens another connection.

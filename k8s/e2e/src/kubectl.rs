@@ -99,7 +99,7 @@ impl Kubectl {
         Ok(pods)
     }
 
-    /// A Secret's or ConfigMap's or any object's field, by JSON path.
+    /// An object's field, by JSON path.
     ///
     /// # Errors
     /// The object is not there.

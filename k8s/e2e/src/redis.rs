@@ -1,5 +1,7 @@
 //! Two commands of Redis's protocol, straight to its pod: to make a flush long, and to see how far it is.
 
+use std::fmt::Write as _;
+
 use anyhow::{Context as _, Result, bail};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -52,7 +54,7 @@ impl Redis {
     async fn call(&mut self, words: &[&str]) -> Result<String> {
         let mut request = format!("*{}\r\n", words.len());
         for word in words {
-            request += &format!("${}\r\n{word}\r\n", word.len());
+            let _ = write!(request, "${}\r\n{word}\r\n", word.len());
         }
         self.stream.get_mut().write_all(request.as_bytes()).await?;
         let mut reply = String::new();

@@ -16,7 +16,7 @@ use crate::{PATIENCE, wait};
 pub(crate) const ROWS: u64 = 20_000;
 /// Replicas of the API.
 pub(crate) const API_PODS: usize = 3;
-/// The ProductCatalog that these tests edit, beside the chart's own.
+/// The `ProductCatalog` that these tests edit, beside the chart's own.
 pub(crate) const CATALOG: &str = "productcatalog/e2e";
 
 /// A cluster with a database and Redis in it, and what to send there.
@@ -115,7 +115,7 @@ impl Suite<'_> {
     }
 }
 
-/// The manifest of the ProductCatalog that these tests edit.
+/// The manifest of the `ProductCatalog` that these tests edit.
 pub(crate) fn catalog(description: &str) -> String {
     let (kind, name) = ("ProductCatalog", CATALOG.rsplit('/').next());
     serde_json::json!({

@@ -1,5 +1,7 @@
 //! The steps, in the order in which they run. Each file is named after what it proves.
 
+#![allow(clippy::doc_markdown, reason = "the help texts are for terminals")]
+
 mod api_server;
 mod drain;
 mod flush;

@@ -8,7 +8,7 @@ use crate::http::Client;
 use crate::report;
 use crate::suite::{API_PODS, Suite};
 
-/// RATE_LIMIT_SEARCH in values.yaml.
+/// `RATE_LIMIT_SEARCH` in values.yaml.
 const QUOTA: usize = 30;
 const SEARCH: &str = "/products?search=apple";
 

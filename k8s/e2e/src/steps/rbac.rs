@@ -1,4 +1,4 @@
-//! The controller may do what it needs and nothing else, by what the API server itself says (SelfSubjectRulesReview); API and
+//! The controller may do what it needs and nothing else, by what the API server itself says (`SelfSubjectRulesReview`); API and
 //! seeding may do nothing.
 
 use std::collections::BTreeSet;
@@ -63,7 +63,7 @@ fn workload(component: &str) -> String {
     }
 }
 
-/// Everything that a ServiceAccount of ours may do to objects in `namespace`, one rule for each verb, group, resource, name.
+/// Everything that a `ServiceAccount` of ours may do to objects in `namespace`, one rule for each verb, group, resource, name.
 async fn rules(suite: &Suite<'_>, account: &str, namespace: &str) -> Result<BTreeSet<String>> {
     let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview", "spec": {"namespace": namespace}});
     let user = format!("--as=system:serviceaccount:{NAMESPACE}:{account}");
