@@ -60,16 +60,15 @@ impl Tool {
         }
     }
 
-    /// What `go install` takes; kubectl cannot be built so.
+    /// What `go install` takes; kubectl cannot be built so, nor the releases of promtool that the alerts were tested with.
     fn module(self) -> Option<(&'static str, &'static str)> {
         Some(match self {
             Tool::Helm => ("helm.sh/helm/v4/cmd/helm", "v4.3.1"),
             Tool::Kubeconform => ("github.com/yannh/kubeconform/cmd/kubeconform", "v0.7.0"),
-            Tool::Promtool => ("github.com/prometheus/prometheus/cmd/promtool", "v0.316.0"),
             Tool::Actionlint => ("github.com/rhysd/actionlint/cmd/actionlint", "v1.7.12"),
             // It has no releases.
             Tool::Starlark => ("go.starlark.net/cmd/starlark", "v0.0.0-20260908191801-89a6a09411d5"),
-            Tool::Kubectl => return None,
+            Tool::Promtool | Tool::Kubectl => return None,
         })
     }
 
