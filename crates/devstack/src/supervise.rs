@@ -1,6 +1,6 @@
 //! A child process that cannot outlive its parent.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::interrupt;
@@ -95,10 +95,17 @@ impl Supervised {
         }
     }
 
-    /// SIGSTOP for the process and its watchdog.
+    /// SIGSTOP for the process and its watchdog. On a busy machine the process's threads run on for a while: on Linux, this
+    /// returns when none does any more.
     pub(crate) fn pause(&self) -> Result<()> {
         self.docker_kill("STOP")?;
-        self.signal(Signal::STOP)
+        self.signal(Signal::STOP)?;
+        let patience = Instant::now() + Duration::from_secs(5);
+        while runs(self.watchdog.id()) {
+            ensure!(Instant::now() < patience, "a process that was told to stop runs on");
+            sleep(POLL);
+        }
+        Ok(())
     }
 
     /// SIGCONT for both.
@@ -201,4 +208,16 @@ pub(crate) fn docker(args: &[&str]) -> Result<()> {
         bail!("docker {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(())
+}
+
+/// Whether a thread of this process group is not stopped, where `/proc` tells.
+fn runs(group: u32) -> bool {
+    let folders = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+    let threads = folders(Path::new("/proc")).flat_map(|process| folders(&process.join("task")));
+    threads.filter_map(|thread| fs::read_to_string(thread.join("stat")).ok()).any(|stat| {
+        // After the name in parentheses: the state, the parent, the process group.
+        let mut fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
+        let state = fields.next();
+        fields.nth(1) == Some(&group.to_string()) && !matches!(state, Some("T" | "t" | "Z" | "X"))
+    })
 }
