@@ -11,6 +11,7 @@ mod list;
 mod metrics;
 mod migrate;
 mod plan;
+mod pool;
 mod price;
 mod price_range;
 mod product;

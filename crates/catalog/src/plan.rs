@@ -12,6 +12,7 @@ use crate::{
     words::expression,
 };
 
+/// In the order in which [`Product`](crate::Product) reads them.
 const COLUMNS: &str = "id, name, description, category, price, created_at, updated_at";
 
 /// How a query without search is answered.

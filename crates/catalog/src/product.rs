@@ -33,16 +33,17 @@ pub struct Page {
     pub next_cursor: Option<String>,
 }
 
+/// From a row of [`plan::COLUMNS`](crate::plan), by their places: to look each up by its name takes longer than to decode it.
 impl FromRow<'_, MySqlRow> for Product {
     fn from_row(row: &MySqlRow) -> Result<Product, sqlx::Error> {
         Ok(Product {
-            id: row.try_get("id")?,
-            name: row.try_get("name")?,
-            description: row.try_get("description")?,
-            category: row.try_get("category")?,
-            price: row.try_get("price")?,
-            created_at: row.try_get("created_at")?,
-            updated_at: row.try_get("updated_at")?,
+            id: row.try_get(0)?,
+            name: row.try_get(1)?,
+            description: row.try_get(2)?,
+            category: row.try_get(3)?,
+            price: row.try_get(4)?,
+            created_at: row.try_get(5)?,
+            updated_at: row.try_get(6)?,
         })
     }
 }

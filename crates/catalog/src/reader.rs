@@ -6,7 +6,7 @@ use std::{
 };
 
 use metrics::{Histogram, histogram};
-use sqlx::{Connection as _, MySql, MySqlConnection, MySqlPool, mysql::MySqlRow, pool::PoolConnection};
+use sqlx::{Connection as _, MySqlConnection, mysql::MySqlRow};
 use tokio::{sync::Mutex, time::timeout};
 use tracing::{Instrument as _, field::Empty, info_span};
 
@@ -14,6 +14,7 @@ use crate::{
     error::{is_transient, record},
     gate::{Full, Gate, Turn},
     metrics::QUERY_DURATION,
+    pool::{Pool, Pooled},
     statement::{Kind, Statement},
 };
 
@@ -33,39 +34,31 @@ impl Timings {
 /// The pool, and a connection beside it for [`ping`](Database::ping): a full pool is load, not an outage.
 pub(crate) struct Database {
     gate: Gate,
-    pool: MySqlPool,
+    pool: Pool,
     timings: Timings,
     apart: Mutex<Option<MySqlConnection>>,
 }
 
 impl Database {
     /// Calls wait for up to `patience` for their turn.
-    pub(crate) fn new(pool: MySqlPool, patience: Duration) -> Database {
-        let gate = Gate::new(pool.options().get_max_connections() as usize, patience);
+    pub(crate) fn new(pool: Pool, patience: Duration) -> Database {
+        let gate = Gate::new(pool.status().max_size, patience);
         Database { gate, pool, timings: Timings::new(), apart: Mutex::new(None) }
     }
 
-    pub(crate) fn pool(&self) -> &MySqlPool {
+    pub(crate) fn pool(&self) -> &Pool {
         &self.pool
     }
 
     pub(crate) async fn reader(&self) -> Result<Reader<'_>, sqlx::Error> {
         let turn = self.gate.enter().await.map_err(|Full| sqlx::Error::PoolTimedOut)?;
-        Ok(Reader { database: self, connection: self.acquire().await?, _turn: turn })
+        Ok(Reader { database: self, connection: Some(self.acquire().await?), busy: false, _turn: turn })
     }
 
-    /// A pool goes on trying a server that it cannot connect to until its time is up.
-    async fn acquire(&self) -> Result<PoolConnection<MySql>, sqlx::Error> {
+    async fn acquire(&self) -> Result<Pooled, sqlx::Error> {
         let span = info_span!("db.acquire", otel.status_code = Empty, "error.type" = Empty);
-        match self.pool.acquire().instrument(span.clone()).await {
-            Err(error) => {
-                record(&error, &span);
-                let no_connection = matches!(error, sqlx::Error::PoolTimedOut) && self.has_room();
-                let timed_out = || io::Error::new(io::ErrorKind::TimedOut, "no connection in time").into();
-                Err(if no_connection { timed_out() } else { error })
-            }
-            connection => connection,
-        }
+        let connection = self.pool.get().instrument(span.clone()).await;
+        connection.inspect_err(|error| record(error, &span))
     }
 
     /// Takes the time of what is no single statement.
@@ -73,25 +66,36 @@ impl Database {
         self.timings.0[kind as usize].record(elapsed);
     }
 
-    fn has_room(&self) -> bool {
-        self.pool.size() < self.pool.options().get_max_connections()
-    }
-
     /// Runs a statement apart from the pool.
     pub(crate) async fn ping(&self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, sqlx::Error> {
         let mut apart = self.apart.lock().await;
         if let Some(mut connection) = apart.take()
-            && let Ok(rows) = statement.fetch(&mut connection).await
+            && let Ok(rows) = answered(statement, &mut connection).await
         {
             *apart = Some(connection);
             return Ok(rows);
         }
         // There was none, or it broke: the server may have restarted since.
-        let mut connection = MySqlConnection::connect_with(&self.pool.connect_options()).await?;
-        let rows = statement.fetch(&mut connection).await?;
+        let connect = timeout(statement.deadline + GRACE, self.pool.connect());
+        let mut connection = connect.await.unwrap_or_else(|_| Err(no_answer()))?;
+        let rows = answered(statement, &mut connection).await?;
         *apart = Some(connection);
         Ok(rows)
     }
+}
+
+/// The statement's rows, unless nothing answers any more. A connection that has given none is of no more use.
+async fn answered(
+    statement: &Statement<'_>,
+    connection: &mut MySqlConnection,
+) -> Result<Vec<MySqlRow>, sqlx::Error> {
+    timeout(statement.deadline + GRACE, statement.fetch(connection))
+        .await
+        .unwrap_or_else(|_| Err(no_answer()))
+}
+
+fn no_answer() -> sqlx::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into()
 }
 
 /// Nothing answered: asking again would only take as long again.
@@ -102,7 +106,11 @@ fn is_timeout(error: &sqlx::Error) -> bool {
 /// One call's connection.
 pub(crate) struct Reader<'c> {
     database: &'c Database,
-    connection: PoolConnection<MySql>,
+    /// Empty once it was found of no more use, until there is another.
+    connection: Option<Pooled>,
+    /// Something is under way on it. If this is dropped then, the connection is closed: the next call must neither wait for
+    /// that nor find itself in somebody else's transaction.
+    busy: bool,
     // Ends after the connection has gone back.
     _turn: Turn<'c>,
 }
@@ -136,33 +144,51 @@ impl Reader<'_> {
     }
 
     async fn fetch_once(&mut self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, sqlx::Error> {
-        let limit = statement.deadline + GRACE;
-        let Ok(result) = timeout(limit, statement.fetch(&mut self.connection)).await else {
-            // Its answer may still come, and must not be taken for another's.
-            self.connection.close_on_drop();
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into());
-        };
+        let result = answered(statement, self.begin().await?).await;
+        // What the server has refused or stopped leaves its connection as it was. Any other failure breaks it, and after a
+        // timeout its answer may still come, and must not be taken for another's.
+        self.busy = result.as_ref().is_err_and(|error| error.as_database_error().is_none());
         result
     }
 
-    /// A server that restarted has broken every idle connection, and the pool hands each out untested once.
+    /// The connection, for as long as [`end`](Self::end) is not called.
+    pub(crate) async fn begin(&mut self) -> Result<&mut MySqlConnection, sqlx::Error> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.database.acquire().await?,
+        };
+        self.busy = true;
+        Ok(self.connection.insert(connection))
+    }
+
+    /// Nothing is under way any more: the next call may have the connection.
+    pub(crate) fn end(&mut self) {
+        self.busy = false;
+    }
+
+    /// Finds a connection that answers. A server that restarted has broken every idle one, and the pool hands each out
+    /// untested once.
     pub(crate) async fn replace_broken(&mut self) -> Result<(), sqlx::Error> {
-        for _ in 0..=self.database.pool.options().get_max_connections() {
-            if timeout(GRACE, self.connection.ping()).await.is_ok_and(|answer| answer.is_ok()) {
+        for _ in 0..=self.database.pool.status().max_size {
+            let ping = self.begin().await?.ping();
+            if timeout(GRACE, ping).await.is_ok_and(|answer| answer.is_ok()) {
+                self.end();
                 return Ok(());
             }
-            self.connection.close_on_drop();
-            self.connection = self.database.acquire().await?;
+            self.discard();
         }
         Ok(())
     }
 
-    /// Closes the connection at the end of this call, instead of giving it back to the pool.
-    pub(crate) fn discard(&mut self) {
-        self.connection.close_on_drop();
+    fn discard(&mut self) {
+        drop(self.connection.take().map(Pooled::take));
     }
+}
 
-    pub(crate) fn connection(&mut self) -> &mut sqlx::MySqlConnection {
-        &mut self.connection
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        if self.busy {
+            self.discard();
+        }
     }
 }

@@ -2,18 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{
-    FromRow as _, Row as _,
-    mysql::{MySqlPoolOptions, MySqlRow},
-};
+use sqlx::{FromRow as _, Row as _, mysql::MySqlRow};
 
 use crate::{
     CatalogConfig, Error, ListQuery, Page, Product, Refusal,
-    config::{connect_options, prepare_events, prepare_session},
+    config::connect_options,
     error::{is_deadline, is_missing_index},
     guards::{SearchGuards, refused},
     list::{list, page},
     migrate, plan,
+    pool::{Pool, Purpose},
     reader::{Database, Reader},
     statement::Statement,
 };
@@ -49,29 +47,17 @@ impl Catalog {
     /// Opens no connection: the first call does. Install the metrics recorder before.
     pub fn new(config: CatalogConfig) -> Result<Catalog, Error> {
         let options = connect_options(config.connect);
-        let pool = |connections| {
-            MySqlPoolOptions::new()
-                .max_connections(connections)
-                .acquire_timeout(config.acquire_timeout)
-                .test_before_acquire(false)
-                .after_connect(|connection, _| Box::pin(prepare_session(connection)))
-        };
-        let database = |pool: MySqlPoolOptions, patience| {
-            Arc::new(Database::new(pool.connect_lazy_with(options.clone()), patience))
+        let database = |purpose, connections, patience| {
+            let pool = Pool::new(options.clone(), purpose, connections, config.acquire_timeout)?;
+            Ok::<_, sqlx::Error>(Arc::new(Database::new(pool, patience)))
         };
         // The guards let no more searches in than there are connections.
-        let searches = u32::try_from(config.search.concurrency.max(1)).unwrap_or(u32::MAX);
-        let events = pool(config.event_connections).after_connect(|connection, _| {
-            Box::pin(async move {
-                prepare_session(&mut *connection).await?;
-                prepare_events(connection).await
-            })
-        });
+        let searches = u32::try_from(config.search.concurrency).unwrap_or(u32::MAX);
         Ok(Catalog {
-            database: database(pool(config.max_connections), config.queue_timeout),
-            search_database: database(pool(searches), config.queue_timeout),
+            database: database(Purpose::Reads, config.max_connections, config.queue_timeout)?,
+            search_database: database(Purpose::Reads, searches, config.queue_timeout)?,
             // A sender can wait longer than a reader, and comes again.
-            event_database: database(events, config.acquire_timeout),
+            event_database: database(Purpose::Events, config.event_connections, config.acquire_timeout)?,
             deadline: config.list_deadline,
             event_deadline: config.event_deadline,
             searches: Arc::new(SearchGuards::new(config.search)),
@@ -138,16 +124,16 @@ impl Catalog {
     /// How the pool is used now.
     #[must_use]
     pub fn pool(&self) -> PoolUse {
-        let open = self.database.pool().size();
-        let idle = u32::try_from(self.database.pool().num_idle()).unwrap_or(open);
+        let status = self.database.pool().status();
+        let count = |connections| u32::try_from(connections).unwrap_or(u32::MAX);
         PoolUse {
-            open,
-            in_use: open.saturating_sub(idle),
-            max: self.database.pool().options().get_max_connections(),
+            open: count(status.size),
+            in_use: count(status.size.saturating_sub(status.available)),
+            max: count(status.max_size),
         }
     }
 
-    /// Closes every connection, after the calls that use them.
+    /// Opens no more connections, and closes each that is not in use; the others go with their calls.
     pub async fn close(&self) {
         self.event_database.pool().close().await;
         self.search_database.pool().close().await;

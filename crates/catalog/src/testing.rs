@@ -110,8 +110,9 @@ impl Drop for TestDatabase {
 /// Rows that the storage engine hands to the server: the sum of its `Handler_read_*` counters for one connection.
 async fn rows_read(reader: &mut Reader<'_>) -> Result<u64, sqlx::Error> {
     let counters: Vec<(String, String)> = sqlx::query_as("SHOW SESSION STATUS LIKE 'Handler\\_read\\_%'")
-        .fetch_all(reader.connection())
+        .fetch_all(reader.begin().await?)
         .await?;
+    reader.end();
     Ok(counters.iter().filter_map(|(_, value)| value.parse::<u64>().ok()).sum())
 }
 

@@ -301,6 +301,8 @@ async fn categories_are_read_by_leaps() {
     correlated(&pool).await;
     sqlx::query("ANALYZE TABLE products").fetch_all(&pool).await.unwrap();
     assert_eq!(catalog.categories().await.unwrap(), ["Sports", "dairy", "even", "odd", "sports", "é"]);
+    // On a connection that has not planned for an empty table: MariaDB keeps to such a plan as long as the table is open.
+    let catalog = Catalog::new(database.config()).unwrap();
     let rows = catalog.categories_counting_rows().await.unwrap();
     assert!(rows < 50, "{rows} rows read for 6 categories of 12,008 rows");
 }

@@ -44,8 +44,7 @@ impl Catalog {
         let mut pause = FIRST_PAUSE;
         for attempt in 1.. {
             // A connection cut off in the middle of a transaction is not used again.
-            let Ok(result) = timeout_at(deadline, transact(writer.connection(), event)).await else {
-                writer.discard();
+            let Ok(result) = timeout_at(deadline, transact(writer.begin().await?, event)).await else {
                 break;
             };
             match result {
@@ -55,7 +54,11 @@ impl Catalog {
                     pause *= 2;
                     writer.replace_broken().await?;
                 }
-                result => return Ok(result?),
+                Err(error) => return Err(error.into()),
+                Ok(receipt) => {
+                    writer.end();
+                    return Ok(receipt);
+                }
             }
         }
         Err(Error::Deadline)

@@ -35,8 +35,9 @@ impl Catalog {
         let done = sqlx::query(AssertSqlSafe(statement))
             .bind(age.as_secs())
             .bind(batch)
-            .execute(writer.connection())
+            .execute(writer.begin().await?)
             .await?;
+        writer.end();
         Ok(done.rows_affected())
     }
 }

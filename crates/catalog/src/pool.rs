@@ -1,0 +1,111 @@
+//! Connections, kept open between calls.
+//!
+//! Not sqlx's own pool: that one asks the server for a sign of life whenever a connection comes back, which is a round trip
+//! to the database for each query. Here a broken connection shows at its next use, and reads are tried again
+//! ([`Reader`](crate::reader::Reader)).
+
+use std::{io, time::Duration};
+
+use deadpool::{
+    Runtime, Status,
+    managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType, Timeouts},
+};
+use sqlx::{Connection as _, MySqlConnection, mysql::MySqlConnectOptions};
+
+use crate::config::{prepare_events, prepare_session};
+
+/// An older connection is replaced, so that all end up at the server that its name stands for now.
+const LONGEST_LIFE: Duration = Duration::from_mins(30);
+/// How long the end of a connection may take to be told to the server.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// What a connection is for, which decides how its session is prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Reads,
+    Events,
+}
+
+pub(crate) struct Pool(managed::Pool<Connector>);
+
+/// A connection of the pool. It goes back when this is dropped.
+pub(crate) type Pooled = Object<Connector>;
+
+/// Opens connections.
+pub(crate) struct Connector {
+    options: MySqlConnectOptions,
+    purpose: Purpose,
+}
+
+impl Pool {
+    /// Opens nothing yet. To open a connection may take up to `patience`.
+    pub(crate) fn new(
+        options: MySqlConnectOptions,
+        purpose: Purpose,
+        size: u32,
+        patience: Duration,
+    ) -> Result<Pool, sqlx::Error> {
+        let timeouts = Timeouts { create: Some(patience), ..Timeouts::new() };
+        let pool = managed::Pool::builder(Connector { options, purpose })
+            .max_size(size.max(1) as usize)
+            .timeouts(timeouts)
+            .runtime(Runtime::Tokio1)
+            .build();
+        Ok(Pool(pool.map_err(|error| sqlx::Error::Configuration(error.into()))?))
+    }
+
+    pub(crate) async fn get(&self) -> Result<Pooled, sqlx::Error> {
+        self.0.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => error,
+            PoolError::Timeout(TimeoutType::Create) => {
+                io::Error::new(io::ErrorKind::TimedOut, "no connection in time").into()
+            }
+            PoolError::Timeout(TimeoutType::Wait | TimeoutType::Recycle) => sqlx::Error::PoolTimedOut,
+            PoolError::Closed => sqlx::Error::PoolClosed,
+            PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
+                sqlx::Error::Configuration("the pool of connections".into())
+            }
+        })
+    }
+
+    pub(crate) async fn connect(&self) -> Result<MySqlConnection, sqlx::Error> {
+        self.0.manager().connect().await
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        self.0.status()
+    }
+
+    /// Opens no more, and closes those that nobody uses.
+    pub(crate) async fn close(&self) {
+        let idle = self.0.retain(|_, _| false).removed;
+        self.0.close();
+        for connection in idle {
+            let _ = tokio::time::timeout(FAREWELL, connection.close()).await;
+        }
+    }
+}
+
+impl Connector {
+    async fn connect(&self) -> Result<MySqlConnection, sqlx::Error> {
+        let mut connection = MySqlConnection::connect_with(&self.options).await?;
+        prepare_session(&mut connection).await?;
+        if self.purpose == Purpose::Events {
+            prepare_events(&mut connection).await?;
+        }
+        Ok(connection)
+    }
+}
+
+impl managed::Manager for Connector {
+    type Type = MySqlConnection;
+    type Error = sqlx::Error;
+
+    async fn create(&self) -> Result<MySqlConnection, sqlx::Error> {
+        self.connect().await
+    }
+
+    async fn recycle(&self, _: &mut MySqlConnection, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
+        if metrics.age() > LONGEST_LIFE { Err(RecycleError::message("old")) } else { Ok(()) }
+    }
+}
