@@ -160,7 +160,7 @@ impl<V: Value> Cache<V> {
         }
         let flight = FlightKey { epoch, generation, key: key.into(), error: TypeId::of::<E>() };
         let inner = Arc::clone(&self.0);
-        let lead = |lead| inner.lead(lead, epoch, key.into(), keys, fill);
+        let lead = |lead| inner.lead(lead, epoch, generation, key.into(), keys, fill);
         let landed = self.0.flights.join(flight, lead).await;
         if let (None | Some(Err(_)), Some(expired)) = (&landed, expired) {
             self.0.metrics.redis_stale.increment(1);
@@ -225,6 +225,7 @@ impl<V: Value> Inner<V> {
         self: Arc<Self>,
         flight: Lead<Landed<V>>,
         epoch: u64,
+        mut generation: Option<Generation>,
         key: Box<str>,
         keys: Keys,
         fill: F,
@@ -233,9 +234,15 @@ impl<V: Value> Inner<V> {
         Fut: Future<Output = Result<V, E>>,
         E: Send + Sync + 'static,
     {
-        // A flight that has just landed may have filled it after this request had looked.
-        let mut generation: Option<Generation> = None;
-        if let Some(reading) = self.store.read::<V>(&keys).await {
+        // A flight that has just landed may have filled it after this request had looked. It has left its answer in the
+        // in-process layer too; where there is none, Redis is asked once more, which costs a round trip.
+        if let (Some(local), Some(_)) =
+            (self.local.as_ref().filter(|local| local.is_subscribed()), generation)
+        {
+            if let Some(landed) = local.get(&key) {
+                return flight.publish(Ok(landed));
+            }
+        } else if let Some(reading) = self.store.read::<V>(&keys).await {
             if let Some(entry) = reading.entry.filter(|entry| entry.remaining > Duration::ZERO) {
                 return flight.publish(Ok(self.keep(&key, epoch, entry)));
             }
