@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::ValueEnum as _;
 
 use crate::environment::Environment;
@@ -21,7 +21,7 @@ pub(crate) async fn bench(environment: &Environment, rounds: usize, duration: Du
         let name = layers.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
         servers.push((layers.adds(), Server::reference(environment, &name, &body).await?));
     }
-    servers.push(("every route, an answer looked up in memory, its headers: the API", api));
+    servers.push(("an answer looked up in memory and its headers, but no route: the API", api));
     let command = "cargo run --release -p farmlokal-bench -- layers";
     let mut report = Report::new("layers", "What each layer costs a request", command);
     report.say(&format!(
@@ -59,9 +59,16 @@ pub(crate) async fn bench(environment: &Environment, rounds: usize, duration: Du
         ]
     });
     report.table(["stack", "CPU µs/request", "added", "requests/s", "of bare"], rows);
+    let [.., unlimited, limited, api] = &measured[..] else { bail!("too few stacks") };
+    let limits = median(limited.iter().zip(unlimited).map(|(with, without)| with.cpu - without.cpu));
+    let hot = median(api.iter().map(|one| one.cpu));
+    report.say(&format!(
+        "Rate limits add {:.0} % to the CPU of the API's hot list.",
+        100.0 * limits / (hot - limits)
+    ));
     report.say(&format!(
         "A URI that the API does not remember is read first: its query parsed and checked and the cache's key made, {} µs.",
-        added(&query, &measured[measured.len() - 2])
+        added(&query, limited)
     ));
     report.finish(&environment.root)
 }

@@ -96,7 +96,8 @@ enum Part {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Cli::parse().command).await {
+    // On the heap: it holds every part's state, one of which at a time is of use.
+    match Box::pin(run(Cli::parse().command)).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("farmlokal-bench: {error:#}");

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -20,8 +21,11 @@ use farmlokal_api::middleware::{
     AdmissionLayer, BodyLimits, CatchPanicLayer, DeadlineLayer, InFlight, Limits, RequestIdLayer, RouteTable,
     Stack,
 };
+use farmlokal_api::rate_limit::{RateLimitArgs, RateLimits};
 use farmlokal_api::server::{self, ConnectionLimits};
 use farmlokal_catalog::ListQuery;
+use farmlokal_redis::{Connection, RedisConfig};
+use farmlokal_settings::RedisArgs;
 use farmlokal_telemetry::LogArgs;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +43,10 @@ pub(crate) struct ReferenceArgs {
     layers: Layers,
     #[command(flatten)]
     logs: LogArgs,
+    #[command(flatten)]
+    rate_limit: RateLimitArgs,
+    #[command(flatten)]
+    redis: RedisArgs,
 }
 
 /// A stack of layers: each variant is the one before it and one more. The order is the request's, from the handler out.
@@ -51,6 +59,7 @@ pub(crate) enum Layers {
     Admission,
     RequestId,
     Observe,
+    RateLimit,
     Query,
 }
 
@@ -65,6 +74,7 @@ impl Layers {
             Layers::Admission => "limit on requests in flight",
             Layers::RequestId => "x-request-id",
             Layers::Observe => "metrics and the log of slow and failed requests",
+            Layers::RateLimit => "rate limits, the account in Redis included",
             Layers::Query => "query parsed and checked, cache key made",
         }
     }
@@ -113,8 +123,13 @@ pub(crate) async fn serve(args: ReferenceArgs) -> Result<()> {
             let layers = layers.layer(RequestIdLayer::default()).layer(admission);
             connections(listener, layers.layer(CatchPanicLayer).layer(deadline).service(route)).await;
         }
-        Layers::Observe | Layers::Query => {
+        Layers::Observe | Layers::RateLimit | Layers::Query => {
             let stack = Stack::new(table, LIMITS, InFlight::default());
+            let stack = if args.layers == Layers::Observe {
+                stack
+            } else {
+                stack.limited_by(rate_limits(&args.rate_limit, args.redis.url())?)
+            };
             let services = move |connection| stack.around(route.clone(), connection);
             server::serve(listener, services, CONNECTIONS, CancellationToken::new(), Duration::ZERO).await;
         }
@@ -136,6 +151,15 @@ fn bytes(body: Bytes, parses_query: bool) -> Router {
         get(async move || answer())
     };
     Router::new().route("/products", list).route("/readyz", get(async || "ready"))
+}
+
+/// The API's limits, with the tasks that they live by.
+fn rate_limits(args: &RateLimitArgs, redis: String) -> Result<Arc<RateLimits>> {
+    let connection = Connection::new(&RedisConfig::new(redis), "shared")?;
+    tokio::spawn(Arc::clone(&connection).supervise());
+    let limits = Arc::new(RateLimits::new(args, connection));
+    tokio::spawn(Arc::clone(&limits).keep_house());
+    Ok(limits)
 }
 
 async fn connections<S>(listener: TcpListener, service: S)

@@ -45,7 +45,7 @@ impl Server {
         let port = free_port()?;
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["reference", "--port", &port.to_string(), "--layers", layers, "--file"]).arg(file);
-        command.env("REDIS_URL", &environment.redis_url);
+        command.env("REDIS_URL", &environment.redis_url).envs(RATE_LIMITS.map(|name| (name, RATE_LIMIT)));
         Server::start(command, port, &environment.scratch("bench-reference.log")).await
     }
 

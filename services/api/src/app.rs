@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use farmlokal_cache::Cache;
 use farmlokal_catalog::Catalog;
@@ -34,9 +35,9 @@ pub(crate) struct App {
 
 impl App {
     /// Answers a URI that was answered a moment ago from memory, without reading it: the same URI always asks the same.
-    pub(crate) fn recall(&self, request: &Parts) -> Option<Response> {
-        let lookup = self.cache.get_local(uri(request))?;
-        self.freshness.respond(&lookup, &request.headers)
+    pub(crate) fn recall(&self, uri: &Uri, headers: &HeaderMap) -> Option<Response> {
+        let lookup = self.cache.get_local(path_and_query(uri))?;
+        self.freshness.respond(&lookup, headers)
     }
 
     /// Answers from the cache, or from `fill` where the cache has nothing. `key` is what the request asks for.
@@ -70,7 +71,7 @@ impl App {
         let lookup = self.cache.get_or_fill(key, fill).await.map_err(Arc::unwrap_or_clone)?;
         match self.freshness.respond(&lookup, &request.headers) {
             Some(response) => {
-                self.cache.alias_local(uri(request), key);
+                self.cache.alias_local(path_and_query(&request.uri), key);
                 Ok(response)
             }
             None => Err(Problem::new(Code::NotFound, "There is no product with this id.")),
@@ -79,6 +80,6 @@ impl App {
 }
 
 /// The path and query as they were sent; no key of the cache starts with a slash.
-fn uri(request: &Parts) -> &str {
-    request.uri.path_and_query().map_or("/", PathAndQuery::as_str)
+fn path_and_query(uri: &Uri) -> &str {
+    uri.path_and_query().map_or("/", PathAndQuery::as_str)
 }

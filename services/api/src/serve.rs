@@ -73,6 +73,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let rate_limits = Arc::clone(&app.rate_limits);
     let everybody = Stack::new(table.clone(), limits, app.in_flight.clone())
         .limited_by(Arc::clone(&rate_limits))
+        .recalling(Arc::clone(&app))
         .closing(app.health.draining());
     // Operators get in even when the API is full.
     let operators = Stack::new(table, limits, InFlight::default());

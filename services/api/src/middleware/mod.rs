@@ -12,6 +12,7 @@ mod closing;
 mod deadline;
 mod observe;
 mod rate_limit;
+mod recall;
 mod request_id;
 mod span;
 
@@ -34,6 +35,9 @@ pub use observe::{ObserveLayer, RouteTable};
 pub use rate_limit::RateLimitLayer;
 pub use request_id::RequestIdLayer;
 
+use recall::RecallLayer;
+
+use crate::app::App;
 use crate::rate_limit::RateLimits;
 use crate::server::Connection;
 
@@ -55,6 +59,7 @@ pub struct Stack {
     request_id: RequestIdLayer,
     observe: ObserveLayer,
     rate_limits: Option<Arc<RateLimits>>,
+    recall: Option<RecallLayer>,
     admission: AdmissionLayer,
     body: BodyLayer,
     deadline: DeadlineLayer,
@@ -69,6 +74,7 @@ impl Stack {
             request_id: RequestIdLayer::default(),
             observe: ObserveLayer::new(table),
             rate_limits: None,
+            recall: None,
             admission: AdmissionLayer::new(limits.max_requests, in_flight),
             body: BodyLayer::new(limits.body),
             deadline: DeadlineLayer::new(limits.request_timeout),
@@ -85,6 +91,12 @@ impl Stack {
     #[must_use]
     pub fn limited_by(self, limits: Arc<RateLimits>) -> Stack {
         Stack { rate_limits: Some(limits), ..self }
+    }
+
+    /// The same with answers from memory, where the app has them there.
+    #[must_use]
+    pub(crate) fn recalling(self, app: Arc<App>) -> Stack {
+        Stack { recall: Some(RecallLayer::new(app)), ..self }
     }
 
     /// Wraps `routes` in the whole stack for one connection, outermost layer first.
@@ -112,6 +124,8 @@ impl Stack {
             // One client too many of whose requests are here takes nobody's place: before all that costs something, and
             // before the bound on all, so that a 429 says whose fault it is where a 503 cannot.
             .option_layer(stack.rate_limits.map(|limits| RateLimitLayer::new(limits, peer)))
+            // What lies in memory is answered there and then, whatever else the service has to do.
+            .option_layer(stack.recall)
             // A slow sender holds no place among the requests that are answered.
             .layer(stack.body)
             // Turns requests away before they cost anything.

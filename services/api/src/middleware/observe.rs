@@ -166,7 +166,9 @@ impl<S: Service<Request, Response = Response>> Service<Request> for Observe<S> {
             started: Instant::now(),
             answered: false,
         };
-        ObserveFuture { inner: self.inner.call(request).instrument(span), observation }
+        // What is answered at once, is answered here.
+        let inner = span.in_scope(|| self.inner.call(request));
+        ObserveFuture { inner: inner.instrument(span), observation }
     }
 }
 

@@ -41,9 +41,6 @@ struct CategoriesResponse {
 )]
 async fn list_categories(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let (request, _) = request.into_parts();
-    if let Some(response) = app.recall(&request) {
-        return Ok(response);
-    }
     query::refuse_parameters(&request.uri)?;
     app.answer(&request, "categories", async |catalog| {
         let data = catalog.categories().await?;

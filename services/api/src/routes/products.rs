@@ -128,9 +128,6 @@ enum OrderParam {
 )]
 async fn list_products(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let (request, _) = request.into_parts();
-    if let Some(response) = app.recall(&request) {
-        return Ok(response);
-    }
     let list = query::list(&request.uri)?;
     let key = list.canonical("list:");
     app.answer(&request, &key, async move |catalog| page_answer(&list, &catalog.list(&list).await?)).await
@@ -156,9 +153,6 @@ async fn get_product(
     request: Request,
 ) -> Result<Response, Problem> {
     let (request, _) = request.into_parts();
-    if let Some(response) = app.recall(&request) {
-        return Ok(response);
-    }
     query::refuse_parameters(&request.uri)?;
     let id = product_id(&id)?;
     app.answer(&request, &format!("item:{id}"), async move |catalog| match catalog.product(id).await? {
