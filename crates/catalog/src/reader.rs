@@ -51,7 +51,7 @@ impl Database {
 
     pub(crate) async fn reader(&self) -> Result<Reader<'_>, sqlx::Error> {
         let turn = self.gate.enter().await.map_err(|Full| sqlx::Error::PoolTimedOut)?;
-        Ok(Reader { database: self, connection: self.acquire().await?, _turn: turn })
+        Ok(Reader { database: self, connection: self.acquire().await?, closes: false, _turn: turn })
     }
 
     /// A pool goes on trying a server that it cannot connect to until its time is up.
@@ -103,8 +103,22 @@ fn is_timeout(error: &sqlx::Error) -> bool {
 pub(crate) struct Reader<'c> {
     database: &'c Database,
     connection: PoolConnection<MySql>,
+    closes: bool,
     // Ends after the connection has gone back.
     _turn: Turn<'c>,
+}
+
+/// The pool tests a connection that comes back, and waits for its answer as long as there is none: a server that stands
+/// still, or a network that swallows all, would take one connection after the other out of the pool, for as long as TCP
+/// hopes. Given up, it is closed, and its place in the pool is free.
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        if self.closes {
+            self.connection.close_on_drop();
+        } else {
+            tokio::spawn(timeout(GRACE, self.connection.return_to_pool()));
+        }
+    }
 }
 
 impl Reader<'_> {
@@ -139,7 +153,7 @@ impl Reader<'_> {
         let limit = statement.deadline + GRACE;
         let Ok(result) = timeout(limit, statement.fetch(&mut self.connection)).await else {
             // Its answer may still come, and must not be taken for another's.
-            self.connection.close_on_drop();
+            self.discard();
             return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into());
         };
         result
@@ -148,18 +162,22 @@ impl Reader<'_> {
     /// A server that restarted has broken every idle connection, and the pool hands each out untested once.
     pub(crate) async fn replace_broken(&mut self) -> Result<(), sqlx::Error> {
         for _ in 0..=self.database.pool.options().get_max_connections() {
+            // Until it has answered, nobody gets it: this call may end at any of these waits.
+            self.discard();
             if timeout(GRACE, self.connection.ping()).await.is_ok_and(|answer| answer.is_ok()) {
+                self.closes = false;
                 return Ok(());
             }
             self.connection.close_on_drop();
             self.connection = self.database.acquire().await?;
+            self.closes = false;
         }
         Ok(())
     }
 
     /// Closes the connection at the end of this call, instead of giving it back to the pool.
     pub(crate) fn discard(&mut self) {
-        self.connection.close_on_drop();
+        self.closes = true;
     }
 
     pub(crate) fn connection(&mut self) -> &mut sqlx::MySqlConnection {

@@ -21,6 +21,9 @@ use crate::{
 /// When a search that found no index may try again: building it takes a minute or so on a million rows.
 const INDEX_BUILD: Duration = Duration::from_secs(30);
 
+/// How long the end of all connections may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// The product catalogue. Clones share one pool of connections.
 #[derive(Clone)]
 pub struct Catalog {
@@ -147,10 +150,18 @@ impl Catalog {
         }
     }
 
-    /// Closes every connection, after the calls that use them.
+    /// Closes every connection, after the calls that use them. A server that stands still does not keep it from ending.
     pub async fn close(&self) {
-        self.event_database.pool().close().await;
-        self.search_database.pool().close().await;
-        self.database.pool().close().await;
+        let close = async {
+            tokio::join!(
+                self.event_database.pool().close(),
+                self.search_database.pool().close(),
+                self.database.pool().close(),
+            )
+        };
+        // Some servers are told over TLS, and one that reads nothing is told for ever.
+        if tokio::time::timeout(CLOSE_TIMEOUT, close).await.is_err() {
+            tracing::warn!("the database did not let go of every connection in time");
+        }
     }
 }
