@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, MySqlConnection, Row as _};
 use tokio::time::{sleep, timeout_at};
+use tracing::{Instrument as _, Span};
 
 use super::version::{Effect, Stamp, Version};
 use super::{Change, Event, Outcome, Receipt};
 use crate::{
     Catalog, Error,
-    error::{is_duplicate_key, is_transient_write},
+    error::{is_duplicate_key, is_transient_write, record},
     short_words,
     statement::Kind,
 };
@@ -28,11 +29,15 @@ impl Catalog {
     /// [`Error::Deadline`] after [`CatalogConfig::event_deadline`](crate::CatalogConfig::event_deadline), and what
     /// every call may meet. Whether the event has taken effect is then unknown.
     pub async fn apply(&self, event: &Event) -> Result<Receipt, Error> {
-        let started = Instant::now();
+        let (started, span) = (Instant::now(), Kind::Event.span());
         let deadline = (started + self.event_deadline()).into();
-        let receipt = timeout_at(deadline, self.apply_until_done(event, deadline)).await;
+        let applying = self.apply_until_done(event, deadline).instrument(span.clone());
+        let receipt = timeout_at(deadline, applying).await.unwrap_or(Err(Error::Deadline));
         self.event_database().record(Kind::Event, started.elapsed());
-        receipt.unwrap_or(Err(Error::Deadline))
+        if matches!(receipt, Err(Error::Deadline)) {
+            span.record("otel.status_code", "ERROR").record("error.type", "deadline");
+        }
+        receipt
     }
 
     async fn apply_until_done(
@@ -55,7 +60,11 @@ impl Catalog {
                     pause *= 2;
                     writer.replace_broken().await?;
                 }
-                result => return Ok(result?),
+                Err(error) => {
+                    record(&error, &Span::current());
+                    return Err(error.into());
+                }
+                Ok(receipt) => return Ok(receipt),
             }
         }
         Err(Error::Deadline)
