@@ -27,6 +27,7 @@ mod products {
     mod search;
 }
 mod rate_limits;
+mod sampling;
 mod secrets;
 mod settings;
 mod shutdown;
