@@ -1,4 +1,9 @@
-//! The body of a webhook.
+//! The body of a webhook, and the headers of its signature.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|body: &[u8]| farmlokal_api::properties::event(body));
+use farmlokal_api::properties;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    properties::event(bytes);
+    properties::signature(bytes);
+});

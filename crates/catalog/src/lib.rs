@@ -27,7 +27,7 @@ mod words;
 
 pub use config::{CatalogConfig, SearchConfig};
 pub use error::{Error, Refusal};
-pub use events::{Change, Event, Outcome, Pruned, Receipt};
+pub use events::{Change, Event, Outcome, OwedFlush, Pruned, Receipt};
 pub use metrics::describe_metrics;
 pub use migrate::{Applied, MigrateError, migrate};
 pub use price::{InvalidPrice, Price};

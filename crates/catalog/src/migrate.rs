@@ -12,10 +12,11 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::config::{connect_options, prepare_session};
 
 /// Every migration: one statement each, because the servers commit at each, and each may run twice (`IF NOT EXISTS`).
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "products", include_str!("../../../migrations/0001_products.sql")),
     (2, "webhook_events", include_str!("../../../migrations/0002_webhook_events.sql")),
     (3, "product_versions", include_str!("../../../migrations/0003_product_versions.sql")),
+    (4, "owed_flush", include_str!("../../../migrations/0004_owed_flush.sql")),
 ];
 
 /// The migration that this program needs at least.

@@ -16,7 +16,7 @@ use crate::config::{prepare_events, prepare_session};
 
 /// An older connection is replaced, so that all end up at the server that its name stands for now.
 const LONGEST_LIFE: Duration = Duration::from_mins(30);
-/// How long the end of a connection may take to be told to the server.
+/// How long it may take to tell the server of the end of all connections: one that stands still is told for ever.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What a connection is for, which decides how its session is prepared.
@@ -80,9 +80,13 @@ impl Pool {
     pub(crate) async fn close(&self) {
         let idle = self.0.retain(|_, _| false).removed;
         self.0.close();
-        for connection in idle {
-            let _ = tokio::time::timeout(FAREWELL, connection.close()).await;
-        }
+        let farewell = async {
+            for connection in idle {
+                // A connection that is broken is closed already.
+                let _ = connection.close().await;
+            }
+        };
+        let _ = tokio::time::timeout(FAREWELL, farewell).await;
     }
 }
 

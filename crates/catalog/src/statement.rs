@@ -63,11 +63,11 @@ impl Kind {
     /// [conventions for SQL](https://opentelemetry.io/docs/specs/semconv/database/sql/), without text and values. The
     /// driver's protocol is MySQL's, whichever server answers.
     pub(crate) fn span(self) -> Span {
-        let operation = if self == Kind::Estimate { "EXPLAIN" } else { "SELECT" };
-        let summary = match self {
-            Kind::Ping => "SELECT _sqlx_migrations",
-            Kind::Estimate => "EXPLAIN SELECT products",
-            _ => "SELECT products",
+        let (operation, summary) = match self {
+            Kind::Ping => ("SELECT", "SELECT _sqlx_migrations"),
+            Kind::Estimate => ("EXPLAIN", "EXPLAIN SELECT products"),
+            Kind::Event => ("TRANSACTION", "TRANSACTION webhook_events"),
+            _ => ("SELECT", "SELECT products"),
         };
         info_span!(
             "sql",

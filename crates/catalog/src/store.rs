@@ -133,10 +133,13 @@ impl Catalog {
         }
     }
 
-    /// Opens no more connections, and closes each that is not in use; the others go with their calls.
+    /// Opens no more connections, and closes each that is not in use; the others go with their calls. A server that stands
+    /// still does not keep it from ending.
     pub async fn close(&self) {
-        self.event_database.pool().close().await;
-        self.search_database.pool().close().await;
-        self.database.pool().close().await;
+        tokio::join!(
+            self.event_database.pool().close(),
+            self.search_database.pool().close(),
+            self.database.pool().close(),
+        );
     }
 }

@@ -207,3 +207,20 @@ async fn what_is_old_is_pruned_by_index_and_in_batches() {
         assert_eq!(key, format!("by_{column}"));
     }
 }
+
+#[tokio::test]
+async fn a_flush_is_owed_until_the_one_that_was_read_is_paid() {
+    let database = TestDatabase::create().await;
+    let catalog = catalog(&database);
+    assert_eq!(catalog.owed_flush().await.unwrap(), None);
+    catalog.owe_flush().await.unwrap();
+    let first = catalog.owed_flush().await.unwrap().unwrap();
+    // While somebody pays the first, an event comes whose effect that flush may have missed.
+    catalog.owe_flush().await.unwrap();
+    catalog.forget_owed_flush(&first).await.unwrap();
+    let second = catalog.owed_flush().await.unwrap().unwrap();
+    assert_ne!(first, second);
+    assert_eq!(count(&database, "owed_flush").await, 1);
+    catalog.forget_owed_flush(&second).await.unwrap();
+    assert_eq!(catalog.owed_flush().await.unwrap(), None);
+}

@@ -88,6 +88,7 @@ const LIMITS: Limits = Limits {
 const CONNECTIONS: ConnectionLimits = ConnectionLimits {
     max_connections: 8192,
     header_timeout: Duration::from_secs(10),
+    idle_timeout: Duration::from_secs(75),
     write_timeout: Duration::from_secs(10),
 };
 

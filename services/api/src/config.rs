@@ -99,10 +99,13 @@ pub struct ServerArgs {
     /// A request that takes longer is answered with 503
     #[arg(long, env = "REQUEST_TIMEOUT", default_value = "5s", value_parser = nonzero_duration)]
     pub(crate) request_timeout: Duration,
-    /// A connection that takes longer to send its next request's headers is closed, idle ones included: set it above the
-    /// time that the ingress keeps idle connections
-    #[arg(long, env = "HEADER_TIMEOUT", default_value = "75s", value_parser = nonzero_duration)]
+    /// A connection that takes longer to send a request's headers is closed; for its first request that counts from the
+    /// start of the connection
+    #[arg(long, env = "HEADER_TIMEOUT", default_value = "10s", value_parser = nonzero_duration)]
     pub(crate) header_timeout: Duration,
+    /// A connection that idles longer between requests is closed: set it above the time that the ingress keeps idle ones
+    #[arg(long, env = "IDLE_TIMEOUT", default_value = "75s", value_parser = nonzero_duration)]
+    pub(crate) idle_timeout: Duration,
     /// A connection that takes longer to take more of an answer is closed
     #[arg(long, env = "WRITE_TIMEOUT", default_value = "10s", value_parser = nonzero_duration)]
     pub(crate) write_timeout: Duration,

@@ -23,5 +23,5 @@ mod webhook;
 /// What holds for every input of the parsers that strangers reach.
 #[cfg(any(test, feature = "testing"))]
 pub mod properties {
-    pub use crate::webhook::properties::event;
+    pub use crate::webhook::properties::{event, signature};
 }

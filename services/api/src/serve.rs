@@ -61,6 +61,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let connections = ConnectionLimits {
         max_connections: server.max_connections as usize,
         header_timeout: server.header_timeout,
+        idle_timeout: server.idle_timeout,
         write_timeout: server.write_timeout,
     };
     let table = route_table();

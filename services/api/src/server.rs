@@ -1,5 +1,7 @@
 //! Connections: accepted, bounded, served, and on shutdown finished.
 
+mod heads;
+
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -11,7 +13,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -34,8 +36,11 @@ const SPARE_HEADER_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct ConnectionLimits {
     /// Connections at the most; 64 further ones are `crowded`, and what comes then waits in the kernel's backlog.
     pub max_connections: usize,
-    /// Time for a request's headers to arrive, counted anew for each request of a connection.
+    /// Time for a request's headers to arrive: from their first byte, or for the first request from when the connection
+    /// was made.
     pub header_timeout: Duration,
+    /// Time that a connection may idle between an answer and the first byte of the next request.
+    pub idle_timeout: Duration,
     /// Time in which a client that is sent something has to take some of it.
     pub write_timeout: Duration,
 }
@@ -79,10 +84,11 @@ where
             // Routers and our layers are always ready, so there is nothing to wait for before the call.
             service.lock().unwrap_or_else(PoisonError::into_inner).call(request.map(Body::new))
         });
+        let (stream, http) = http(stream, limits, connection.crowded);
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(limits.write_timeout));
         let stream = TokioIo::new(Box::pin(stream));
-        let served = connections.watch(http(limits, connection.crowded).serve_connection(stream, answer));
+        let served = connections.watch(http.serve_connection(stream, answer));
         tokio::spawn(async move {
             let _place = place;
             if let Err(error) = served.await {
@@ -94,15 +100,20 @@ where
     tokio::time::timeout(grace, connections.shutdown()).await.is_ok()
 }
 
-fn http(limits: ConnectionLimits, crowded: bool) -> http1::Builder {
+/// The protocol of a connection, and its stream as the protocol's timer watches it.
+fn http(
+    stream: TcpStream,
+    limits: ConnectionLimits,
+    crowded: bool,
+) -> (heads::Watched<TcpStream>, http1::Builder) {
+    let header_timeout =
+        limits.header_timeout.min(if crowded { SPARE_HEADER_TIMEOUT } else { Duration::MAX });
+    let (stream, timer) = heads::watch(stream, header_timeout, limits.idle_timeout);
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
-    if crowded {
-        http.keep_alive(false).header_read_timeout(limits.header_timeout.min(SPARE_HEADER_TIMEOUT));
-    } else {
-        http.header_read_timeout(limits.header_timeout);
-    }
-    http
+    // How long exactly is for the timer to say.
+    http.timer(timer).header_read_timeout(limits.idle_timeout);
+    http.max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS).keep_alive(!crowded);
+    (stream, http)
 }
 
 struct Places {

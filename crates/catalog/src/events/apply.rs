@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, MySqlConnection, Row as _};
 use tokio::time::{sleep, timeout_at};
+use tracing::{Instrument as _, Span};
 
 use super::version::{Effect, Stamp, Version};
 use super::{Change, Event, Outcome, Receipt};
 use crate::{
     Catalog, Error,
-    error::{is_duplicate_key, is_transient_write},
+    error::{is_duplicate_key, is_transient_write, record},
     short_words,
     statement::Kind,
 };
@@ -28,11 +29,15 @@ impl Catalog {
     /// [`Error::Deadline`] after [`CatalogConfig::event_deadline`](crate::CatalogConfig::event_deadline), and what
     /// every call may meet. Whether the event has taken effect is then unknown.
     pub async fn apply(&self, event: &Event) -> Result<Receipt, Error> {
-        let started = Instant::now();
+        let (started, span) = (Instant::now(), Kind::Event.span());
         let deadline = (started + self.event_deadline()).into();
-        let receipt = timeout_at(deadline, self.apply_until_done(event, deadline)).await;
+        let applying = self.apply_until_done(event, deadline).instrument(span.clone());
+        let receipt = timeout_at(deadline, applying).await.unwrap_or(Err(Error::Deadline));
         self.event_database().record(Kind::Event, started.elapsed());
-        receipt.unwrap_or(Err(Error::Deadline))
+        if matches!(receipt, Err(Error::Deadline)) {
+            span.record("otel.status_code", "ERROR").record("error.type", "deadline");
+        }
+        receipt
     }
 
     async fn apply_until_done(
@@ -44,9 +49,7 @@ impl Catalog {
         let mut pause = FIRST_PAUSE;
         for attempt in 1.. {
             // A connection cut off in the middle of a transaction is not used again.
-            let Ok(result) = timeout_at(deadline, transact(writer.begin().await?, event)).await else {
-                break;
-            };
+            let Ok(result) = timeout_at(deadline, transact(writer.begin().await?, event)).await else { break };
             match result {
                 Err(error) if attempt < ATTEMPTS && is_transient_write(&error) => {
                     tracing::debug!(%error, event = event.id, attempt, "applying the event again");
@@ -54,7 +57,10 @@ impl Catalog {
                     pause *= 2;
                     writer.replace_broken().await?;
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    record(&error, &Span::current());
+                    return Err(error.into());
+                }
                 Ok(receipt) => {
                     writer.end();
                     return Ok(receipt);

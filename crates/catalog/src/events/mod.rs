@@ -2,13 +2,19 @@
 //! overwrites a newer one. `docs/webhook.md` explains both.
 
 mod apply;
+mod owed;
 mod prune;
 mod version;
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
+use sqlx::{MySql, mysql::MySqlArguments, query::Query};
+use tokio::time::timeout;
 
-use crate::Price;
+use crate::{Catalog, Error, Price};
 
+pub use owed::OwedFlush;
 pub use prune::Pruned;
 
 /// What happened to a product, as a partner says.
@@ -103,4 +109,22 @@ pub enum Receipt {
     Duplicate(Outcome),
     /// Another payload with this id had taken effect before. This one has none.
     Conflict,
+}
+
+impl Catalog {
+    /// Runs a statement on one of the events' connections, which it gets for `patience` at the most: a database that
+    /// stands still must not keep it. Returns how many rows it touched.
+    async fn execute_for_events(
+        &self,
+        statement: Query<'_, MySql, MySqlArguments>,
+        patience: Duration,
+    ) -> Result<u64, Error> {
+        let mut writer = self.event_database().reader().await?;
+        let Ok(done) = timeout(patience, statement.execute(writer.begin().await?)).await else {
+            return Err(Error::Deadline);
+        };
+        let done = done?;
+        writer.end();
+        Ok(done.rows_affected())
+    }
 }

@@ -6,6 +6,9 @@ use sqlx::AssertSqlSafe;
 
 use crate::{Catalog, Error};
 
+/// The longest that a batch may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Rows removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pruned {
@@ -31,13 +34,7 @@ impl Catalog {
         let statement = format!(
             "DELETE FROM {table} WHERE {column} < UTC_TIMESTAMP(6) - INTERVAL ? SECOND ORDER BY {column} LIMIT ?"
         );
-        let mut writer = self.event_database().reader().await?;
-        let done = sqlx::query(AssertSqlSafe(statement))
-            .bind(age.as_secs())
-            .bind(batch)
-            .execute(writer.begin().await?)
-            .await?;
-        writer.end();
-        Ok(done.rows_affected())
+        let statement = sqlx::query(AssertSqlSafe(statement)).bind(age.as_secs()).bind(batch);
+        self.execute_for_events(statement, PATIENCE).await
     }
 }

@@ -8,6 +8,7 @@ use opentelemetry_sdk::trace::Sampler;
 use url::Url;
 
 use super::Service;
+use super::sampler::Choice;
 use super::values::{Endpoint, Pairs, endpoint, headers, pairs, ratio};
 
 /// What is traced, and where spans go: OpenTelemetry's own variables.
@@ -38,6 +39,10 @@ pub struct TraceArgs {
     /// The share of traces that the ratio samplers keep, from 0 to 1
     #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", default_value = "1", value_parser = ratio)]
     otel_traces_sampler_arg: f64,
+    /// Let the sampled flag of a request's traceparent decide whether it is traced, as the parentbased samplers say: only
+    /// where no stranger can send one. Otherwise the sampler decides by itself; the trace goes on either way
+    #[arg(long, env = "TRUST_TRACEPARENT", default_value_t = false, action = clap::ArgAction::Set)]
+    trust_traceparent: bool,
     /// true: nothing is traced, whatever the other settings say
     #[arg(long, env = "OTEL_SDK_DISABLED", default_value_t = false, action = clap::ArgAction::Set)]
     otel_sdk_disabled: bool,
@@ -92,17 +97,25 @@ impl TraceArgs {
         &self.otel_exporter_otlp_headers.0
     }
 
-    pub(super) fn sampler(&self) -> Sampler {
-        let by_ratio = Sampler::TraceIdRatioBased(self.otel_traces_sampler_arg);
-        let by_parent = |root| Sampler::ParentBased(Box::new(root));
-        match self.otel_traces_sampler {
-            SamplerName::AlwaysOn => Sampler::AlwaysOn,
-            SamplerName::AlwaysOff => Sampler::AlwaysOff,
-            SamplerName::TraceIdRatio => by_ratio,
-            SamplerName::ParentbasedAlwaysOn => by_parent(Sampler::AlwaysOn),
-            SamplerName::ParentbasedAlwaysOff => by_parent(Sampler::AlwaysOff),
-            SamplerName::ParentbasedTraceIdRatio => by_parent(by_ratio),
-        }
+    pub(super) fn sampler(&self) -> Choice {
+        use SamplerName::{
+            AlwaysOff, AlwaysOn, ParentbasedAlwaysOff, ParentbasedAlwaysOn, ParentbasedTraceIdRatio,
+            TraceIdRatio,
+        };
+        let root = match self.otel_traces_sampler {
+            AlwaysOn | ParentbasedAlwaysOn => Sampler::AlwaysOn,
+            AlwaysOff | ParentbasedAlwaysOff => Sampler::AlwaysOff,
+            TraceIdRatio | ParentbasedTraceIdRatio => {
+                Sampler::TraceIdRatioBased(self.otel_traces_sampler_arg)
+            }
+        };
+        let trusting = match self.otel_traces_sampler {
+            AlwaysOn | AlwaysOff | TraceIdRatio => root.clone(),
+            ParentbasedAlwaysOn | ParentbasedAlwaysOff | ParentbasedTraceIdRatio => {
+                Sampler::ParentBased(Box::new(root.clone()))
+            }
+        };
+        Choice { trusting, root, trusts_clients: self.trust_traceparent }
     }
 
     pub(super) fn resource(&self, service: Service) -> Resource {
@@ -165,7 +178,8 @@ mod tests {
             ("parentbased_traceidratio", &format!("ParentBased({ratio})")),
         ] {
             let args = parse(&["--otel-traces-sampler", name, "--otel-traces-sampler-arg", "0.25"]).unwrap();
-            assert_eq!(format!("{:?}", args.sampler()), expected);
+            assert_eq!(format!("{:?}", args.sampler().trusting), expected);
+            assert!(!args.sampler().trusts_clients);
         }
     }
 

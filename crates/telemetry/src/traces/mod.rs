@@ -3,6 +3,7 @@
 mod args;
 mod exporter;
 mod queue;
+mod sampler;
 mod values;
 
 use std::time::Duration;

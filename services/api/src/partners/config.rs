@@ -138,6 +138,10 @@ fn below(name: &str, timeout: Duration, request_timeout: Duration) -> anyhow::Re
 /// Parses a URL that can be called; the error does not repeat it, since it may hold a password.
 fn http_url(name: &str, text: &str) -> anyhow::Result<Url> {
     let url = Url::parse(text).with_context(|| format!("{name} (write https://host/path)"))?;
+    // It would not be sent as one, and libraries log what they take for the host.
+    if !url.username().is_empty() || url.password().is_some() {
+        bail!("{name}: partners get no user and password from the URL");
+    }
     match url.scheme() {
         "http" | "https" => Ok(url),
         other => bail!("{name}: the scheme is {other}, not https or http"),

@@ -42,7 +42,7 @@ pub(crate) fn client() -> anyhow::Result<Client> {
 /// A successful answer.
 pub(super) type Body = Bytes;
 
-/// Sends `request` and reads the whole answer within `limit`.
+/// Sends `request`, the attempt of this number, and reads the whole answer within `limit`.
 ///
 /// # Errors
 /// What the partner's silence, or its status, means.
@@ -50,6 +50,7 @@ pub(super) async fn exchange(
     client: &Client,
     partner: Partner,
     request: Request,
+    attempt: u32,
     limit: Duration,
 ) -> Result<Body, Failure> {
     // Names of https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client-span. The path is left out of
@@ -61,6 +62,7 @@ pub(super) async fn exchange(
         otel.status_code = field::Empty,
         peer.service = partner.name(),
         http.request.method = %request.method(),
+        http.request.resend_count = (attempt > 1).then(|| i64::from(attempt) - 1),
         server.address = request.url().host_str(),
         server.port = request.url().port_or_known_default(),
         http.response.status_code = field::Empty,

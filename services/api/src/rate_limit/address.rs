@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Once;
 
 use axum::http::header::FORWARDED;
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use clap::ValueEnum;
 use farmlokal_limits::Client;
 use ipnet::IpNet;
@@ -49,12 +49,14 @@ impl ClientAddress {
                 ForwardedHeader::XForwardedFor => X_FORWARDED_FOR,
                 ForwardedHeader::Forwarded => FORWARDED,
             };
-            // Several fields of one name are one list.
-            let lines = headers.get_all(name).iter().rev().filter_map(|line| line.to_str().ok());
-            let entries = lines.flat_map(|line| line.rsplit(','));
+            // Several fields of one name are one list. What a client put to the left of it may be no text at all.
+            let lines = headers.get_all(name).iter().rev().map(HeaderValue::as_bytes);
+            let entries = lines.flat_map(|line| line.rsplit(|byte| *byte == b','));
             for entry in entries.take(self.hops) {
                 // What a trusted proxy wrote and nobody can read leaves the proxy as the one to answer for it.
-                let Some(before) = self.parse(entry) else { break };
+                let Some(before) = std::str::from_utf8(entry).ok().and_then(|entry| self.parse(entry)) else {
+                    break;
+                };
                 address = before;
                 if !self.trusts(address) {
                     break;
@@ -100,8 +102,6 @@ fn warn_of_untrusted(headers: &HeaderMap) {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     const XFF: &str = "x-forwarded-for";
@@ -118,9 +118,9 @@ mod tests {
         headers: &[(&'static str, &'static str)],
         client: &str,
     ) {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let headers = headers.iter().map(|(name, value)| {
+            (HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).unwrap())
+        });
         // Not collected, which would keep one of each name only.
         let mut map = HeaderMap::new();
         for (name, value) in headers {
@@ -154,9 +154,15 @@ mod tests {
     fn what_a_client_invents_changes_nothing() {
         let networks = address(&["10.0.0.0/8"], usize::MAX);
         let hops = address(&[], 2);
-        for invented in
-            ["", "1.1.1.1, ", "10.0.0.5, ", "junk, 1.1.1.1, 10.1.1.1, ", "\", ", "1.1.1.1;for=2.2.2.2, "]
-        {
+        for invented in [
+            "",
+            "1.1.1.1, ",
+            "10.0.0.5, ",
+            "junk, 1.1.1.1, 10.1.1.1, ",
+            "\", ",
+            "1.1.1.1;for=2.2.2.2, ",
+            "ü, ",
+        ] {
             let value: &'static str = Box::leak(format!("{invented}203.0.113.7, 10.0.0.2").into_boxed_str());
             assert_client(&networks, "10.0.0.1", &[(XFF, value)], "203.0.113.7");
             assert_client(&hops, "10.0.0.1", &[(XFF, value)], "203.0.113.7");

@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::header::CACHE_CONTROL;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::not_stored;
 use crate::app::App;
 use crate::partners::Source;
 use crate::problem::{Code, Problem, ProblemBody};
@@ -86,7 +85,7 @@ async fn test_token(State(app): State<Arc<App>>, request: Request) -> Result<Res
         expires_in: (token.expires_at - Utc::now()).num_seconds().max(0),
         source: source.into(),
     };
-    Ok(([(CACHE_CONTROL, "no-store")], Json(body)).into_response())
+    Ok(not_stored(body))
 }
 
 pub(super) fn router() -> OpenApiRouter<Arc<App>> {

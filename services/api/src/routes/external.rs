@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::header::CACHE_CONTROL;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::not_stored;
 use crate::app::App;
 use crate::partners::{Outcome, Report};
 use crate::problem::{CallBody, Code, Problem, ProblemBody};
@@ -71,7 +70,7 @@ async fn test_api_a(State(app): State<Arc<App>>, request: Request) -> Result<Res
         },
         Outcome::Failed(failure) => return Err(Problem::from(failure).with_call(call("failed"))),
     };
-    Ok(([(CACHE_CONTROL, "no-store")], Json(body)).into_response())
+    Ok(not_stored(body))
 }
 
 pub(super) fn router() -> OpenApiRouter<Arc<App>> {

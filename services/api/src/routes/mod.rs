@@ -10,7 +10,10 @@ mod webhook;
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::http::header::CACHE_CONTROL;
+use axum::response::{IntoResponse as _, Response};
+use axum::{Json, Router};
+use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
@@ -38,6 +41,11 @@ pub(crate) fn operations() -> OpenApiRouter<Arc<App>> {
 /// Gives the metrics recorder the help text of the operators' own metrics.
 pub(crate) fn describe_metrics() {
     operations::describe_metrics();
+}
+
+/// An answer for whoever asked, and for nobody after: no cache may keep it.
+fn not_stored(body: impl Serialize) -> Response {
+    ([(CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
 /// Answers what no route takes.

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use metrics::{Unit, describe_gauge, gauge};
 use serde::Serialize;
@@ -13,6 +12,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::not_stored;
 use crate::app::App;
 use crate::health::Database;
 
@@ -133,7 +133,7 @@ async fn health(State(app): State<Arc<App>>) -> Response {
         },
     };
     let code = if database_up { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (code, [(CACHE_CONTROL, "no-store")], Json(body)).into_response()
+    (code, not_stored(body)).into_response()
 }
 
 /// Metrics in the Prometheus text format

@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderMap, Uri};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::not_stored;
 use crate::app::App;
 use crate::problem::{Problem, ProblemBody};
 use crate::query;
@@ -114,7 +113,7 @@ async fn receive_event(
     query::refuse_parameters(&uri)?;
     let delivered = app.webhook.receive(&headers, &body).await?;
     let body = DeliveryResponse { event_id: delivered.event_id, status: delivered.status };
-    Ok(([(CACHE_CONTROL, "no-store")], Json(body)).into_response())
+    Ok(not_stored(body))
 }
 
 pub(super) fn router() -> OpenApiRouter<Arc<App>> {

@@ -27,7 +27,7 @@ use tracing::Instrument as _;
 use self::claims::{Claim, Claims};
 pub use self::config::WebhookArgs;
 use self::event::Times;
-use self::invalidation::Invalidation;
+use self::invalidation::{Flush, Invalidation};
 use crate::answer::Answer;
 use crate::health::Health;
 use crate::partners;
@@ -62,7 +62,7 @@ pub(crate) struct Webhook {
     catalog: Catalog,
     health: Health,
     claims: Claims,
-    invalidation: Invalidation,
+    invalidation: Arc<Invalidation>,
     /// What is under way, whether or not its sender still waits.
     deliveries: TaskTracker,
     _background: Vec<AbortOnDropHandle<()>>,
@@ -89,7 +89,11 @@ impl Webhook {
     ) -> anyhow::Result<Arc<Self>> {
         describe_metrics();
         let config = args.check()?;
-        let mut background = vec![spawn(prune::run(catalog.clone(), config.retention))];
+        let invalidation = Arc::new(Invalidation::start(cache, catalog.clone()));
+        let mut background = vec![
+            spawn(prune::run(catalog.clone(), config.retention + config.tolerance)),
+            spawn(invalidation::pay(catalog.clone(), Arc::clone(&invalidation))),
+        ];
         if let Some(registration) = config.registration {
             let client = partners::client()?;
             background.push(spawn(register::run(client, registration)));
@@ -101,7 +105,7 @@ impl Webhook {
             catalog,
             health,
             claims: Claims::new(redis),
-            invalidation: Invalidation::start(cache),
+            invalidation,
             deliveries: TaskTracker::new(),
             _background: background,
         }))
@@ -185,12 +189,18 @@ impl Webhook {
             }
         };
         // For a duplicate too: the delivery before this one may have been cut off after its commit.
-        if outcome != Outcome::Applied || self.invalidation.run().await {
+        let flush = if outcome == Outcome::Applied { self.invalidation.run().await } else { Flush::Done };
+        if flush == Flush::Done {
             self.claims.settle(event).await;
-        } else {
-            self.claims.release(event).await;
+            return Ok(status);
         }
-        Ok(status)
+        self.claims.release(event).await;
+        if flush == Flush::Owed {
+            return Ok(status);
+        }
+        // A 200 would be the last that is heard of it.
+        let detail = "The event has taken effect, but answers from before it may still be cached.";
+        Err(Problem::new(Code::DatabaseUnavailable, detail).retry_after(RETRY))
     }
 
     async fn apply(&self, event: &Event) -> Result<Receipt, Problem> {

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use chrono::DateTime;
 use farmlokal_catalog::{Change, Event};
 
 use super::event::{Times, parse};
+use super::signature::{ID, Key, Keys, SIGNATURE, TIMESTAMP};
 
 /// A body as it was sent: it is an event within its bounds, always the same one, or refused for stated reasons.
 ///
@@ -36,6 +37,25 @@ pub fn event(body: &[u8]) {
     );
 }
 
+/// The headers of a signature as they were sent: without a key, nobody makes one that is taken.
+///
+/// # Panics
+/// Where that does not hold.
+pub fn signature(text: &[u8]) {
+    let Ok(header) = HeaderValue::from_bytes(text) else { return };
+    let key = Key::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    let keys = Keys { keys: key.into_iter().collect(), allow_unsigned: false };
+    assert!(keys.can_verify());
+    let (now, tolerance) =
+        (DateTime::from_timestamp_millis(1_743_379_200_000).unwrap_or_default(), Duration::MAX);
+    let (id, at) = (HeaderValue::from_static("evt_1"), HeaderValue::from_static("1743379200"));
+    for (timestamp, signature) in [(&at, &header), (&header, &header)] {
+        let headers = [(ID, &id), (TIMESTAMP, timestamp), (SIGNATURE, signature)];
+        let headers = headers.map(|(name, value)| (HeaderName::from_static(name), value.clone()));
+        assert!(keys.verify(&HeaderMap::from_iter(headers), b"{}", now, tolerance).is_err(), "{header:?}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -54,6 +74,12 @@ mod tests {
         #[test]
         fn any_bytes(body in prop::collection::vec(any::<u8>(), 0..200)) {
             event(&body);
+            signature(&body);
+        }
+
+        #[test]
+        fn headers_that_are_almost_signatures(text in "(v1,[A-Za-z0-9+/=]{0,48} ?){0,3}|[0-9]{1,22}|\\PC{0,60}") {
+            signature(text.as_bytes());
         }
 
         /// A sound event with some of its bytes replaced, or cut out.

@@ -14,7 +14,7 @@ const BATCH: u32 = 1_000;
 /// Kept for longer than events are taken, so that no difference of clocks makes a hole between the two.
 const MARGIN: Duration = Duration::from_hours(24);
 
-/// Prunes for ever.
+/// Prunes for ever what nobody needs who takes events up to `retention` after they came.
 pub(super) async fn run(catalog: Catalog, retention: Duration) {
     let (pruned_events, pruned_versions) = (pruned_rows("webhook_events"), pruned_rows("product_versions"));
     loop {

@@ -92,7 +92,7 @@ async fn redis_standing_still_under_load_costs_no_request() {
 /// An API whose database a test may kill.
 pub struct Fragile {
     pub database: Database,
-    _redis: Redis,
+    pub redis: Redis,
     pub process: Process,
     client: reqwest::Client,
 }
@@ -104,7 +104,7 @@ impl Fragile {
         let (database_url, redis_url) = (database.url(), redis.url());
         let urls = [("DATABASE_URL", database_url.as_str()), ("REDIS_URL", redis_url.as_str())];
         let process = Process::start(&[&urls, settings].concat());
-        let fragile = Fragile { database, _redis: redis, process, client: client() };
+        let fragile = Fragile { database, redis, process, client: client() };
         fragile.until("/readyz", |answer| answer.status == 200).await;
         fragile
     }
@@ -209,4 +209,38 @@ async fn stale_answers_are_served_while_the_database_stands_still() {
     assert_eq!(api.get("/products?limit=7").await.json()["code"], "database_unavailable");
     api.database.resume().unwrap();
     api.until("/products?limit=7", |answer| answer.status == 200).await;
+}
+
+/// Each connection is tested when it goes back to its pool. One whose test nobody answers must not be gone for good.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_stands_still_keeps_no_connection() {
+    let mut api = Fragile::start(&[]).await;
+    let load = Load::start(&api.client, &api.base());
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    api.database.pause().unwrap();
+    let idle = |page: &str| page.lines().any(|line| line == "farmlokal_db_connections{state=\"in_use\"} 0");
+    api.until("/health", |answer| answer.status == 503).await;
+    api.until("/metrics", |answer| idle(answer.text())).await;
+    load.stop().await;
+    // Nor does it keep the process at its end.
+    api.process.signal("TERM");
+    assert_eq!(api.process.ended().await.code(), Some(0));
+    api.database.resume().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_either_there_is_a_503_at_once_and_no_answer_that_may_be_old() {
+    let mut api = Fragile::start(&[]).await;
+    api.until("/products", |answer| answer.header("cache-status").contains("memory")).await;
+    api.redis.stop().unwrap();
+    api.database.kill9().unwrap();
+    let refused = api.until("/products", |answer| answer.status == 503).await;
+    assert_eq!(refused.json()["code"], "database_unavailable");
+    let down = serde_json::json!({"status": "down", "inProcessLayer": false});
+    api.until("/health", |answer| answer.status == 503 && answer.json()["dependencies"]["redis"] == down)
+        .await;
+    assert_eq!(api.get("/livez").await.status, 200);
+    api.redis.start_again().unwrap();
+    api.database.start_again().unwrap();
+    api.until("/products", |answer| answer.status == 200).await;
 }

@@ -77,12 +77,22 @@ impl Api {
     /// The API with these settings beside the usual ones.
     pub async fn with(settings: &[(&str, &str)]) -> Api {
         let (database, redis) = (TestDatabase::create().await, Redis::start().unwrap());
-        let (database_url, redis_url) = (database.url(), redis.url());
-        let urls = [("DATABASE_URL", database_url.as_str()), ("REDIS_URL", redis_url.as_str())];
-        let process = Process::start(&[&urls, settings].concat());
+        let process = Self::process_on(&database, &redis, settings);
         let api = Api { process, client: client(), redis, database };
         api.until("/readyz", |answer| answer.status == 200).await;
         api
+    }
+
+    /// Another process on the same servers, in the place of this one.
+    pub async fn start_again(&mut self, settings: &[(&str, &str)]) {
+        self.process = Self::process_on(&self.database, &self.redis, settings);
+        self.until("/readyz", |answer| answer.status == 200).await;
+    }
+
+    fn process_on(database: &TestDatabase, redis: &Redis, settings: &[(&str, &str)]) -> Process {
+        let (database_url, redis_url) = (database.url(), redis.url());
+        let urls = [("DATABASE_URL", database_url.as_str()), ("REDIS_URL", redis_url.as_str())];
+        Process::start(&[&urls, settings].concat())
     }
 
     pub fn url(&self, path: &str) -> String {

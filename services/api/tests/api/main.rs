@@ -27,6 +27,8 @@ mod products {
     mod search;
 }
 mod rate_limits;
+mod sampling;
+mod secrets;
 mod settings;
 mod shutdown;
 mod slow_clients;
@@ -37,6 +39,6 @@ mod webhook {
     mod faults;
     mod order;
     mod registration;
-    mod sender;
+    pub mod sender;
     mod signature;
 }

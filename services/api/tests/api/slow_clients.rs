@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::harness::{Api, PATIENCE};
@@ -15,28 +15,56 @@ async fn start(settings: &[(&str, &str)]) -> (Api, String) {
     (api, address)
 }
 
-#[tokio::test]
-async fn headers_that_never_end_end_the_connection() {
-    let (api, address) = start(&[("HEADER_TIMEOUT", "300ms")]).await;
-    let mut loris = TcpStream::connect(&address).await.unwrap();
+/// Long enough that no test waits for it.
+const IDLE: (&str, &str) = ("IDLE_TIMEOUT", "1h");
+
+/// Sends a byte of a head now and then, which does not keep the connection open.
+async fn dribble(loris: &mut TcpStream) {
     loris.write_all(b"GET /products HTTP/1.1\r\nHost: x\r\n").await.unwrap();
     let deadline = Instant::now() + PATIENCE;
-    // A byte now and then does not keep it open.
     while loris.write_all(b"a").await.is_ok() {
         assert!(Instant::now() < deadline, "the connection stays open");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// A connection on which a request has been answered.
+async fn used(address: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"ok\n") {
+        assert!(stream.read_buf(&mut answer).await.unwrap() > 0, "{}", String::from_utf8_lossy(&answer));
+    }
+    stream
+}
+
+#[tokio::test]
+async fn headers_that_never_end_end_the_connection() {
+    let (api, address) = start(&[("HEADER_TIMEOUT", "300ms"), IDLE]).await;
+    dribble(&mut TcpStream::connect(&address).await.unwrap()).await;
+    dribble(&mut used(&address).await).await;
     assert_eq!(api.get("/products").await.status, 200);
 }
 
 #[tokio::test]
-async fn a_silent_connection_is_closed() {
-    let (_api, address) = start(&[("HEADER_TIMEOUT", "300ms")]).await;
+async fn a_connection_that_never_asks_anything_is_closed_soon() {
+    let (_api, address) = start(&[("HEADER_TIMEOUT", "300ms"), IDLE]).await;
     let mut silent = TcpStream::connect(&address).await.unwrap();
     assert_eq!(read_to_close(&mut silent).await, "");
-    // One that has been used, too.
-    let answer = exchange(&address, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await;
+}
+
+#[tokio::test]
+async fn a_connection_that_was_used_may_idle_longer() {
+    let (_api, address) = start(&[("HEADER_TIMEOUT", "500ms"), IDLE]).await;
+    let mut idle = used(&address).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    idle.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let answer = read_to_close(&mut idle).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+
+    let (_api, address) = start(&[("HEADER_TIMEOUT", "1h"), ("IDLE_TIMEOUT", "300ms")]).await;
+    assert_eq!(read_to_close(&mut used(&address).await).await, "");
 }
 
 #[tokio::test]

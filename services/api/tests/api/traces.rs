@@ -3,21 +3,22 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use farmlokal_sandbox::Sandbox;
+use farmlokal_sandbox::{Fault, Faults, Mode, Sandbox};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use crate::collector::{Collector, Span, tree};
 use crate::faults::Fragile;
 use crate::harness::{Api, PATIENCE, client, fetch, insert_products};
+use crate::webhook::sender::{Event, SECRET, ago, post, status};
 
 /// The id of a trace that a test has started itself, and the header that says so.
-fn remote(number: u8) -> (String, String) {
+pub fn remote(number: u8) -> (String, String) {
     let trace = format!("{number:02x}").repeat(16);
     let header = format!("00-{trace}-b7ad6b7169203331-01");
     (trace, header)
 }
 
-async fn traced(collector: &Collector, more: &[(&str, &str)]) -> Api {
+pub async fn traced(collector: &Collector, more: &[(&str, &str)]) -> Api {
     let settings = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint()), ("OTEL_BSP_SCHEDULE_DELAY", "20")];
     let api = Api::with(&[&settings, more].concat()).await;
     insert_products(&api.database, 30).await;
@@ -123,45 +124,6 @@ async fn spans_arrive_over_grpc_as_well_and_say_where_they_are_from() {
     assert!(exported >= 1.0, "{exported}");
 }
 
-/// A client's own trace without `traceparent`, and one whose sampling flag is off.
-#[tokio::test]
-async fn sampling_follows_the_client_and_then_the_ratio() {
-    let collector = Collector::http().await;
-    let sampler = [("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "0")];
-    let api = traced(&collector, &sampler).await;
-    let (trace, header) = remote(4);
-    for _ in 0..5 {
-        assert_eq!(api.get("/products").await.status, 200);
-    }
-    let unsampled = format!("00-{}-b7ad6b7169203331-00", "05".repeat(16));
-    assert_eq!(api.get_with("/products", &[("traceparent", &unsampled)]).await.status, 200);
-    assert_eq!(api.get_with("/products", &[("traceparent", &header)]).await.status, 200);
-    collector.trace(&trace, |spans| !spans.is_empty()).await;
-    assert!(collector.spans().iter().all(|span| span.trace == trace), "{:#?}", collector.spans());
-}
-
-#[tokio::test]
-async fn a_malformed_parent_is_no_parent() {
-    let collector = Collector::http().await;
-    let api = traced(&collector, &[]).await;
-    for (number, bad) in ["", "00-0-0-01", "00-zz-b7ad6b7169203331-01", &"9".repeat(4000)].iter().enumerate()
-    {
-        let id = format!("malformed-{number}");
-        let headers = [("traceparent", *bad), ("x-request-id", id.as_str())];
-        assert_eq!(api.get_with("/livez", &headers).await.status, 200);
-        let deadline = std::time::Instant::now() + PATIENCE;
-        let span = loop {
-            let found = collector.spans().into_iter().find(|span| span.get("farmlokal.request_id") == id);
-            if let Some(span) = found {
-                break span;
-            }
-            assert!(std::time::Instant::now() < deadline, "{bad}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        };
-        assert_eq!((span.name.as_str(), span.parent.as_str()), ("GET /livez", ""));
-    }
-}
-
 /// Identical requests at once: the ones that wait point to the span of the one that fills.
 #[tokio::test(flavor = "multi_thread")]
 async fn those_who_wait_for_a_flight_point_to_it() {
@@ -248,7 +210,7 @@ async fn a_database_that_is_gone_is_an_error_in_spans_and_lines() {
 }
 
 #[tokio::test]
-async fn a_partner_is_called_within_the_trace() {
+async fn partners_are_called_within_the_trace_a_span_for_each_attempt() {
     let (collector, sandbox) = (Collector::http().await, Sandbox::start().await.unwrap());
     let (token_url, api_a_url) = (sandbox.token_url(), sandbox.api_a_url());
     let secret = sandbox.config().client_secret.reveal();
@@ -258,24 +220,55 @@ async fn a_partner_is_called_within_the_trace() {
         ("OAUTH_CLIENT_SECRET", secret),
         ("OAUTH_AUDIENCE", "https://partner.test"),
         ("API_A_URL", &api_a_url),
+        // On a busy machine the defaults are short.
+        ("REQUEST_TIMEOUT", "30s"),
+        ("API_A_TIMEOUT", "20s"),
+        ("API_A_ATTEMPT_TIMEOUT", "10s"),
     ];
     let api = traced(&collector, &settings).await;
+    let once = Fault { fail_next: 1, ..Fault { status: 503, ..Mode::Error.into() } };
+    sandbox.set_faults(Faults { api_a: once, ..Faults::default() });
     let (trace, header) = remote(40);
     assert_eq!(api.get_with("/external/test-api-a", &[("traceparent", &header)]).await.status, 200);
     let answered = |spans: &[Span]| spans.iter().any(|span| span.name == "GET /external/test-api-a");
     let spans = collector.trace(&trace, answered).await;
+    assert_eq!(tree(&spans), "GET /external/test-api-a\n  POST oauth\n  GET api_a\n  GET api_a\n");
+    let calls: Vec<_> = spans.iter().filter(|span| span.kind == SpanKind::Client).collect();
+    let seen = |call: &&Span| {
+        ["peer.service", "http.response.status_code", "http.request.resend_count", "error.type"]
+            .map(|name| call.get(name).to_owned())
+    };
+    assert_eq!(
+        calls.iter().map(seen).collect::<Vec<_>>(),
+        [["oauth", "200", "", ""], ["api_a", "503", "", "failed"], ["api_a", "200", "1", ""]]
+    );
+    assert_eq!(calls.iter().map(|call| call.failed).collect::<Vec<_>>(), [false, true, false]);
+    // What the partners were sent is the spans of the calls themselves.
     let sent: Vec<_> = sandbox.requests().into_iter().filter_map(|request| request.traceparent).collect();
-    let ours: Vec<_> = sent.iter().filter(|sent| sent.contains(&trace)).collect();
-    assert!(!ours.is_empty(), "{sent:?}");
-    for parent in ours {
-        let calls = spans.iter().find(|span| span.kind == SpanKind::Client && parent.contains(&span.id));
-        assert_eq!(
-            calls.map(|call| call.get("http.response.status_code")),
-            Some("200"),
-            "{parent} {spans:#?}"
-        );
-    }
+    let ours: Vec<_> = calls.iter().map(|call| format!("00-{trace}-{}-01", call.id)).collect();
+    assert_eq!(sent, ours);
     assert!(!format!("{:?} {:?}", collector.spans(), api.log()).contains(secret));
+}
+
+#[tokio::test]
+async fn an_event_is_a_part_of_its_senders_trace() {
+    let collector = Collector::http().await;
+    let api = traced(&collector, &[("WEBHOOK_SECRETS", SECRET)]).await;
+    let event = Event::price(7, 77.0, ago(1));
+    let (trace, header) = remote(41);
+    let mut headers = event.headers(SECRET);
+    headers.push(("traceparent", header));
+    assert_eq!(status(&post(&api, &headers, event.body.to_string()).await), "applied");
+    let answered = |spans: &[Span]| spans.iter().any(|span| span.name == "POST /webhook");
+    let spans = collector.trace(&trace, answered).await;
+    assert_eq!(tree(&spans), "POST /webhook\n  TRANSACTION webhook_events\n    db.acquire\n");
+    let transaction = one(&spans, "TRANSACTION webhook_events");
+    assert_eq!((transaction.kind, transaction.get("farmlokal.db.statement")), (SpanKind::Client, "event"));
+    assert!(!transaction.failed);
+    let held = format!("{:?} {:?}", collector.spans(), api.log());
+    for secret in [SECRET, headers[2].1.as_str(), event.id.as_str()] {
+        assert!(!held.contains(secret), "{secret}");
+    }
 }
 
 /// With `OTEL_BSP_SCHEDULE_DELAY` of an hour, only the end of the process exports anything.

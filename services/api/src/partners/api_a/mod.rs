@@ -158,7 +158,7 @@ impl ApiA {
         let mut replaced = false;
         loop {
             let limit = retries.next_attempt();
-            let failure = match self.requests.observe(self.attempt(&token, limit)).await {
+            let failure = match self.requests.observe(self.attempt(&token, retries.attempts(), limit)).await {
                 Ok(body) => return (retries.attempts(), Ok(Good::now(body))),
                 Err(failure) => failure,
             };
@@ -174,7 +174,7 @@ impl ApiA {
         }
     }
 
-    async fn attempt(&self, token: &Token, limit: Duration) -> Result<Box<RawValue>, Failure> {
+    async fn attempt(&self, token: &Token, number: u32, limit: Duration) -> Result<Box<RawValue>, Failure> {
         let invalid = || Failure::new(Partner::ApiA, FailureKind::Invalid);
         let mut request = Request::new(Method::GET, self.url.clone());
         let bearer = format!("Bearer {}", token.secret.expose_secret());
@@ -183,7 +183,7 @@ impl ApiA {
         bearer.set_sensitive(true);
         request.headers_mut().insert(AUTHORIZATION, bearer);
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let body = exchange(&self.client, Partner::ApiA, request, limit).await?;
+        let body = exchange(&self.client, Partner::ApiA, request, number, limit).await?;
         parse(&body).ok_or_else(invalid)
     }
 }

@@ -72,7 +72,7 @@ impl Provider {
             Retries::start(RetryPolicy { attempts: ATTEMPTS, attempt_timeout: ATTEMPT_TIMEOUT, deadline });
         loop {
             let (limit, asked) = (retries.next_attempt(), Instant::now());
-            let failure = match self.metrics.observe(self.ask(limit)).await {
+            let failure = match self.metrics.observe(self.ask(retries.attempts(), limit)).await {
                 Ok(issued) => return Ok((issued, asked)),
                 Err(failure) => failure,
             };
@@ -82,8 +82,8 @@ impl Provider {
         }
     }
 
-    async fn ask(&self, limit: Duration) -> Result<Issued, Failure> {
-        let body = exchange(&self.client, Partner::Oauth, self.request(), limit).await?;
+    async fn ask(&self, attempt: u32, limit: Duration) -> Result<Issued, Failure> {
+        let body = exchange(&self.client, Partner::Oauth, self.request(), attempt, limit).await?;
         parse(&body).ok_or(Failure::new(Partner::Oauth, FailureKind::Invalid))
     }
 

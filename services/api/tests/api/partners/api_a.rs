@@ -3,7 +3,9 @@
 use farmlokal_devstack::Redis;
 use farmlokal_sandbox::{Fault, Faults, Mode, Sandbox};
 
-use super::fixture::{Replica, api_a_fault, documented, error, eventually, retry_after, seen, token_fault};
+use super::fixture::{
+    Replica, api_a_fault, assert_documented, error, eventually, retry_after, row, seen, token_fault,
+};
 
 /// A breaker that no test opens by accident.
 const NO_BREAKER: (&str, &str) = ("API_A_BREAKER_FAILURES", "1000");
@@ -43,6 +45,8 @@ async fn every_fault_is_what_the_table_says_with_and_without_a_last_good_answer(
         ("resets the connection", Mode::Reset.into(), 3, 502, "partner_unreachable"),
         ("never answers", Mode::Hang.into(), 3, 504, "partner_timed_out"),
     ];
+    let played = rows.iter().map(|(fault, _, attempts, status, code)| row(fault, *attempts, *status, code));
+    assert_documented("| API A |", &played.collect::<Vec<_>>());
     let call = async |fault: &Fault| {
         let before = sandbox.counters().api_a.requests;
         sandbox.set_faults(api_a_fault(fault.clone()));
@@ -50,7 +54,6 @@ async fn every_fault_is_what_the_table_says_with_and_without_a_last_good_answer(
         (sandbox.counters().api_a.requests - before, answer)
     };
     for (name, fault, attempts, status, code) in &rows {
-        documented(&format!("| {name} | {attempts} | {status} `{code}` |"));
         let (requests, answer) = call(fault).await;
         assert_eq!(seen(&answer), (*status, (*code).to_owned()), "{name}");
         assert_eq!(answer.header("content-type"), "application/problem+json");

@@ -108,9 +108,20 @@ pub fn seen(answer: &Answer) -> (u16, String) {
     (answer.status, text.unwrap_or_else(|| panic!("{answer:?}")).to_owned())
 }
 
-/// That `docs/partners.md` has this row.
+/// A row of a table of faults in docs/partners.md.
+pub fn row(fault: &str, requests: u64, status: u16, code: &str) -> String {
+    format!("| {fault} | {requests} | {status} `{code}` |")
+}
+
+/// The table of docs/partners.md with this head has these rows and no others.
 #[track_caller]
-pub fn documented(row: &str) {
+pub fn assert_documented(head: &str, rows: &[String]) {
     let page = include_str!("../../../../../docs/partners.md");
-    assert!(page.lines().any(|line| line == row), "docs/partners.md lacks this row: {row}");
+    let table = page.lines().skip_while(|line| !line.starts_with(head)).skip(2);
+    let documented: Vec<_> = table.take_while(|line| line.starts_with('|')).collect();
+    let sorted = |mut rows: Vec<&str>| {
+        rows.sort_unstable();
+        rows.join("\n")
+    };
+    assert_eq!(sorted(documented), sorted(rows.iter().map(String::as_str).collect()), "docs/partners.md");
 }

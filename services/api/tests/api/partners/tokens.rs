@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use farmlokal_devstack::Redis;
 use farmlokal_sandbox::{Fault, Mode, Sandbox};
+use sha2::Digest as _;
 
-use super::fixture::{Replica, documented, error, eventually, retry_after, seen, token_fault};
+use super::fixture::{Replica, assert_documented, error, eventually, retry_after, row, seen, token_fault};
 
 #[tokio::test]
 async fn a_token_comes_from_the_provider_then_from_memory_and_for_another_process_from_redis() {
@@ -61,14 +62,26 @@ async fn the_token_itself_never_leaves() {
 #[tokio::test(flavor = "multi_thread")]
 async fn three_processes_and_three_hundred_callers_make_one_request() {
     let (redis, sandbox) = (Redis::start().unwrap(), Sandbox::start().await.unwrap());
-    // Slow enough for all of them to come while it is fetched.
-    sandbox.set_faults(token_fault(Fault { latency_ms: 1_000, ..Mode::Slow.into() }));
     let mut replicas = Vec::new();
     for _ in 0..3 {
-        replicas.push(Replica::start(&redis, &sandbox, &[]).await);
+        replicas.push(Replica::start(&redis, &sandbox, &[("OAUTH_TIMEOUT", "20s")]).await);
     }
+    // Somebody else holds the lock until all three hundred are waiting, and then nobody.
+    let lock = lock_key(&sandbox);
+    let mut connection =
+        redis::Client::open(redis.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
+    redis::cmd("SET").arg(&lock).arg("nobody").exec_async(&mut connection).await.unwrap();
     let callers: Vec<_> =
         replicas.iter().flat_map(|replica| replica.burst("/auth/test-token", 100)).collect();
+    for replica in &replicas {
+        let waiting = async || {
+            let page = replica.get("/metrics").await;
+            page.text().lines().any(|line| line == "http_server_active_requests 100")
+        };
+        eventually("a hundred callers wait at each process", waiting).await;
+    }
+    assert_eq!(sandbox.counters().token.requests, 0);
+    redis::cmd("DEL").arg(&lock).exec_async(&mut connection).await.unwrap();
     let mut fingerprints = HashMap::<String, u32>::new();
     let mut sources = HashMap::<String, u32>::new();
     for caller in callers {
@@ -80,7 +93,15 @@ async fn three_processes_and_three_hundred_callers_make_one_request() {
     }
     assert_eq!(sandbox.counters().token.requests, 1);
     assert_eq!(fingerprints.len(), 1, "{fingerprints:?}");
-    assert_eq!((sources["provider"], sources["redis"]), (1, 2), "{sources:?}");
+    assert_eq!((sources["provider"], sources["redis"], sources["memory"]), (1, 2, 297), "{sources:?}");
+}
+
+/// Of the lock that lets one of all replicas fetch a token, as docs/partners.md names it.
+fn lock_key(sandbox: &Sandbox) -> String {
+    let (url, client) = (sandbox.token_url(), &sandbox.config().client_id);
+    let digest = sha2::Sha256::digest(format!("{url}\n{client}\nhttps://partner.test"));
+    let fingerprint = digest.iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    format!("farmlokal:oauth:{{{fingerprint}}}:lock")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,7 +164,7 @@ async fn a_token_is_replaced_before_it_ends_while_nobody_asks() {
 async fn every_fault_of_the_provider_is_the_problem_that_the_table_says() {
     let redis = Redis::start().unwrap();
     let expired = Fault { expires_in: Some(0), ..Mode::Ok.into() };
-    for (fault, mode, requests, status, code) in [
+    let rows = [
         ("answers 503", error(503), 3, 502, "partner_failed"),
         ("answers 503 with `Retry-After: 60`", retry_after(60), 1, 502, "partner_failed"),
         ("refuses the client (401)", Mode::Unauthorized.into(), 1, 502, "partner_refused"),
@@ -154,8 +175,12 @@ async fn every_fault_of_the_provider_is_the_problem_that_the_table_says() {
         ("closes the connection", Mode::Down.into(), 3, 502, "partner_unreachable"),
         ("resets the connection", Mode::Reset.into(), 3, 502, "partner_unreachable"),
         ("never answers", Mode::Hang.into(), 2, 504, "partner_timed_out"),
-    ] {
-        documented(&format!("| {fault} | {requests} | {status} `{code}` |"));
+    ];
+    let mut played: Vec<_> =
+        rows.iter().map(|(fault, _, requests, status, code)| row(fault, *requests, *status, code)).collect();
+    played.push(row("is gone", 0, 502, "partner_unreachable"));
+    assert_documented("| The token endpoint |", &played);
+    for (fault, mode, requests, status, code) in rows {
         // Another sandbox is another provider, so nothing is left of the row before.
         let sandbox = Sandbox::start().await.unwrap();
         let replica = Replica::start(&redis, &sandbox, &[]).await;
@@ -178,7 +203,6 @@ async fn every_fault_of_the_provider_is_the_problem_that_the_table_says() {
 #[tokio::test]
 async fn a_provider_that_nobody_listens_at_is_a_problem_too() {
     let (redis, sandbox) = (Redis::start().unwrap(), Sandbox::start().await.unwrap());
-    documented("| is gone | 0 | 502 `partner_unreachable` |");
     // A port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("http://127.0.0.1:{port}/oauth/token");

@@ -174,3 +174,46 @@ async fn without_redis_events_go_on_and_the_flush_is_made_up_for() {
     api.process().signal("TERM");
     assert_eq!(api.process().ended().await.code(), Some(0));
 }
+
+/// The sender has had its 200, so nobody delivers the event again: the flush must not die with the process.
+#[tokio::test]
+async fn a_flush_that_a_killed_process_owed_is_made_up_for_by_the_next() {
+    // Nothing becomes fresh by itself while this runs, and all that is old is in Redis.
+    let settings = [("WEBHOOK_SECRETS", SECRET), ("CACHE_TTL", "10m"), ("LOCAL_CACHE", "false")];
+    let mut api = Api::with(&settings).await;
+    insert_products(&api.database, 7).await;
+    api.until("/products/7", |answer| answer.header("cache-status").contains("hit")).await;
+    api.redis.pause().unwrap();
+    assert_eq!(status(&deliver(&api, &Event::price(7, 77.0, ago(1))).await), "applied");
+    api.process().signal("KILL");
+    api.process().ended().await;
+    // What it has kept, it has kept: the same server goes on.
+    api.redis.resume().unwrap();
+    api.start_again(&settings).await;
+    api.until("/products/7", |answer| answer.json()["price"] == 77.0).await;
+    let pool = api.database.pool();
+    let deadline = Instant::now() + PATIENCE;
+    while sqlx::query("SELECT 1 FROM owed_flush").fetch_optional(&pool).await.unwrap().is_some() {
+        assert!(Instant::now() < deadline, "it is still owed");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A 200 would be the last that is heard of the event.
+#[tokio::test]
+async fn a_flush_that_can_neither_be_done_nor_noted_is_no_200() {
+    let api = api().await;
+    insert_products(&api.database, 7).await;
+    let pool = api.database.pool();
+    sqlx::raw_sql("RENAME TABLE owed_flush TO away").execute(&pool).await.unwrap();
+    api.redis.pause().unwrap();
+    let event = Event::price(7, 77.0, ago(1));
+    let refused = deliver(&api, &event).await;
+    assert_eq!(problem(&refused), (503, "database_unavailable".into()));
+    assert_eq!(refused.header("retry-after"), "1");
+    assert_eq!(inbox(&api).await, 1);
+    sqlx::raw_sql("RENAME TABLE away TO owed_flush").execute(&pool).await.unwrap();
+    assert_eq!(status(&deliver(&api, &event).await), "duplicate");
+    api.redis.resume().unwrap();
+    api.until("/products/7", |answer| answer.json()["price"] == 77.0).await;
+}

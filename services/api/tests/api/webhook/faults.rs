@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use farmlokal_catalog::migrate;
@@ -9,6 +11,7 @@ use farmlokal_devstack::{Database, Redis};
 use farmlokal_sandbox::{Change, Event, Plan, Report, Sandbox, State};
 use serde_json::{Value, json};
 use sqlx::MySqlPool;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::harness::{Answer, PATIENCE, Process, client, fetch};
 
@@ -32,6 +35,9 @@ impl Replica {
             ("WEBHOOK_SECRETS", sandbox.config().webhook_secret.reveal().to_owned()),
             ("WEBHOOK_CALLBACK_URL", format!("http://127.0.0.1:{port}/webhook")),
             ("API_B_URL", format!("{}/api-b", sandbox.url())),
+            // What is not flushed stays stale for longer than this takes.
+            ("CACHE_TTL", "10m".to_owned()),
+            ("LOCAL_CACHE_TTL", "10m".to_owned()),
         ];
         let mut replica = Replica { port, settings, process: None };
         replica.start_again();
@@ -48,10 +54,14 @@ impl Replica {
         self.process = None;
     }
 
+    fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
     async fn until(&self, path: &str, wanted: impl Fn(&Answer) -> bool) -> Answer {
         let (client, deadline) = (client(), Instant::now() + PATIENCE);
         loop {
-            let answer = fetch(&client, &format!("http://127.0.0.1:{}{path}", self.port), &[]).await;
+            let answer = fetch(&client, &self.url(path), &[]).await;
             match answer {
                 Ok(answer) if wanted(&answer) => return answer,
                 last => assert!(Instant::now() < deadline, "{path} never came to it: {last:?}"),
@@ -127,6 +137,40 @@ async fn assert_products(replica: &Replica, expected: &BTreeMap<u64, Option<Valu
     }
 }
 
+/// Clients who read the products all the while, so that every cache is full of what an event makes old. They end with this
+/// value.
+struct Readers {
+    hits: Arc<AtomicUsize>,
+    _tasks: Vec<AbortOnDropHandle<()>>,
+}
+
+impl Readers {
+    fn start(replicas: &[Replica], plan: &Plan) -> Readers {
+        let hits = Arc::<AtomicUsize>::default();
+        let tasks = replicas.iter().map(|replica| {
+            let products = plan.first_product..plan.first_product + u64::from(plan.products);
+            let urls: Vec<_> = products.map(|id| replica.url(&format!("/products/{id}"))).collect();
+            let hits = Arc::clone(&hits);
+            AbortOnDropHandle::new(tokio::spawn(async move {
+                let client = client();
+                for url in urls.iter().cycle() {
+                    // Now and then there is nobody to ask.
+                    if let Ok(answer) = fetch(&client, url, &[]).await
+                        && answer
+                            .headers
+                            .get("cache-status")
+                            .is_some_and(|status| status.to_str().unwrap().contains("hit"))
+                    {
+                        hits.fetch_add(1, Ordering::Relaxed);
+                    }
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            }))
+        });
+        Readers { _tasks: tasks.collect(), hits }
+    }
+}
+
 /// Waits until so many deliveries in a hundred have been acknowledged.
 async fn progress(sandbox: &Sandbox, percent: usize) {
     let deadline = Instant::now() + ENOUGH;
@@ -177,6 +221,7 @@ async fn every_event_takes_effect_once_whatever_is_killed() {
         max_attempts: 10_000,
         ..Plan::default()
     };
+    let readers = Readers::start(&replicas, &plan);
     sandbox.send(plan).unwrap();
 
     progress(&sandbox, 5).await;
@@ -222,6 +267,17 @@ async fn every_event_takes_effect_once_whatever_is_killed() {
     assert!(expected.values().any(Option::is_none) && expected.values().any(Option::is_some));
     for replica in &replicas {
         replica.until("/health", |answer| answer.json()["status"] == json!("ok")).await;
+    }
+    // Where Redis was gone just then, a flush may be owed; and a process hears of one within 1.5 s.
+    let deadline = Instant::now() + PATIENCE;
+    while sqlx::query("SELECT 1 FROM owed_flush").fetch_optional(&pool).await.unwrap().is_some() {
+        assert!(Instant::now() < deadline, "a flush is owed still");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    for replica in &replicas {
         assert_products(replica, &expected).await;
     }
+    assert!(readers.hits.load(Ordering::Relaxed) > 500, "the caches were hardly used");
+    drop(readers);
 }

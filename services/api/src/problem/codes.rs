@@ -1,15 +1,6 @@
-//! Errors as clients see them: `application/problem+json` of [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457).
+//! The table of problems: their codes, statuses and meanings.
 
-use std::borrow::Cow;
-use std::time::Duration;
-
-use axum::Json;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
-use farmlokal_catalog as catalog;
-use serde::Serialize;
-use utoipa::ToSchema;
+use axum::http::StatusCode;
 
 /// Everything that can go wrong, as a client sees it. The codes are stable; the texts are not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,160 +195,6 @@ impl Code {
     }
 }
 
-/// In the extensions of a response that is an error of ours: the code of its problem, for the metric of requests.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ErrorType(pub(crate) &'static str);
-
-/// An error on its way to the client.
-#[derive(Clone, Debug)]
-pub(crate) struct Problem {
-    code: Code,
-    detail: Cow<'static, str>,
-    params: Vec<catalog::InvalidParam>,
-    retry_after: Option<Duration>,
-    call: Option<CallBody>,
-}
-
-impl Problem {
-    /// A problem of this kind; `detail` says what happened this time, without any internal name.
-    pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), params: Vec::new(), retry_after: None, call: None }
-    }
-
-    /// A problem of this kind that names each bad parameter or field.
-    pub(crate) fn naming(code: Code, params: Vec<catalog::InvalidParam>) -> Self {
-        let names: Vec<_> = params.iter().map(|param| param.name.as_str()).collect();
-        let detail = format!("Not valid: {}.", names.join(", "));
-        Self { params, ..Self::new(code, detail) }
-    }
-
-    pub(crate) fn code(&self) -> Code {
-        self.code
-    }
-
-    /// Asks the client to wait at least this long, rounded up to whole seconds.
-    #[must_use]
-    pub(crate) fn retry_after(mut self, wait: Duration) -> Self {
-        self.retry_after = Some(wait);
-        self
-    }
-
-    /// Says what came of the call to a partner.
-    #[must_use]
-    pub(crate) fn with_call(mut self, call: CallBody) -> Self {
-        self.call = Some(call);
-        self
-    }
-}
-
-impl From<catalog::InvalidQuery> for Problem {
-    fn from(invalid: catalog::InvalidQuery) -> Self {
-        Self::naming(Code::InvalidParameter, invalid.params)
-    }
-}
-
-/// The body of an error: a problem of RFC 9457 with the members `code` and `params`.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Problem)]
-pub(crate) struct ProblemBody<'a> {
-    /// Where this kind of problem is documented.
-    #[schema(example = "/problems#invalid_parameter")]
-    r#type: String,
-    /// The kind of problem, for people.
-    #[schema(example = "A parameter is not valid")]
-    title: &'a str,
-    /// The HTTP status.
-    #[schema(example = 400)]
-    status: u16,
-    /// The kind of problem, for programs; stable.
-    #[schema(example = "invalid_parameter")]
-    code: &'a str,
-    /// What happened this time.
-    #[schema(example = "Not valid: limit.")]
-    detail: &'a str,
-    /// Each bad parameter, or each bad field of a body; there for `invalid_parameter` and `invalid_event` only.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    params: Vec<ParamBody<'a>>,
-    /// What came of the call to a partner, `fresh`, `fallback` or `failed`; there, like the next two, for problems of such
-    /// calls only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    outcome: Option<&'a str>,
-    /// Requests that the partner was sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attempts: Option<u32>,
-    /// The circuit breaker after the call: `closed`, `half_open` or `open`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    breaker: Option<&'a str>,
-}
-
-/// What came of a call to a partner.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(as = PartnerCall)]
-pub(crate) struct CallBody {
-    /// `fresh`, `fallback` or `failed`.
-    #[schema(example = "fresh")]
-    pub(crate) outcome: &'static str,
-    /// Requests that the partner was sent.
-    #[schema(example = 1)]
-    pub(crate) attempts: u32,
-    /// The circuit breaker after the call: `closed`, `half_open` or `open`.
-    #[schema(example = "closed")]
-    pub(crate) breaker: &'static str,
-}
-
-/// A bad parameter.
-#[derive(Serialize, ToSchema)]
-#[schema(as = InvalidParam)]
-struct ParamBody<'a> {
-    /// The parameter's name, as it was sent.
-    #[schema(example = "limit")]
-    name: &'a str,
-    /// What is wrong with it, for programs; stable.
-    #[schema(example = "out_of_range")]
-    code: &'a str,
-    /// What is wrong with it, for people.
-    #[schema(example = "must be a whole number from 1 to 100")]
-    detail: &'a str,
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let Documentation { name, status, title, .. } = self.code.documentation();
-        let params = self.params.iter();
-        let body = ProblemBody {
-            r#type: format!("/problems#{name}"),
-            title,
-            status: status.as_u16(),
-            code: name,
-            detail: &self.detail,
-            params: params.map(|p| ParamBody { name: &p.name, code: p.code, detail: &p.detail }).collect(),
-            outcome: self.call.as_ref().map(|call| call.outcome),
-            attempts: self.call.as_ref().map(|call| call.attempts),
-            breaker: self.call.as_ref().map(|call| call.breaker),
-        };
-        let mut response = (*status, Json(body)).into_response();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if self.code == Code::InvalidSignature {
-            // RFC 9110 wants a challenge with every 401; webhooks have no registered scheme.
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Webhook-Signature"));
-        }
-        if let Some(wait) = self.retry_after {
-            headers.insert(RETRY_AFTER, whole_seconds(wait).into());
-        }
-        if status.is_server_error() {
-            response.extensions_mut().insert(ErrorType(name));
-        }
-        response
-    }
-}
-
-/// `Retry-After` counts in whole seconds, at least one.
-fn whole_seconds(wait: Duration) -> u64 {
-    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -393,11 +230,5 @@ mod tests {
         for (code, name) in names {
             assert_eq!(code.documentation().name, name);
         }
-    }
-
-    #[test]
-    fn waits_are_rounded_up_and_never_zero() {
-        let waits = [0, 1, 1_000, 1_001].map(|ms| whole_seconds(Duration::from_millis(ms)));
-        assert_eq!(waits, [1, 1, 1, 2]);
     }
 }
