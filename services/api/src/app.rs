@@ -12,7 +12,7 @@ use farmlokal_telemetry::{Metrics, request_id};
 
 use crate::answer::{Answer, Freshness};
 use crate::health::Health;
-use crate::middleware::InFlight;
+use crate::middleware::{InFlight, Memory};
 use crate::partners::Partners;
 use crate::problem::{Code, Problem};
 use crate::rate_limit::RateLimits;
@@ -34,12 +34,6 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Answers a URI that was answered a moment ago from memory, without reading it: the same URI always asks the same.
-    pub(crate) fn recall(&self, uri: &Uri, headers: &HeaderMap) -> Option<Response> {
-        let lookup = self.cache.get_local(path_and_query(uri))?;
-        self.freshness.respond(&lookup, headers)
-    }
-
     /// Answers from the cache, or from `fill` where the cache has nothing. `key` is what the request asks for.
     ///
     /// # Errors
@@ -76,6 +70,14 @@ impl App {
             }
             None => Err(Problem::new(Code::NotFound, "There is no product with this id.")),
         }
+    }
+}
+
+/// What was answered a moment ago, without reading the URI: the same URI always asks the same.
+impl Memory for App {
+    fn recall(&self, uri: &Uri, headers: &HeaderMap) -> Option<Response> {
+        let lookup = self.cache.get_local(path_and_query(uri))?;
+        self.freshness.respond(&lookup, headers)
     }
 }
 

@@ -33,11 +33,9 @@ pub use closing::ClosingLayer;
 pub use deadline::DeadlineLayer;
 pub use observe::{ObserveLayer, RouteTable};
 pub use rate_limit::RateLimitLayer;
+pub use recall::{Memory, RecallLayer};
 pub use request_id::RequestIdLayer;
 
-use recall::RecallLayer;
-
-use crate::app::App;
 use crate::rate_limit::RateLimits;
 use crate::server::Connection;
 
@@ -93,10 +91,10 @@ impl Stack {
         Stack { rate_limits: Some(limits), ..self }
     }
 
-    /// The same with answers from memory, where the app has them there.
+    /// The same with the answers that `memory` has.
     #[must_use]
-    pub(crate) fn recalling(self, app: Arc<App>) -> Stack {
-        Stack { recall: Some(RecallLayer::new(app)), ..self }
+    pub fn recalling(self, memory: Arc<dyn Memory>) -> Stack {
+        Stack { recall: Some(RecallLayer::new(memory)), ..self }
     }
 
     /// Wraps `routes` in the whole stack for one connection, outermost layer first.

@@ -6,20 +6,26 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::extract::Request;
-use axum::http::Method;
+use axum::http::{HeaderMap, Method, Uri};
 use axum::response::Response;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use crate::app::App;
+/// What answers from memory.
+pub trait Memory: Send + Sync + 'static {
+    /// The answer to a GET of this URI with these headers, if it is there.
+    fn recall(&self, uri: &Uri, headers: &HeaderMap) -> Option<Response>;
+}
 
-/// Answers the URIs that the in-process layer of the cache remembers.
+/// Answers the URIs that a memory has the answers to.
 #[derive(Clone)]
-pub(crate) struct RecallLayer(Arc<App>);
+pub struct RecallLayer(Arc<dyn Memory>);
 
 impl RecallLayer {
-    pub(crate) fn new(app: Arc<App>) -> Self {
-        Self(app)
+    /// Asks this memory before anybody else.
+    #[must_use]
+    pub fn new(memory: Arc<dyn Memory>) -> Self {
+        Self(memory)
     }
 }
 
@@ -27,15 +33,15 @@ impl<S> Layer<S> for RecallLayer {
     type Service = Recall<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Recall { inner, app: Arc::clone(&self.0) }
+        Recall { inner, memory: Arc::clone(&self.0) }
     }
 }
 
 /// See [`RecallLayer`].
 #[derive(Clone)]
-pub(crate) struct Recall<S> {
+pub struct Recall<S> {
     inner: S,
-    app: Arc<App>,
+    memory: Arc<dyn Memory>,
 }
 
 impl<S: Service<Request, Response = Response>> Service<Request> for Recall<S> {
@@ -49,7 +55,7 @@ impl<S: Service<Request, Response = Response>> Service<Request> for Recall<S> {
 
     fn call(&mut self, request: Request) -> Self::Future {
         if request.method() == Method::GET
-            && let Some(response) = self.app.recall(request.uri(), request.headers())
+            && let Some(response) = self.memory.recall(request.uri(), request.headers())
         {
             return RecallFuture::Recalled { response: Some(response) };
         }
@@ -60,7 +66,7 @@ impl<S: Service<Request, Response = Response>> Service<Request> for Recall<S> {
 pin_project! {
     /// See [`RecallLayer`].
     #[project = Projection]
-    pub(crate) enum RecallFuture<F> {
+    pub enum RecallFuture<F> {
         Recalled { response: Option<Response> },
         Asked { #[pin] inner: F },
     }
