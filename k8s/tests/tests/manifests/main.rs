@@ -16,7 +16,7 @@ const FOLDERS: [&str; 3] = ["k8s/dev", "k8s/kind", "k8s/load"];
 /// What `kubectl create` or `apply -f` takes.
 const SAMPLES: [&str; 2] = ["k8s/samples/catalog.yaml", "k8s/samples/seed.yaml"];
 
-/// The objects of all folders and samples; `None` where kubectl is missing.
+/// The objects of all folders and samples; `None` where nothing can render them.
 fn objects() -> Option<Vec<Value>> {
     let mut objects = Vec::new();
     for folder in FOLDERS {
