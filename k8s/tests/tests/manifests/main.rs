@@ -222,7 +222,7 @@ fn kind_maps_the_port_of_the_ingress_controller() {
     assert_eq!(read("k8s/dev/values.yaml")["ingress"]["className"], class["metadata"]["name"]);
 }
 
-/// To kubectl, `pc` is the PriorityClass that every cluster has.
+/// To kubectl, `pc` is the `PriorityClass` that every cluster has.
 #[test]
 fn no_command_for_people_uses_the_short_name() {
     let docs = fs::read_dir(repository("docs")).unwrap().map(|entry| entry.unwrap().path());
