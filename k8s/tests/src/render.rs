@@ -8,14 +8,19 @@ use serde_json::Value;
 
 use crate::{Tool, repository, yaml};
 
-/// The objects of a kustomization, as `kubectl apply -k` would send them. `None` where kubectl is missing.
+/// The objects of a kustomization, as `kubectl apply -k` would send them: by kubectl itself, else by kustomize, which is in it.
+/// `None` where there is neither.
 ///
 /// # Errors
-/// What kubectl says is wrong with it.
+/// What it says is wrong with it.
 pub fn kustomize(folder: impl AsRef<Path>) -> Option<anyhow::Result<Vec<Value>>> {
-    let mut kubectl = Tool::Kubectl.command()?;
-    kubectl.arg("kustomize").arg(repository(folder));
-    Some(objects(kubectl))
+    let (tool, verb) = match Tool::Kubectl.is_here() {
+        Some(_) => (Tool::Kubectl, "kustomize"),
+        None => (Tool::Kustomize, "build"),
+    };
+    let mut kustomize = tool.command()?;
+    kustomize.arg(verb).arg(repository(folder));
+    Some(objects(kustomize))
 }
 
 /// The objects that `helm template` makes with further arguments of its own. `None` where helm is missing.

@@ -1,4 +1,4 @@
-//! Programs that are no crates: found on the machine, or built once where Go is.
+//! Programs that are no crates: found on the machine, or built once where Go is, or taken out of a Debian package.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 
 use crate::repository;
 
@@ -23,14 +23,16 @@ pub enum Tool {
     Actionlint,
     /// Runs Starlark, the language of Tiltfiles.
     Starlark,
-    /// Renders kustomizations.
+    /// Talks to clusters.
     Kubectl,
+    /// Renders kustomizations, where there is no kubectl that does.
+    Kustomize,
 }
 
 impl Tool {
     /// The program, ready for its arguments: from the PATH, else from the local cluster's folder, else built by
-    /// `go install` into `target/tools`. Where none of that is possible there is `None` and one line, once, that says what
-    /// is missing; the test is then to return.
+    /// `go install` into `target/tools`, or unpacked there from Debian's package. Where none of that is possible there is
+    /// `None` and one line, once, that says what is missing; the test is then to return.
     #[must_use]
     pub fn command(self) -> Option<Command> {
         self.path().map(Command::new)
@@ -39,12 +41,17 @@ impl Tool {
     /// As [`Tool::command`], the path alone.
     #[must_use]
     pub fn path(self) -> Option<&'static Path> {
-        static FOUND: [OnceLock<Option<PathBuf>>; 6] = [const { OnceLock::new() }; 6];
+        static FOUND: [OnceLock<Option<PathBuf>>; 7] = [const { OnceLock::new() }; 7];
         let found = FOUND[self as usize].get_or_init(|| {
-            let found = self.on_path().or_else(|| self.of_local_cluster()).map_or_else(|| self.build(), Ok);
+            let found = self.is_here().map_or_else(|| self.fetch(), Ok);
             found.map_err(|error| say(&format!("SKIPPED: {error:#}"))).ok()
         });
         found.as_deref()
+    }
+
+    /// On the PATH, or in the local cluster's folder.
+    pub(crate) fn is_here(self) -> Option<PathBuf> {
+        self.on_path().or_else(|| self.of_local_cluster())
     }
 
     /// The name of the program.
@@ -57,10 +64,11 @@ impl Tool {
             Tool::Actionlint => "actionlint",
             Tool::Starlark => "starlark",
             Tool::Kubectl => "kubectl",
+            Tool::Kustomize => "kustomize",
         }
     }
 
-    /// What `go install` takes; kubectl cannot be built so, nor the releases of promtool that the alerts were tested with.
+    /// What `go install` takes; kubectl and promtool cannot be built so.
     fn module(self) -> Option<(&'static str, &'static str)> {
         Some(match self {
             Tool::Helm => ("helm.sh/helm/v4/cmd/helm", "v4.3.1"),
@@ -68,6 +76,7 @@ impl Tool {
             Tool::Actionlint => ("github.com/rhysd/actionlint/cmd/actionlint", "v1.7.12"),
             // It has no releases.
             Tool::Starlark => ("go.starlark.net/cmd/starlark", "v0.0.0-20260908191801-89a6a09411d5"),
+            Tool::Kustomize => ("sigs.k8s.io/kustomize/kustomize/v5", "v5.8.2"),
             Tool::Promtool | Tool::Kubectl => return None,
         })
     }
@@ -87,37 +96,70 @@ impl Tool {
         program.is_file().then_some(program)
     }
 
-    fn build(self) -> anyhow::Result<PathBuf> {
+    /// Into `target/tools`, once.
+    fn fetch(self) -> anyhow::Result<PathBuf> {
         let name = self.name();
-        let (module, version) = self.module().with_context(|| format!("no {name} here: install it"))?;
+        let (source, version) = match (self, self.module()) {
+            (Tool::Promtool, _) => ("the Debian package prometheus", "debian"),
+            (_, Some(module)) => module,
+            (_, None) => bail!("no {name} here: install it"),
+        };
         let folder = repository(format!("target/tools/{name}-{version}"));
-        let program = folder.join(name);
         fs::create_dir_all(&folder).with_context(|| format!("no {name}: {}", folder.display()))?;
+        let folder = fs::canonicalize(folder)?;
         let lock = File::create(folder.join("lock")).context("a lock file")?;
-        // Whoever comes second finds it built.
+        // Whoever comes second finds it there.
         lock.lock().context("a lock file")?;
+        let program = folder.join(name);
         if program.is_file() {
             return Ok(program);
         }
-        let wanted = format!("{module}@{version}");
-        let mut go = Command::new("go");
-        go.args(["install", "-trimpath", &wanted]).current_dir("/").env("CGO_ENABLED", "0");
-        go.env("GOBIN", fs::canonicalize(&folder)?)
-            .env_remove("GOOS")
-            .env_remove("GOARCH")
-            .env_remove("GOFLAGS");
-        match Command::new("go").arg("version").output() {
-            Ok(output) if output.status.success() => say(&format!("building {wanted}, once")),
-            _ => bail!("no {name} here: install it, or Go, with which it is built ({wanted})"),
-        }
-        let output = go.output().context("go install")?;
-        if !output.status.success() {
-            let errors = String::from_utf8_lossy(&output.stderr);
-            let last = errors.lines().last().unwrap_or_default();
-            bail!("no {name} here, and `go install {wanted}` fails: {last}");
+        match self {
+            Tool::Promtool => unpack(source, &folder, &program)?,
+            _ => build(name, &format!("{source}@{version}"), &folder)?,
         }
         Ok(program)
     }
+}
+
+fn build(name: &str, wanted: &str, folder: &Path) -> anyhow::Result<()> {
+    let mut go = Command::new("go");
+    go.args(["install", "-trimpath", wanted]).current_dir("/").env("CGO_ENABLED", "0");
+    go.env("GOBIN", folder).env_remove("GOOS").env_remove("GOARCH").env_remove("GOFLAGS");
+    match Command::new("go").arg("version").output() {
+        Ok(output) if output.status.success() => say(&format!("building {wanted}, once")),
+        _ => bail!("no {name} here: install it, or Go, with which it is built ({wanted})"),
+    }
+    run(&mut go).with_context(|| format!("no {name} here, and it cannot be built"))
+}
+
+/// Without installing it: nothing is started, and it takes no rights.
+fn unpack(source: &str, folder: &Path, program: &Path) -> anyhow::Result<()> {
+    let how = "no promtool here: install Prometheus (apt-get install prometheus, brew install prometheus)";
+    if !Path::new("/usr/bin/apt-get").is_file() {
+        bail!(how);
+    }
+    say(&format!("taking promtool out of {source}, once"));
+    let download =
+        || run(Command::new("apt-get").args(["download", "-qq", "prometheus"]).current_dir(folder));
+    // A fresh machine does not know yet what packages there are; only root may ask.
+    let known = || run(Command::new("apt-get").args(["update", "-qq"]));
+    download().or_else(|_| known().and_then(|()| download())).context(how)?;
+    let files = fs::read_dir(folder)?.filter_map(|file| Some(file.ok()?.path()));
+    let package = files.filter(|path| path.extension().is_some_and(|end| end == "deb")).max().context(how)?;
+    let root = folder.join("root");
+    run(Command::new("dpkg").arg("--extract").arg(&package).arg(&root)).context(how)?;
+    fs::rename(root.join("usr/bin/promtool"), program).context(how)?;
+    fs::remove_dir_all(root)?;
+    fs::remove_file(package)?;
+    Ok(())
+}
+
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let output = command.output().with_context(|| format!("{command:?}"))?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{command:?}: {}", errors.lines().last().unwrap_or_default());
+    Ok(())
 }
 
 /// Past the test harness, which would keep what a passing test prints.

@@ -1,7 +1,7 @@
 //! The flush itself: which Redis, which keys, and why it failed.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use farmlokal_cache::{ConfigError, FlushError, Flushed, Flusher, RedisConfig};
 use k8s_openapi::api::core::v1::Secret;
@@ -9,6 +9,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, ResourceExt as _};
 use redis::{ErrorKind, RedisError};
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::Semaphore;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span, info_span};
 
@@ -51,10 +52,15 @@ impl Failure {
     }
 }
 
+/// How many flushes of the configured Redis run at once: a [`Flusher`] has as many connections, and takes a long wait for one
+/// of them for a Redis that does not answer.
+const AT_ONCE: usize = 2;
+
 /// Connections to every Redis that is flushed, kept open.
 pub(crate) struct Flushers {
     client: Client,
     configured: Flusher,
+    turns: Semaphore,
     of_secrets: Mutex<HashMap<ObjectRef<ProductCatalog>, (SecretString, Flusher)>>,
 }
 
@@ -65,7 +71,7 @@ impl Flushers {
     /// A URL that is none of Redis's.
     pub(crate) fn new(client: Client, redis_url: &str) -> Result<Self, ConfigError> {
         let configured = Flusher::new(&RedisConfig::new(redis_url))?;
-        Ok(Self { client, configured, of_secrets: Mutex::default() })
+        Ok(Self { client, configured, turns: Semaphore::new(AT_ONCE), of_secrets: Mutex::default() })
     }
 
     /// Flushes what `object` says. After an error it is to be run again.
@@ -93,12 +99,17 @@ impl Flushers {
     }
 
     async fn find_and_flush(&self, object: &ProductCatalog) -> Result<Flushed, Error> {
-        let flusher = match &object.spec.redis {
-            None => self.configured.clone(),
-            Some(redis) => self.of_secret(object, &redis.secret_ref).await?,
-        };
         let pattern = &object.spec.key_pattern;
-        flusher.flush_matching(pattern).await.map_err(|error| Error::Degraded(failure(&error, pattern)))
+        let flushed = if let Some(redis) = &object.spec.redis {
+            self.of_secret(object, &redis.secret_ref).await?.flush_matching(pattern).await
+        } else {
+            // What it named before.
+            self.of_secrets().remove(&ObjectRef::from_obj(object));
+            // It fails only once it is closed, which it never is.
+            let _turn = self.turns.acquire().await;
+            self.configured.flush_matching(pattern).await
+        };
+        flushed.map_err(|error| Error::Degraded(failure(&error, pattern)))
     }
 
     /// The Secret is read for each flush: one that was changed counts at once, and nobody else's changes are heard of.
@@ -113,7 +124,7 @@ impl Flushers {
         })?;
         let url = url(secret, at).map_err(Error::Degraded)?;
         let key = ObjectRef::from_obj(object);
-        let mut flushers = self.of_secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut flushers = self.of_secrets();
         if let Some((known, flusher)) = flushers.get(&key)
             && known.expose_secret() == url.expose_secret()
         {
@@ -127,9 +138,13 @@ impl Flushers {
         Ok(flusher)
     }
 
-    /// Closes the connections for an object that is gone.
-    pub(crate) fn forget(&self, object: &ObjectRef<ProductCatalog>) {
-        self.of_secrets.lock().unwrap_or_else(PoisonError::into_inner).remove(object);
+    /// Closes the connections for objects that are gone.
+    pub(crate) fn keep_only(&self, is_there: impl Fn(&ObjectRef<ProductCatalog>) -> bool) {
+        self.of_secrets().retain(|object, _| is_there(object));
+    }
+
+    fn of_secrets(&self) -> MutexGuard<'_, HashMap<ObjectRef<ProductCatalog>, (SecretString, Flusher)>> {
+        self.of_secrets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -81,9 +81,9 @@ impl Known {
         if failed { entry.api.begins() } else { entry.api.ends() }
     }
 
-    /// The object is gone.
-    pub(crate) fn forget(&self, object: &ObjectRef<ProductCatalog>) {
-        self.entries().remove(object);
+    /// Forgets objects that are gone.
+    pub(crate) fn keep_only(&self, is_there: impl Fn(&ObjectRef<ProductCatalog>) -> bool) {
+        self.entries().retain(|object, _| is_there(object));
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<ObjectRef<ProductCatalog>, Entry>> {

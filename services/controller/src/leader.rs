@@ -14,6 +14,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::outage::Outage;
@@ -75,7 +76,7 @@ impl Held {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn extend(&self, until: Instant) {
+    fn set(&self, until: Instant) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
     }
 }
@@ -105,12 +106,13 @@ impl Candidate {
         Self { api: Api::namespaced(client, &config.namespace), config, seen: None }
     }
 
-    /// Waits, for ever if need be, until the lease is this replica's. `in_touch` is called whenever the API server has
-    /// answered.
-    pub async fn elected(mut self, in_touch: impl Fn()) -> Leadership {
+    /// Waits, for ever if need be, until the lease is this replica's; `None` if `stop` comes first. `in_touch` is called
+    /// whenever the API server has answered.
+    pub async fn elected(mut self, stop: &CancellationToken, in_touch: impl Fn()) -> Option<Leadership> {
         let mut outage = Outage::default();
         loop {
             let asked = Instant::now();
+            // Not cut off by `stop`: a lease that was just taken has to be given back.
             match within(self.config.renew_every(), self.try_to_take()).await {
                 Ok(taken) => {
                     in_touch();
@@ -119,7 +121,7 @@ impl Candidate {
                     }
                     if let Some(lease) = taken {
                         info!(identity = self.config.identity, "leading");
-                        return Leadership::new(self.api, self.config, lease, asked);
+                        return Some(Leadership::new(self.api, self.config, lease, asked));
                     }
                 }
                 Err(error) if outage.begins() => {
@@ -127,7 +129,10 @@ impl Candidate {
                 }
                 Err(_) => {}
             }
-            tokio::time::sleep(LOOK_EVERY.mul_f64(rand::random_range(0.5..=1.0))).await;
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_EVERY.mul_f64(rand::random_range(0.5..=1.0))) => {}
+                () = stop.cancelled() => return None,
+            }
         }
     }
 
@@ -204,7 +209,7 @@ pub struct Leadership {
 impl Leadership {
     fn new(api: Api<Lease>, config: LeaseConfig, lease: Lease, asked: Instant) -> Self {
         let held = Held::always();
-        held.extend(asked + config.usable());
+        held.set(asked + config.usable());
         Self { api, config, lease, held }
     }
 
@@ -223,7 +228,7 @@ impl Leadership {
                 let asked = Instant::now();
                 match within(self.config.renew_every(), self.renew()).await {
                     Ok(()) => {
-                        self.held.extend(asked + self.config.usable());
+                        self.held.set(asked + self.config.usable());
                         break;
                     }
                     Err(Failure::Taken(holder)) => return Lost::Taken(holder),
@@ -242,15 +247,20 @@ impl Leadership {
     }
 
     async fn renew(&mut self) -> Result<(), Failure> {
-        let now = MicroTime(Timestamp::now());
-        self.lease.spec.get_or_insert_default().renew_time = Some(now);
-        match self.api.replace(&self.config.name, &PostParams::default(), &self.lease).await {
+        self.write(|spec| spec.renew_time = Some(MicroTime(Timestamp::now()))).await
+    }
+
+    /// Changes the lease if it is still ours.
+    async fn write(&mut self, change: impl FnOnce(&mut LeaseSpec)) -> Result<(), Failure> {
+        let mut lease = self.lease.clone();
+        change(lease.spec.get_or_insert_default());
+        match self.api.replace(&self.config.name, &PostParams::default(), &lease).await {
             Ok(lease) => {
                 self.lease = lease;
                 Ok(())
             }
             Err(kube::Error::Api(status)) if status.code == 404 => Err(Failure::Taken("nobody".to_owned())),
-            // Changed by somebody: also by ourselves, with a renewal whose answer was lost.
+            // Changed by somebody: also by ourselves, with a write whose answer was lost.
             Err(kube::Error::Api(status)) if status.code == 409 => {
                 let lease = self.api.get(&self.config.name).await?;
                 let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.clone());
@@ -264,18 +274,29 @@ impl Leadership {
         }
     }
 
-    /// Gives the lease back, so that another replica leads at once. What is not given back expires.
+    /// Gives the lease back, so that another replica leads at once; from now on this one may do nothing. What is not given
+    /// back expires.
     pub async fn release(mut self) {
-        let spec = self.lease.spec.get_or_insert_default();
-        spec.holder_identity = None;
-        spec.lease_duration_seconds = Some(1);
-        spec.acquire_time = None;
-        spec.renew_time = None;
-        let params = PostParams::default();
-        let written = self.api.replace(&self.config.name, &params, &self.lease);
-        let released = async { Ok(written.await.map(drop)?) };
-        if let Err(error) = within(self.config.renew_every(), released).await {
+        self.held.set(Instant::now());
+        let limit = self.config.renew_every();
+        if let Err(error) = within(limit, self.give_back()).await {
             warn!(%error, "the lease was not given back: it will expire");
+        }
+    }
+
+    async fn give_back(&mut self) -> Result<(), Failure> {
+        loop {
+            let written = self.write(|spec| {
+                spec.holder_identity = None;
+                spec.lease_duration_seconds = Some(1);
+                spec.acquire_time = None;
+                spec.renew_time = None;
+            });
+            match written.await {
+                // A renewal was under way when this replica was told to end.
+                Err(Failure::Changed) => {}
+                done => return done,
+            }
         }
     }
 }

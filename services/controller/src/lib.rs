@@ -15,3 +15,4 @@ pub mod run;
 mod status;
 #[cfg(test)]
 mod testing;
+mod work;

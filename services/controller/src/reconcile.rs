@@ -144,10 +144,10 @@ impl Context {
         })
     }
 
-    /// An object is gone: nothing is owed, nothing is kept.
-    pub(crate) fn forget(&self, object: &ObjectRef<ProductCatalog>) {
-        self.known.forget(object);
-        self.flushers.forget(object);
+    /// Of objects that are gone nothing is owed, and nothing is kept.
+    pub(crate) fn keep_only(&self, is_there: impl Fn(&ObjectRef<ProductCatalog>) -> bool) {
+        self.known.keep_only(&is_there);
+        self.flushers.keep_only(&is_there);
     }
 }
 
@@ -286,8 +286,11 @@ fn log(object: &ProductCatalog, notice: &Notice) {
     }
 }
 
-/// One line when the API server fails for an object, and one when it works again.
+/// One line when the API server fails for an object, and one when it works again. Of a lost lease the process itself tells.
 fn tell_of_api(context: &Context, key: &ObjectRef<ProductCatalog>, error: Option<&Error>) {
+    if matches!(error, Some(Error::NotLeader)) {
+        return;
+    }
     let error = error.filter(|error| !matches!(error, Error::Degraded(_)));
     if context.known.api_is_news(key, error.is_some()) {
         if let Some(error) = error {

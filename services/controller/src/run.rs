@@ -6,10 +6,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use farmlokal_telemetry::{Metrics, Service};
-use futures::StreamExt as _;
-use kube::runtime::controller::{Config, Controller, Error as ControllerError};
-use kube::runtime::reflector::ObjectRef;
-use kube::runtime::{utils::Backoff, watcher};
 use kube::{Api, Client};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -18,11 +14,11 @@ use tracing::{info, warn};
 
 use crate::config::{ControllerArgs, RunArgs};
 use crate::crd::ProductCatalog;
-use crate::leader::{Candidate, LeaseConfig};
+use crate::leader::{Candidate, Leadership, LeaseConfig, Lost};
 use crate::management::{self, Readiness};
-use crate::outage::Outage;
-use crate::reconcile::{Context, reconcile, retry};
-use crate::{known, metrics};
+use crate::metrics;
+use crate::reconcile::Context;
+use crate::work::work;
 
 const SERVICE: Service = Service { name: "farmlokal-controller", version: env!("CARGO_PKG_VERSION") };
 
@@ -51,37 +47,26 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     context(crate::leader::Held::always())?;
 
     let readiness = Readiness::default();
+    tokio::spawn({
+        let (stop, readiness) = (stop.clone(), readiness.clone());
+        async move {
+            stop.cancelled().await;
+            readiness.ending();
+        }
+    });
     serve(settings, readiness.clone(), metrics).await?;
     let candidate = Candidate::new(client.clone(), lease);
-    let mut leadership = tokio::select! {
-        leadership = candidate.elected(|| readiness.in_touch()) => leadership,
-        () = stop.cancelled() => {
-            readiness.ending();
-            traces.shutdown().await;
-            return Ok(());
+    let mut lost = None;
+    if let Some(mut leadership) = candidate.elected(&stop, || readiness.in_touch()).await {
+        metrics::leader(true);
+        let context = Arc::new(context(leadership.held())?);
+        lost = lead(&mut leadership, work(objects, context, stop.clone()), settings, &stop).await;
+        metrics::leader(false);
+        if lost.is_none() {
+            leadership.release().await;
         }
-    };
-    metrics::leader(true);
-    let mut working = std::pin::pin!(work(objects, Arc::new(context(leadership.held())?), stop.clone()));
-    let ended = async {
-        stop.cancelled().await;
-        info!("shutting down");
-        readiness.ending();
-        tokio::time::sleep(settings.shutdown_timeout).await;
-    };
-    let lost = tokio::select! {
-        () = &mut working => None,
-        () = ended => {
-            warn!("a flush did not finish in time: the next leader will");
-            None
-        }
-        lost = leadership.renew_until_lost() => Some(lost),
-    };
-    metrics::leader(false);
-    readiness.ending();
-    if lost.is_none() {
-        leadership.release().await;
     }
+    readiness.ending();
     traces.shutdown().await;
     if let Some(lost) = lost {
         bail!(lost);
@@ -90,53 +75,26 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reconciles until `stop`, then ends when what is under way has ended.
-async fn work(objects: Api<ProductCatalog>, context: Arc<Context>, stop: CancellationToken) {
-    let controller = Controller::new(objects, watcher::Config::default())
-        .with_config(Config::default())
-        .trigger_backoff(Pauses::default())
-        .graceful_shutdown_on(stop.cancelled_owned());
-    let mut outage = Outage::default();
-    let mut looks = std::pin::pin!(controller.run(reconcile, retry, Arc::clone(&context)));
-    while let Some(look) = looks.next().await {
-        match look {
-            Err(ControllerError::ObjectNotFound(gone)) => {
-                let mut key = ObjectRef::new(&gone.name);
-                key.namespace = gone.namespace;
-                context.forget(&key);
-            }
-            Err(ControllerError::QueueError(error)) => {
-                if outage.begins() {
-                    warn!(%error, "ProductCatalogs cannot be watched: trying again");
-                }
-            }
-            // Reconciles tell of their errors themselves.
-            Ok(_) | Err(_) => {
-                if outage.ends() {
-                    info!("ProductCatalogs are watched again");
-                }
-            }
+/// Has `work` done until it ends by itself, `stop` and its time are over, or the lease is lost, which is returned. Whatever is
+/// still under way then is cut off before this returns: nobody works without the lease.
+async fn lead(
+    leadership: &mut Leadership,
+    work: impl Future<Output = ()>,
+    settings: &ControllerArgs,
+    stop: &CancellationToken,
+) -> Option<Lost> {
+    let time_is_over = async {
+        stop.cancelled().await;
+        info!("shutting down");
+        tokio::time::sleep(settings.shutdown_timeout).await;
+    };
+    tokio::select! {
+        () = work => None,
+        () = time_is_over => {
+            warn!("a flush did not finish in time: the next leader will");
+            None
         }
-    }
-}
-
-/// Between attempts to watch; as short as those between flushes, since changes go unseen meanwhile.
-#[derive(Default)]
-struct Pauses(u32);
-
-impl Iterator for Pauses {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        let pause = known::pause(self.0);
-        self.0 = self.0.saturating_add(1);
-        Some(pause.mul_f64(rand::random_range(0.5..=1.0)))
-    }
-}
-
-impl Backoff for Pauses {
-    fn reset(&mut self) {
-        self.0 = 0;
+        lost = leadership.renew_until_lost() => Some(lost),
     }
 }
 

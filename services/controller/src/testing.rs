@@ -184,6 +184,17 @@ impl Look {
         redis::cmd("SET").arg(key).arg("entry").exec(&mut self.0).unwrap();
     }
 
+    /// Puts so many there.
+    pub(crate) fn fill(&mut self, entries: usize) {
+        for batch in (0..entries).collect::<Vec<_>>().chunks(10_000) {
+            let mut pipe = redis::pipe();
+            for number in batch {
+                pipe.cmd("SET").arg(format!("products:{{0}}:{number}")).arg("entry").ignore();
+            }
+            pipe.exec(&mut self.0).unwrap();
+        }
+    }
+
     /// All entries.
     pub(crate) fn keys(&mut self) -> Vec<String> {
         redis::cmd("KEYS").arg("products:*").query(&mut self.0).unwrap()

@@ -33,7 +33,7 @@ impl Local {
         };
         let was_up = run(&program, &["status"]).await.is_ok();
         if !was_up {
-            report::say("starting the local cluster (the first time builds it, about 20 minutes)");
+            report::say("starting the local cluster (the first time builds it, 20 minutes or more)");
             let mut up = command::command(&program, &Vec::new());
             up.args(["up", "--nodes", NODES]);
             command::shown_run(up).await.map_err(|error| Missing(format!("no local cluster: {error:#}")))?;

@@ -19,7 +19,7 @@ const PATHS: [&str; 5] = [
 
 pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
     let (service, ingress) = (suite.service().await?, suite.ingress().await?);
-    let (mut direct, mut routed) = (Client::new(service.clone()), Client::new(ingress));
+    let (mut direct, mut routed) = (Client::new(service.clone()), Client::new(ingress.clone()));
     for path in PATHS {
         let (one, other) = (direct.get(path).await?, routed.get(path).await?);
         ensure!(one.status == 200 && other.status == 200, "{path}: {} and {}", one.status, other.status);
@@ -41,33 +41,34 @@ pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
     ));
 
     let started = Instant::now();
-    let pages = walk(service).await?;
+    let (by_service, by_ingress) = (walk(service).await?, walk(ingress).await?);
+    ensure!(by_service == by_ingress, "Service and Ingress give the products in another order");
     report::say(format!(
-        "a walk of {pages} pages gave each of {} products once, in {}",
+        "a walk by price gave each of {} products once, through the Service and through the Ingress in the same order, in {}",
         report::count(ROWS),
         report::time(started.elapsed())
     ));
     Ok(())
 }
 
-/// Walks the whole catalogue by price.
-async fn walk(target: Target) -> Result<u64> {
+/// Walks the whole catalogue by price; returns the ids as they came.
+async fn walk(target: Target) -> Result<Vec<u64>> {
     let mut client = Client::new(target);
-    let (mut seen, mut pages, mut cursor) = (HashSet::new(), 0, String::new());
+    let (mut seen, mut ids, mut cursor) = (HashSet::new(), Vec::new(), String::new());
     loop {
         let answer = client.get(&format!("/products?sort=price&limit=100{cursor}")).await?;
-        ensure!(answer.status == 200, "page {pages}: {}", answer.text());
+        ensure!(answer.status == 200, "after {} products: {}", ids.len(), answer.text());
         let page = answer.json()?;
         for product in page["data"].as_array().context("no data")? {
             let id = product["id"].as_u64().context("no id")?;
             ensure!(seen.insert(id), "product {id} came twice");
+            ids.push(id);
         }
-        pages += 1;
         match page["nextCursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
             None => break,
         }
     }
-    ensure!(seen.len() as u64 == ROWS, "{} of {ROWS} products", seen.len());
-    Ok(pages)
+    ensure!(ids.len() as u64 == ROWS, "{} of {ROWS} products", ids.len());
+    Ok(ids)
 }

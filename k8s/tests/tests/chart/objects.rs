@@ -14,6 +14,7 @@ const DEFAULT: &[&str] = &[
     "Lease/farmlokal-controller",
     "Pod/farmlokal-test",
     "PodDisruptionBudget/farmlokal-api",
+    "PodDisruptionBudget/farmlokal-controller",
     "ProductCatalog/farmlokal",
     "Role/farmlokal-controller",
     "Role/farmlokal-controller-lease",
@@ -57,6 +58,7 @@ fn every_switch_adds_and_removes_what_it_says() {
             &[
                 "-Deployment/farmlokal-controller",
                 "-Lease/farmlokal-controller",
+                "-PodDisruptionBudget/farmlokal-controller",
                 "-ProductCatalog/farmlokal",
                 "-Role/farmlokal-controller",
                 "-Role/farmlokal-controller-lease",

@@ -19,7 +19,7 @@ fn candidate(api: &FakeApi, identity: &str) -> Candidate {
 }
 
 async fn elected(api: &FakeApi, identity: &str) -> Leadership {
-    candidate(api, identity).elected(|| {}).await
+    candidate(api, identity).elected(&CancellationToken::new(), || {}).await.unwrap()
 }
 
 /// Whether it is elected within this time.
@@ -56,6 +56,7 @@ async fn a_lease_that_is_given_back_is_taken_at_the_next_look() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(!two.is_finished() && held.now());
     one.release().await;
+    assert!(!held.now(), "whoever gives it back may do nothing more");
     tokio::time::sleep(LOOK_EVERY).await;
     assert!(two.is_finished());
     assert_eq!(lease(&api).await.holder_identity.as_deref(), Some("two"));
@@ -162,4 +163,32 @@ async fn a_lease_that_was_deleted_is_lost() {
     let mut one = elected(&api, "one").await;
     api.fail("PUT", &[404]);
     assert!(matches!(one.renew_until_lost().await, Lost::Taken(_)));
+}
+
+/// It was renewed at the moment in which this replica was told to end, and the answer was not waited for.
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_changed_meanwhile_is_given_back_all_the_same() {
+    let api = FakeApi::default();
+    let one = elected(&api, "one").await;
+    let path = format!("/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/controller");
+    api.put(&path, serde_json::to_value(&one.lease).unwrap());
+    one.release().await;
+    assert_eq!(lease(&api).await.holder_identity, None);
+
+    let one = elected(&api, "one").await;
+    let mut taken = one.lease.clone();
+    taken.spec.as_mut().unwrap().holder_identity = Some("two".to_owned());
+    api.put(&path, serde_json::to_value(&taken).unwrap());
+    one.release().await;
+    assert_eq!(lease(&api).await.holder_identity.as_deref(), Some("two"), "another one's is left alone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_candidate_that_is_told_to_end_leaves_no_lease_behind() {
+    let api = FakeApi::default();
+    let stop = CancellationToken::new();
+    stop.cancel();
+    // Taken at the last moment: whoever asked gives it back.
+    assert!(candidate(&api, "one").elected(&stop, || {}).await.is_some());
+    assert!(candidate(&api, "two").elected(&stop, || {}).await.is_none());
 }

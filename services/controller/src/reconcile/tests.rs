@@ -347,6 +347,28 @@ async fn what_is_kept_of_an_object_goes_with_it() {
     assert_eq!(key.namespace.as_deref(), Some(NAMESPACE));
     let without_status = catalog(|_| {});
     assert_eq!(rig.context.known.status(&without_status), rig.status());
-    rig.context.forget(&key);
+    rig.context.keep_only(|object| *object == key);
+    assert_eq!(rig.context.known.status(&without_status), rig.status());
+    rig.context.keep_only(|_| false);
     assert_eq!(rig.context.known.status(&without_status), ProductCatalogStatus::default());
+}
+
+/// Each of them holds one of the few connections for as long as its flush lasts.
+#[tokio::test]
+async fn many_objects_of_one_redis_wait_for_each_other_and_none_is_degraded_for_that() {
+    let mut rig = Rig::new(&catalog(|_| {}));
+    rig.look.fill(200_000);
+    let rig = &rig;
+    let looks = (0..6).map(|number| {
+        let object = catalog(|o| {
+            o["metadata"]["name"] = format!("shop-{number}").into();
+            o["metadata"]["uid"] = format!("uid-{number}").into();
+        });
+        rig.api.put_catalog(&object);
+        rig.look_at(Arc::new(object))
+    });
+    for look in futures::future::join_all(looks).await {
+        look.unwrap();
+    }
+    assert_eq!(rig.api.events(), ["Flushed"; 6]);
 }
