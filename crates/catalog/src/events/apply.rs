@@ -148,7 +148,8 @@ async fn change_product(
                 "INSERT INTO products (id, name, description, category, price, short_words) \
                  VALUES (?, ?, ?, ?, ?, ?) \
                  ON DUPLICATE KEY UPDATE name = VALUES(name), description = VALUES(description), \
-                 category = VALUES(category), price = VALUES(price), short_words = VALUES(short_words)",
+                 category = VALUES(category), price = VALUES(price), price_band = VALUES(price_band), \
+                 short_words = VALUES(short_words)",
             )
             .bind(event.product)
             .bind(name)
@@ -161,7 +162,7 @@ async fn change_product(
             Ok(Outcome::Applied)
         }
         (Effect::SetPrice(price), _) => {
-            let done = sqlx::query("UPDATE products SET price = ? WHERE id = ?")
+            let done = sqlx::query("UPDATE products SET price = ?, price_band = DEFAULT WHERE id = ?")
                 .bind(price)
                 .bind(event.product)
                 .execute(connection)
