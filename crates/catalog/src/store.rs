@@ -14,6 +14,7 @@ use crate::{
     guards::{SearchGuards, refused},
     list::{list, page},
     migrate, plan,
+    price_range::Costs,
     reader::{Database, Reader},
     statement::Statement,
 };
@@ -31,6 +32,7 @@ pub struct Catalog {
     event_database: Arc<Database>,
     deadline: Duration,
     event_deadline: Duration,
+    costs: Costs,
     searches: Arc<SearchGuards>,
 }
 
@@ -74,6 +76,7 @@ impl Catalog {
             event_database: database(events, config.acquire_timeout),
             deadline: config.list_deadline,
             event_deadline: config.event_deadline,
+            costs: Costs::default(),
             searches: Arc::new(SearchGuards::new(config.search)),
         })
     }
@@ -81,7 +84,7 @@ impl Catalog {
     /// A page of the list.
     pub async fn list(&self, query: &ListQuery) -> Result<Page, Error> {
         if query.words().is_empty() {
-            return Ok(list(&mut self.reader().await?, query, self.deadline).await?);
+            return Ok(list(&mut self.reader().await?, query, &self.costs, self.deadline).await?);
         }
         let words = query.words().join(" ");
         let _admitted = self.searches.admit(&words).await?;
@@ -120,6 +123,16 @@ impl Catalog {
 
     pub(crate) fn event_database(&self) -> &Database {
         &self.event_database
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn costs(&self) -> &Costs {
+        &self.costs
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn with_costs(self, costs: Costs) -> Catalog {
+        Catalog { costs, ..self }
     }
 
     #[cfg(feature = "testing")]
