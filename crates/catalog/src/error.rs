@@ -78,6 +78,10 @@ mod number {
     pub(super) const LOCK_DEADLOCK: u16 = 1213;
     pub(super) const LOCK_WAIT_TIMEOUT: u16 = 1205;
     pub(super) const DUP_ENTRY: u16 = 1062;
+    pub(super) const DUP_FIELDNAME: u16 = 1060;
+    pub(super) const DUP_KEYNAME: u16 = 1061;
+    pub(super) const DUP_CONSTRAINT_NAME: u16 = 1826;
+    pub(super) const CHECK_CONSTRAINT_DUP_NAME: u16 = 3822;
     pub(super) const QUERY_INTERRUPTED: u16 = 1317;
     pub(super) const OPTION_PREVENTS_STATEMENT: u16 = 1290;
     pub(super) const READ_ONLY_TRANSACTION: u16 = 1792;
@@ -143,7 +147,20 @@ pub(crate) fn is_duplicate_key(error: &sqlx::Error) -> bool {
     server_error(error) == Some(number::DUP_ENTRY)
 }
 
-/// A search's index does not exist: neither for `FORCE INDEX` nor for `MATCH`.
+/// A column, an index or a constraint with this name is there already.
+pub(crate) fn is_already_there(error: &sqlx::Error) -> bool {
+    matches!(
+        server_error(error),
+        Some(
+            number::DUP_FIELDNAME
+                | number::DUP_KEYNAME
+                | number::DUP_CONSTRAINT_NAME
+                | number::CHECK_CONSTRAINT_DUP_NAME
+        )
+    )
+}
+
+/// A statement's index does not exist: neither for `FORCE INDEX` nor for `MATCH`.
 pub(crate) fn is_missing_index(error: &sqlx::Error) -> bool {
     matches!(server_error(error), Some(number::KEY_DOES_NOT_EXIST | number::FT_MATCHING_KEY_NOT_FOUND))
 }

@@ -13,11 +13,13 @@ mod migrate;
 mod plan;
 mod pool;
 mod price;
+mod price_band;
 mod price_range;
 mod product;
 #[cfg(feature = "testing")]
 pub mod properties;
 mod query;
+mod ranged_list;
 mod reader;
 mod statement;
 mod store;

@@ -7,18 +7,21 @@ use sqlx::{FromRow as _, Row as _, mysql::MySqlRow};
 use crate::{
     ListQuery, Page, Product, Sort,
     plan::{self, Plan},
-    price_range::price_range,
+    price_range::Costs,
+    ranged_list::ranged_list,
     reader::Reader,
 };
 
 pub(crate) async fn list(
     reader: &mut Reader<'_>,
     query: &ListQuery,
+    costs: &Costs,
     deadline: Duration,
 ) -> Result<Page, sqlx::Error> {
     let rows = match Plan::of(query) {
         Plan::Page => reader.fetch(&plan::page(query, deadline)).await?,
-        Plan::PriceRange => price_range(reader, query, deadline).await?,
+        // On the heap: every other list would carry its state along.
+        Plan::PriceRange => Box::pin(ranged_list(reader, query, costs, deadline)).await?,
     };
     page(query, &rows)
 }

@@ -9,14 +9,20 @@ use sqlx::{
 };
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::config::{connect_options, prepare_session};
+use crate::{
+    config::{connect_options, prepare_session},
+    error::is_already_there,
+};
 
-/// Every migration: one statement each, because the servers commit at each, and each may run twice (`IF NOT EXISTS`).
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+/// Every migration: one statement each, because the servers commit at each, and each may run twice: a table is made
+/// `IF NOT EXISTS`, and what an `ALTER TABLE` would add again is [there already](is_already_there).
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (1, "products", include_str!("../../../migrations/0001_products.sql")),
     (2, "webhook_events", include_str!("../../../migrations/0002_webhook_events.sql")),
     (3, "product_versions", include_str!("../../../migrations/0003_product_versions.sql")),
     (4, "owed_flush", include_str!("../../../migrations/0004_owed_flush.sql")),
+    (5, "price_bands", include_str!("../../../migrations/0005_price_bands.sql")),
+    (6, "price_band_indexes", include_str!("../../../migrations/0006_price_band_indexes.sql")),
 ];
 
 /// The migration that this program needs at least.
@@ -105,7 +111,19 @@ async fn migrate_locked(connection: &mut MySqlConnection) -> Result<Vec<Applied>
     }
     let mut migrator = Migrator::with_migrations(MIGRATIONS.map(migration).to_vec());
     migrator.set_locking(false);
-    migrator.run_direct(None, connection, false).await?;
+    while let Err(error) = migrator.run_direct(None, &mut *connection, false).await {
+        match error {
+            // The servers do an ALTER TABLE wholly or not at all. So a killed run got as far as this, or the server went on
+            // by itself, and only the note of it is missing.
+            sqlx::migrate::MigrateError::ExecuteMigration(error, version) if is_already_there(&error) => {
+                sqlx::query("UPDATE _sqlx_migrations SET success = TRUE WHERE version = ?")
+                    .bind(version)
+                    .execute(&mut *connection)
+                    .await?;
+            }
+            error => return Err(error.into()),
+        }
+    }
     Ok(migrator
         .iter()
         .filter(|migration| !before.contains(&migration.version))

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+pub(crate) mod price_range;
+
 use crate::{
     ListQuery, Order, Price, Sort,
     cursor::{Position, SortValue},
@@ -69,52 +71,13 @@ fn column(sort: Sort) -> &'static str {
     }
 }
 
-/// The rows to ask for: one more than the page shows whether there is another page.
-fn rows(query: &ListQuery) -> u64 {
-    u64::from(query.limit()) + 1
-}
-
 /// A page from the one index that serves it.
 pub(crate) fn page(query: &ListQuery, deadline: Duration) -> Statement<'_> {
     let mut statement = Statement::select(Kind::Page, deadline);
     statement.push(COLUMNS);
     walk(&mut statement, query, has_price_range(query));
-    statement.push(" LIMIT ").bind(Value::Number(rows(query)));
-    statement
-}
-
-/// The first rows of the sort's index whose price is in range, however far off they are.
-pub(crate) fn filtered(query: &ListQuery, deadline: Duration) -> Statement<'_> {
-    let mut statement = Statement::select(Kind::Filtered, deadline);
-    payload_of(&mut statement, query, |statement| {
-        statement.push("SELECT ").push(sort_columns(query));
-        walk(statement, query, true);
-    });
-    statement
-}
-
-/// Every row in the price range, sorted: the first rows of them.
-pub(crate) fn range(query: &ListQuery, deadline: Duration) -> Statement<'_> {
-    let mut statement = Statement::select(Kind::Range, deadline);
-    payload_of(&mut statement, query, |statement| {
-        statement.push("SELECT ").push(sort_columns(query));
-        ranged(statement, query);
-        if let Some(position) = query.after() {
-            statement.push(" AND ");
-            after(statement, position, query.order());
-        }
-        order_by(statement, query, "");
-    });
-    statement
-}
-
-/// How many rows the price range holds, and how many there are of any price: the first and the second row of the answer.
-pub(crate) fn estimate(query: &ListQuery) -> Statement<'_> {
-    let mut statement = Statement::explain(Kind::Estimate);
-    statement.push("id");
-    ranged(&mut statement, query);
-    statement.push(" UNION ALL SELECT id");
-    from(&mut statement, query, Sort::Price);
+    order_by(&mut statement, query, "");
+    statement.push(" LIMIT ").bind(Value::Number(query.rows()));
     statement
 }
 
@@ -136,15 +99,15 @@ pub(crate) fn search(query: &ListQuery, deadline: Duration) -> Statement<'_> {
     }
     if has_price_range(query) {
         statement.push(" AND ");
-        price_range(&mut statement, query);
+        in_price_range(&mut statement, query);
     }
     statement.push(") AS found");
     if let Some(position) = query.after() {
         statement.push(" WHERE ");
-        after(&mut statement, position, query.order());
+        after(&mut statement, position, query.order(), "");
     }
     order_by(&mut statement, query, "");
-    statement.push(" LIMIT ").bind(Value::Number(rows(query)));
+    statement.push(" LIMIT ").bind(Value::Number(query.rows()));
     statement
 }
 
@@ -167,37 +130,27 @@ pub(crate) fn newest_migration(deadline: Duration) -> Statement<'static> {
     statement
 }
 
-/// `FROM products` along the sort's index, after the cursor, in order.
+/// `FROM products` along the sort's index, after the cursor.
 fn walk<'q>(statement: &mut Statement<'q>, query: &'q ListQuery, with_price_range: bool) {
-    from(statement, query, if walks_one_price(query) { Sort::Price } else { query.sort() });
-    let mut joint = " AND ";
-    if query.category().is_none() {
-        joint = " WHERE ";
-    }
+    let sort = if walks_one_price(query) { Sort::Price } else { query.sort() };
+    let mut joint = from(statement, query, index(query, sort));
     if with_price_range {
         statement.push(joint);
-        price_range(statement, query);
+        in_price_range(statement, query);
         joint = " AND ";
     }
     if let Some(position) = query.after() {
         statement.push(joint);
-        after(statement, position, query.order());
+        after(statement, position, query.order(), "");
     }
-    order_by(statement, query, "");
 }
 
-/// `FROM products` in the price range.
-fn ranged<'q>(statement: &mut Statement<'q>, query: &'q ListQuery) {
-    from(statement, query, Sort::Price);
-    statement.push(if query.category().is_some() { " AND " } else { " WHERE " });
-    price_range(statement, query);
-}
-
-fn from<'q>(statement: &mut Statement<'q>, query: &'q ListQuery, sort: Sort) {
-    statement.push(" FROM products FORCE INDEX (").push(index(query, sort)).push(")");
-    if let Some(category) = query.category() {
-        statement.push(" WHERE category = ").bind(Value::Text(category));
-    }
+/// `FROM products` by an index, all or one category's. Returns what joins a condition to it.
+fn from<'q>(statement: &mut Statement<'q>, query: &'q ListQuery, index: &str) -> &'static str {
+    statement.push(" FROM products FORCE INDEX (").push(index).push(")");
+    let Some(category) = query.category() else { return " WHERE " };
+    statement.push(" WHERE category = ").bind(Value::Text(category));
+    " AND "
 }
 
 /// Finds ids first, and reads the whole rows of one page only.
@@ -207,7 +160,6 @@ fn payload_of<'q>(statement: &mut Statement<'q>, query: &'q ListQuery, ids: impl
     );
     statement.push(" FROM (");
     ids(statement);
-    statement.push(" LIMIT ").bind(Value::Number(rows(query)));
     statement.push(") AS found STRAIGHT_JOIN products FORCE INDEX (PRIMARY) ON products.id = found.id");
     order_by(statement, query, "found.");
 }
@@ -222,24 +174,25 @@ fn sort_columns(query: &ListQuery) -> &'static str {
 
 /// Both ends always: one shape of statement instead of three. Only a single price is spelt as one, because `MariaDB`
 /// sorts all its rows otherwise.
-fn price_range(statement: &mut Statement<'_>, query: &ListQuery) {
-    if let Some(price) = one_price(query) {
-        statement.push("price = ").bind(Value::Price(price));
-        return;
+fn in_price_range(statement: &mut Statement<'_>, query: &ListQuery) {
+    match one_price(query) {
+        Some(price) => {
+            statement.push("price = ").bind(Value::Price(price));
+        }
+        None => between(statement, query.prices()),
     }
-    let (min, max) = (query.min_price().unwrap_or(Price::MIN), query.max_price().unwrap_or(Price::MAX));
-    statement.push("price BETWEEN ").bind(Value::Price(min)).push(" AND ").bind(Value::Price(max));
 }
 
-/// The rows after a position. Spelt out, because `(value, id) > (?, ?)` is not a range to either optimiser.
-fn after<'q>(statement: &mut Statement<'q>, position: &'q Position, order: Order) {
-    let beyond = match order {
-        Order::Asc => " > ",
-        Order::Desc => " < ",
-    };
+fn between(statement: &mut Statement<'_>, (from, to): (Price, Price)) {
+    statement.push("price BETWEEN ").bind(Value::Price(from)).push(" AND ").bind(Value::Price(to));
+}
+
+/// The rows of a table after a position. Spelt out, because `(value, id) > (?, ?)` is not a range to either optimiser.
+fn after<'q>(statement: &mut Statement<'q>, position: &'q Position, order: Order, table: &str) {
+    let beyond = order.beyond();
     let (column, value) = match &position.value {
         SortValue::Id => {
-            statement.push("id").push(beyond).bind(Value::Number(position.id));
+            statement.push(table).push("id").push(beyond).bind(Value::Number(position.id));
             return;
         }
         SortValue::Price(price) => (column(Sort::Price), Value::Price(*price)),
@@ -247,9 +200,9 @@ fn after<'q>(statement: &mut Statement<'q>, position: &'q Position, order: Order
         SortValue::CreatedAt(time) => (column(Sort::CreatedAt), Value::Time(*time)),
         SortValue::Relevance(relevance) => (column(Sort::Relevance), Value::Number(u64::from(*relevance))),
     };
-    statement.push("(").push(column).push(beyond).bind(value.clone());
-    statement.push(" OR (").push(column).push(" = ").bind(value);
-    statement.push(" AND id").push(beyond).bind(Value::Number(position.id)).push("))");
+    statement.push("(").push(table).push(column).push(beyond).bind(value.clone());
+    statement.push(" OR (").push(table).push(column).push(" = ").bind(value);
+    statement.push(" AND ").push(table).push("id").push(beyond).bind(Value::Number(position.id)).push("))");
 }
 
 /// By the sort and then by id, both in the same direction: so an index can be read either way.
@@ -319,29 +272,27 @@ mod tests {
     #[test]
     fn values_never_make_a_new_statement() {
         let mut texts = HashSet::new();
-        for (nth, sort) in ["id", "price", "name", "createdAt", "relevance"].iter().enumerate() {
+        for sort in ["id", "price", "name", "createdAt", "relevance"] {
             for order in ["asc", "desc"] {
-                for filters in 0..8 {
-                    let category = ["x", "another"][nth % 2];
-                    let mut pairs = vec![("sort", *sort), ("order", order), ("limit", ["1", "100"][nth % 2])];
-                    pairs.extend((filters & 1 == 1).then_some(("category", category)));
-                    pairs.extend((filters & 2 == 2).then_some(("minPrice", "1")));
-                    pairs.extend((filters & 4 == 4).then_some(("maxPrice", "9.50")));
-                    pairs.extend((*sort == "relevance").then_some(("search", "a word")));
-                    let query = parse(&pairs);
-                    if *sort == "relevance" {
-                        texts.insert(search(&query, DEADLINE).text);
-                        continue;
-                    }
-                    for statement in [
-                        page(&query, DEADLINE),
-                        filtered(&query, DEADLINE),
-                        range(&query, DEADLINE),
-                        estimate(&query),
-                    ] {
-                        assert!(!statement.text.contains("9.50") && !statement.text.contains("another"));
-                        assert_eq!(statement.text.matches('?').count(), statement.values.len());
-                        texts.insert(statement.text);
+                for filters in 0..16 {
+                    for limit in ["1", "20", "100"] {
+                        let mut pairs = vec![("sort", sort), ("order", order), ("limit", limit)];
+                        pairs.extend((filters & 1 == 1).then_some(("category", "another")));
+                        pairs.extend((filters & 2 == 2).then_some(("minPrice", "1")));
+                        pairs.extend((filters & 4 == 4).then_some(("maxPrice", "9.50")));
+                        pairs.extend((filters & 0b1010 == 0b1000).then_some(("minPrice", "9.50")));
+                        pairs.extend((sort == "relevance").then_some(("search", "a word")));
+                        let query = parse(&pairs);
+                        let statements = match Plan::of(&query) {
+                            _ if sort == "relevance" => vec![search(&query, DEADLINE)],
+                            Plan::Page => vec![page(&query, DEADLINE)],
+                            Plan::PriceRange => price_range::all(&query, DEADLINE),
+                        };
+                        for statement in statements {
+                            assert!(!statement.text.contains("9.50") && !statement.text.contains("another"));
+                            assert_eq!(statement.text.matches('?').count(), statement.values.len());
+                            texts.insert(statement.text);
+                        }
                     }
                 }
             }

@@ -59,6 +59,21 @@ impl Order {
             Order::Desc => "DESC",
         }
     }
+
+    pub(crate) fn reversed(self) -> Order {
+        match self {
+            Order::Asc => Order::Desc,
+            Order::Desc => Order::Asc,
+        }
+    }
+
+    /// How what comes later compares.
+    pub(crate) fn beyond(self) -> &'static str {
+        match self {
+            Order::Asc => " > ",
+            Order::Desc => " < ",
+        }
+    }
 }
 
 /// A valid list query.
@@ -310,6 +325,16 @@ impl ListQuery {
     #[must_use]
     pub fn words(&self) -> &[String] {
         &self.words
+    }
+
+    /// The ends of the price range, whether or not they were asked for.
+    pub(crate) fn prices(&self) -> (Price, Price) {
+        (self.min_price.unwrap_or(Price::MIN), self.max_price.unwrap_or(Price::MAX))
+    }
+
+    /// The rows to ask for: one more than the page shows whether there is another page.
+    pub(crate) fn rows(&self) -> u64 {
+        u64::from(self.limit) + 1
     }
 
     pub(crate) fn after(&self) -> Option<&Position> {

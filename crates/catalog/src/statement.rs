@@ -1,6 +1,6 @@
 //! A statement in the making: its text, which depends on the shape of a query only, and the values bound to it.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use chrono::{DateTime, Utc};
 use sqlx::{
@@ -21,8 +21,14 @@ pub(crate) enum Kind {
     Estimate,
     /// The sort's index, filtered by price.
     Filtered,
+    /// The same, for so many rows.
+    Walk,
     /// A price range, sorted.
     Range,
+    /// Where the price bands begin.
+    Leap,
+    /// The price bands that begin first, merged.
+    Bands,
     /// A full-text search.
     Search,
     Product,
@@ -33,11 +39,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 9] = [
+    pub(crate) const ALL: [Kind; 12] = [
         Kind::Page,
         Kind::Estimate,
         Kind::Filtered,
+        Kind::Walk,
         Kind::Range,
+        Kind::Leap,
+        Kind::Bands,
         Kind::Search,
         Kind::Product,
         Kind::Categories,
@@ -50,7 +59,10 @@ impl Kind {
             Kind::Page => "page",
             Kind::Estimate => "estimate",
             Kind::Filtered => "filtered",
+            Kind::Walk => "walk",
             Kind::Range => "range",
+            Kind::Leap => "leap",
+            Kind::Bands => "bands",
             Kind::Search => "search",
             Kind::Product => "product",
             Kind::Categories => "categories",
@@ -94,8 +106,24 @@ pub(crate) enum Value<'q> {
     Time(DateTime<Utc>),
 }
 
+/// As SQL spells it. Texts are spelt by their bytes, so that nothing in them is taken for anything else.
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Value::Number(number) => return write!(f, "{number}"),
+            Value::Price(price) => return write!(f, "{price}"),
+            Value::Time(time) => return write!(f, "TIMESTAMP'{}'", time.format("%Y-%m-%d %H:%M:%S%.3f")),
+            Value::Text(text) => text,
+            Value::Expression(text) => text.as_str(),
+        };
+        f.write_str("_utf8mb4 X'")?;
+        text.bytes().try_for_each(|byte| write!(f, "{byte:02X}"))?;
+        f.write_str("'")
+    }
+}
+
 /// A `SELECT` that the database stops at its deadline. The text holds no value, so that it is prepared once for each
-/// shape.
+/// shape; or it holds all of them, [spelt out](Statement::spelt_out).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Statement<'q> {
     pub(crate) kind: Kind,
@@ -103,6 +131,7 @@ pub(crate) struct Statement<'q> {
     pub(crate) values: Vec<Value<'q>>,
     /// The database's own limit on it.
     pub(crate) deadline: Duration,
+    pub(crate) is_prepared: bool,
 }
 
 impl<'q> Statement<'q> {
@@ -115,13 +144,18 @@ impl<'q> Statement<'q> {
             milliseconds / 1000,
             milliseconds % 1000,
         );
-        Statement { kind, text, values: Vec::new(), deadline }
+        Statement { kind, text, values: Vec::new(), deadline, is_prepared: true }
+    }
+
+    /// The same, but values are part of its text, and it is not prepared: for the few that `MySQL` plans well only then.
+    pub(crate) fn spelt_out(kind: Kind, deadline: Duration) -> Statement<'q> {
+        Statement { is_prepared: false, ..Statement::select(kind, deadline) }
     }
 
     /// What the optimiser expects to read. It reads a few pages of the index to say so, and needs no deadline.
     pub(crate) fn explain(kind: Kind) -> Statement<'q> {
         let text = "EXPLAIN FORMAT=TRADITIONAL SELECT ".to_owned();
-        Statement { kind, text, values: Vec::new(), deadline: Duration::ZERO }
+        Statement { kind, text, values: Vec::new(), deadline: Duration::ZERO, is_prepared: true }
     }
 
     pub(crate) fn push(&mut self, text: &str) -> &mut Self {
@@ -131,12 +165,19 @@ impl<'q> Statement<'q> {
 
     /// A placeholder with its value. Prices are cast: compared with a text, a `DECIMAL` would become a float.
     pub(crate) fn bind(&mut self, value: Value<'q>) -> &mut Self {
+        if !self.is_prepared {
+            self.text.push_str(&value.to_string());
+            return self;
+        }
         self.text.push_str(if matches!(value, Value::Price(_)) { "CAST(? AS DECIMAL(10,2))" } else { "?" });
         self.values.push(value);
         self
     }
 
     pub(crate) async fn fetch(&self, connection: &mut MySqlConnection) -> Result<Vec<MySqlRow>, sqlx::Error> {
+        if !self.is_prepared {
+            return sqlx::raw_sql(AssertSqlSafe(self.text.as_str())).fetch_all(connection).await;
+        }
         let mut query: Query<'_, sqlx::MySql, MySqlArguments> =
             sqlx::query(AssertSqlSafe(self.text.as_str()));
         for value in &self.values {
@@ -149,5 +190,23 @@ impl<'q> Statement<'q> {
             };
         }
         query.fetch_all(connection).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_spelt_so_that_they_stay_values() {
+        for (value, spelt) in [
+            (Value::Number(u64::MAX), "18446744073709551615"),
+            (Value::Price(Price::MAX), "99999999.99"),
+            (Value::Time(DateTime::UNIX_EPOCH), "TIMESTAMP'1970-01-01 00:00:00.000'"),
+            (Value::Text("a' OR 1\\é"), "_utf8mb4 X'6127204F5220315CC3A9'"),
+            (Value::Text(""), "_utf8mb4 X''"),
+        ] {
+            assert_eq!(value.to_string(), spelt);
+        }
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     list::{list, page},
     migrate, plan,
     pool::{Pool, Purpose},
+    price_range::Costs,
     reader::{Database, Reader},
     statement::Statement,
 };
@@ -29,6 +30,7 @@ pub struct Catalog {
     event_database: Arc<Database>,
     deadline: Duration,
     event_deadline: Duration,
+    costs: Costs,
     searches: Arc<SearchGuards>,
 }
 
@@ -60,6 +62,7 @@ impl Catalog {
             event_database: database(Purpose::Events, config.event_connections, config.acquire_timeout)?,
             deadline: config.list_deadline,
             event_deadline: config.event_deadline,
+            costs: Costs::default(),
             searches: Arc::new(SearchGuards::new(config.search)),
         })
     }
@@ -67,7 +70,7 @@ impl Catalog {
     /// A page of the list.
     pub async fn list(&self, query: &ListQuery) -> Result<Page, Error> {
         if query.words().is_empty() {
-            return Ok(list(&mut self.reader().await?, query, self.deadline).await?);
+            return Ok(list(&mut self.reader().await?, query, &self.costs, self.deadline).await?);
         }
         let words = query.words().join(" ");
         let _admitted = self.searches.admit(&words).await?;
@@ -106,6 +109,16 @@ impl Catalog {
 
     pub(crate) fn event_database(&self) -> &Database {
         &self.event_database
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn costs(&self) -> &Costs {
+        &self.costs
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn with_costs(self, costs: Costs) -> Catalog {
+        Catalog { costs, ..self }
     }
 
     #[cfg(feature = "testing")]

@@ -5,9 +5,11 @@ use std::time::Duration;
 use sqlx::{Connection as _, MySqlConnection, MySqlPool, mysql::MySqlConnectOptions};
 
 use crate::{
-    Catalog, CatalogConfig, Error, ListQuery, Page, Product, SearchConfig,
+    Catalog, CatalogConfig, Error, ListQuery, Page, Price, Product, SearchConfig,
     cursor::{Position, SortValue},
     migrate,
+    price_band::Band,
+    price_range::Costs,
     reader::Reader,
 };
 
@@ -123,12 +125,39 @@ async fn start_counting(reader: &mut Reader<'_>) -> Result<u64, sqlx::Error> {
     Ok(second + (second - first))
 }
 
+/// How price ranges are answered, whatever is cheaper: small tables would see one way only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PriceRanges {
+    /// Sorted.
+    Sorted,
+    /// Walked for a while, and then by bands.
+    Walked,
+    /// By bands, those that the range cuts along their index.
+    Bands,
+    /// By bands, those that the range cuts sorted.
+    BandsWithSortedEdges,
+}
+
 impl Catalog {
+    /// One that answers price ranges in this way.
+    #[must_use]
+    pub fn answering(self, price_ranges: PriceRanges) -> Catalog {
+        const NEVER: f64 = 1e12;
+        let bands =
+            Costs { walked: NEVER, ranged: NEVER, ranged_by_name: NEVER, merge: -NEVER, ..Costs::default() };
+        self.with_costs(match price_ranges {
+            PriceRanges::Sorted => Costs { merge: NEVER, walked: NEVER, ..Costs::default() },
+            PriceRanges::Walked => Costs { walked: -NEVER, ..bands },
+            PriceRanges::Bands => bands,
+            PriceRanges::BandsWithSortedEdges => Costs { ranged: 0.0, ranged_by_name: 0.0, ..bands },
+        })
+    }
+
     /// A page of a list without search, and how many rows the server read for it.
     pub async fn list_counting_rows(&self, query: &ListQuery) -> Result<(Page, u64), Error> {
         let mut reader = self.reader().await?;
         let before = start_counting(&mut reader).await?;
-        let page = crate::list::list(&mut reader, query, self.deadline()).await?;
+        let page = crate::list::list(&mut reader, query, self.costs(), self.deadline()).await?;
         Ok((page, rows_read(&mut reader).await? - before))
     }
 
@@ -145,4 +174,10 @@ impl Catalog {
 #[must_use]
 pub fn page_after(query: &ListQuery, product: &Product) -> ListQuery {
     query.clone().with_position(Position { value: SortValue::of(product, 0, query.sort()), id: product.id })
+}
+
+/// The band of a price, as `price_band` must have it.
+#[must_use]
+pub fn price_band(price: Price) -> u16 {
+    Band::of(price).number()
 }

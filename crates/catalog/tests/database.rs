@@ -9,7 +9,7 @@ use farmlokal_catalog::{
 use farmlokal_devstack::Database;
 
 /// How many there are.
-const MIGRATIONS: usize = 4;
+const MIGRATIONS: usize = 6;
 
 #[tokio::test]
 async fn eight_migrations_at_once_apply_each_once() {
@@ -37,6 +37,33 @@ async fn a_migration_killed_half_way_is_taken_up_again() {
     assert!(migrate(database.options.clone()).await.unwrap().is_empty());
 }
 
+/// As of a version before price bands.
+#[tokio::test]
+async fn products_that_were_there_before_price_bands_get_theirs() {
+    let database = TestDatabase::create().await;
+    let pool = database.pool();
+    for statement in [
+        "INSERT INTO products (name, description, category, price) VALUES ('a', '', 'x', 0), ('b', '', 'x', 9.99)",
+        "ALTER TABLE products DROP KEY by_band, DROP KEY by_band_name, DROP KEY by_band_created_at, \
+         DROP KEY by_category_band, DROP KEY by_category_band_name, DROP KEY by_category_band_created_at",
+        "ALTER TABLE products DROP CONSTRAINT price_band_is_of_price, DROP COLUMN price_band",
+        "DELETE FROM _sqlx_migrations WHERE version > 4",
+    ] {
+        sqlx::raw_sql(statement).execute(&pool).await.unwrap();
+    }
+    // Killed after the first of the two, before it could note that.
+    migrate(database.options.clone()).await.unwrap();
+    sqlx::raw_sql("UPDATE _sqlx_migrations SET success = FALSE WHERE version = 5")
+        .execute(&pool)
+        .await
+        .unwrap();
+    sqlx::raw_sql("DELETE FROM _sqlx_migrations WHERE version = 6").execute(&pool).await.unwrap();
+    assert_eq!(migrate(database.options.clone()).await.unwrap().len(), 2);
+    let bands: Vec<u16> =
+        sqlx::query_scalar("SELECT price_band FROM products ORDER BY id").fetch_all(&pool).await.unwrap();
+    assert_eq!(bands, [0, 316]);
+}
+
 #[tokio::test]
 async fn a_missing_database_is_created() {
     let database = TestDatabase::create_empty().await;
@@ -56,7 +83,7 @@ async fn a_newer_database_is_left_alone() {
         .await
         .unwrap();
     let error = migrate(database.options.clone()).await.unwrap_err();
-    assert!(matches!(error, MigrateError::Newer { database: 999, known: 4 }), "{error}");
+    assert!(matches!(error, MigrateError::Newer { database: 999, known: 6 }), "{error}");
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ const TARGET: &str = "farmlokal_seed_rows_target";
 const PHASE: &str = "farmlokal_seed_phase";
 
 /// The phases of a run, in order.
-pub(crate) const PHASES: [&str; 5] = ["loading", "indexes", "swap", "full text", "flush"];
+pub(crate) const PHASES: [&str; 6] = ["loading", "indexes", "swap", "price bands", "full text", "flush"];
 
 /// Shows all metrics of a run that has not begun; `target` is how many products there are to be.
 pub(crate) fn start(target: u64) {

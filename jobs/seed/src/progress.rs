@@ -34,7 +34,7 @@ impl Progress {
 
     /// Starts a phase that advances by rows, of which some are there already.
     pub(crate) fn rows(&self, name: &'static str, done: u64, total: u64) -> Phase {
-        const BAR: &str = "{msg:>9} {wide_bar} {human_pos}/{human_len} {rate} {eta} left";
+        const BAR: &str = "{msg:>11} {wide_bar} {human_pos}/{human_len} {rate} {eta} left";
         let bar = if self.on_terminal {
             let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
             let rate = |state: &ProgressState, text: &mut dyn fmt::Write| {
@@ -56,7 +56,7 @@ impl Progress {
     /// Starts a phase of one long statement.
     pub(crate) fn statement(&self, name: &'static str) -> Phase {
         let bar = if self.on_terminal {
-            let style = ProgressStyle::with_template("{msg:>9} {spinner} {elapsed}")
+            let style = ProgressStyle::with_template("{msg:>11} {spinner} {elapsed}")
                 .unwrap_or_else(|_| ProgressStyle::default_spinner());
             ProgressBar::new_spinner().with_style(style)
         } else {
@@ -85,7 +85,7 @@ impl Progress {
         phase.bar.finish_and_clear();
         metrics::phase(None);
         if self.on_terminal {
-            eprintln!("{:>9} {:.1} s", phase.name, took.as_secs_f64());
+            eprintln!("{:>11} {:.1} s", phase.name, took.as_secs_f64());
         } else {
             tracing::info!(phase = phase.name, seconds = took.as_secs_f64(), "phase done");
         }

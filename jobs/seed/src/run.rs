@@ -36,7 +36,7 @@ pub(crate) async fn seed(cli: &Cli) -> anyhow::Result<()> {
         }
         Contents::Loaded { finished: false, .. } => {
             progress.say("finishing an interrupted run before replacing its products");
-            add_full_text(&mut load, &mut progress).await?;
+            add_later_indexes(&mut load, &mut progress).await?;
             load.finish().await?;
             false
         }
@@ -61,7 +61,7 @@ pub(crate) async fn seed(cli: &Cli) -> anyhow::Result<()> {
         );
     }
     progress.say("lists are served");
-    add_full_text(&mut load, &mut progress).await?;
+    add_later_indexes(&mut load, &mut progress).await?;
     // Cached searches may have been answered by the old catalogue or refused. Until this is done the run is unfinished.
     let phase = progress.statement("flush");
     cache.flush().await.context("everything is seeded, run again to flush the cache")?;
@@ -109,7 +109,11 @@ fn make_batches(
     receiver
 }
 
-async fn add_full_text(load: &mut Load, progress: &mut Progress) -> anyhow::Result<()> {
+/// The indexes that lists can do without.
+async fn add_later_indexes(load: &mut Load, progress: &mut Progress) -> anyhow::Result<()> {
+    let phase = progress.statement("price bands");
+    load.add_price_bands().await?;
+    progress.done(&phase);
     let phase = progress.statement("full text");
     load.add_full_text().await?;
     progress.done(&phase);

@@ -50,6 +50,7 @@ async fn fill(load: &mut Load) -> Result<()> {
     }
     load.add_indexes().await?;
     load.swap().await?;
+    load.add_price_bands().await?;
     Ok(load.finish().await?)
 }
 

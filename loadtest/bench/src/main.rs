@@ -96,8 +96,7 @@ enum Part {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // On the heap: it holds every part's state, one of which at a time is of use.
-    match Box::pin(run(Cli::parse().command)).await {
+    match run(Cli::parse().command).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("farmlokal-bench: {error:#}");
@@ -119,7 +118,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
             let environment = Environment::up().await?;
             let all = Part::value_variants();
             for part in if parts.is_empty() { all } else { &parts } {
-                bench(*part, &environment, rounds, duration).await?;
+                // On the heap: it has room for every part's state.
+                Box::pin(bench(*part, &environment, rounds, duration)).await?;
             }
             Ok(())
         }

@@ -18,9 +18,26 @@ pub(super) struct Index {
     pub definition: String,
 }
 
+/// What an index is for, in the order in which they are built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Lists are not served without it.
+    Lists,
+    /// Lists with a price range in another order are slow without it.
+    PriceRanges,
+    /// Searches are not served without it.
+    Searches,
+}
+
 impl Index {
-    pub(super) fn is_full_text(&self) -> bool {
-        self.definition.starts_with("FULLTEXT ")
+    pub(super) fn purpose(&self) -> Purpose {
+        if self.definition.starts_with("FULLTEXT ") {
+            Purpose::Searches
+        } else if self.definition.contains("`price_band`") {
+            Purpose::PriceRanges
+        } else {
+            Purpose::Lists
+        }
     }
 }
 
@@ -63,6 +80,7 @@ mod tests {
   PRIMARY KEY (`id`),
   UNIQUE KEY `one` (`key`),
   KEY `by_price` (`price`,`id` DESC),
+  KEY `by_band` (`price_band`,`id`),
   FULLTEXT KEY `by_words` (`name`,`short_words`) /*!50100 WITH PARSER `ngram` */ ,
   CONSTRAINT `price_is_not_negative` CHECK (`price` >= 0)
 ) ENGINE=InnoDB COMMENT='KEY `z` (`y`)'";
@@ -72,8 +90,14 @@ mod tests {
         let products = Definition::parse(PRODUCTS);
         assert_eq!(products.columns.len(), 3);
         let names: Vec<_> =
-            products.indexes.iter().map(|index| (index.name.as_str(), index.is_full_text())).collect();
-        assert_eq!(names, [("`one`", false), ("`by_price`", false), ("`by_words`", true)]);
+            products.indexes.iter().map(|index| (index.name.as_str(), index.purpose())).collect();
+        let expected = [
+            ("`one`", Purpose::Lists),
+            ("`by_price`", Purpose::Lists),
+            ("`by_band`", Purpose::PriceRanges),
+            ("`by_words`", Purpose::Searches),
+        ];
+        assert_eq!(names, expected);
         assert_eq!(products.indexes[1].definition, "KEY `by_price` (`price`,`id` DESC)");
     }
 
@@ -84,7 +108,7 @@ mod tests {
             Definition { columns: products.columns.clone(), indexes: vec![products.indexes[1].clone()] };
         let missing: Vec<_> =
             products.indexes_missing_in(&bare).into_iter().map(|index| index.name).collect();
-        assert_eq!(missing, ["`one`", "`by_words`"]);
+        assert_eq!(missing, ["`one`", "`by_band`", "`by_words`"]);
         assert_eq!(bare.indexes_missing_in(&products), []);
     }
 }

@@ -1,7 +1,8 @@
 //! Loads a whole catalogue at once, beside a running API.
 //!
 //! Rows go into a staging table without secondary indexes; the indexes are added in one go; a RENAME makes it
-//! `products`, so that no statement with FORCE INDEX ever meets a table without that index; full text comes last.
+//! `products`, so that no statement with FORCE INDEX that could not do without ever meets a table without that index. The
+//! indexes of price bands come after, and full text comes last: lists are served meanwhile.
 //!
 //! There is no record of progress that could disagree with the data. The table's comment says which rows it holds,
 //! the highest id how many, its definition which indexes; and the table that was replaced stays until [`Load::finish`],
@@ -19,7 +20,7 @@ use std::time::Duration;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{AssertSqlSafe, Connection as _};
 
-use self::definition::Definition;
+use self::definition::{Definition, Purpose};
 use self::rows::insert_statement;
 
 pub use self::error::LoadError;
@@ -47,7 +48,8 @@ pub enum Contents {
     Loaded {
         /// What the load called them, see [`Load::stage`].
         label: String,
-        /// Whether [`Load::finish`] was reached. If not, lists work, and the full-text index may be missing.
+        /// Whether [`Load::finish`] was reached. If not, lists work, and the indexes of price bands and
+        /// the full-text index may be missing.
         finished: bool,
     },
 }
@@ -118,10 +120,10 @@ impl Load {
         Ok(transaction.commit().await?)
     }
 
-    /// Gives the staging table every index of `products` but full text. Does nothing where that's done.
+    /// Gives the staging table the indexes of `products` that lists cannot do without. Does nothing where that's done.
     pub async fn add_indexes(&mut self) -> Result<(), LoadError> {
         let live = server::definition(&mut self.connection, LIVE).await?;
-        self.add_missing(live, STAGING, false).await
+        self.add_missing(live, STAGING, Purpose::Lists).await
     }
 
     /// Makes the staging table `products`, in one step for everybody who reads it.
@@ -133,7 +135,7 @@ impl Load {
         let live = server::definition(&mut self.connection, LIVE).await?;
         let staging = server::definition(&mut self.connection, STAGING).await?;
         if live.columns != staging.columns
-            || live.indexes_missing_in(&staging).iter().any(|index| !index.is_full_text())
+            || live.indexes_missing_in(&staging).iter().any(|index| index.purpose() == Purpose::Lists)
         {
             return Err(LoadError::SchemaChanged);
         }
@@ -144,10 +146,16 @@ impl Load {
         .await
     }
 
+    /// Adds the indexes of price bands. Lists go on meanwhile, writes wait. Does nothing where that's done.
+    pub async fn add_price_bands(&mut self) -> Result<(), LoadError> {
+        let replaced = server::definition(&mut self.connection, REPLACED).await?;
+        self.add_missing(replaced, LIVE, Purpose::PriceRanges).await
+    }
+
     /// Adds the full-text index. Lists go on meanwhile, writes wait. Does nothing where that's done.
     pub async fn add_full_text(&mut self) -> Result<(), LoadError> {
         let replaced = server::definition(&mut self.connection, REPLACED).await?;
-        self.add_missing(replaced, LIVE, true).await
+        self.add_missing(replaced, LIVE, Purpose::Searches).await
     }
 
     /// Drops the replaced table: from here on the load counts as finished.
@@ -164,11 +172,11 @@ impl Load {
         &mut self,
         wanted: Definition,
         table: &str,
-        full_text: bool,
+        purpose: Purpose,
     ) -> Result<(), LoadError> {
         let present = server::definition(&mut self.connection, table).await?;
         let missing = wanted.indexes_missing_in(&present);
-        let mut additions = missing.iter().filter(|index| full_text || !index.is_full_text()).peekable();
+        let mut additions = missing.iter().filter(|index| index.purpose() == purpose).peekable();
         if additions.peek().is_none() {
             return Ok(());
         }

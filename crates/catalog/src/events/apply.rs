@@ -49,7 +49,9 @@ impl Catalog {
         let mut pause = FIRST_PAUSE;
         for attempt in 1.. {
             // A connection cut off in the middle of a transaction is not used again.
-            let Ok(result) = timeout_at(deadline, transact(writer.begin().await?, event)).await else { break };
+            let Ok(result) = timeout_at(deadline, transact(writer.begin().await?, event)).await else {
+                break;
+            };
             match result {
                 Err(error) if attempt < ATTEMPTS && is_transient_write(&error) => {
                     tracing::debug!(%error, event = event.id, attempt, "applying the event again");
@@ -157,7 +159,8 @@ async fn change_product(
                 "INSERT INTO products (id, name, description, category, price, short_words) \
                  VALUES (?, ?, ?, ?, ?, ?) \
                  ON DUPLICATE KEY UPDATE name = VALUES(name), description = VALUES(description), \
-                 category = VALUES(category), price = VALUES(price), short_words = VALUES(short_words)",
+                 category = VALUES(category), price = VALUES(price), price_band = VALUES(price_band), \
+                 short_words = VALUES(short_words)",
             )
             .bind(event.product)
             .bind(name)
@@ -170,7 +173,7 @@ async fn change_product(
             Ok(Outcome::Applied)
         }
         (Effect::SetPrice(price), _) => {
-            let done = sqlx::query("UPDATE products SET price = ? WHERE id = ?")
+            let done = sqlx::query("UPDATE products SET price = ?, price_band = DEFAULT WHERE id = ?")
                 .bind(price)
                 .bind(event.product)
                 .execute(connection)

@@ -47,6 +47,8 @@ async fn killed_at_every_phase_boundary() {
         ["phase started", "swap"],
         ["phase done", "swap"],
         ["lists are served", ""],
+        ["phase started", "price bands"],
+        ["phase done", "price bands"],
         ["phase started", "full text"],
         ["phase done", "full text"],
         ["phase started", "flush"],
@@ -94,7 +96,7 @@ async fn the_server_killed_in_every_phase() {
     let (expected, _) = undisturbed().await;
     let mut server = Database::start().unwrap();
     farmlokal_catalog::migrate(server.url().parse().unwrap()).await.unwrap();
-    for phase in ["loading", "indexes", "swap", "full text"] {
+    for phase in ["loading", "indexes", "swap", "price bands", "full text"] {
         let mut child = started_until(&mut job_on(&server.url()), ["phase started", phase]);
         std::thread::sleep(Duration::from_millis(20));
         server.kill9().unwrap();

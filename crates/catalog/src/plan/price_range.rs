@@ -1,0 +1,300 @@
+//! The statements of a price range in another order than price.
+
+use std::time::Duration;
+
+use super::{after, between, column, from, index, order_by, payload_of, sort_columns, walk};
+use crate::{
+    ListQuery, Order, Price, Sort,
+    cursor::{Position, SortValue},
+    price_band::Band,
+    price_range::{Edge, Parts},
+    statement::{Kind, Statement, Value},
+};
+
+/// A statement merges one of these numbers of bands, and what it has no need of are empty: each number is a text of its
+/// own, prepared on every connection. The last has room for the largest page and both edges of its range.
+const SIZES: [usize; 3] = [5, 24, 104];
+
+/// How many bands are merged at first, and how many in any case.
+pub(crate) fn rooms(query: &ListQuery, edges: usize) -> [usize; 2] {
+    [SIZES[0], query.limit() as usize + 1 + edges]
+}
+
+/// How many rows the price range holds, and how many there are of any price: the first and the second row of the answer.
+pub(crate) fn estimate(query: &ListQuery) -> Statement<'_> {
+    let mut statement = Statement::explain(Kind::Estimate);
+    statement.push("id");
+    in_range(&mut statement, query, query.prices());
+    statement.push(" UNION ALL SELECT id");
+    from(&mut statement, query, index(query, Sort::Price));
+    statement
+}
+
+/// How many rows each edge has in range, and how many its whole band has: two rows of the answer for each. It always asks
+/// for two edges.
+pub(crate) fn estimate_edges<'q>(query: &'q ListQuery, edges: &[Edge]) -> Statement<'q> {
+    let mut statement = Statement::explain(Kind::Estimate);
+    let mut before = "id";
+    for edge in edges.iter().cycle().take(2) {
+        for prices in [edge.prices, edge.band.prices()] {
+            statement.push(before);
+            in_range(&mut statement, query, prices);
+            before = " UNION ALL SELECT id";
+        }
+    }
+    statement
+}
+
+/// The first rows of the sort's index whose price is in range, however far off they are.
+pub(crate) fn filtered(query: &ListQuery, deadline: Duration) -> Statement<'_> {
+    let mut statement = Statement::select(Kind::Filtered, deadline);
+    payload_of(&mut statement, query, |statement| {
+        statement.push("SELECT ").push(sort_columns(query));
+        walk(statement, query, true);
+        ordered(statement, query, query.rows());
+    });
+    statement
+}
+
+/// Those among so many rows of the sort's index. The rows go into a temporary table: neither server has another bound
+/// that the other has too.
+pub(crate) fn walked(query: &ListQuery, rows: u64, deadline: Duration) -> Statement<'_> {
+    let mut statement = Statement::select(Kind::Walk, deadline);
+    payload_of(&mut statement, query, |statement| {
+        statement.push("SELECT ").push(sort_columns(query));
+        statement.push(" FROM (SELECT ").push(sort_columns(query)).push(", price");
+        walk(statement, query, false);
+        ordered(statement, query, rows);
+        statement.push(") AS walked WHERE ");
+        between(statement, query.prices());
+        ordered(statement, query, query.rows());
+    });
+    statement
+}
+
+/// Every row in the price range, sorted: the first rows of them.
+pub(crate) fn range(query: &ListQuery, deadline: Duration) -> Statement<'_> {
+    let mut statement = Statement::select(Kind::Range, deadline);
+    payload_of(&mut statement, query, |statement| ranged_part(statement, query, query.prices()));
+    statement
+}
+
+/// The first row after the cursor of every band in between, in the order of the query: as many as a page needs, and one
+/// more. Grouping by an index's first columns lets the servers leap from band to band: two reads each for rows beyond the
+/// cursor's value, two for those that tie with it, and one for the id of each band that may be in the answer. Spelt out,
+/// because `MySQL` reads every row of the bands where it is prepared.
+pub(crate) fn leap(query: &ListQuery, bands: (Band, Band), deadline: Duration) -> Statement<'_> {
+    let leap = Leap { query, bands };
+    let firsts = query.rows() + 1;
+    let mut statement = Statement::spelt_out(Kind::Leap, deadline);
+    if query.sort() == Sort::Id {
+        statement.push("price_band, ").push(leap.first("id")).push(" AS first_id");
+        leap.from(&mut statement);
+        if let Some(position) = query.after() {
+            statement.push(" AND ");
+            after(&mut statement, position, query.order(), "");
+        }
+        leap.group_by(&mut statement);
+        statement.push(" ORDER BY first_id ").push(query.order().as_str());
+        statement.push(" LIMIT ").bind(Value::Number(firsts));
+        return statement;
+    }
+    let column = column(query.sort());
+    statement.push("price_band, begins_at, first_id FROM (");
+    if let Some(position) = query.after() {
+        statement.push("SELECT price_band, 0 AS place, NULL AS begins_at, ");
+        statement.push(leap.first("id")).push(" AS first_id");
+        leap.from(&mut statement);
+        statement.push(" AND ").push(column).push(" = ").bind(value_of(position));
+        statement.push(" AND id").push(query.order().beyond()).bind(Value::Number(position.id));
+        leap.group_by(&mut statement);
+        statement.push(" UNION ALL ");
+    }
+    statement.push("SELECT price_band, place, begins_at, (SELECT id");
+    let joint = from(&mut statement, query, band_index(query));
+    statement.push(joint).push("products.price_band = beyond.price_band AND ").push(column);
+    statement
+        .push(" = begins_at ORDER BY id ")
+        .push(query.order().as_str())
+        .push(" LIMIT 1) AS first_id FROM (");
+    statement
+        .push("SELECT price_band, ")
+        .push(leap.first(column))
+        .push(" AS begins_at, RANK() OVER (ORDER BY ");
+    statement.push(leap.first(column)).push(" ").push(query.order().as_str()).push(") AS place");
+    leap.from(&mut statement);
+    if let Some(position) = query.after() {
+        statement.push(" AND ").push(column).push(query.order().beyond()).bind(value_of(position));
+    }
+    leap.group_by(&mut statement);
+    // Bands that begin with one value have one place: the ids order them.
+    statement.push(") AS beyond WHERE place <= ").bind(Value::Number(firsts));
+    statement.push(") AS firsts ORDER BY place, first_id ").push(query.order().as_str());
+    statement.push(" LIMIT ").bind(Value::Number(firsts));
+    statement
+}
+
+/// The first rows of all the parts, and of each whether it comes before the end that they have: only then it is sure that
+/// no row of another band comes in between.
+pub(crate) fn merged<'q>(query: &'q ListQuery, parts: &'q Parts, deadline: Duration) -> Statement<'q> {
+    let mut statement = Statement::select(Kind::Bands, deadline);
+    let end = parts.end.as_ref().unwrap_or_else(|| nowhere(query.sort()));
+    after(&mut statement, end, query.order().reversed(), "found.");
+    statement.push(" AS is_sure, ");
+    payload_of(&mut statement, query, |statement| {
+        let size = SIZES.into_iter().find(|size| *size >= parts.walked.len()).unwrap_or(parts.walked.len());
+        let mut before = "(";
+        for nth in 0..size {
+            statement.push(before).push("SELECT ").push(sort_columns(query));
+            let part = parts.walked.get(nth);
+            let (band, limit) = part.map_or((Band::EMPTY, 1), |part| (part.band, part.limit));
+            let joint = from(statement, query, band_index(query));
+            statement.push(joint).push("price_band = ").bind(Value::Number(band.number().into()));
+            statement.push(" AND ");
+            between(statement, part.map_or((Price::MIN, Price::MIN), |part| part.prices));
+            if let Some(position) = query.after() {
+                statement.push(" AND ");
+                after(statement, position, query.order(), "");
+            }
+            ordered(statement, query, limit);
+            before = ") UNION ALL (";
+        }
+        for prices in &parts.ranged {
+            statement.push(before);
+            ranged_part(statement, query, *prices);
+        }
+        statement.push(")");
+        ordered(statement, query, query.rows());
+    });
+    statement
+}
+
+/// What the statements that leap have in common.
+struct Leap<'q> {
+    query: &'q ListQuery,
+    bands: (Band, Band),
+}
+
+impl<'q> Leap<'q> {
+    fn first(&self, column: &str) -> &'static str {
+        match (self.query.order(), column) {
+            (Order::Asc, "id") => "MIN(id)",
+            (Order::Desc, "id") => "MAX(id)",
+            (Order::Asc, "name") => "MIN(name)",
+            (Order::Desc, "name") => "MAX(name)",
+            (Order::Asc, _) => "MIN(created_at)",
+            (Order::Desc, _) => "MAX(created_at)",
+        }
+    }
+
+    fn from(&self, statement: &mut Statement<'q>) {
+        let joint = from(statement, self.query, band_index(self.query));
+        statement.push(joint).push("price_band BETWEEN ").bind(Value::Number(self.bands.0.number().into()));
+        statement.push(" AND ").bind(Value::Number(self.bands.1.number().into()));
+    }
+
+    /// By the category too, although there is but one: without it neither server leaps.
+    fn group_by(&self, statement: &mut Statement<'q>) {
+        let category = if self.query.category().is_some() { "category, " } else { "" };
+        statement.push(" GROUP BY ").push(category).push("price_band");
+    }
+}
+
+/// In place of an end where there is none, so that the text is the same: what it says is not looked at then.
+fn nowhere(sort: Sort) -> &'static Position {
+    static ID: Position = Position { value: SortValue::Id, id: 0 };
+    static NAME: Position = Position { value: SortValue::Name(String::new()), id: 0 };
+    static CREATED_AT: Position =
+        Position { value: SortValue::CreatedAt(chrono::DateTime::UNIX_EPOCH), id: 0 };
+    match sort {
+        Sort::Name => &NAME,
+        Sort::CreatedAt => &CREATED_AT,
+        Sort::Id | Sort::Price | Sort::Relevance => &ID,
+    }
+}
+
+fn value_of(position: &Position) -> Value<'_> {
+    match &position.value {
+        SortValue::Id => Value::Number(position.id),
+        SortValue::Price(price) => Value::Price(*price),
+        SortValue::Name(name) => Value::Text(name),
+        SortValue::CreatedAt(time) => Value::Time(*time),
+        SortValue::Relevance(relevance) => Value::Number(u64::from(*relevance)),
+    }
+}
+
+/// The index that has each price band's rows, of a category or of all, in the order of the sort.
+fn band_index(query: &ListQuery) -> &'static str {
+    match (query.sort(), query.category().is_some()) {
+        (Sort::Name, false) => "by_band_name",
+        (Sort::Name, true) => "by_category_band_name",
+        (Sort::CreatedAt, false) => "by_band_created_at",
+        (Sort::CreatedAt, true) => "by_category_band_created_at",
+        (_, false) => "by_band",
+        (_, true) => "by_category_band",
+    }
+}
+
+/// `SELECT` of all rows at these prices after the cursor, sorted.
+fn ranged_part<'q>(statement: &mut Statement<'q>, query: &'q ListQuery, prices: (Price, Price)) {
+    statement.push("SELECT ").push(sort_columns(query));
+    in_range(statement, query, prices);
+    if let Some(position) = query.after() {
+        statement.push(" AND ");
+        after(statement, position, query.order(), "");
+    }
+    ordered(statement, query, query.rows());
+}
+
+/// `FROM products` at these prices.
+fn in_range<'q>(statement: &mut Statement<'q>, query: &'q ListQuery, prices: (Price, Price)) {
+    let joint = from(statement, query, index(query, Sort::Price));
+    statement.push(joint);
+    between(statement, prices);
+}
+
+fn ordered(statement: &mut Statement<'_>, query: &ListQuery, limit: u64) {
+    order_by(statement, query, "");
+    statement.push(" LIMIT ").bind(Value::Number(limit));
+}
+
+/// Every statement of a query that is prepared, in every size.
+#[cfg(test)]
+pub(super) fn all(query: &ListQuery, deadline: Duration) -> Vec<Statement<'_>> {
+    use crate::price_range::{First, Walked};
+
+    let from = Band::of(query.prices().0);
+    let edge = Edge { band: from, prices: query.prices() };
+    let mut statements = vec![
+        estimate(query),
+        estimate_edges(query, &[edge]),
+        filtered(query, deadline),
+        walked(query, 100, deadline),
+        range(query, deadline),
+    ];
+    let position = nowhere(query.sort());
+    let firsts: Vec<First> = (0..u16::try_from(query.rows() + 1).unwrap())
+        .map(|band| First { band: Band::from_number(band), position: position.clone() })
+        .collect();
+    for ranged in 0..=2 {
+        for walked in 0..=2 {
+            let edges = Parts {
+                walked: vec![Walked { band: from, prices: edge.prices, limit: 1 }; walked],
+                ranged: vec![edge.prices; ranged],
+                end: None,
+            };
+            for room in rooms(query, walked) {
+                for firsts in [&firsts[..0], &firsts[..2], &firsts] {
+                    let parts = edges.with(firsts, query, room);
+                    let statement = merged(query, &parts, deadline);
+                    statements.push(Statement {
+                        text: statement.text,
+                        values: statement.values.iter().map(|_| Value::Number(0)).collect(),
+                        ..range(query, deadline)
+                    });
+                }
+            }
+        }
+    }
+    statements
+}

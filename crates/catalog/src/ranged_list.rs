@@ -1,0 +1,105 @@
+//! A price range in another order than price, answered: which statements, one after another.
+
+use std::time::Duration;
+
+use sqlx::{Row as _, mysql::MySqlRow};
+
+use crate::{
+    ListQuery, Sort,
+    cursor::{Position, SortValue},
+    error::is_missing_index,
+    plan::price_range as plan,
+    price_band::Band,
+    price_range::{Costs, Cut, Estimate, First, Parts, Way},
+    reader::Reader,
+};
+
+pub(crate) async fn ranged_list(
+    reader: &mut Reader<'_>,
+    query: &ListQuery,
+    costs: &Costs,
+    deadline: Duration,
+) -> Result<Vec<MySqlRow>, sqlx::Error> {
+    let explained = reader.fetch(&plan::estimate(query)).await?;
+    let estimate = Estimate { in_range: rows(&explained, 0)?, of_any_price: rows(&explained, 1)? };
+    let ways = costs.ways(query, estimate);
+    if let Some(rows) = ways.walk {
+        let found = reader.fetch(&plan::walked(query, rows, deadline)).await?;
+        if found.len() as u64 == query.rows() {
+            return Ok(found);
+        }
+    }
+    match ways.then {
+        Way::Range => reader.fetch(&plan::range(query, deadline)).await,
+        Way::Bands => match banded(reader, query, costs, deadline).await {
+            Ok(Some(found)) => Ok(found),
+            Ok(None) => reader.fetch(&plan::filtered(query, deadline)).await,
+            // The catalogue was migrated or seeded a moment ago, and these indexes are still being built.
+            Err(error) if is_missing_index(&error) => reader.fetch(&plan::filtered(query, deadline)).await,
+            Err(error) => Err(error),
+        },
+    }
+}
+
+/// The page from the bands of the price range that begin first after the cursor. First few of them: where the price follows
+/// the sort, one has the page. Nothing if rows that were to be found went between the statements.
+async fn banded(
+    reader: &mut Reader<'_>,
+    query: &ListQuery,
+    costs: &Costs,
+    deadline: Duration,
+) -> Result<Option<Vec<MySqlRow>>, sqlx::Error> {
+    let cut = Cut::of(query.prices());
+    let mut edges = Parts::default();
+    if !cut.edges.is_empty() {
+        let explained = reader.fetch(&plan::estimate_edges(query, &cut.edges)).await?;
+        let estimates = (0..cut.edges.len())
+            .map(|nth| Ok((rows(&explained, 2 * nth)?, rows(&explained, 2 * nth + 1)?)))
+            .collect::<Result<Vec<_>, sqlx::Error>>()?;
+        edges = Parts::of_edges(costs, query, &cut.edges, &estimates);
+    }
+    let firsts = match cut.whole {
+        Some(bands) => reader.fetch(&plan::leap(query, bands, deadline)).await?,
+        None => Vec::new(),
+    };
+    let firsts = firsts.iter().map(|row| first(query, row)).collect::<Result<Vec<_>, _>>()?;
+    for room in plan::rooms(query, edges.walked.len()) {
+        let parts = edges.with(&firsts, query, room);
+        let found = reader.fetch(&plan::merged(query, &parts, deadline)).await?;
+        if parts.end.is_none() || is_sure_page(query, &found)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether no row of another band comes before the last of these.
+fn is_sure_page(query: &ListQuery, found: &[MySqlRow]) -> Result<bool, sqlx::Error> {
+    let sure = found.last().map(|row| row.try_get_unchecked::<i64, _>("is_sure")).transpose()?;
+    Ok(found.len() as u64 == query.rows() && sure == Some(1))
+}
+
+fn first(query: &ListQuery, row: &MySqlRow) -> Result<First, sqlx::Error> {
+    let value = match (query.sort(), query.after()) {
+        (Sort::Name, _) => row.try_get::<Option<_>, _>("begins_at")?.map(SortValue::Name),
+        (Sort::CreatedAt, _) => row.try_get::<Option<_>, _>("begins_at")?.map(SortValue::CreatedAt),
+        _ => Some(SortValue::Id),
+    };
+    // None where it ties with the cursor.
+    let value = value.or_else(|| query.after().map(|position| position.value.clone()));
+    let value = value.ok_or(sqlx::Error::RowNotFound)?;
+    let band = Band::from_number(row.try_get("price_band")?);
+    Ok(First { band, position: Position { value, id: row.try_get("first_id")? } })
+}
+
+/// What one row of `EXPLAIN` expects to read.
+fn rows(explained: &[MySqlRow], nth: usize) -> Result<f64, sqlx::Error> {
+    let row = explained.get(nth).ok_or(sqlx::Error::RowNotFound)?;
+    // Null where the optimiser knows that there are none; a number to MySQL, its digits to MariaDB.
+    let rows = match row.try_get::<Option<u64>, _>("rows") {
+        Ok(rows) => rows,
+        Err(_) => row.try_get::<Option<&str>, _>("rows")?.and_then(|digits| digits.parse().ok()),
+    };
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    Ok(rows.unwrap_or(0) as f64)
+}
