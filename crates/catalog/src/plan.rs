@@ -16,6 +16,9 @@ use crate::{
 
 /// In the order in which [`Product`](crate::Product) reads them.
 const COLUMNS: &str = "id, name, description, category, price, created_at, updated_at";
+/// The same, of the rows beside what was found.
+const PAYLOAD: &str =
+    "products.id, products.name, description, category, products.price, products.created_at, updated_at";
 
 /// How a query without search is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,9 +158,12 @@ fn from<'q>(statement: &mut Statement<'q>, query: &'q ListQuery, index: &str) ->
 
 /// Finds ids first, and reads the whole rows of one page only.
 fn payload_of<'q>(statement: &mut Statement<'q>, query: &'q ListQuery, ids: impl FnOnce(&mut Statement<'q>)) {
-    statement.push(
-        "products.id, products.name, description, category, products.price, products.created_at, updated_at",
-    );
+    statement.push(PAYLOAD);
+    of_found(statement, query, ids);
+}
+
+/// `FROM` the ids that were found, each with its row.
+fn of_found<'q>(statement: &mut Statement<'q>, query: &'q ListQuery, ids: impl FnOnce(&mut Statement<'q>)) {
     statement.push(" FROM (");
     ids(statement);
     statement.push(") AS found STRAIGHT_JOIN products FORCE INDEX (PRIMARY) ON products.id = found.id");

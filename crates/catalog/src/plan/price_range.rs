@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{after, between, column, from, index, order_by, payload_of, sort_columns, walk};
+use super::{
+    PAYLOAD, after, between, column, from, index, of_found, order_by, payload_of, sort_columns, walk,
+};
 use crate::{
     ListQuery, Order, Price, Sort,
     cursor::{Position, SortValue},
@@ -139,9 +141,10 @@ pub(crate) fn leap(query: &ListQuery, bands: (Band, Band), deadline: Duration) -
 pub(crate) fn merged<'q>(query: &'q ListQuery, parts: &'q Parts, deadline: Duration) -> Statement<'q> {
     let mut statement = Statement::select(Kind::Bands, deadline);
     let end = parts.end.as_ref().unwrap_or_else(|| nowhere(query.sort()));
+    statement.push(PAYLOAD).push(", ");
     after(&mut statement, end, query.order().reversed(), "found.");
-    statement.push(" AS is_sure, ");
-    payload_of(&mut statement, query, |statement| {
+    statement.push(" AS is_sure");
+    of_found(&mut statement, query, |statement| {
         let size = SIZES.into_iter().find(|size| *size >= parts.walked.len()).unwrap_or(parts.walked.len());
         let mut before = "(";
         for nth in 0..size {
