@@ -40,14 +40,6 @@ impl Band {
         let highest = price(leading + 1).and_then(|above| Price::from_cents(above - 1));
         (lowest.unwrap_or(Price::MAX), highest.unwrap_or(Price::MAX))
     }
-
-    pub(crate) fn next(self) -> Band {
-        Band(self.0.saturating_add(1))
-    }
-
-    pub(crate) fn previous(self) -> Band {
-        Band(self.0.saturating_sub(1))
-    }
 }
 
 #[cfg(test)]

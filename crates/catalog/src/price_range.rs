@@ -3,8 +3,6 @@
 //! No index has both. So the range is read whole and sorted, or the sort's index is walked for a while, or the bands of
 //! prices that the range covers are merged: each has its rows in the order that is asked for.
 
-use std::collections::HashSet;
-
 use crate::{ListQuery, Price, Sort, cursor::Position, price_band::Band};
 
 /// What one row, or one band, costs each way: microseconds, measured on `MariaDB` 10.11.
@@ -97,9 +95,9 @@ impl Costs {
 /// A price range, cut where bands begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cut {
-    /// The first and the last of the bands that are wholly in range.
-    pub(crate) whole: Option<(Band, Band)>,
-    /// The bands that are not: at most two.
+    /// The first and the last of the bands that have a price in range.
+    pub(crate) bands: (Band, Band),
+    /// Those of them that have another price too: at most two.
     pub(crate) edges: Vec<Edge>,
 }
 
@@ -112,30 +110,34 @@ pub(crate) struct Edge {
 
 impl Cut {
     pub(crate) fn of((from, to): (Price, Price)) -> Cut {
-        let (mut first, mut last) = (Band::of(from), Band::of(to));
-        let (lowest, highest) = (first.prices().0, last.prices().1);
-        if first == last && (from, to) != (lowest, highest) {
-            return Cut { whole: None, edges: vec![Edge { band: first, prices: (from, to) }] };
-        }
-        let mut edges = Vec::new();
-        if from > lowest {
-            edges.push(Edge { band: first, prices: (from, first.prices().1) });
-            first = first.next();
-        }
-        if to < highest {
-            edges.push(Edge { band: last, prices: (last.prices().0, to) });
-            last = last.previous();
-        }
-        Cut { whole: (first <= last).then_some((first, last)), edges }
+        let (first, last) = (Band::of(from), Band::of(to));
+        let part = |band: Band| {
+            let (lowest, highest) = band.prices();
+            Edge { band, prices: (lowest.max(from), highest.min(to)) }
+        };
+        let mut edges = vec![part(first), part(last)];
+        edges.dedup();
+        edges.retain(|edge| edge.prices != edge.band.prices());
+        Cut { bands: (first, last), edges }
+    }
+
+    fn edge(&self, band: Band) -> Option<&Edge> {
+        self.edges.iter().find(|edge| edge.band == band)
     }
 }
 
 /// A row of a band that no other row of it comes before, among those after the cursor. A band may have two: the first of
-/// the rows that tie with the cursor, and the first beyond.
+/// the rows that tie with the cursor, and the first beyond. An edge's may be out of the price range: what is in range comes
+/// after.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct First {
     pub(crate) band: Band,
     pub(crate) position: Position,
+}
+
+/// So many first rows tell which bands a page lies in: one more than its own, and what the edges may have on top.
+pub(crate) fn firsts(query: &ListQuery) -> u64 {
+    query.rows() + 1 + 4
 }
 
 /// What is merged: each part's first rows, in order.
@@ -158,48 +160,52 @@ pub(crate) struct Walked {
 }
 
 impl Parts {
-    /// The edges, each read the way that is cheaper at its worst; `estimates` has what each edge has in range, and what
-    /// the whole of its band has.
-    pub(crate) fn of_edges(
-        costs: &Costs,
-        query: &ListQuery,
-        edges: &[Edge],
-        estimates: &[(f64, f64)],
-    ) -> Parts {
+    /// The bands that begin first, as many as the page may lie in or as there is room for. `first_rows` are in order, and
+    /// [so many](firsts) unless there are no more.
+    pub(crate) fn of(query: &ListQuery, cut: &Cut, first_rows: &[First], room: usize) -> Parts {
         let mut parts = Parts::default();
-        for (edge, (in_range, of_band)) in edges.iter().zip(estimates) {
-            let skipped = (of_band - in_range).max(0.0);
-            if costs.of_range(query, *in_range) <= costs.filtered * skipped {
-                parts.ranged.push(edge.prices);
-            } else {
-                parts.walked.push(Walked { band: edge.band, prices: edge.prices, limit: query.rows() });
+        // Rows of the answer that come before.
+        let mut before = 0;
+        for First { band, position } in first_rows {
+            let is_taken = parts.walked.iter().any(|part| part.band == *band);
+            if before == query.rows() || (!is_taken && parts.walked.len() == room) {
+                parts.end = Some(position.clone());
+                break;
             }
+            let edge = cut.edge(*band);
+            if !is_taken {
+                let prices = edge.map_or(band.prices(), |edge| edge.prices);
+                parts.walked.push(Walked { band: *band, prices, limit: query.rows() - before });
+            }
+            before += u64::from(edge.is_none());
         }
         parts
     }
 
-    /// And the first of the whole bands, as many as there is room for. `firsts` are in order: one more than the page has,
-    /// unless that is all.
-    pub(crate) fn with(&self, firsts: &[First], query: &ListQuery, room: usize) -> Parts {
-        let mut parts = self.clone();
-        let mut taken = HashSet::new();
-        // Whatever is left out comes after the last of so many rows.
-        parts.end = firsts
-            .get(usize::try_from(query.rows()).unwrap_or(usize::MAX))
-            .map(|first| first.position.clone());
-        for (before, first) in (0..query.rows()).zip(firsts) {
-            if taken.contains(&first.band) {
-                continue;
+    /// Whether an edge is among them.
+    pub(crate) fn have_edge_of(&self, cut: &Cut) -> bool {
+        self.walked.iter().any(|part| cut.edge(part.band).is_some())
+    }
+
+    /// Sorts those edges that are expected to be cheaper so. A walk passes by none of the edge's other rows, or by all.
+    /// `estimates` are of each edge: rows in range, and in its band.
+    pub(crate) fn sort_edges(
+        &mut self,
+        costs: &Costs,
+        query: &ListQuery,
+        cut: &Cut,
+        estimates: &[(f64, f64)],
+    ) {
+        for (edge, (in_range, in_band)) in cut.edges.iter().zip(estimates) {
+            let passed_by = (in_band - in_range).max(0.0) / 2.0;
+            let part = self.walked.iter().position(|part| part.band == edge.band);
+            if let Some(nth) = part
+                && costs.of_range(query, *in_range) <= costs.filtered * passed_by
+            {
+                self.walked.remove(nth);
+                self.ranged.push(edge.prices);
             }
-            if parts.walked.len() == room {
-                parts.end = Some(first.position.clone());
-                break;
-            }
-            taken.insert(first.band);
-            let limit = query.rows() - before;
-            parts.walked.push(Walked { band: first.band, prices: first.band.prices(), limit });
         }
-        parts
     }
 }
 
@@ -245,35 +251,35 @@ mod tests {
 
     #[test]
     fn a_range_is_cut_where_bands_begin() {
-        let bands = |from, to| Some((Band::of(price(from)), Band::of(price(to))));
-        assert_eq!(cut("0", "99999999.99"), Cut { whole: bands("0", "99999999.99"), edges: vec![] });
-        // Each cent is a band.
-        assert_eq!(cut("0.50", "0.60"), Cut { whole: bands("0.50", "0.60"), edges: vec![] });
-        // Eight cents are.
-        assert_eq!(cut("9.92", "9.99"), Cut { whole: bands("9.92", "9.99"), edges: vec![] });
-        assert_eq!(cut("9.93", "9.99"), Cut { whole: None, edges: vec![edge("9.93", "9.99")] });
-        assert_eq!(
-            cut("9.91", "9.99"),
-            Cut { whole: bands("9.92", "9.99"), edges: vec![edge("9.91", "9.91")] }
-        );
-        assert_eq!(
-            cut("9.91", "10.00"),
-            Cut { whole: bands("9.92", "9.99"), edges: vec![edge("9.91", "9.91"), edge("10.00", "10.00")] }
-        );
-        assert_eq!(
-            cut("9.91", "9.92"),
-            Cut { whole: None, edges: vec![edge("9.91", "9.91"), edge("9.92", "9.92")] }
-        );
+        for (from, to, edges) in [
+            ("0", "99999999.99", vec![]),
+            // Each cent is a band.
+            ("0.50", "0.60", vec![]),
+            // Eight cents are.
+            ("9.92", "9.99", vec![]),
+            ("9.93", "9.99", vec![edge("9.93", "9.99")]),
+            ("9.93", "9.94", vec![edge("9.93", "9.94")]),
+            ("9.91", "9.99", vec![edge("9.91", "9.91")]),
+            ("9.91", "10.00", vec![edge("9.91", "9.91"), edge("10.00", "10.00")]),
+        ] {
+            let bands = (Band::of(price(from)), Band::of(price(to)));
+            assert_eq!(cut(from, to), Cut { bands, edges }, "{from} {to}");
+        }
     }
 
     #[test]
-    fn an_edge_is_read_the_way_that_is_cheaper_at_its_worst() {
-        let edges = [edge("9.93", "9.99"), edge("20.00", "20.01")];
+    fn an_edge_is_read_the_way_that_is_cheaper() {
         let query = query(&[("minPrice", "9.93"), ("maxPrice", "20.01")]);
-        let parts =
-            Parts::of_edges(&Costs::default(), &query, &edges, &[(100.0, 300_000.0), (5_000.0, 5_100.0)]);
-        assert_eq!(parts.ranged, [edges[0].prices]);
-        assert_eq!(parts.walked, [Walked { band: edges[1].band, prices: edges[1].prices, limit: 21 }]);
+        let cut = cut("9.93", "20.01");
+        let of_edges =
+            |edge: &Edge| First { band: edge.band, position: Position { value: SortValue::Id, id: 1 } };
+        let first_rows: Vec<First> = cut.edges.iter().map(of_edges).collect();
+        let mut parts = Parts::of(&query, &cut, &first_rows, 5);
+        assert!(parts.have_edge_of(&cut));
+        parts.sort_edges(&Costs::default(), &query, &cut, &[(100.0, 300_000.0), (5_000.0, 5_100.0)]);
+        assert_eq!(parts.ranged, [cut.edges[0].prices]);
+        let walked = Walked { band: cut.edges[1].band, prices: cut.edges[1].prices, limit: 21 };
+        assert_eq!(parts.walked, [walked]);
     }
 
     fn first(band: u16, id: u64) -> First {
@@ -286,17 +292,30 @@ mod tests {
 
     #[test]
     fn the_bands_that_begin_first_are_merged_and_the_others_begin_at_its_end() {
-        let query = query(&[("limit", "2"), ("minPrice", "1")]);
-        let firsts = [first(7, 10), first(3, 20), first(7, 30), first(9, 40)];
-        let parts = Parts::default();
+        let query = query(&[("limit", "2"), ("minPrice", "0.01")]);
+        let cut = Cut { bands: (Band::from_number(1), Band::from_number(9)), edges: vec![] };
+        let first_rows = [first(7, 10), first(3, 20), first(7, 30), first(9, 40)];
+        let parts = |first_rows, room| Parts::of(&query, &cut, first_rows, room);
 
-        let one = parts.with(&firsts, &query, 1);
-        assert_eq!((bands(&one), one.end), (vec![(7, 3)], Some(firsts[1].position.clone())));
+        let one = parts(&first_rows, 1);
+        assert_eq!((bands(&one), one.end), (vec![(7, 3)], Some(first_rows[1].position.clone())));
         // The third row is of a band that is merged already; the fourth is where others begin.
-        let two = parts.with(&firsts, &query, 2);
-        assert_eq!((bands(&two), two.end), (vec![(7, 3), (3, 2)], Some(firsts[3].position.clone())));
-        let all = parts.with(&firsts[..3], &query, 2);
+        let two = parts(&first_rows, 2);
+        assert_eq!((bands(&two), two.end), (vec![(7, 3), (3, 2)], Some(first_rows[3].position.clone())));
+        let all = parts(&first_rows[..3], 2);
         assert_eq!((bands(&all), all.end), (vec![(7, 3), (3, 2)], None));
-        assert_eq!(parts.with(&[], &query, 2), parts);
+        assert_eq!(parts(&[], 2), Parts::default());
+    }
+
+    /// It may have no row in range.
+    #[test]
+    fn the_first_row_of_an_edge_does_not_count() {
+        let query = query(&[("limit", "1"), ("minPrice", "9.93")]);
+        let cut = cut("9.93", "11.00");
+        let edge = cut.edges[0];
+        let first_rows = [first(edge.band.number(), 10), first(320, 20), first(321, 30), first(322, 40)];
+        let parts = Parts::of(&query, &cut, &first_rows, 9);
+        assert_eq!(bands(&parts), [(edge.band.number(), 2), (320, 2), (321, 1)]);
+        assert_eq!((parts.walked[0].prices, parts.end), (edge.prices, Some(first_rows[3].position.clone())));
     }
 }

@@ -50,27 +50,38 @@ async fn banded(
     deadline: Duration,
 ) -> Result<Option<Vec<MySqlRow>>, sqlx::Error> {
     let cut = Cut::of(query.prices());
-    let mut edges = Parts::default();
-    if !cut.edges.is_empty() {
-        let explained = reader.fetch(&plan::estimate_edges(query, &cut.edges)).await?;
-        let estimates = (0..cut.edges.len())
-            .map(|nth| Ok((rows(&explained, 2 * nth)?, rows(&explained, 2 * nth + 1)?)))
-            .collect::<Result<Vec<_>, sqlx::Error>>()?;
-        edges = Parts::of_edges(costs, query, &cut.edges, &estimates);
-    }
-    let firsts = match cut.whole {
-        Some(bands) => reader.fetch(&plan::leap(query, bands, deadline)).await?,
-        None => Vec::new(),
-    };
-    let firsts = firsts.iter().map(|row| first(query, row)).collect::<Result<Vec<_>, _>>()?;
-    for room in plan::rooms(query, edges.walked.len()) {
-        let parts = edges.with(&firsts, query, room);
+    let first_rows = reader.fetch(&plan::leap(query, cut.bands, deadline)).await?;
+    let first_rows = first_rows.iter().map(|row| first(query, row)).collect::<Result<Vec<_>, _>>()?;
+    let mut estimates = None;
+    for room in plan::rooms(query) {
+        let mut parts = Parts::of(query, &cut, &first_rows, room);
+        if parts.walked.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        if parts.have_edge_of(&cut) {
+            let known = match estimates.take() {
+                Some(known) => known,
+                None => estimate_edges(reader, query, &cut).await?,
+            };
+            parts.sort_edges(costs, query, &cut, &known);
+            estimates = Some(known);
+        }
         let found = reader.fetch(&plan::merged(query, &parts, deadline)).await?;
         if parts.end.is_none() || is_sure_page(query, &found)? {
             return Ok(Some(found));
         }
     }
     Ok(None)
+}
+
+/// Of each edge, how many rows are in range and how many are in its band.
+async fn estimate_edges(
+    reader: &mut Reader<'_>,
+    query: &ListQuery,
+    cut: &Cut,
+) -> Result<Vec<(f64, f64)>, sqlx::Error> {
+    let explained = reader.fetch(&plan::estimate_edges(query, cut)).await?;
+    (0..cut.edges.len()).map(|nth| Ok((rows(&explained, 2 * nth)?, rows(&explained, 2 * nth + 1)?))).collect()
 }
 
 /// Whether no row of another band comes before the last of these.

@@ -9,17 +9,17 @@ use crate::{
     ListQuery, Order, Price, Sort,
     cursor::{Position, SortValue},
     price_band::Band,
-    price_range::{Edge, Parts},
+    price_range::{Cut, Parts, firsts},
     statement::{Kind, Statement, Value},
 };
 
 /// A statement merges one of these numbers of bands, and what it has no need of are empty: each number is a text of its
 /// own, prepared on every connection. The last has room for the largest page and both edges of its range.
-const SIZES: [usize; 3] = [5, 24, 104];
+const SIZES: [usize; 3] = [3, 24, 104];
 
-/// How many bands are merged at first, and how many in any case.
-pub(crate) fn rooms(query: &ListQuery, edges: usize) -> [usize; 2] {
-    [SIZES[0], query.limit() as usize + 1 + edges]
+/// How many bands are merged at first, and how many in any case: both edges, and a band for each row.
+pub(crate) fn rooms(query: &ListQuery) -> [usize; 2] {
+    [SIZES[0], query.limit() as usize + 1 + 2]
 }
 
 /// How many rows the price range holds, and how many there are of any price: the first and the second row of the answer.
@@ -34,10 +34,10 @@ pub(crate) fn estimate(query: &ListQuery) -> Statement<'_> {
 
 /// How many rows each edge has in range, and how many its whole band has: two rows of the answer for each. It always asks
 /// for two edges.
-pub(crate) fn estimate_edges<'q>(query: &'q ListQuery, edges: &[Edge]) -> Statement<'q> {
+pub(crate) fn estimate_edges<'q>(query: &'q ListQuery, cut: &Cut) -> Statement<'q> {
     let mut statement = Statement::explain(Kind::Estimate);
     let mut before = "id";
-    for edge in edges.iter().cycle().take(2) {
+    for edge in cut.edges.iter().cycle().take(2) {
         for prices in [edge.prices, edge.band.prices()] {
             statement.push(before);
             in_range(&mut statement, query, prices);
@@ -81,13 +81,12 @@ pub(crate) fn range(query: &ListQuery, deadline: Duration) -> Statement<'_> {
     statement
 }
 
-/// The first row after the cursor of every band in between, in the order of the query: as many as a page needs, and one
-/// more. Grouping by an index's first columns lets the servers leap from band to band: two reads each for rows beyond the
+/// The first row after the cursor of every band from one to another, in the order of the query. Grouping by an index's first columns lets the servers leap from band to band: two reads each for rows beyond the
 /// cursor's value, two for those that tie with it, and one for the id of each band that may be in the answer. Spelt out,
 /// because `MySQL` reads every row of the bands where it is prepared.
 pub(crate) fn leap(query: &ListQuery, bands: (Band, Band), deadline: Duration) -> Statement<'_> {
     let leap = Leap { query, bands };
-    let firsts = query.rows() + 1;
+    let firsts = firsts(query);
     let mut statement = Statement::spelt_out(Kind::Leap, deadline);
     if query.sort() == Sort::Id {
         statement.push("price_band, ").push(leap.first("id")).push(" AS first_id");
@@ -264,38 +263,26 @@ fn ordered(statement: &mut Statement<'_>, query: &ListQuery, limit: u64) {
 /// Every statement of a query that is prepared, in every size.
 #[cfg(test)]
 pub(super) fn all(query: &ListQuery, deadline: Duration) -> Vec<Statement<'_>> {
-    use crate::price_range::{First, Walked};
+    use crate::price_range::Walked;
 
-    let from = Band::of(query.prices().0);
-    let edge = Edge { band: from, prices: query.prices() };
     let mut statements = vec![
         estimate(query),
-        estimate_edges(query, &[edge]),
         filtered(query, deadline),
         walked(query, 100, deadline),
         range(query, deadline),
     ];
-    let position = nowhere(query.sort());
-    let firsts: Vec<First> = (0..u16::try_from(query.rows() + 1).unwrap())
-        .map(|band| First { band: Band::from_number(band), position: position.clone() })
-        .collect();
-    for ranged in 0..=2 {
-        for walked in 0..=2 {
-            let edges = Parts {
-                walked: vec![Walked { band: from, prices: edge.prices, limit: 1 }; walked],
-                ranged: vec![edge.prices; ranged],
-                end: None,
-            };
-            for room in rooms(query, walked) {
-                for firsts in [&firsts[..0], &firsts[..2], &firsts] {
-                    let parts = edges.with(firsts, query, room);
-                    let statement = merged(query, &parts, deadline);
-                    statements.push(Statement {
-                        text: statement.text,
-                        values: statement.values.iter().map(|_| Value::Number(0)).collect(),
-                        ..range(query, deadline)
-                    });
-                }
+    let cut = Cut::of(query.prices());
+    if !cut.edges.is_empty() {
+        statements.push(estimate_edges(query, &cut));
+    }
+    let part = Walked { band: cut.bands.0, prices: query.prices(), limit: 1 };
+    for walked in [0].into_iter().chain(rooms(query)) {
+        for ranged in 0..=2 {
+            for end in [None, Some(nowhere(query.sort()).clone())] {
+                let parts = Parts { walked: vec![part; walked], ranged: vec![query.prices(); ranged], end };
+                let merged = merged(query, &parts, deadline);
+                let values = merged.values.iter().map(|_| Value::Number(0)).collect();
+                statements.push(Statement { text: merged.text, values, ..range(query, deadline) });
             }
         }
     }
