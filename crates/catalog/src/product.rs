@@ -33,7 +33,7 @@ pub struct Page {
     pub next_cursor: Option<String>,
 }
 
-/// From a row of [`plan::COLUMNS`](crate::plan), by their places: to look each up by its name takes longer than to decode it.
+/// From the columns that every plan reads, by their places: to look each up by its name takes longer than to decode it.
 impl FromRow<'_, MySqlRow> for Product {
     fn from_row(row: &MySqlRow) -> Result<Product, sqlx::Error> {
         Ok(Product {
