@@ -83,6 +83,7 @@ impl Progress {
         let took = phase.started.elapsed();
         self.phases.push((phase.name, took));
         phase.bar.finish_and_clear();
+        phase.stop_log();
         metrics::phase(None);
         if self.on_terminal {
             eprintln!("{:>11} {:.1} s", phase.name, took.as_secs_f64());
@@ -113,13 +114,18 @@ impl Phase {
         self.bar.set_position(row);
         metrics::rows(row);
     }
+
+    /// A phase that is done may still be held for a while, and has no more to say.
+    fn stop_log(&self) {
+        if let Some(log) = &self.log {
+            log.abort();
+        }
+    }
 }
 
 impl Drop for Phase {
     fn drop(&mut self) {
-        if let Some(log) = &self.log {
-            log.abort();
-        }
+        self.stop_log();
     }
 }
 
