@@ -236,9 +236,8 @@ impl<V: Value> Inner<V> {
     {
         // A flight that has just landed may have filled it after this request had looked. It has left its answer in the
         // in-process layer too; where there is none, Redis is asked once more, which costs a round trip.
-        if let (Some(local), Some(_)) =
-            (self.local.as_ref().filter(|local| local.is_subscribed()), generation)
-        {
+        let local = self.local.as_ref().filter(|local| generation.is_some() && local.is_subscribed());
+        if let Some(local) = local {
             if let Some(landed) = local.get(&key) {
                 return flight.publish(Ok(landed));
             }

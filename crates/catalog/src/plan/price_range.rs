@@ -81,9 +81,10 @@ pub(crate) fn range(query: &ListQuery, deadline: Duration) -> Statement<'_> {
     statement
 }
 
-/// The first row after the cursor of every band from one to another, in the order of the query. Grouping by an index's first columns lets the servers leap from band to band: two reads each for rows beyond the
-/// cursor's value, two for those that tie with it, and one for the id of each band that may be in the answer. Spelt out,
-/// because `MySQL` reads every row of the bands where it is prepared.
+/// The first row after the cursor of every band from one to another, in the order of the query. Grouping by an index's
+/// first columns lets the servers leap from band to band: two reads each for rows beyond the cursor's value, two for those
+/// that tie with it, and one for the id of each band that may be in the answer. Spelt out, because `MySQL` reads every row
+/// of the bands where it is prepared.
 pub(crate) fn leap(query: &ListQuery, bands: (Band, Band), deadline: Duration) -> Statement<'_> {
     let leap = Leap { query, bands };
     let firsts = firsts(query);

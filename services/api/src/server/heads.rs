@@ -44,8 +44,8 @@ impl Timer for HeadTimer {
         Box::pin(HeadSleep { sleep: tokio::time::sleep(limit), head: self.head, arrived })
     }
 
-    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
-        self.sleep(deadline.saturating_duration_since(self.now()))
+    fn sleep_until(&self, _: Instant) -> Pin<Box<dyn Sleep>> {
+        self.sleep(self.idle)
     }
 }
 
