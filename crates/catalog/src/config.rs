@@ -2,7 +2,10 @@
 
 use std::{fmt, time::Duration};
 
+use sqlx::Row as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
+
+use crate::server::Server;
 
 /// Settings of a [`crate::Catalog`].
 #[derive(Clone)]
@@ -106,14 +109,17 @@ pub(crate) fn connect_options(options: MySqlConnectOptions) -> MySqlConnectOptio
         .statement_cache_capacity(512)
 }
 
-/// Sets the mode that our statements are written for: strict, and nothing else that differs between servers.
-pub(crate) async fn prepare_session(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(
-        "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
+/// Sets the mode that our statements are written for: strict, and nothing else that differs between servers. Tells which
+/// server it is.
+pub(crate) async fn prepare_session(connection: &mut MySqlConnection) -> Result<Server, sqlx::Error> {
+    let row = sqlx::raw_sql(
+        "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'; \
+         SELECT VERSION() LIKE '%MariaDB%'",
     )
-    .execute(connection)
-    .await
-    .map(|_| ())
+    .fetch_one(connection)
+    .await?;
+    let is_mariadb: i64 = row.try_get_unchecked(0)?;
+    Ok(if is_mariadb == 1 { Server::MariaDb } else { Server::MySql })
 }
 
 /// What the connections of events have beside that: no statement waits for a row for more than 2 s, or for a table for

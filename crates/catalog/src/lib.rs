@@ -21,6 +21,9 @@ pub mod properties;
 mod query;
 mod ranged_list;
 mod reader;
+mod sample;
+mod sampler;
+mod server;
 mod statement;
 mod store;
 #[cfg(feature = "testing")]

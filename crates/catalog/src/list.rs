@@ -10,18 +10,20 @@ use crate::{
     price_range::Costs,
     ranged_list::ranged_list,
     reader::Reader,
+    sampler::Sampler,
 };
 
 pub(crate) async fn list(
     reader: &mut Reader<'_>,
     query: &ListQuery,
     costs: &Costs,
+    sampler: &Sampler,
     deadline: Duration,
 ) -> Result<Page, sqlx::Error> {
     let rows = match Plan::of(query) {
         Plan::Page => reader.fetch(&plan::page(query, deadline)).await?,
         // On the heap: every other list would carry its state along.
-        Plan::PriceRange => Box::pin(ranged_list(reader, query, costs, deadline)).await?,
+        Plan::PriceRange => Box::pin(ranged_list(reader, query, costs, sampler, deadline)).await?,
     };
     page(query, &rows)
 }

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 pub(crate) mod price_range;
+pub(crate) mod sample;
 
 use crate::{
     ListQuery, Order, Price, Sort,

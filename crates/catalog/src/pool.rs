@@ -4,7 +4,11 @@
 //! to the database for each query. Here a broken connection shows at its next use, and reads are tried again
 //! ([`Reader`](crate::reader::Reader)).
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use deadpool::{
     Runtime, Status,
@@ -12,7 +16,10 @@ use deadpool::{
 };
 use sqlx::{Connection as _, MySqlConnection, mysql::MySqlConnectOptions};
 
-use crate::config::{prepare_events, prepare_session};
+use crate::{
+    config::{prepare_events, prepare_session},
+    server::Server,
+};
 
 /// An older connection is replaced, so that all end up at the server that its name stands for now.
 const LONGEST_LIFE: Duration = Duration::from_mins(30);
@@ -35,6 +42,8 @@ pub(crate) type Pooled = Object<Connector>;
 pub(crate) struct Connector {
     options: MySqlConnectOptions,
     purpose: Purpose,
+    /// What the last connection has reached.
+    is_mariadb: AtomicBool,
 }
 
 impl Pool {
@@ -46,7 +55,7 @@ impl Pool {
         patience: Duration,
     ) -> Result<Pool, sqlx::Error> {
         let timeouts = Timeouts { create: Some(patience), ..Timeouts::new() };
-        let pool = managed::Pool::builder(Connector { options, purpose })
+        let pool = managed::Pool::builder(Connector { options, purpose, is_mariadb: AtomicBool::new(false) })
             .max_size(size.max(1) as usize)
             .timeouts(timeouts)
             .runtime(Runtime::Tokio1)
@@ -72,6 +81,11 @@ impl Pool {
         self.0.manager().connect().await
     }
 
+    /// What the last connection has reached.
+    pub(crate) fn server(&self) -> Server {
+        if self.0.manager().is_mariadb.load(Ordering::Relaxed) { Server::MariaDb } else { Server::MySql }
+    }
+
     pub(crate) fn status(&self) -> Status {
         self.0.status()
     }
@@ -93,7 +107,8 @@ impl Pool {
 impl Connector {
     async fn connect(&self) -> Result<MySqlConnection, sqlx::Error> {
         let mut connection = MySqlConnection::connect_with(&self.options).await?;
-        prepare_session(&mut connection).await?;
+        let server = prepare_session(&mut connection).await?;
+        self.is_mariadb.store(server == Server::MariaDb, Ordering::Relaxed);
         if self.purpose == Purpose::Events {
             prepare_events(&mut connection).await?;
         }
@@ -106,7 +121,9 @@ impl managed::Manager for Connector {
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<MySqlConnection, sqlx::Error> {
-        self.connect().await
+        // On the heap: four kilobytes of state, rarely needed, and each future around it would have them, some twice. A
+        // query that finds its connection would move thirty.
+        Box::pin(self.connect()).await
     }
 
     async fn recycle(&self, _: &mut MySqlConnection, metrics: &Metrics) -> RecycleResult<sqlx::Error> {

@@ -7,31 +7,51 @@ use sqlx::{Row as _, mysql::MySqlRow};
 use crate::{
     ListQuery, Sort,
     cursor::{Position, SortValue},
-    error::is_missing_index,
+    error::{is_bound, is_missing_index},
     plan::price_range as plan,
     price_band::Band,
-    price_range::{Costs, Cut, Estimate, First, Parts, Way},
+    price_range::{Costs, Cut, Edge, Estimate, First, Parts, Way},
     reader::Reader,
+    sample::{Along, Sample},
+    sampler::Sampler,
 };
 
 pub(crate) async fn ranged_list(
     reader: &mut Reader<'_>,
     query: &ListQuery,
     costs: &Costs,
+    sampler: &Sampler,
     deadline: Duration,
 ) -> Result<Vec<MySqlRow>, sqlx::Error> {
-    let explained = reader.fetch(&plan::estimate(query)).await?;
-    let estimate = Estimate { in_range: rows(&explained, 0)?, of_any_price: rows(&explained, 1)? };
-    let ways = costs.ways(query, estimate);
-    if let Some(rows) = ways.walk {
-        let found = reader.fetch(&plan::walked(query, rows, deadline)).await?;
-        if found.len() as u64 == query.rows() {
-            return Ok(found);
+    let sample = sampler.sample();
+    let sampled = sample.as_ref().and_then(|sample| sample.estimate(query));
+    let estimate = match sampled {
+        Some(estimate) => estimate,
+        None => asked(reader, query).await?,
+    };
+    let mut ways = costs.ways(query, estimate);
+    match sample.as_ref().map_or(Along::Even, |sample| sample.along(query)) {
+        Along::Even => {
+            if let Some(rows) = ways.walk
+                && let Some(found) = walk(reader, query, rows, deadline).await?
+            {
+                return Ok(found);
+            }
         }
+        Along::Elsewhere => {}
+        Along::Ends(rows) => {
+            if costs.of_walk(query, rows) < ways.cost {
+                return reader.fetch(&plan::filtered(query, deadline)).await;
+            }
+        }
+    }
+    // A sample may be of other times: no range is read whole on its word.
+    if ways.then == Way::Range && sampled.is_some() {
+        ways = costs.ways(query, asked(reader, query).await?);
     }
     match ways.then {
         Way::Range => reader.fetch(&plan::range(query, deadline)).await,
-        Way::Bands => match banded(reader, query, costs, deadline).await {
+        Way::Bands => match banded(reader, query, costs, sample.as_deref(), deadline).await {
             Ok(Some(found)) => Ok(found),
             Ok(None) => reader.fetch(&plan::filtered(query, deadline)).await,
             // The catalogue was migrated or seeded a moment ago, and these indexes are still being built.
@@ -41,24 +61,50 @@ pub(crate) async fn ranged_list(
     }
 }
 
+/// The page, if it lies within so many rows of the sort's index.
+async fn walk(
+    reader: &mut Reader<'_>,
+    query: &ListQuery,
+    rows: u64,
+    deadline: Duration,
+) -> Result<Option<Vec<MySqlRow>>, sqlx::Error> {
+    match reader.fetch(&plan::walked(query, rows, reader.server(), deadline)).await {
+        Ok(found) => Ok((found.len() as u64 == query.rows()).then_some(found)),
+        Err(error) if is_bound(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// How many rows the price range holds, as the optimiser sees it.
+async fn asked(reader: &mut Reader<'_>, query: &ListQuery) -> Result<Estimate, sqlx::Error> {
+    let explained = reader.fetch(&plan::estimate(query)).await?;
+    Ok(Estimate { in_range: rows(&explained, 0)?, of_any_price: rows(&explained, 1)? })
+}
+
 /// The page from the bands of the price range that begin first after the cursor. First few of them: where the price follows
 /// the sort, one has the page. Nothing if rows that were to be found went between the statements.
 async fn banded(
     reader: &mut Reader<'_>,
     query: &ListQuery,
     costs: &Costs,
+    sample: Option<&Sample>,
     deadline: Duration,
 ) -> Result<Option<Vec<MySqlRow>>, sqlx::Error> {
     let cut = Cut::of(query.prices());
     let first_rows = reader.fetch(&plan::leap(query, cut.bands, deadline)).await?;
     let first_rows = first_rows.iter().map(|row| first(query, row)).collect::<Result<Vec<_>, _>>()?;
+    let is_heavy = |edge: &Edge| {
+        let in_band = sample.map_or(f64::MAX, |sample| sample.rows_at(query, edge.band.prices()));
+        costs.is_worth_asking(in_band)
+    };
+    let may_sort_edges = cut.edges.iter().any(is_heavy);
     let mut estimates = None;
     for room in plan::rooms(query) {
         let mut parts = Parts::of(query, &cut, &first_rows, room);
         if parts.walked.is_empty() {
             return Ok(Some(Vec::new()));
         }
-        if parts.have_edge_of(&cut) {
+        if may_sort_edges && parts.have_edge_of(&cut) {
             let known = match estimates.take() {
                 Some(known) => known,
                 None => estimate_edges(reader, query, &cut).await?,

@@ -15,6 +15,7 @@ use crate::{
     gate::{Full, Gate, Turn},
     metrics::QUERY_DURATION,
     pool::{Pool, Pooled},
+    server::Server,
     statement::{Kind, Statement},
 };
 
@@ -149,6 +150,10 @@ impl Reader<'_> {
         // timeout its answer may still come, and must not be taken for another's.
         self.busy = result.as_ref().is_err_and(|error| error.as_database_error().is_none());
         result
+    }
+
+    pub(crate) fn server(&self) -> Server {
+        self.database.pool.server()
     }
 
     /// The connection, for as long as [`end`](Self::end) is not called.

@@ -1,6 +1,9 @@
 //! A statement in the making: its text, which depends on the shape of a query only, and the values bound to it.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt::{self, Write as _},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use sqlx::{
@@ -33,13 +36,15 @@ pub(crate) enum Kind {
     Search,
     Product,
     Categories,
+    /// A sample of prices.
+    Sample,
     Ping,
     /// The transaction of an event.
     Event,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 12] = [
+    pub(crate) const ALL: [Kind; 13] = [
         Kind::Page,
         Kind::Estimate,
         Kind::Filtered,
@@ -50,6 +55,7 @@ impl Kind {
         Kind::Search,
         Kind::Product,
         Kind::Categories,
+        Kind::Sample,
         Kind::Ping,
         Kind::Event,
     ];
@@ -66,6 +72,7 @@ impl Kind {
             Kind::Search => "search",
             Kind::Product => "product",
             Kind::Categories => "categories",
+            Kind::Sample => "sample",
             Kind::Ping => "ping",
             Kind::Event => "event",
         }
@@ -122,6 +129,9 @@ impl fmt::Display for Value<'_> {
     }
 }
 
+/// Bytes of most texts, a value or two spelt out.
+const LONG: usize = 512;
+
 /// A `SELECT` that the database stops at its deadline. The text holds no value, so that it is prepared once for each
 /// shape; or it holds all of them, [spelt out](Statement::spelt_out).
 #[derive(Clone, Debug, PartialEq)]
@@ -139,12 +149,15 @@ impl<'q> Statement<'q> {
     /// way round. Milliseconds.
     pub(crate) fn select(kind: Kind, deadline: Duration) -> Statement<'q> {
         let milliseconds = deadline.as_millis().max(1);
-        let text = format!(
+        let mut text = String::with_capacity(LONG);
+        // To a string it cannot fail.
+        let _ = write!(
+            text,
             "/*M!100100 SET STATEMENT max_statement_time={}.{:03} FOR */ SELECT /*+ MAX_EXECUTION_TIME({milliseconds}) */ ",
             milliseconds / 1000,
             milliseconds % 1000,
         );
-        Statement { kind, text, values: Vec::new(), deadline, is_prepared: true }
+        Statement { kind, text, values: Vec::with_capacity(8), deadline, is_prepared: true }
     }
 
     /// The same, but values are part of its text, and it is not prepared: for the few that `MySQL` plans well only then.

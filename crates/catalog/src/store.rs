@@ -14,6 +14,7 @@ use crate::{
     pool::{Pool, Purpose},
     price_range::Costs,
     reader::{Database, Reader},
+    sampler::Sampler,
     statement::Statement,
 };
 
@@ -31,6 +32,7 @@ pub struct Catalog {
     deadline: Duration,
     event_deadline: Duration,
     costs: Costs,
+    sampler: Sampler,
     searches: Arc<SearchGuards>,
 }
 
@@ -55,8 +57,10 @@ impl Catalog {
         };
         // The guards let no more searches in than there are connections.
         let searches = u32::try_from(config.search.concurrency).unwrap_or(u32::MAX);
+        let reads = database(Purpose::Reads, config.max_connections, config.queue_timeout)?;
         Ok(Catalog {
-            database: database(Purpose::Reads, config.max_connections, config.queue_timeout)?,
+            sampler: Sampler::new(&reads, config.list_deadline),
+            database: reads,
             search_database: database(Purpose::Reads, searches, config.queue_timeout)?,
             // A sender can wait longer than a reader, and comes again.
             event_database: database(Purpose::Events, config.event_connections, config.acquire_timeout)?,
@@ -70,7 +74,9 @@ impl Catalog {
     /// A page of the list.
     pub async fn list(&self, query: &ListQuery) -> Result<Page, Error> {
         if query.words().is_empty() {
-            return Ok(list(&mut self.reader().await?, query, &self.costs, self.deadline).await?);
+            return Ok(
+                list(&mut self.reader().await?, query, &self.costs, &self.sampler, self.deadline).await?
+            );
         }
         let words = query.words().join(" ");
         let _admitted = self.searches.admit(&words).await?;
@@ -109,6 +115,11 @@ impl Catalog {
 
     pub(crate) fn event_database(&self) -> &Database {
         &self.event_database
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn sampler(&self) -> &Sampler {
+        &self.sampler
     }
 
     #[cfg(feature = "testing")]

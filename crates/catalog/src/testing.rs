@@ -143,21 +143,29 @@ impl Catalog {
     #[must_use]
     pub fn answering(self, price_ranges: PriceRanges) -> Catalog {
         const NEVER: f64 = 1e12;
-        let bands =
-            Costs { walked: NEVER, ranged: NEVER, ranged_by_name: NEVER, merge: -NEVER, ..Costs::default() };
+        let never_walked = Costs { walked: NEVER, walked_by_id: NEVER, ..Costs::default() };
+        let bands = Costs { ranged: NEVER, ranged_by_name: NEVER, merge: -NEVER, ..never_walked };
         self.with_costs(match price_ranges {
-            PriceRanges::Sorted => Costs { merge: NEVER, walked: NEVER, ..Costs::default() },
-            PriceRanges::Walked => Costs { walked: -NEVER, ..bands },
+            PriceRanges::Sorted => Costs { merge: NEVER, ..never_walked },
+            PriceRanges::Walked => Costs { walked: -NEVER, walked_by_id: -NEVER, ..bands },
             PriceRanges::Bands => bands,
-            PriceRanges::BandsWithSortedEdges => Costs { ranged: 0.0, ranged_by_name: 0.0, ..bands },
+            PriceRanges::BandsWithSortedEdges => {
+                Costs { ranged: 0.0, ranged_by_name: 0.0, asked: 0.0, ..bands }
+            }
         })
+    }
+
+    /// Draws the sample of prices now. Otherwise the first price range has it drawn, and does not wait for it.
+    pub async fn draw_sample(&self) -> Result<(), Error> {
+        Ok(self.sampler().renew().await?)
     }
 
     /// A page of a list without search, and how many rows the server read for it.
     pub async fn list_counting_rows(&self, query: &ListQuery) -> Result<(Page, u64), Error> {
         let mut reader = self.reader().await?;
         let before = start_counting(&mut reader).await?;
-        let page = crate::list::list(&mut reader, query, self.costs(), self.deadline()).await?;
+        let page =
+            crate::list::list(&mut reader, query, self.costs(), self.sampler(), self.deadline()).await?;
         Ok((page, rows_read(&mut reader).await? - before))
     }
 

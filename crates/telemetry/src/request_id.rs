@@ -2,6 +2,7 @@
 
 use http::HeaderValue;
 use tokio::task::futures::TaskLocalFuture;
+use tokio_util::either::Either;
 
 tokio::task_local! {
     static CURRENT: HeaderValue;
@@ -16,10 +17,10 @@ pub fn scope<F: Future>(id: HeaderValue, future: F) -> WithRequestId<F> {
 }
 
 /// As [`scope`], for the request that somebody else works for, as [`current`] has named it to them.
-pub async fn scope_of<F: Future>(id: Option<HeaderValue>, future: F) -> F::Output {
+pub fn scope_of<F: Future>(id: Option<HeaderValue>, future: F) -> Either<WithRequestId<F>, F> {
     match id {
-        Some(id) => scope(id, future).await,
-        None => future.await,
+        Some(id) => Either::Left(scope(id, future)),
+        None => Either::Right(future),
     }
 }
 

@@ -6,7 +6,7 @@ use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use farmlokal_cache::Cache;
+use farmlokal_cache::{Cache, Source};
 use farmlokal_catalog::Catalog;
 use farmlokal_telemetry::{Metrics, request_id};
 
@@ -51,21 +51,23 @@ impl App {
         let (catalog, health) = (self.catalog.clone(), self.health.clone());
         // The fill runs in a task of its own; what it logs belongs to this request.
         let request_id = request_id::current();
-        let fill = async move || {
-            let fill = async {
+        let fill = move || {
+            request_id::scope_of(request_id, async move {
                 health.require_database()?;
                 // A database that stands still answers nothing, not even an error.
                 tokio::select! {
                     filled = fill(catalog) => filled,
                     problem = health.database_lost() => Err(problem),
                 }
-            };
-            request_id::scope_of(request_id, fill).await
+            })
         };
         let lookup = self.cache.get_or_fill(key, fill).await.map_err(Arc::unwrap_or_clone)?;
         match self.freshness.respond(&lookup, &request.headers) {
             Some(response) => {
-                self.cache.alias_local(path_and_query(&request.uri), key);
+                // Most of what is asked once is not asked again, and is kept once.
+                if lookup.source != Source::Miss {
+                    self.cache.alias_local(path_and_query(&request.uri), key);
+                }
                 Ok(response)
             }
             None => Err(Problem::new(Code::NotFound, "There is no product with this id.")),

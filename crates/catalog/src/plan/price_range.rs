@@ -10,6 +10,7 @@ use crate::{
     cursor::{Position, SortValue},
     price_band::Band,
     price_range::{Cut, Parts, firsts},
+    server::Server,
     statement::{Kind, Statement, Value},
 };
 
@@ -58,9 +59,17 @@ pub(crate) fn filtered(query: &ListQuery, deadline: Duration) -> Statement<'_> {
     statement
 }
 
-/// Those among so many rows of the sort's index. The rows go into a temporary table: neither server has another bound
-/// that the other has too.
-pub(crate) fn walked(query: &ListQuery, rows: u64, deadline: Duration) -> Statement<'_> {
+/// Those among so many rows of the sort's index. `MariaDB` stops there by itself, and before, where the page is found;
+/// `MySQL` has no such bound, so there the rows go into a temporary table.
+pub(crate) fn walked(query: &ListQuery, rows: u64, server: Server, deadline: Duration) -> Statement<'_> {
+    if server == Server::MariaDb {
+        let mut statement = filtered(query, deadline);
+        statement.kind = Kind::Walk;
+        // What was found counts again each time that it is written, read, looked up and sorted.
+        let beside = 8 * query.rows();
+        statement.push(" LIMIT ROWS EXAMINED ").bind(Value::Number(rows + beside));
+        return statement;
+    }
     let mut statement = Statement::select(Kind::Walk, deadline);
     payload_of(&mut statement, query, |statement| {
         statement.push("SELECT ").push(sort_columns(query));
@@ -269,7 +278,8 @@ pub(super) fn all(query: &ListQuery, deadline: Duration) -> Vec<Statement<'_>> {
     let mut statements = vec![
         estimate(query),
         filtered(query, deadline),
-        walked(query, 100, deadline),
+        walked(query, 100, Server::MariaDb, deadline),
+        walked(query, 100, Server::MySql, deadline),
         range(query, deadline),
     ];
     let cut = Cut::of(query.prices());

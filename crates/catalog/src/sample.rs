@@ -1,0 +1,241 @@
+//! What prices the products have, as a random few of them show. It spares most price ranges the question to the optimiser,
+//! and tells whether the price has to do with the order that is asked for.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+
+use crate::{ListQuery, Order, Price, Sort, cursor::SortValue, price_range::Estimate};
+
+/// Fewer say little: of eight that are expected, three to sixteen are found nearly always.
+const ENOUGH: usize = 8;
+/// Of so many that are expected, fewer than two are found once in 300 times by chance.
+const BY_CHANCE: usize = 2;
+
+/// A product of the sample.
+#[derive(Clone, Debug)]
+pub(crate) struct Drawn {
+    pub(crate) id: u64,
+    pub(crate) category: String,
+    pub(crate) price: Price,
+    pub(crate) created_at: DateTime<Utc>,
+}
+
+/// How rows in a price range lie along an order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Along {
+    /// As if price and order had nothing to do with one another.
+    Even,
+    /// Nearly none for long.
+    Elsewhere,
+    /// The order ends after so many rows of any price, at the most.
+    Ends(f64),
+}
+
+/// Where the price ranges of queries lie, and how the prices are spread along the orders by id and by time.
+pub(crate) struct Sample {
+    /// Rows for which one product of the sample stands.
+    scale: f64,
+    /// All prices, and those of each category, ascending.
+    prices: Vec<Price>,
+    of_category: HashMap<String, Category>,
+    by_id: Vec<Place<u64>>,
+    by_time: Vec<Place<DateTime<Utc>>>,
+}
+
+struct Category {
+    number: u32,
+    prices: Vec<Price>,
+}
+
+/// A product's place in an order.
+struct Place<T> {
+    at: T,
+    category: u32,
+    price: Price,
+}
+
+impl Sample {
+    /// `drawn` are products of which each stands for so many.
+    pub(crate) fn new(drawn: Vec<Drawn>, scale: f64) -> Sample {
+        let mut sample = Sample {
+            scale,
+            prices: Vec::new(),
+            of_category: HashMap::new(),
+            by_id: Vec::new(),
+            by_time: Vec::new(),
+        };
+        for Drawn { id, category, price, created_at } in drawn {
+            let number = u32::try_from(sample.of_category.len()).unwrap_or(u32::MAX);
+            let of_category =
+                sample.of_category.entry(category).or_insert(Category { number, prices: Vec::new() });
+            let category = of_category.number;
+            of_category.prices.push(price);
+            sample.prices.push(price);
+            sample.by_id.push(Place { at: id, category, price });
+            sample.by_time.push(Place { at: created_at, category, price });
+        }
+        sample.prices.sort_unstable();
+        sample.of_category.values_mut().for_each(|category| category.prices.sort_unstable());
+        sample.by_id.sort_unstable_by_key(|place| place.at);
+        sample.by_time.sort_unstable_by_key(|place| place.at);
+        sample
+    }
+
+    /// How many rows the query's price range holds; nothing where the sample has too few of them to say.
+    pub(crate) fn estimate(&self, query: &ListQuery) -> Option<Estimate> {
+        let prices = self.prices(query)?;
+        let in_range = count(prices, query.prices());
+        (in_range >= ENOUGH)
+            .then(|| Estimate { in_range: self.rows(in_range), of_any_price: self.rows(prices.len()) })
+    }
+
+    /// How many rows of the query's category, or of all, have these prices: nothing, where there may be some hundred.
+    pub(crate) fn rows_at(&self, query: &ListQuery, prices: (Price, Price)) -> f64 {
+        self.prices(query).map_or(0.0, |all| self.rows(count(all, prices)))
+    }
+
+    /// How rows in the price range lie along the order, from where the page begins. Of names that cannot be said: the server
+    /// alone knows how they compare.
+    pub(crate) fn along(&self, query: &ListQuery) -> Along {
+        let after = query.after();
+        match query.sort() {
+            Sort::Id => self.along_places(query, &self.by_id, after.map(|position| position.id)),
+            Sort::CreatedAt => {
+                let time = after.and_then(|position| match &position.value {
+                    SortValue::CreatedAt(time) => Some(*time),
+                    _ => None,
+                });
+                self.along_places(query, &self.by_time, time)
+            }
+            Sort::Price | Sort::Name | Sort::Relevance => Along::Even,
+        }
+    }
+
+    fn along_places<T: Ord>(&self, query: &ListQuery, places: &[Place<T>], after: Option<T>) -> Along {
+        match (query.order(), after) {
+            (Order::Asc, None) => self.along_these(query, places.iter()),
+            (Order::Desc, None) => self.along_these(query, places.iter().rev()),
+            (Order::Asc, Some(after)) => {
+                let from = places.partition_point(|place| place.at <= after);
+                self.along_these(query, places[from..].iter())
+            }
+            (Order::Desc, Some(after)) => {
+                let to = places.partition_point(|place| place.at < after);
+                self.along_these(query, places[..to].iter().rev())
+            }
+        }
+    }
+
+    fn along_these<'s, T: 's>(&self, query: &ListQuery, places: impl Iterator<Item = &'s Place<T>>) -> Along {
+        let (Some(prices), (from, to)) = (self.prices(query), query.prices()) else { return Along::Even };
+        let category = query.category().and_then(|name| self.of_category.get(name)).map(|found| found.number);
+        // As many of any price as are expected to have enough in range.
+        let look_at = (prices.len() * ENOUGH).div_ceil(count(prices, query.prices()).max(1));
+        let (mut seen, mut in_range) = (0, 0);
+        for place in places.filter(|place| category.is_none_or(|category| place.category == category)) {
+            if seen == look_at {
+                return Along::Elsewhere;
+            }
+            seen += 1;
+            in_range += usize::from((from..=to).contains(&place.price));
+            if in_range == BY_CHANCE {
+                return Along::Even;
+            }
+        }
+        // Where none is seen, so many more are there once in 20 times.
+        Along::Ends(self.rows(seen + 3))
+    }
+
+    fn prices(&self, query: &ListQuery) -> Option<&[Price]> {
+        match query.category() {
+            Some(category) => self.of_category.get(category).map(|category| &category.prices[..]),
+            None => Some(&self.prices),
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "some thousand")]
+    fn rows(&self, drawn: usize) -> f64 {
+        drawn as f64 * self.scale
+    }
+}
+
+fn count(prices: &[Price], (from, to): (Price, Price)) -> usize {
+    let below = prices.partition_point(|price| *price < from);
+    prices[below..].partition_point(|price| *price <= to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cursor::Position;
+
+    fn price(cents: u64) -> Price {
+        Price::from_cents(cents).unwrap()
+    }
+
+    fn time(id: u64) -> DateTime<Utc> {
+        DateTime::from_timestamp(i64::try_from(id).unwrap(), 0).unwrap()
+    }
+
+    /// A thousand products of a million, half of them of each category. Prices rise with the ids up to the 500th, and have
+    /// nothing to do with them from there on; the latest comes first by time.
+    fn sample() -> Sample {
+        let drawn = (0..1_000).map(|n| Drawn {
+            id: n * 1_000,
+            category: ["even", "odd"][usize::from(n % 2 == 1)].to_owned(),
+            price: price(if n < 500 { n } else { n * 7_919 % 500 }),
+            created_at: time(1_000_000 - n),
+        });
+        Sample::new(drawn.collect(), 1_000.0)
+    }
+
+    fn query(pairs: &[(&str, &str)]) -> ListQuery {
+        ListQuery::parse(pairs.iter().map(|(name, value)| ((*name).into(), (*value).into()))).unwrap()
+    }
+
+    #[test]
+    fn rows_in_range_are_estimated_if_there_are_enough() {
+        let sample = sample();
+        let estimate = |pairs: &[(&str, &str)]| {
+            sample.estimate(&query(pairs)).map(|found| (found.in_range, found.of_any_price))
+        };
+        assert_eq!(estimate(&[("minPrice", "1"), ("maxPrice", "1.99")]), Some((200_000.0, 1_000_000.0)));
+        assert_eq!(estimate(&[("minPrice", "1"), ("category", "odd")]), Some((400_000.0, 500_000.0)));
+        assert_eq!(estimate(&[("maxPrice", "0.02")]), None);
+        assert_eq!(estimate(&[("minPrice", "1"), ("category", "none")]), None);
+        let edge = (price(100), price(109));
+        assert!((sample.rows_at(&query(&[("minPrice", "1")]), edge) - 20_000.0).abs() < 1e-6);
+        assert!(sample.rows_at(&query(&[("category", "none")]), edge) < 1e-6);
+    }
+
+    #[test]
+    fn a_range_that_lies_elsewhere_along_the_order_is_seen() {
+        let sample = sample();
+        let along = |sort: &str, order: &str, after: Option<u64>| {
+            let query = query(&[("sort", sort), ("order", order), ("minPrice", "4"), ("category", "odd")]);
+            let position = |id| {
+                let value = if sort == "id" {
+                    SortValue::Id
+                } else {
+                    SortValue::CreatedAt(time(1_000_000 - id / 1_000))
+                };
+                Position { value, id }
+            };
+            sample.along(&match after {
+                Some(id) => query.with_position(position(id)),
+                None => query,
+            })
+        };
+        for (sort, away, towards) in [("id", "desc", "asc"), ("createdAt", "asc", "desc")] {
+            assert_eq!(along(sort, towards, None), Along::Elsewhere, "{sort}: the lowest prices come first");
+            assert_eq!(along(sort, away, None), Along::Even, "{sort}");
+            assert_eq!(along(sort, towards, Some(390_000)), Along::Even, "{sort}: the range has just begun");
+            assert_eq!(along(sort, away, Some(390_000)), Along::Elsewhere, "{sort}: none is left");
+            assert_eq!(along(sort, towards, Some(600_000)), Along::Even, "{sort}");
+            // Two of the sample are left, and three may have been missed.
+            assert_eq!(along(sort, away, Some(4_000)), Along::Ends(5_000.0), "{sort}");
+        }
+        assert_eq!(along("name", "asc", None), Along::Even);
+    }
+}

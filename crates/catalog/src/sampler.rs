@@ -1,0 +1,99 @@
+//! Draws the [`Sample`] of prices, behind the queries that make use of it.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use sqlx::Row as _;
+
+use crate::{
+    plan,
+    reader::Database,
+    sample::{Drawn, Sample},
+};
+
+/// Ids that are drawn. A look at each costs the database some 10 ms in all.
+const SIZE: u64 = 4_096;
+/// In one statement.
+const BATCH: usize = 512;
+/// Fewer products than this, where most of the ids are nobody's, are no sample.
+const FEWEST: usize = 1_000;
+/// How long a sample stands for what the catalogue has. Prices do not move as fast, and a sample that is wrong makes lists
+/// slower and nothing else.
+const RENEWED_AFTER: Duration = Duration::from_mins(5);
+/// How long it is made use of. Where nobody asks for a price range for long, it ends up older than it should be.
+const GOOD_FOR: Duration = Duration::from_mins(10);
+
+/// The sample of one catalogue. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Sampler {
+    database: Arc<Database>,
+    deadline: Duration,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    sample: Option<(Instant, Arc<Sample>)>,
+    /// When the last one was asked for, whatever came of it.
+    asked: Option<Instant>,
+}
+
+impl Sampler {
+    /// Draws nothing yet. `deadline` is each statement's.
+    pub(crate) fn new(database: &Arc<Database>, deadline: Duration) -> Sampler {
+        Sampler { database: Arc::clone(database), deadline, state: Arc::default() }
+    }
+
+    /// What was drawn last, if anything was. Every five minutes somebody who asks has another drawn, and does not wait for
+    /// it. Must be called in a tokio runtime.
+    pub(crate) fn sample(&self) -> Option<Arc<Sample>> {
+        let mut state = self.lock();
+        if state.asked.is_none_or(|asked| asked.elapsed() > RENEWED_AFTER) {
+            state.asked = Some(Instant::now());
+            let sampler = self.clone();
+            tokio::spawn(async move {
+                if let Err(error) = sampler.renew().await {
+                    tracing::debug!(%error, "no sample of prices");
+                }
+            });
+        }
+        let (drawn, sample) = state.sample.as_ref()?;
+        (drawn.elapsed() < GOOD_FOR).then(|| Arc::clone(sample))
+    }
+
+    /// Draws another one.
+    pub(crate) async fn renew(&self) -> Result<(), sqlx::Error> {
+        let sample = draw(&self.database, self.deadline).await?;
+        self.lock().sample = sample.map(|sample| (Instant::now(), Arc::new(sample)));
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn draw(database: &Database, deadline: Duration) -> Result<Option<Sample>, sqlx::Error> {
+    let ends = database.reader().await?.fetch(&plan::sample::ends(deadline)).await?;
+    let end = |nth| ends.first().map(|row| row.try_get::<Option<u64>, _>(nth)).transpose();
+    let (Some(Some(first)), Some(Some(last))) = (end(0)?, end(1)?) else { return Ok(None) };
+    let mut drawn = Vec::new();
+    for _ in 0..SIZE / BATCH as u64 {
+        let ids: Vec<u64> = (0..BATCH).map(|_| rand::random_range(first..=last)).collect();
+        // A turn for each: whoever waits has one in between.
+        let rows = database.reader().await?.fetch(&plan::sample::products(&ids, deadline)).await?;
+        for row in rows {
+            drawn.push(Drawn {
+                id: row.try_get(0)?,
+                category: row.try_get(1)?,
+                price: row.try_get(2)?,
+                created_at: row.try_get(3)?,
+            });
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    let scale = (last - first + 1) as f64 / SIZE as f64;
+    Ok((drawn.len() >= FEWEST).then(|| Sample::new(drawn, scale)))
+}
