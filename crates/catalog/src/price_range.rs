@@ -37,7 +37,7 @@ impl Default for Costs {
             ranged_by_name: 2.7,
             asked: 150.0,
             band_by_id: 2.0,
-            band: 4.0,
+            band: 6.0,
             merge: 800.0,
         }
     }
@@ -57,12 +57,22 @@ pub(crate) struct Estimate {
 /// How a price range is answered.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Ways {
-    /// So many rows of the sort's index are tried first.
-    pub(crate) walk: Option<u64>,
+    /// Rows of the sort's index that are tried first.
+    pub(crate) walk: Option<Walk>,
     /// What answers it in any case.
     pub(crate) then: Way,
     /// What that costs.
     pub(crate) cost: f64,
+}
+
+/// How far to walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Walk {
+    /// The page lies within so many rows, if price and sort have nothing to do with one another.
+    pub(crate) rows: u64,
+    /// So many cost half as much as what answers in any case. A server that stops where it has the page may go so far: names
+    /// of one kind come together, and so do their prices.
+    pub(crate) at_most: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +116,10 @@ impl Costs {
             clippy::cast_sign_loss,
             reason = "a few thousand at the most"
         )]
-        let walk = (self.of_walk(query, rows) < cost).then_some(rows as u64);
+        let walk = (self.of_walk(query, rows) < cost).then(|| Walk {
+            rows: rows as u64,
+            at_most: rows.max(cost / 2.0 / self.of_walk(query, 1.0)) as u64,
+        });
         Ways { walk, then, cost }
     }
 }
@@ -240,7 +253,7 @@ mod tests {
     fn ways(sort: &str, in_range: f64) -> (Option<u64>, Way) {
         let query = query(&[("sort", sort), ("minPrice", "10"), ("maxPrice", "20")]);
         let ways = Costs::default().ways(&query, Estimate { in_range, of_any_price: 1_000_000.0 });
-        (ways.walk, ways.then)
+        (ways.walk.map(|walk| walk.rows), ways.then)
     }
 
     #[test]
@@ -255,6 +268,15 @@ mod tests {
         assert_eq!(ways("name", 3_000.0), (None, Way::Bands));
         // Along the table itself each row costs twice as much.
         assert_eq!((ways("id", 8_000.0).0, ways("createdAt", 8_000.0).0), (None, Some(5_250)));
+    }
+
+    #[test]
+    fn a_walk_in_vain_costs_half_as_much_again() {
+        let query = query(&[("sort", "name"), ("minPrice", "10"), ("maxPrice", "20")]);
+        let costs = Costs::default();
+        let ways = costs.ways(&query, Estimate { in_range: 500_000.0, of_any_price: 1_000_000.0 });
+        let in_vain = costs.of_walk(&query, f64::from(u32::try_from(ways.walk.unwrap().at_most).unwrap()));
+        assert!((in_vain / ways.cost - 0.5).abs() < 0.01, "{in_vain} {ways:?}");
     }
 
     fn price(text: &str) -> Price {

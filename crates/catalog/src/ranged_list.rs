@@ -10,7 +10,7 @@ use crate::{
     error::{is_bound, is_missing_index},
     plan::price_range as plan,
     price_band::Band,
-    price_range::{Costs, Cut, Edge, Estimate, First, Parts, Way},
+    price_range::{Costs, Cut, Edge, Estimate, First, Parts, Walk, Way},
     reader::Reader,
     sample::{Along, Sample},
     sampler::Sampler,
@@ -32,8 +32,8 @@ pub(crate) async fn ranged_list(
     let mut ways = costs.ways(query, estimate);
     match sample.as_ref().map_or(Along::Even, |sample| sample.along(query)) {
         Along::Even => {
-            if let Some(rows) = ways.walk
-                && let Some(found) = walk(reader, query, rows, deadline).await?
+            if let Some(far) = ways.walk
+                && let Some(found) = walk(reader, query, far, deadline).await?
             {
                 return Ok(found);
             }
@@ -61,14 +61,14 @@ pub(crate) async fn ranged_list(
     }
 }
 
-/// The page, if it lies within so many rows of the sort's index.
+/// The page, if it lies within the next rows of the sort's index.
 async fn walk(
     reader: &mut Reader<'_>,
     query: &ListQuery,
-    rows: u64,
+    far: Walk,
     deadline: Duration,
 ) -> Result<Option<Vec<MySqlRow>>, sqlx::Error> {
-    match reader.fetch(&plan::walked(query, rows, reader.server(), deadline)).await {
+    match reader.fetch(&plan::walked(query, far, reader.server(), deadline)).await {
         Ok(found) => Ok((found.len() as u64 == query.rows()).then_some(found)),
         Err(error) if is_bound(&error) => Ok(None),
         Err(error) => Err(error),

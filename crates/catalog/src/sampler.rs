@@ -15,8 +15,8 @@ use crate::{
 
 /// Ids that are drawn. A look at each costs the database some 10 ms in all.
 const SIZE: u64 = 4_096;
-/// In one statement.
-const BATCH: usize = 512;
+/// In one statement: no list waits long for it, not even where all are read from disk.
+const BATCH: usize = 64;
 /// Fewer products than this, where most of the ids are nobody's, are no sample.
 const FEWEST: usize = 1_000;
 /// How long a sample stands for what the catalogue has. Prices do not move as fast, and a sample that is wrong makes lists

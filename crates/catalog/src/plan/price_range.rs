@@ -9,7 +9,7 @@ use crate::{
     ListQuery, Order, Price, Sort,
     cursor::{Position, SortValue},
     price_band::Band,
-    price_range::{Cut, Parts, firsts},
+    price_range::{Cut, Parts, Walk, firsts},
     server::Server,
     statement::{Kind, Statement, Value},
 };
@@ -59,15 +59,15 @@ pub(crate) fn filtered(query: &ListQuery, deadline: Duration) -> Statement<'_> {
     statement
 }
 
-/// Those among so many rows of the sort's index. `MariaDB` stops there by itself, and before, where the page is found;
-/// `MySQL` has no such bound, so there the rows go into a temporary table.
-pub(crate) fn walked(query: &ListQuery, rows: u64, server: Server, deadline: Duration) -> Statement<'_> {
+/// Those among the next rows of the sort's index. `MariaDB` stops where it has the page, or at the bound; `MySQL` has no such
+/// bound, so there the rows go into a temporary table.
+pub(crate) fn walked(query: &ListQuery, far: Walk, server: Server, deadline: Duration) -> Statement<'_> {
     if server == Server::MariaDb {
         let mut statement = filtered(query, deadline);
         statement.kind = Kind::Walk;
         // What was found counts again each time that it is written, read, looked up and sorted.
         let beside = 8 * query.rows();
-        statement.push(" LIMIT ROWS EXAMINED ").bind(Value::Number(rows + beside));
+        statement.push(" LIMIT ROWS EXAMINED ").bind(Value::Number(far.at_most + beside));
         return statement;
     }
     let mut statement = Statement::select(Kind::Walk, deadline);
@@ -75,7 +75,7 @@ pub(crate) fn walked(query: &ListQuery, rows: u64, server: Server, deadline: Dur
         statement.push("SELECT ").push(sort_columns(query));
         statement.push(" FROM (SELECT ").push(sort_columns(query)).push(", price");
         walk(statement, query, false);
-        ordered(statement, query, rows);
+        ordered(statement, query, far.rows);
         statement.push(") AS walked WHERE ");
         between(statement, query.prices());
         ordered(statement, query, query.rows());
@@ -278,8 +278,8 @@ pub(super) fn all(query: &ListQuery, deadline: Duration) -> Vec<Statement<'_>> {
     let mut statements = vec![
         estimate(query),
         filtered(query, deadline),
-        walked(query, 100, Server::MariaDb, deadline),
-        walked(query, 100, Server::MySql, deadline),
+        walked(query, Walk { rows: 100, at_most: 100 }, Server::MariaDb, deadline),
+        walked(query, Walk { rows: 100, at_most: 100 }, Server::MySql, deadline),
         range(query, deadline),
     ];
     let cut = Cut::of(query.prices());
