@@ -32,7 +32,9 @@ pub(crate) async fn ranged_list(
     let mut ways = costs.ways(query, estimate);
     match sample.as_ref().map_or(Along::Even, |sample| sample.along(query)) {
         Along::Even => {
-            if let Some(far) = ways.walk
+            let far =
+                ways.walk.map(|far| if sample.is_some() { far } else { Walk { at_most: far.rows, ..far } });
+            if let Some(far) = far
                 && let Some(found) = walk(reader, query, far, deadline).await?
             {
                 return Ok(found);

@@ -67,6 +67,11 @@ impl Database {
         self.timings.0[kind as usize].record(elapsed);
     }
 
+    /// A connection beside the pool.
+    pub(crate) async fn connect(&self, deadline: Duration) -> Result<MySqlConnection, sqlx::Error> {
+        timeout(deadline + GRACE, self.pool.connect()).await.unwrap_or_else(|_| Err(no_answer()))
+    }
+
     /// Runs a statement apart from the pool.
     pub(crate) async fn ping(&self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, sqlx::Error> {
         let mut apart = self.apart.lock().await;
@@ -77,8 +82,7 @@ impl Database {
             return Ok(rows);
         }
         // There was none, or it broke: the server may have restarted since.
-        let connect = timeout(statement.deadline + GRACE, self.pool.connect());
-        let mut connection = connect.await.unwrap_or_else(|_| Err(no_answer()))?;
+        let mut connection = self.connect(statement.deadline).await?;
         let rows = answered(statement, &mut connection).await?;
         *apart = Some(connection);
         Ok(rows)
@@ -86,7 +90,7 @@ impl Database {
 }
 
 /// The statement's rows, unless nothing answers any more. A connection that has given none is of no more use.
-async fn answered(
+pub(crate) async fn answered(
     statement: &Statement<'_>,
     connection: &mut MySqlConnection,
 ) -> Result<Vec<MySqlRow>, sqlx::Error> {

@@ -19,6 +19,8 @@ pub(crate) struct Drawn {
     pub(crate) category: String,
     pub(crate) price: Price,
     pub(crate) created_at: DateTime<Utc>,
+    /// Bytes that compare as the server compares the first letters of names.
+    pub(crate) name: Vec<u8>,
 }
 
 /// How rows in a price range lie along an order.
@@ -32,7 +34,7 @@ pub(crate) enum Along {
     Ends(f64),
 }
 
-/// Where the price ranges of queries lie, and how the prices are spread along the orders by id and by time.
+/// Where the price ranges of queries lie, and how the prices are spread along the orders.
 pub(crate) struct Sample {
     /// Rows for which one product of the sample stands.
     scale: f64,
@@ -41,6 +43,7 @@ pub(crate) struct Sample {
     of_category: HashMap<String, Category>,
     by_id: Vec<Place<u64>>,
     by_time: Vec<Place<DateTime<Utc>>>,
+    by_name: Vec<Place<Vec<u8>>>,
 }
 
 struct Category {
@@ -64,8 +67,9 @@ impl Sample {
             of_category: HashMap::new(),
             by_id: Vec::new(),
             by_time: Vec::new(),
+            by_name: Vec::new(),
         };
-        for Drawn { id, category, price, created_at } in drawn {
+        for Drawn { id, category, price, created_at, name } in drawn {
             let number = u32::try_from(sample.of_category.len()).unwrap_or(u32::MAX);
             let of_category =
                 sample.of_category.entry(category).or_insert(Category { number, prices: Vec::new() });
@@ -74,11 +78,13 @@ impl Sample {
             sample.prices.push(price);
             sample.by_id.push(Place { at: id, category, price });
             sample.by_time.push(Place { at: created_at, category, price });
+            sample.by_name.push(Place { at: name, category, price });
         }
         sample.prices.sort_unstable();
         sample.of_category.values_mut().for_each(|category| category.prices.sort_unstable());
         sample.by_id.sort_unstable_by_key(|place| place.at);
         sample.by_time.sort_unstable_by_key(|place| place.at);
+        sample.by_name.sort_unstable_by(|one, other| one.at.cmp(&other.at));
         sample
     }
 
@@ -95,8 +101,8 @@ impl Sample {
         self.prices(query).map_or(0.0, |all| self.rows(count(all, prices)))
     }
 
-    /// How rows in the price range lie along the order, from where the page begins. Of names that cannot be said: the server
-    /// alone knows how they compare.
+    /// How rows in the price range lie along the order, from where the page begins. In the midst of names that cannot be said:
+    /// the server alone knows how the cursor's compares.
     pub(crate) fn along(&self, query: &ListQuery) -> Along {
         let after = query.after();
         match query.sort() {
@@ -108,6 +114,7 @@ impl Sample {
                 });
                 self.along_places(query, &self.by_time, time)
             }
+            Sort::Name if after.is_none() => self.along_places(query, &self.by_name, None),
             Sort::Price | Sort::Name | Sort::Relevance => Along::Even,
         }
     }
@@ -186,6 +193,7 @@ mod tests {
             category: ["even", "odd"][usize::from(n % 2 == 1)].to_owned(),
             price: price(if n < 500 { n } else { n * 7_919 % 500 }),
             created_at: time(1_000_000 - n),
+            name: n.to_be_bytes().to_vec(),
         });
         Sample::new(drawn.collect(), 1_000.0)
     }
@@ -236,6 +244,7 @@ mod tests {
             // Two of the sample are left, and three may have been missed.
             assert_eq!(along(sort, away, Some(4_000)), Along::Ends(5_000.0), "{sort}");
         }
-        assert_eq!(along("name", "asc", None), Along::Even);
+        assert_eq!(along("name", "asc", None), Along::Elsewhere);
+        assert_eq!(along("name", "desc", None), Along::Even);
     }
 }

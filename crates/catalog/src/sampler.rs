@@ -5,17 +5,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::Row as _;
+use sqlx::{Connection as _, Row as _};
 
 use crate::{
     plan,
-    reader::Database,
+    reader::{Database, answered},
     sample::{Drawn, Sample},
 };
 
 /// Ids that are drawn. A look at each costs the database some 10 ms in all.
 const SIZE: u64 = 4_096;
-/// In one statement: no list waits long for it, not even where all are read from disk.
+/// In one statement: it has the deadline of a list, even where all are read from disk.
 const BATCH: usize = 64;
 /// Fewer products than this, where most of the ids are nobody's, are no sample.
 const FEWEST: usize = 1_000;
@@ -75,24 +75,27 @@ impl Sampler {
     }
 }
 
+/// On a connection of its own: under load it would have to wait for dozens of turns, and until there is a sample, price ranges
+/// take longer.
 async fn draw(database: &Database, deadline: Duration) -> Result<Option<Sample>, sqlx::Error> {
-    let ends = database.reader().await?.fetch(&plan::sample::ends(deadline)).await?;
+    let mut connection = database.connect(deadline).await?;
+    let ends = answered(&plan::sample::ends(deadline), &mut connection).await?;
     let end = |nth| ends.first().map(|row| row.try_get::<Option<u64>, _>(nth)).transpose();
     let (Some(Some(first)), Some(Some(last))) = (end(0)?, end(1)?) else { return Ok(None) };
     let mut drawn = Vec::new();
     for _ in 0..SIZE / BATCH as u64 {
         let ids: Vec<u64> = (0..BATCH).map(|_| rand::random_range(first..=last)).collect();
-        // A turn for each: whoever waits has one in between.
-        let rows = database.reader().await?.fetch(&plan::sample::products(&ids, deadline)).await?;
-        for row in rows {
+        for row in answered(&plan::sample::products(&ids, deadline), &mut connection).await? {
             drawn.push(Drawn {
                 id: row.try_get(0)?,
                 category: row.try_get(1)?,
                 price: row.try_get(2)?,
                 created_at: row.try_get(3)?,
+                name: row.try_get(4)?,
             });
         }
     }
+    connection.close().await?;
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let scale = (last - first + 1) as f64 / SIZE as f64;
     Ok((drawn.len() >= FEWEST).then(|| Sample::new(drawn, scale)))

@@ -36,7 +36,7 @@ pub(crate) enum Kind {
     Search,
     Product,
     Categories,
-    /// A sample of prices.
+    /// A few products, drawn.
     Sample,
     Ping,
     /// The transaction of an event.

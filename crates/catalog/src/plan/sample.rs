@@ -14,7 +14,7 @@ pub(crate) fn ends(deadline: Duration) -> Statement<'static> {
 /// Those of the ids that are a product's.
 pub(crate) fn products(ids: &[u64], deadline: Duration) -> Statement<'static> {
     let mut statement = Statement::select(Kind::Sample, deadline);
-    statement.push("id, category, price, created_at FROM products FORCE INDEX (PRIMARY) WHERE id IN (");
+    statement.push("id, category, price, created_at, WEIGHT_STRING(name AS CHAR(16)) FROM products FORCE INDEX (PRIMARY) WHERE id IN (");
     for (nth, id) in ids.iter().enumerate() {
         statement.push(if nth == 0 { "" } else { ", " }).bind(Value::Number(*id));
     }
