@@ -42,8 +42,9 @@ pub(crate) struct Sample {
     prices: Vec<Price>,
     of_category: HashMap<String, Category>,
     by_id: Vec<Place<u64>>,
-    by_time: Vec<Place<DateTime<Utc>>>,
-    by_name: Vec<Place<Vec<u8>>>,
+    /// And by the id, where times or names are the same.
+    by_time: Vec<Place<(DateTime<Utc>, u64)>>,
+    by_name: Vec<Place<(Vec<u8>, u64)>>,
 }
 
 struct Category {
@@ -77,8 +78,8 @@ impl Sample {
             of_category.prices.push(price);
             sample.prices.push(price);
             sample.by_id.push(Place { at: id, category, price });
-            sample.by_time.push(Place { at: created_at, category, price });
-            sample.by_name.push(Place { at: name, category, price });
+            sample.by_time.push(Place { at: (created_at, id), category, price });
+            sample.by_name.push(Place { at: (name, id), category, price });
         }
         sample.prices.sort_unstable();
         sample.of_category.values_mut().for_each(|category| category.prices.sort_unstable());
@@ -109,7 +110,7 @@ impl Sample {
             Sort::Id => self.along_places(query, &self.by_id, after.map(|position| position.id)),
             Sort::CreatedAt => {
                 let time = after.and_then(|position| match &position.value {
-                    SortValue::CreatedAt(time) => Some(*time),
+                    SortValue::CreatedAt(time) => Some((*time, position.id)),
                     _ => None,
                 });
                 self.along_places(query, &self.by_time, time)
