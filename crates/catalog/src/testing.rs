@@ -109,20 +109,32 @@ impl Drop for TestDatabase {
     }
 }
 
-/// Rows that the storage engine hands to the server: the sum of its `Handler_read_*` counters for one connection.
-async fn rows_read(reader: &mut Reader<'_>) -> Result<u64, sqlx::Error> {
-    let counters: Vec<(String, String)> = sqlx::query_as("SHOW SESSION STATUS LIKE 'Handler\\_read\\_%'")
-        .fetch_all(reader.begin().await?)
-        .await?;
-    reader.end();
-    Ok(counters.iter().filter_map(|(_, value)| value.parse::<u64>().ok()).sum())
+/// Counters of one connection, by their names.
+#[derive(Clone, Copy)]
+enum Counters {
+    /// Rows that the storage engine hands to the server.
+    Rows,
+    /// Prepared statements that were run.
+    Statements,
 }
 
-/// The counter before a statement, raised by what asking for it costs.
-async fn start_counting(reader: &mut Reader<'_>) -> Result<u64, sqlx::Error> {
-    let first = rows_read(reader).await?;
-    let second = rows_read(reader).await?;
-    Ok(second + (second - first))
+impl Counters {
+    async fn read(self, reader: &mut Reader<'_>) -> Result<u64, sqlx::Error> {
+        let names = match self {
+            Counters::Rows => "SHOW SESSION STATUS LIKE 'Handler\\_read\\_%'",
+            Counters::Statements => "SHOW SESSION STATUS LIKE 'Com\\_stmt\\_execute'",
+        };
+        let counters: Vec<(String, String)> = sqlx::query_as(names).fetch_all(reader.begin().await?).await?;
+        reader.end();
+        Ok(counters.iter().filter_map(|(_, value)| value.parse::<u64>().ok()).sum())
+    }
+
+    /// Their sum before a statement, raised by what asking for it costs.
+    async fn start(self, reader: &mut Reader<'_>) -> Result<u64, sqlx::Error> {
+        let first = self.read(reader).await?;
+        let second = self.read(reader).await?;
+        Ok(second + (second - first))
+    }
 }
 
 /// How price ranges are answered, whatever is cheaper: small tables would see one way only.
@@ -162,19 +174,28 @@ impl Catalog {
 
     /// A page of a list without search, and how many rows the server read for it.
     pub async fn list_counting_rows(&self, query: &ListQuery) -> Result<(Page, u64), Error> {
+        self.list_counting(query, Counters::Rows).await
+    }
+
+    /// A page of a list without search, and how many prepared statements it took.
+    pub async fn list_counting_statements(&self, query: &ListQuery) -> Result<(Page, u64), Error> {
+        self.list_counting(query, Counters::Statements).await
+    }
+
+    async fn list_counting(&self, query: &ListQuery, counters: Counters) -> Result<(Page, u64), Error> {
         let mut reader = self.reader().await?;
-        let before = start_counting(&mut reader).await?;
+        let before = counters.start(&mut reader).await?;
         let page =
             crate::list::list(&mut reader, query, self.costs(), self.sampler(), self.deadline()).await?;
-        Ok((page, rows_read(&mut reader).await? - before))
+        Ok((page, counters.read(&mut reader).await? - before))
     }
 
     /// How many rows the server reads for [`Catalog::categories`].
     pub async fn categories_counting_rows(&self) -> Result<u64, Error> {
         let mut reader = self.reader().await?;
-        let before = start_counting(&mut reader).await?;
+        let before = Counters::Rows.start(&mut reader).await?;
         reader.fetch(&crate::plan::categories(self.deadline())).await?;
-        Ok(rows_read(&mut reader).await? - before)
+        Ok(Counters::Rows.read(&mut reader).await? - before)
     }
 }
 

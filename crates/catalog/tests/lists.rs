@@ -280,14 +280,90 @@ async fn a_price_range_in_another_order_costs_the_cheapest_way() {
     correlated(&pool).await;
     sqlx::query("ANALYZE TABLE products").fetch_all(&pool).await.unwrap();
     let catalog = Catalog::new(database.config()).unwrap();
+    for has_sample in [false, true] {
+        if has_sample {
+            catalog.draw_sample().await.unwrap();
+        }
+        for sort in ["id", "name", "createdAt"] {
+            // Nearly all rows are in range, from the 16th on: a short walk. 303 rows, at the far end: a short range, and
+            // without a sample a walk in vain before.
+            for (min, max, bound) in [("1.05", "99.00", 200), ("39.99", "41.00", 2_500)] {
+                let pairs =
+                    [("sort", sort.to_owned()), ("minPrice", min.to_owned()), ("maxPrice", max.to_owned())];
+                let (page, rows) = catalog.list_counting_rows(&parse(&pairs)).await.unwrap();
+                assert_eq!(page.products.len(), 20);
+                assert!(rows < bound, "{rows} rows read for {pairs:?}, with a sample: {has_sample}");
+            }
+        }
+    }
+}
+
+/// 12,000 rows whose prices have nothing to do with all else.
+#[tokio::test]
+async fn with_a_sample_a_price_range_takes_one_statement_and_the_rows_of_a_short_walk() {
+    let database = TestDatabase::create().await;
+    let pool = database.pool();
+    correlated(&pool).await;
+    sqlx::query("UPDATE products SET price = 1 + id * 7919 % 4000 / 100, price_band = DEFAULT")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let catalog = Catalog::new(database.config()).unwrap();
+    let deep = catalog.product(6_001).await.unwrap().unwrap();
+    catalog.draw_sample().await.unwrap();
     for sort in ["id", "name", "createdAt"] {
-        // 11,400 rows are in range, from the 601st on: a short walk. 303 rows, at the far end: a short range.
-        for (min, max) in [("3.00", "99.00"), ("39.99", "41.00")] {
-            let pairs =
-                [("sort", sort.to_owned()), ("minPrice", min.to_owned()), ("maxPrice", max.to_owned())];
-            let (page, rows) = catalog.list_counting_rows(&parse(&pairs)).await.unwrap();
-            assert_eq!(page.products.len(), 20);
-            assert!(rows < 2_500, "{rows} rows read for {pairs:?}");
+        for order in ["ASC", "DESC"] {
+            for category in [None, Some("odd")] {
+                let mut pairs = vec![("sort", sort.to_owned()), ("order", order.to_owned())];
+                pairs.extend(category.map(|category| ("category", category.to_owned())));
+                // One row in five.
+                pairs.extend([("minPrice", "12.00".to_owned()), ("maxPrice", "19.99".to_owned())]);
+                let first = parse(&pairs);
+                for query in [page_after(&first, &deep), first] {
+                    let (page, rows) = catalog.list_counting_rows(&query).await.unwrap();
+                    assert_eq!(page.products.len(), 20);
+                    assert!(rows < 500, "{rows} rows read for {pairs:?}");
+                    let (_, statements) = catalog.list_counting_statements(&query).await.unwrap();
+                    assert_eq!(statements, 1, "{pairs:?}");
+                }
+            }
+        }
+    }
+    // The last page lies at the end of the order: there is no other to look for.
+    let last = catalog.product(11_990).await.unwrap().unwrap();
+    let query = parse(&[("minPrice", "12.00".to_owned()), ("maxPrice", "19.99".to_owned())]);
+    let (page, statements) = catalog.list_counting_statements(&page_after(&query, &last)).await.unwrap();
+    assert!(page.products.len() < 20 && page.next_cursor.is_none());
+    assert_eq!(statements, 1);
+}
+
+/// A sample of a catalogue that is another by now makes lists slower, and never wrong.
+#[tokio::test]
+async fn a_sample_of_other_times_changes_no_answer() {
+    let database = TestDatabase::create().await;
+    let pool = database.pool();
+    correlated(&pool).await;
+    let catalog = Catalog::new(database.config()).unwrap();
+    catalog.draw_sample().await.unwrap();
+    // What was cheap is dear, the first come last, and there are fewer.
+    sqlx::query("UPDATE products SET price = 200 - price, price_band = DEFAULT")
+        .execute(&pool)
+        .await
+        .unwrap();
+    sqlx::query("DELETE FROM products WHERE id > 9000 OR id % 3 = 0").execute(&pool).await.unwrap();
+    for (sort, column) in SORTS {
+        for order in ["ASC", "DESC"] {
+            let pairs = vec![
+                ("sort", sort.to_owned()),
+                ("order", order.to_owned()),
+                ("limit", "100".to_owned()),
+                ("minPrice", "170.00".to_owned()),
+                ("maxPrice", "190.00".to_owned()),
+            ];
+            let mut expected = reference(&pool, column, order).await;
+            expected.retain(|product| (17_000..=19_000).contains(&product.price.cents()));
+            assert!(expected.len() > 1_000);
+            assert_eq!(ids(&walk(&catalog, &pairs).await), ids(&expected), "{sort} {order}");
         }
     }
 }
@@ -309,10 +385,11 @@ async fn bands_bound_what_a_price_range_reads_whatever_the_data() {
     .unwrap();
     sqlx::query("ANALYZE TABLE products").fetch_all(&pool).await.unwrap();
     let catalog = Catalog::new(database.config()).unwrap();
-    // The cheapest way may be to sort a few thousand rows.
+    // The cheapest way may be to walk or to sort a few thousand rows, or to walk them in vain.
     for (way, bound) in
-        [(None, 3_500), (Some(PriceRanges::Bands), 2_500), (Some(PriceRanges::BandsWithSortedEdges), 2_500)]
+        [(None, 5_000), (Some(PriceRanges::Bands), 2_500), (Some(PriceRanges::BandsWithSortedEdges), 2_500)]
     {
+        catalog.draw_sample().await.unwrap();
         let catalog = way.map_or(catalog.clone(), |way| catalog.clone().answering(way));
         let mut most = (0, String::new());
         for sort in ["id", "name", "createdAt"] {
