@@ -24,7 +24,7 @@ const CLOSED_LOOPS: [usize; 3] = [8, 16, 32];
 /// The load, in units of the rate that saturates.
 const TIMES: f64 = 4.0;
 /// Connections over which it comes: enough for all that wait their turn.
-const CONNECTIONS: usize = 1_024;
+const CONNECTIONS: usize = 4_096;
 /// Between two requests of the client that asks for a hot list meanwhile.
 const HOT_PAUSE: Duration = Duration::from_millis(5);
 
