@@ -24,8 +24,8 @@ pub(crate) async fn ranged_list(
     deadline: Duration,
 ) -> Result<Vec<MySqlRow>, sqlx::Error> {
     let sample = sampler.sample();
-    let sampled = sample.as_ref().and_then(|sample| sample.estimate(query));
-    let estimate = match sampled {
+    let by_sample = sample.as_ref().and_then(|sample| sample.estimate(query));
+    let estimate = match by_sample {
         Some(estimate) => estimate,
         None => asked(reader, query).await?,
     };
@@ -41,6 +41,7 @@ pub(crate) async fn ranged_list(
             }
         }
         Along::Elsewhere => {}
+        // Nothing but what was added since can be beyond.
         Along::Ends(rows) => {
             if costs.of_walk(query, rows) < ways.cost {
                 return reader.fetch(&plan::filtered(query, deadline)).await;
@@ -48,7 +49,7 @@ pub(crate) async fn ranged_list(
         }
     }
     // A sample may be of other times: no range is read whole on its word.
-    if ways.then == Way::Range && sampled.is_some() {
+    if ways.then == Way::Range && by_sample.is_some() {
         ways = costs.ways(query, asked(reader, query).await?);
     }
     match ways.then {

@@ -11,6 +11,7 @@ use crate::{
     plan,
     reader::{Database, answered},
     sample::{Drawn, Sample},
+    statement::Kind,
 };
 
 /// Ids that are drawn. A look at each costs the database some 10 ms in all.
@@ -22,6 +23,8 @@ const FEWEST: usize = 1_000;
 /// How long a sample stands for what the catalogue has. Prices do not move as fast, and a sample that is wrong makes lists
 /// slower and nothing else.
 const RENEWED_AFTER: Duration = Duration::from_mins(5);
+/// When to try again where there was none: the database is away, or nothing has been seeded yet.
+const TRIED_AFTER: Duration = Duration::from_secs(10);
 /// How long it is made use of. Where nobody asks for a price range for long, it ends up older than it should be.
 const GOOD_FOR: Duration = Duration::from_mins(10);
 
@@ -36,8 +39,8 @@ pub(crate) struct Sampler {
 #[derive(Default)]
 struct State {
     sample: Option<(Instant, Arc<Sample>)>,
-    /// When the last one was asked for, whatever came of it.
-    asked: Option<Instant>,
+    /// When to draw the next one.
+    next: Option<Instant>,
 }
 
 impl Sampler {
@@ -46,12 +49,13 @@ impl Sampler {
         Sampler { database: Arc::clone(database), deadline, state: Arc::default() }
     }
 
-    /// What was drawn last, if anything was. Every five minutes somebody who asks has another drawn, and does not wait for
-    /// it. Must be called in a tokio runtime.
+    /// What was drawn last, if anything was. When it is time for another, whoever asks has it drawn and does not wait for it.
+    /// Must be called in a tokio runtime.
     pub(crate) fn sample(&self) -> Option<Arc<Sample>> {
         let mut state = self.lock();
-        if state.asked.is_none_or(|asked| asked.elapsed() > RENEWED_AFTER) {
-            state.asked = Some(Instant::now());
+        let now = Instant::now();
+        if state.next.is_none_or(|next| next <= now) {
+            state.next = Some(now + TRIED_AFTER);
             let sampler = self.clone();
             tokio::spawn(async move {
                 if let Err(error) = sampler.renew().await {
@@ -65,8 +69,11 @@ impl Sampler {
 
     /// Draws another one.
     pub(crate) async fn renew(&self) -> Result<(), sqlx::Error> {
-        let sample = draw(&self.database, self.deadline).await?;
-        self.lock().sample = sample.map(|sample| (Instant::now(), Arc::new(sample)));
+        if let Some(sample) = draw(&self.database, self.deadline).await? {
+            let (drawn, mut state) = (Instant::now(), self.lock());
+            state.sample = Some((drawn, Arc::new(sample)));
+            state.next = Some(drawn + RENEWED_AFTER);
+        }
         Ok(())
     }
 
@@ -78,6 +85,7 @@ impl Sampler {
 /// On a connection of its own: under load it would have to wait for dozens of turns, and until there is a sample, price ranges
 /// take longer.
 async fn draw(database: &Database, deadline: Duration) -> Result<Option<Sample>, sqlx::Error> {
+    let started = Instant::now();
     let mut connection = database.connect(deadline).await?;
     let ends = answered(&plan::sample::ends(deadline), &mut connection).await?;
     let end = |nth| ends.first().map(|row| row.try_get::<Option<u64>, _>(nth)).transpose();
@@ -96,6 +104,7 @@ async fn draw(database: &Database, deadline: Duration) -> Result<Option<Sample>,
         }
     }
     connection.close().await?;
+    database.record(Kind::Sample, started.elapsed());
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let scale = (last - first + 1) as f64 / SIZE as f64;
     Ok((drawn.len() >= FEWEST).then(|| Sample::new(drawn, scale)))
