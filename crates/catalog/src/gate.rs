@@ -38,7 +38,8 @@ pub(crate) struct Full;
 struct Waiting<'g>(&'g Gate);
 
 impl Gate {
-    /// Lets `width` calls through at a time; the others wait for up to `patience`.
+    /// Lets `width` calls through at a time. Others wait if their turn should come within half of `patience`, and no longer
+    /// than that.
     pub(crate) fn new(width: usize, patience: Duration) -> Gate {
         Gate {
             places: Semaphore::new(width),
@@ -65,10 +66,10 @@ impl Gate {
 
     async fn wait(&self) -> Option<SemaphorePermit<'_>> {
         let waiting = Waiting::start(self);
-        if self.wait_at(waiting.place()) > self.patience {
+        // Half of it: the average may be of better times, and whoever waits in vain hears of it late.
+        if self.wait_at(waiting.place()) > self.patience / 2 {
             return None;
         }
-        // The average may be of better times.
         tokio::time::timeout(self.patience, self.places.acquire()).await.ok()?.ok()
     }
 
@@ -130,7 +131,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_would_wait_too_long_is_refused_at_once() {
-        let gate = Gate::new(2, SECOND);
+        let gate = Gate::new(2, SECOND * 2);
         let _held = (gate.enter().await.unwrap(), gate.enter().await.unwrap());
         for _ in 0..200 {
             gate.record(SECOND * 2 / 5);

@@ -24,7 +24,7 @@ use crate::{
 /// An older connection is replaced, so that all end up at the server that its name stands for now.
 const LONGEST_LIFE: Duration = Duration::from_mins(30);
 /// How long it may take to tell the server of the end of all connections: one that stands still is told for ever.
-const FAREWELL: Duration = Duration::from_secs(1);
+pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What a connection is for, which decides how its session is prepared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +77,11 @@ impl Pool {
         })
     }
 
+    /// A connection beside the pool, while that is open.
     pub(crate) async fn connect(&self) -> Result<MySqlConnection, sqlx::Error> {
+        if self.0.is_closed() {
+            return Err(sqlx::Error::PoolClosed);
+        }
         self.0.manager().connect().await
     }
 

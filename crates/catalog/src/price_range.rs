@@ -187,8 +187,6 @@ pub(crate) struct Parts {
 pub(crate) struct Walked {
     pub(crate) band: Band,
     pub(crate) prices: (Price, Price),
-    /// It has no more rows of the page.
-    pub(crate) limit: u64,
 }
 
 impl Parts {
@@ -207,7 +205,7 @@ impl Parts {
             let edge = cut.edge(*band);
             if !is_taken {
                 let prices = edge.map_or(band.prices(), |edge| edge.prices);
-                parts.walked.push(Walked { band: *band, prices, limit: query.rows() - before });
+                parts.walked.push(Walked { band: *band, prices });
             }
             before += u64::from(edge.is_none());
         }
@@ -321,7 +319,7 @@ mod tests {
         assert!(parts.have_edge_of(&cut));
         parts.sort_edges(&Costs::default(), &query, &cut, &[(100.0, 300_000.0), (5_000.0, 5_100.0)]);
         assert_eq!(parts.ranged, [cut.edges[0].prices]);
-        let walked = Walked { band: cut.edges[1].band, prices: cut.edges[1].prices, limit: 21 };
+        let walked = Walked { band: cut.edges[1].band, prices: cut.edges[1].prices };
         assert_eq!(parts.walked, [walked]);
     }
 
@@ -329,8 +327,8 @@ mod tests {
         First { band: Band::from_number(band), position: Position { value: SortValue::Id, id } }
     }
 
-    fn bands(parts: &Parts) -> Vec<(u16, u64)> {
-        parts.walked.iter().map(|part| (part.band.number(), part.limit)).collect()
+    fn bands(parts: &Parts) -> Vec<u16> {
+        parts.walked.iter().map(|part| part.band.number()).collect()
     }
 
     #[test]
@@ -341,12 +339,12 @@ mod tests {
         let parts = |first_rows, room| Parts::of(&query, &cut, first_rows, room);
 
         let one = parts(&first_rows, 1);
-        assert_eq!((bands(&one), one.end), (vec![(7, 3)], Some(first_rows[1].position.clone())));
+        assert_eq!((bands(&one), one.end), (vec![7], Some(first_rows[1].position.clone())));
         // The third row is of a band that is merged already; the fourth is where others begin.
         let two = parts(&first_rows, 2);
-        assert_eq!((bands(&two), two.end), (vec![(7, 3), (3, 2)], Some(first_rows[3].position.clone())));
+        assert_eq!((bands(&two), two.end), (vec![7, 3], Some(first_rows[3].position.clone())));
         let all = parts(&first_rows[..3], 2);
-        assert_eq!((bands(&all), all.end), (vec![(7, 3), (3, 2)], None));
+        assert_eq!((bands(&all), all.end), (vec![7, 3], None));
         assert_eq!(parts(&[], 2), Parts::default());
     }
 
@@ -358,7 +356,7 @@ mod tests {
         let edge = cut.edges[0];
         let first_rows = [first(edge.band.number(), 10), first(320, 20), first(321, 30), first(322, 40)];
         let parts = Parts::of(&query, &cut, &first_rows, 9);
-        assert_eq!(bands(&parts), [(edge.band.number(), 2), (320, 2), (321, 1)]);
+        assert_eq!(bands(&parts), [edge.band.number(), 320, 321]);
         assert_eq!((parts.walked[0].prices, parts.end), (edge.prices, Some(first_rows[3].position.clone())));
     }
 }

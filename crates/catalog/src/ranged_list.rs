@@ -81,11 +81,11 @@ async fn walk(
 /// How many rows the price range holds, as the optimiser sees it.
 async fn asked(reader: &mut Reader<'_>, query: &ListQuery) -> Result<Estimate, sqlx::Error> {
     let explained = reader.fetch(&plan::estimate(query)).await?;
-    Ok(Estimate { in_range: rows(&explained, 0)?, of_any_price: rows(&explained, 1)? })
+    Ok(Estimate { in_range: expected_rows(&explained, 0)?, of_any_price: expected_rows(&explained, 1)? })
 }
 
 /// The page from the bands of the price range that begin first after the cursor. First few of them: where the price follows
-/// the sort, one has the page. Nothing if rows that were to be found went between the statements.
+/// the sort, one has the page. Nothing if it is not sure that no band that is left out has a row in between.
 async fn banded(
     reader: &mut Reader<'_>,
     query: &ListQuery,
@@ -130,7 +130,9 @@ async fn estimate_edges(
     cut: &Cut,
 ) -> Result<Vec<(f64, f64)>, sqlx::Error> {
     let explained = reader.fetch(&plan::estimate_edges(query, cut)).await?;
-    (0..cut.edges.len()).map(|nth| Ok((rows(&explained, 2 * nth)?, rows(&explained, 2 * nth + 1)?))).collect()
+    (0..cut.edges.len())
+        .map(|nth| Ok((expected_rows(&explained, 2 * nth)?, expected_rows(&explained, 2 * nth + 1)?)))
+        .collect()
 }
 
 /// Whether no row of another band comes before the last of these.
@@ -153,7 +155,7 @@ fn first(query: &ListQuery, row: &MySqlRow) -> Result<First, sqlx::Error> {
 }
 
 /// What one row of `EXPLAIN` expects to read.
-fn rows(explained: &[MySqlRow], nth: usize) -> Result<f64, sqlx::Error> {
+pub(crate) fn expected_rows(explained: &[MySqlRow], nth: usize) -> Result<f64, sqlx::Error> {
     let row = explained.get(nth).ok_or(sqlx::Error::RowNotFound)?;
     // Null where the optimiser knows that there are none; a number to MySQL, its digits to MariaDB.
     let rows = match row.try_get::<Option<u64>, _>("rows") {

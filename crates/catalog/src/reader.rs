@@ -53,7 +53,8 @@ impl Database {
 
     pub(crate) async fn reader(&self) -> Result<Reader<'_>, sqlx::Error> {
         let turn = self.gate.enter().await.map_err(|Full| sqlx::Error::PoolTimedOut)?;
-        Ok(Reader { database: self, connection: Some(self.acquire().await?), busy: false, _turn: turn })
+        let (connection, started) = (Some(self.acquire().await?), Instant::now());
+        Ok(Reader { database: self, connection, busy: false, started, _turn: turn })
     }
 
     async fn acquire(&self) -> Result<Pooled, sqlx::Error> {
@@ -116,6 +117,8 @@ pub(crate) struct Reader<'c> {
     /// Something is under way on it. If this is dropped then, the connection is closed: the next call must neither wait for
     /// that nor find itself in somebody else's transaction.
     busy: bool,
+    /// When the call got its turn.
+    started: Instant,
     // Ends after the connection has gone back.
     _turn: Turn<'c>,
 }
@@ -135,6 +138,10 @@ impl Reader<'_> {
 
     async fn fetch_inside(&mut self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, sqlx::Error> {
         let started = Instant::now();
+        // A statement's deadline is part of its text, which is prepared and stays the same: so none begins after the call's.
+        if !statement.deadline.is_zero() && started - self.started > statement.deadline {
+            return Err(no_answer());
+        }
         let mut result = self.fetch_once(statement).await;
         if let Err(error) = &result
             && is_transient(error)

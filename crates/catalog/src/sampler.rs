@@ -6,9 +6,12 @@ use std::{
 };
 
 use sqlx::{Connection as _, Row as _};
+use tokio::time::timeout;
 
 use crate::{
     plan,
+    pool::FAREWELL,
+    ranged_list::expected_rows,
     reader::{Database, answered},
     sample::{Drawn, Sample},
     statement::Kind,
@@ -18,12 +21,14 @@ use crate::{
 const SIZE: u64 = 4_096;
 /// In one statement: it has the deadline of a list, even where all are read from disk.
 const BATCH: usize = 64;
-/// Fewer products than this, where most of the ids are nobody's, are no sample.
+/// Where there are so many times more ids than products, a few are far above all others.
+const SPARSE: u64 = 2;
+/// Fewer products than this are no sample.
 const FEWEST: usize = 1_000;
 /// How long a sample stands for what the catalogue has. Prices do not move as fast, and a sample that is wrong makes lists
 /// slower and nothing else.
 const RENEWED_AFTER: Duration = Duration::from_mins(5);
-/// When to try again where there was none: the database is away, or nothing has been seeded yet.
+/// When to try again where there was none: the database is away, or nothing has been seeded yet. No draw takes longer.
 const TRIED_AFTER: Duration = Duration::from_secs(10);
 /// How long it is made use of. Where nobody asks for a price range for long, it ends up older than it should be.
 const GOOD_FOR: Duration = Duration::from_mins(10);
@@ -58,8 +63,10 @@ impl Sampler {
             state.next = Some(now + TRIED_AFTER);
             let sampler = self.clone();
             tokio::spawn(async move {
-                if let Err(error) = sampler.renew().await {
-                    tracing::debug!(%error, "no sample of prices");
+                match timeout(TRIED_AFTER, sampler.renew()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::debug!(%error, "no sample of prices"),
+                    Err(_) => tracing::debug!("a sample of prices took too long"),
                 }
             });
         }
@@ -82,6 +89,18 @@ impl Sampler {
     }
 }
 
+/// The last id to draw. The ids of most products follow one another, from the first on; but whoever sends events chooses the ids
+/// of what he adds, and one of 2^62 would leave nothing to be found between.
+fn densest(first: u64, products: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an estimate of a number of rows"
+    )]
+    let products = products as u64;
+    first.saturating_add(products.saturating_mul(SPARSE))
+}
+
 /// On a connection of its own: under load it would have to wait for dozens of turns, and until there is a sample, price ranges
 /// take longer.
 async fn draw(database: &Database, deadline: Duration) -> Result<Option<Sample>, sqlx::Error> {
@@ -90,6 +109,8 @@ async fn draw(database: &Database, deadline: Duration) -> Result<Option<Sample>,
     let ends = answered(&plan::sample::ends(deadline), &mut connection).await?;
     let end = |nth| ends.first().map(|row| row.try_get::<Option<u64>, _>(nth)).transpose();
     let (Some(Some(first)), Some(Some(last))) = (end(0)?, end(1)?) else { return Ok(None) };
+    let explained = answered(&plan::sample::count(), &mut connection).await?;
+    let last = last.min(densest(first, expected_rows(&explained, 0)?));
     let mut drawn = Vec::new();
     for _ in 0..SIZE / BATCH as u64 {
         let ids: Vec<u64> = (0..BATCH).map(|_| rand::random_range(first..=last)).collect();
@@ -103,9 +124,10 @@ async fn draw(database: &Database, deadline: Duration) -> Result<Option<Sample>,
             });
         }
     }
-    connection.close().await?;
+    // It may stand still by now.
+    let _ = timeout(FAREWELL, connection.close()).await;
     database.record(Kind::Sample, started.elapsed());
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    let scale = (last - first + 1) as f64 / SIZE as f64;
+    let scale = (last - first) as f64 / SIZE as f64;
     Ok((drawn.len() >= FEWEST).then(|| Sample::new(drawn, scale)))
 }

@@ -308,6 +308,12 @@ async fn with_a_sample_a_price_range_takes_one_statement_and_the_rows_of_a_short
         .execute(&pool)
         .await
         .unwrap();
+    // Whoever sends events chooses their products' ids: one is far above all others.
+    sqlx::query("UPDATE products SET id = 4611686018427387904 WHERE id = 12000")
+        .execute(&pool)
+        .await
+        .unwrap();
+    sqlx::query("ANALYZE TABLE products").fetch_all(&pool).await.unwrap();
     let catalog = Catalog::new(database.config()).unwrap();
     let deep = catalog.product(6_001).await.unwrap().unwrap();
     catalog.draw_sample().await.unwrap();
@@ -351,6 +357,14 @@ async fn a_sample_of_other_times_changes_no_answer() {
         .await
         .unwrap();
     sqlx::query("DELETE FROM products WHERE id > 9000 OR id % 3 = 0").execute(&pool).await.unwrap();
+    // And others have come at the end.
+    sqlx::query(
+        "INSERT INTO products (name, description, category, price, created_at, updated_at) \
+         SELECT name, description, category, price, created_at, updated_at FROM products WHERE id % 5 = 0",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
     for (sort, column) in SORTS {
         for order in ["ASC", "DESC"] {
             let pairs = vec![

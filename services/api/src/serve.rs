@@ -108,6 +108,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     if let Some(management) = management {
         management.await.context("the management server")?;
     }
+    app.partners.close().await;
     upkeep.abort();
     limiting.abort();
     redis.abort();

@@ -159,7 +159,7 @@ pub(crate) fn merged<'q>(query: &'q ListQuery, parts: &'q Parts, deadline: Durat
         for nth in 0..size {
             statement.push(before).push("SELECT ").push(sort_columns(query));
             let part = parts.walked.get(nth);
-            let (band, limit) = part.map_or((Band::EMPTY, 1), |part| (part.band, part.limit));
+            let band = part.map_or(Band::EMPTY, |part| part.band);
             let joint = from(statement, query, band_index(query));
             statement.push(joint).push("price_band = ").bind(Value::Number(band.number().into()));
             statement.push(" AND ");
@@ -168,7 +168,8 @@ pub(crate) fn merged<'q>(query: &'q ListQuery, parts: &'q Parts, deadline: Durat
                 statement.push(" AND ");
                 after(statement, position, query.order(), "");
             }
-            ordered(statement, query, limit);
+            // Each may have the whole page: what begins before it may have gone since the leap.
+            ordered(statement, query, query.rows());
             before = ") UNION ALL (";
         }
         for prices in &parts.ranged {
@@ -286,7 +287,7 @@ pub(super) fn all(query: &ListQuery, deadline: Duration) -> Vec<Statement<'_>> {
     if !cut.edges.is_empty() {
         statements.push(estimate_edges(query, &cut));
     }
-    let part = Walked { band: cut.bands.0, prices: query.prices(), limit: 1 };
+    let part = Walked { band: cut.bands.0, prices: query.prices() };
     for walked in [0].into_iter().chain(rooms(query)) {
         for ranged in 0..=2 {
             for end in [None, Some(nowhere(query.sort()).clone())] {

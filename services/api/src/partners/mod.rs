@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use farmlokal_redis::Connection;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 pub(crate) use api_a::{ApiA, Outcome, Report};
 pub(crate) use config::PartnersArgs;
@@ -28,6 +29,8 @@ pub(crate) struct Partners {
     pub(crate) audience: Option<String>,
     pub(crate) tokens: Option<Arc<Tokens>>,
     pub(crate) api_a: Option<Arc<ApiA>>,
+    /// Calls that go on without the client that asked for them.
+    calls: TaskTracker,
 }
 
 impl Partners {
@@ -47,10 +50,25 @@ impl Partners {
         let client = http::client()?;
         let audience = credentials.audience.clone();
         let (redis_for_tokens, timeout) = (Arc::clone(redis), args.token_timeout());
-        let tokens = Tokens::new(client.clone(), redis_for_tokens, credentials, args.margins(), timeout);
+        let calls = TaskTracker::new();
+        let tokens = Tokens::new(
+            client.clone(),
+            redis_for_tokens,
+            credentials,
+            args.margins(),
+            timeout,
+            calls.clone(),
+        );
         tokens.keep_fresh(shutdown);
         let api_a = args.api_a(request_timeout)?;
-        let api_a = api_a.map(|config| ApiA::new(client, Arc::clone(&tokens), Arc::clone(redis), config));
-        Ok(Self { audience, tokens: Some(tokens), api_a })
+        let api_a = api_a
+            .map(|config| ApiA::new(client, Arc::clone(&tokens), Arc::clone(redis), config, calls.clone()));
+        Ok(Self { audience, tokens: Some(tokens), api_a, calls })
+    }
+
+    /// Waits for the calls under way: each has a deadline. What they learned, and their spans, would be lost.
+    pub(crate) async fn close(&self) {
+        self.calls.close();
+        self.calls.wait().await;
     }
 }

@@ -5,9 +5,10 @@ mod args;
 mod class;
 mod fields;
 
+use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -19,7 +20,7 @@ use governor::clock::QuantaInstant;
 use governor::middleware::NoOpMiddleware;
 use metrics::{Counter, counter, describe_counter};
 use tower_governor::GovernorError;
-use tower_governor::governor::{GovernorConfig, GovernorConfigBuilder};
+use tower_governor::governor::{GovernorConfig, GovernorConfigBuilder, SharedRateLimiter};
 use tower_governor::key_extractor::KeyExtractor;
 
 pub use address::{ClientAddress, ForwardedHeader};
@@ -32,6 +33,8 @@ use crate::problem::{Code, Problem};
 const REFUSED: &str = "farmlokal_rate_limited_total";
 /// How often the limiters inside the process forget clients that have their whole quota again.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// Between so many requests the limiters inside the process see whether they remember too many clients.
+const LOOKED_AT_EVERY: u32 = 1_024;
 
 /// `tower_governor`'s limiter inside this process, for one class.
 pub(crate) type PodConfig = GovernorConfig<ByClient, NoOpMiddleware<QuantaInstant>>;
@@ -65,7 +68,7 @@ impl RateLimits {
         RateLimits {
             address: args.client_address(),
             limiter: Limiter::new(redis, &policies, args.clients.into()),
-            classes: policies.map(|policy| ClassLimit::new(&policy)),
+            classes: policies.map(|policy| ClassLimit::new(&policy, args.clients as usize)),
             capacity: args.clients as usize,
         }
     }
@@ -115,17 +118,25 @@ impl RateLimits {
 }
 
 impl ClassLimit {
-    fn new(policy: &Policy) -> ClassLimit {
+    fn new(policy: &Policy, capacity: usize) -> ClassLimit {
         let Rate { quota, window } = policy.rate;
         let crowded = Arc::new(AtomicBool::new(false));
+        let limiter = Arc::new(OnceLock::new());
+        let by_client = ByClient {
+            crowded: Arc::clone(&crowded),
+            seen: Arc::default(),
+            limiter: Arc::clone(&limiter),
+            capacity,
+        };
         let pod = GovernorConfigBuilder::default()
-            .key_extractor(ByClient { crowded: Arc::clone(&crowded) })
+            .key_extractor(by_client)
             // The time in which one permit comes back: what the crate calls `per_second` is that too, not a rate.
             .period(policy.rate.interval())
             .burst_size(quota)
             .finish();
         // It knows no other reason than a zero, and a rate has none.
         let pod = pod.unwrap_or_else(|| unreachable!("a rate of {quota} in {window:?}"));
+        let _ = limiter.set(Arc::clone(pod.limiter()));
         let refused = |by: &'static str| counter!(REFUSED, "policy" => policy.name, "by" => by);
         ClassLimit {
             fields: Fields::new(policy),
@@ -150,9 +161,30 @@ impl ClassLimit {
 
 /// Finds the client where the layer has put it. With more clients than there is memory for, they share: newcomers may
 /// then have to wait for each other, and nobody gets more than before.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ByClient {
     crowded: Arc<AtomicBool>,
+    /// Requests, to look at the limiter now and then: a flood does not wait for the next round of [`RateLimits::keep_house`].
+    seen: Arc<AtomicU32>,
+    limiter: Arc<OnceLock<SharedRateLimiter<Client, NoOpMiddleware<QuantaInstant>>>>,
+    capacity: usize,
+}
+
+impl ByClient {
+    fn is_crowded(&self) -> bool {
+        if self.seen.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOOKED_AT_EVERY)
+            && self.limiter.get().is_some_and(|limiter| limiter.len() > self.capacity)
+        {
+            self.crowded.store(true, Ordering::Relaxed);
+        }
+        self.crowded.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for ByClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ByClient").field("crowded", &self.crowded).finish_non_exhaustive()
+    }
 }
 
 impl KeyExtractor for ByClient {
@@ -160,7 +192,7 @@ impl KeyExtractor for ByClient {
 
     fn extract<T>(&self, request: &Request<T>) -> Result<Client, GovernorError> {
         let client = request.extensions().get::<Client>().ok_or(GovernorError::UnableToExtractKey)?;
-        Ok(if self.crowded.load(Ordering::Relaxed) { client.shared() } else { *client })
+        Ok(if self.is_crowded() { client.shared() } else { *client })
     }
 }
 

@@ -30,6 +30,8 @@ async fn a_full_service_says_so_and_still_answers_operators() {
         Fragile::start(&[("MAX_REQUESTS", "2"), ("REQUEST_TIMEOUT", "20s"), ("LOCAL_CACHE_TTL", "60s")])
             .await;
     api.until("/products", |answer| answer.status == 200).await;
+    // What is asked again is remembered by its URI from then on.
+    assert_eq!(api.get("/products").await.status, 200);
     api.database.pause().unwrap();
     let client = reqwest::Client::new();
     let held: Vec<_> = (1..=2)

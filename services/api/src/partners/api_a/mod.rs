@@ -19,6 +19,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout_at;
+use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, Span};
 use url::Url;
 
@@ -53,6 +54,7 @@ pub(crate) struct ApiA {
     last_good: LastGood,
     requests: RequestMetrics,
     calls: CallMetrics,
+    under_way: TaskTracker,
 }
 
 /// What came of a call.
@@ -85,6 +87,7 @@ impl ApiA {
         tokens: Arc<Tokens>,
         redis: Arc<farmlokal_redis::Connection>,
         config: ApiAConfig,
+        under_way: TaskTracker,
     ) -> Arc<Self> {
         let ApiAConfig { url, retry, breaker, concurrency, fallback_ttl } = config;
         Arc::new(Self {
@@ -93,6 +96,7 @@ impl ApiA {
             places: Arc::new(Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS))),
             requests: RequestMetrics::new(Partner::ApiA),
             calls: CallMetrics::new(),
+            under_way,
             client,
             url,
             tokens,
@@ -143,7 +147,7 @@ impl ApiA {
             }
             drop(place);
         };
-        tokio::spawn(call.instrument(Span::current()));
+        self.under_way.spawn(call.instrument(Span::current()));
         called.await.unwrap_or_else(|_| (0, Err(Failure::new(Partner::ApiA, FailureKind::Failed))))
     }
 

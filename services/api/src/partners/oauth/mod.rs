@@ -15,6 +15,7 @@ use metrics::{Counter, counter};
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, Span, info, warn};
 
 pub(crate) use provider::Credentials;
@@ -66,6 +67,7 @@ pub(crate) struct Tokens {
     current: watch::Sender<Option<Arc<Token>>>,
     /// Held by the one who is getting a token for this process.
     flight: Arc<Mutex<Trouble>>,
+    under_way: TaskTracker,
     metrics: TokenMetrics,
 }
 
@@ -108,6 +110,7 @@ impl Tokens {
         credentials: Credentials,
         margins: Margins,
         timeout: Duration,
+        under_way: TaskTracker,
     ) -> Arc<Self> {
         Arc::new(Self {
             store: Store::new(redis, &credentials.fingerprint(), timeout + LOCK_MARGIN),
@@ -116,6 +119,7 @@ impl Tokens {
             timeout,
             current: watch::Sender::new(None),
             flight: Arc::default(),
+            under_way,
             metrics: TokenMetrics::new(),
         })
     }
@@ -169,7 +173,7 @@ impl Tokens {
             trouble.note(&obtained);
             obtained
         };
-        let landed = tokio::spawn(flight.instrument(Span::current())).await;
+        let landed = self.under_way.spawn(flight.instrument(Span::current())).await;
         landed.unwrap_or_else(|_| Err(Failure::new(Partner::Oauth, FailureKind::Failed)))
     }
 
