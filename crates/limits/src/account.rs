@@ -75,15 +75,22 @@ impl Account {
         Step::Admit(quota(terms, used + terms.interval))
     }
 
-    /// The requests that are to be reported now, if it is time; [`settle`](Self::settle) must follow.
-    pub(crate) fn take_report(&mut self, terms: &Terms, now: u64) -> Option<u32> {
+    /// Whether it is time to report.
+    pub(crate) fn is_report_due(&self, terms: &Terms, now: u64) -> bool {
         let due =
             self.unreported >= terms.ahead.div_ceil(2) || now.saturating_sub(self.since) > terms.patience;
-        if self.reported > 0 || self.unreported == 0 || !due {
-            return None;
-        }
+        self.reported == 0 && self.unreported > 0 && due
+    }
+
+    /// Whether a report is on its way.
+    pub(crate) fn is_reported(&self) -> bool {
+        self.reported > 0
+    }
+
+    /// The requests that are reported now; [`settle`](Self::settle) must follow.
+    pub(crate) fn take_report(&mut self) -> u32 {
         self.reported = std::mem::take(&mut self.unreported);
-        Some(self.reported)
+        self.reported
     }
 
     /// Takes over what Redis answered to the report: the time until the quota is whole again, by all replicas' reports.
@@ -121,6 +128,10 @@ mod tests {
         Terms::of(&Policy::new("test", rate, ahead_percent))
     }
 
+    fn reported(account: &mut Account, terms: &Terms, now: u64) -> Option<u32> {
+        account.is_report_due(terms, now).then(|| account.take_report())
+    }
+
     fn admitted(step: Step) -> bool {
         matches!(step, Step::Admit(_))
     }
@@ -147,13 +158,13 @@ mod tests {
         let (terms, mut account) = (terms(100, 60, 4), Account::default());
         for report in [None, Some(2), None, None] {
             assert!(admitted(account.judge(&terms, 0, true)));
-            assert_eq!(account.take_report(&terms, 0), report);
+            assert_eq!(reported(&mut account, &terms, 0), report);
         }
         assert_eq!(account.judge(&terms, 0, true), Step::Wait);
         // Others have used 96 of the 100 meanwhile, and two are not in the report.
         account.settle(&terms, 0, Some(Duration::from_millis(98 * 600)));
         assert!(matches!(account.judge(&terms, 0, true), Step::Refuse(Quota { remaining: 0, .. }, _)));
-        assert_eq!(account.take_report(&terms, 0), Some(2));
+        assert_eq!(reported(&mut account, &terms, 0), Some(2));
     }
 
     #[test]
@@ -161,7 +172,7 @@ mod tests {
         let (terms, mut account) = (terms(100, 60, 2), Account::default());
         assert!(admitted(account.judge(&terms, 0, true)));
         assert!(admitted(account.judge(&terms, 0, true)));
-        assert_eq!(account.take_report(&terms, 0), Some(2));
+        assert_eq!(reported(&mut account, &terms, 0), Some(2));
         assert_eq!(account.judge(&terms, 0, true), Step::Wait);
         account.settle(&terms, 0, None);
         let Step::Admit(quota) = account.judge(&terms, 0, true) else { panic!("not admitted") };
@@ -173,9 +184,9 @@ mod tests {
     fn a_slow_client_is_reported_as_well() {
         let (terms, mut account) = (terms(1000, 60, 10), Account::default());
         assert!(admitted(account.judge(&terms, 0, true)));
-        assert_eq!(account.take_report(&terms, 0), None);
+        assert_eq!(reported(&mut account, &terms, 0), None);
         assert!(admitted(account.judge(&terms, 16 * SECOND, true)));
-        assert_eq!(account.take_report(&terms, 16 * SECOND), Some(2));
+        assert_eq!(reported(&mut account, &terms, 16 * SECOND), Some(2));
     }
 
     proptest! {
@@ -199,7 +210,7 @@ mod tests {
                 if admitted(replicas[replica].judge(&terms, now, true)) {
                     total += 1;
                 }
-                if let Some(count) = replicas[replica].take_report(&terms, now) {
+                if let Some(count) = reported(&mut replicas[replica], &terms, now) {
                     on_their_way[replica] = Some(count);
                 }
                 let bound = u64::from(quota) + now / terms.interval + 3 * u64::from(terms.ahead);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use farmlokal_redis::Connection;
 use moka::sync::Cache;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::account::{Account, Step, Terms};
 use crate::metrics::LimiterMetrics;
@@ -38,11 +38,16 @@ pub enum Verdict {
 #[derive(Clone)]
 pub struct Limiter(Arc<Inner>);
 
+/// Reports on their way at the most. In a flood of addresses each has one, and they come faster than Redis hears them.
+const REPORTS: usize = 1_024;
+
 struct Inner {
     connection: Arc<Connection>,
     policies: Vec<(Policy, Terms)>,
     accounts: Cache<(u8, Client), Arc<Entry>>,
     started: Instant,
+    /// Places for reports.
+    reports: Arc<Semaphore>,
     metrics: LimiterMetrics,
 }
 
@@ -73,6 +78,7 @@ impl Limiter {
             policies: policies.iter().map(|policy| (*policy, Terms::of(policy))).collect(),
             accounts,
             started: Instant::now(),
+            reports: Arc::new(Semaphore::new(REPORTS)),
             metrics: LimiterMetrics::new(),
         }))
     }
@@ -85,7 +91,7 @@ impl Limiter {
     /// If there is no such policy.
     #[must_use]
     pub fn check(&self, policy: u8, client: Client) -> Option<Verdict> {
-        self.judge(policy, client, &self.entry(policy, client))
+        self.judge(policy, client, &self.entry(policy, client), None)
     }
 
     /// Like [`check`](Self::check), and waits for the reports in between: one round trip to Redis, a few at the most. A
@@ -93,13 +99,19 @@ impl Limiter {
     pub async fn wait(&self, policy: u8, client: Client) -> Verdict {
         self.0.metrics.waits.increment(1);
         let entry = self.entry(policy, client);
+        let mut place = None;
         loop {
             // From here on no report comes back unnoticed.
             let settled = entry.settled.notified();
-            if let Some(verdict) = self.judge(policy, client, &entry) {
+            if let Some(verdict) = self.judge(policy, client, &entry, place.take()) {
                 return verdict;
             }
-            settled.await;
+            if entry.lock().is_reported() {
+                settled.await;
+            } else {
+                // The others' have all the places; the semaphore is never closed.
+                place = Arc::clone(&self.0.reports).acquire_owned().await.ok();
+            }
         }
     }
 
@@ -115,16 +127,33 @@ impl Limiter {
         self.0.accounts.get(&key).unwrap_or_else(|| self.0.accounts.get_with(key, Arc::default))
     }
 
-    fn judge(&self, policy: u8, client: Client, entry: &Arc<Entry>) -> Option<Verdict> {
+    /// A report takes `place`, or one that is free.
+    fn judge(
+        &self,
+        policy: u8,
+        client: Client,
+        entry: &Arc<Entry>,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> Option<Verdict> {
         let (_, terms) = &self.0.policies[usize::from(policy)];
         let (now, up) = (self.0.now(), self.0.connection.is_up());
         let (step, report) = {
             let mut account = entry.lock();
             let step = account.judge(terms, now, up);
-            (step, if up { account.take_report(terms, now) } else { None })
+            let report = if up && account.is_report_due(terms, now) {
+                let place = place.or_else(|| Arc::clone(&self.0.reports).try_acquire_owned().ok());
+                place.map(|place| (account.take_report(), place))
+            } else {
+                None
+            };
+            (step, report)
         };
-        if let Some(count) = report {
-            tokio::spawn(Arc::clone(&self.0).report(policy, client, Arc::clone(entry), count));
+        if let Some((count, place)) = report {
+            let report = Arc::clone(&self.0).report(policy, client, Arc::clone(entry), count);
+            tokio::spawn(async move {
+                report.await;
+                drop(place);
+            });
         }
         match step {
             Step::Admit(quota) => Some(Verdict::Admitted(quota)),
