@@ -110,8 +110,17 @@ fn the_catalogue_comes_after_its_definition_and_goes_before_it() {
     let policies: Vec<_> =
         catalogs.iter().map(|catalog| hook(catalog, "helm.sh/hook-delete-policy")).collect();
     assert_eq!(policies, ["before-hook-creation", "before-hook-creation,hook-succeeded"]);
-    assert_eq!(catalogs[0]["spec"], json!({"displayName": "Our shop"}));
+    assert_eq!(catalogs[0]["spec"], json!({"displayName": "Our shop", "suspend": false}));
     // Nothing is flushed because it goes.
     assert_eq!(catalogs[1]["spec"]["suspend"], true);
     assert!(catalogs.iter().all(|catalog| catalog["metadata"]["name"] == "farmlokal"));
+}
+
+/// Every upgrade makes it anew, so what `kubectl` has set would be lost.
+#[test]
+fn the_catalogue_is_suspended_and_narrowed_by_values() {
+    let values = json!({"catalog": {"suspend": true, "keyPattern": "products:*:list:*"}});
+    let Some(objects) = render(&values) else { return };
+    let expected = json!({"displayName": "FarmLokal", "suspend": true, "keyPattern": "products:*:list:*"});
+    assert!(objects.of_kind("ProductCatalog").all(|catalog| catalog["spec"] == expected));
 }

@@ -75,6 +75,8 @@ fn values_of_another_kind() {
         (json!({"partners": {"apiA": {"url": "https://user:p@host/"}}}), "'/partners/apiA/url'"),
         (json!({"ingress": {"trustedProxies": ["ingress"]}}), "'/ingress/trustedProxies/0'"),
         (json!({"seed": {"rows": 0}}), "'/seed/rows': minimum"),
+        (json!({"catalog": {"keyPattern": "*"}}), "'/catalog/keyPattern'"),
+        (json!({"catalog": {"suspend": "yes"}}), "'/catalog/suspend': got string, want boolean"),
         (json!({"imagePullSecrets": ["registry"]}), "'/imagePullSecrets/0': got string, want object"),
         (json!({"networkPolicy": {"ingressFrom": [{"namespace": "x"}]}}), "'/networkPolicy/ingressFrom/0'"),
     ]);
