@@ -4,6 +4,16 @@
 {{- if lt $shutdown 1 -}}
 {{- fail (printf "api.terminationGracePeriodSeconds is %d: it must be at least 6 s above api.shutdownDelaySeconds, which is %d" (int .Values.api.terminationGracePeriodSeconds) (int .Values.api.shutdownDelaySeconds)) -}}
 {{- end -}}
+{{- /* A cache that fills up must not end the pod. Limits in other units than these are not looked at. */ -}}
+{{- $limit := toString ((.Values.api.resources).limits).memory -}}
+{{- with .Values.api.config -}}
+{{- if and .LOCAL_CACHE_MIB (ne (toString .LOCAL_CACHE) "false") (regexMatch "^[0-9]+[MG]i$" $limit) -}}
+{{- $mib := mul (regexFind "^[0-9]+" $limit) (ternary 1024 1 (hasSuffix "Gi" $limit)) -}}
+{{- if gt (add (int64 .LOCAL_CACHE_MIB) 96) $mib -}}
+{{- fail (printf "api.config.LOCAL_CACHE_MIB is %d: api.resources.limits.memory must be at least 96 MiB above it, and is %s" (int64 .LOCAL_CACHE_MIB) $limit) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- $config := dict
   "PORT" "5000"
   "MANAGEMENT_PORT" "9090"

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::chart::refusal;
+use crate::chart::{refusal, render};
 
 #[track_caller]
 fn refused(cases: &[(Value, &str)]) {
@@ -91,6 +91,14 @@ fn values_that_contradict_each_other() {
             "api.terminationGracePeriodSeconds is 10: it must be at least 6 s above api.shutdownDelaySeconds, which is 5",
         ),
         (
+            json!({"api": {"config": {"LOCAL_CACHE_MIB": 161}}}),
+            "api.config.LOCAL_CACHE_MIB is 161: api.resources.limits.memory must be at least 96 MiB above it, and is 256Mi",
+        ),
+        (
+            json!({"api": {"config": {"LOCAL_CACHE_MIB": 2000}, "resources": {"limits": {"memory": "2Gi"}}}}),
+            "api.config.LOCAL_CACHE_MIB is 2000: api.resources.limits.memory must be at least 96 MiB above it, and is 2Gi",
+        ),
+        (
             json!({"api": {"autoscaling": {"enabled": true, "minReplicas": 9, "maxReplicas": 3}}}),
             "api.autoscaling: minReplicas (9) is above maxReplicas (3)",
         ),
@@ -116,4 +124,17 @@ fn values_that_contradict_each_other() {
             "partners.apiB.url and partners.webhook.callbackUrl go together",
         ),
     ]);
+}
+
+#[test]
+fn a_cache_that_its_limit_has_room_for_is_taken() {
+    for api in [
+        json!({"config": {"LOCAL_CACHE_MIB": 160}}),
+        json!({"config": {"LOCAL_CACHE_MIB": 1000, "LOCAL_CACHE": false}}),
+        json!({"config": {"LOCAL_CACHE_MIB": 1000}, "resources": {"limits": {"memory": "2Gi"}}}),
+        json!({"config": {"LOCAL_CACHE_MIB": 1000}, "resources": {"limits": {"memory": null}}}),
+        json!({"config": {"LOCAL_CACHE_MIB": 1000}, "resources": {"limits": null}}),
+    ] {
+        render(&json!({"api": api}));
+    }
 }
