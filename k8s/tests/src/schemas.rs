@@ -17,12 +17,16 @@ const MODULE: &str = "k8s.io/kubernetes@v1.36.3";
 /// kubeconform, strict: it fails for fields that there are not, and for kinds without a schema. `ProductCatalog` has one;
 /// the Prometheus operator's kinds are skipped. `None` where kubeconform or the Go module cannot be had: one line says so,
 /// and the test is to return.
+///
+/// # Panics
+/// Where they cannot be had and `FARMLOKAL_REQUIRE_TOOLS` is set.
 #[must_use]
 pub fn kubeconform() -> Option<Command> {
     static SCHEMAS: OnceLock<Option<PathBuf>> = OnceLock::new();
     let mut kubeconform = Tool::Kubeconform.command()?;
     let schemas = SCHEMAS.get_or_init(|| {
-        schemas().map_err(|error| tools::say(&format!("SKIPPED: no schemas for kubeconform: {error:#}"))).ok()
+        let found = schemas().context("no schemas for kubeconform");
+        found.map_err(|error| tools::skipped("kubeconform's schemas", &error)).ok()
     });
     let location = schemas.as_ref()?.join("{{.ResourceKind}}{{.KindSuffix}}.json");
     kubeconform.args(["-strict", "-summary", "-skip", "PodMonitor,PrometheusRule,ServiceMonitor"]);

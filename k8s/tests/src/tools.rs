@@ -33,18 +33,24 @@ impl Tool {
     /// The program, ready for its arguments: from the PATH, else from the local cluster's folder, else built by
     /// `go install` into `target/tools`, or unpacked there from Debian's package. Where none of that is possible there is
     /// `None` and one line, once, that says what is missing; the test is then to return.
+    ///
+    /// # Panics
+    /// Where none of that is possible and `FARMLOKAL_REQUIRE_TOOLS` is set.
     #[must_use]
     pub fn command(self) -> Option<Command> {
         self.path().map(Command::new)
     }
 
     /// As [`Tool::command`], the path alone.
+    ///
+    /// # Panics
+    /// As [`Tool::command`].
     #[must_use]
     pub fn path(self) -> Option<&'static Path> {
         static FOUND: [OnceLock<Option<PathBuf>>; 7] = [const { OnceLock::new() }; 7];
         let found = FOUND[self as usize].get_or_init(|| {
             let found = self.is_here().map_or_else(|| self.fetch(), Ok);
-            found.map_err(|error| say(&format!("SKIPPED: {error:#}"))).ok()
+            found.map_err(|error| skipped(self.name(), &error)).ok()
         });
         found.as_deref()
     }
@@ -162,7 +168,13 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Says what tests skip for want of this. Where all of them are to run, a test that skips would be green for nothing.
+pub(crate) fn skipped(wanted: &str, error: &anyhow::Error) {
+    assert!(std::env::var_os("FARMLOKAL_REQUIRE_TOOLS").is_none(), "{wanted} is required here: {error:#}");
+    say(&format!("SKIPPED: {error:#}"));
+}
+
 /// Past the test harness, which would keep what a passing test prints.
-pub(crate) fn say(line: &str) {
+fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "farmlokal-k8s-tests: {line}");
 }
