@@ -3,12 +3,15 @@
 use std::fs::File;
 
 use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, ingress_pod};
-use crate::kubectl::{Kubectl, NAMESPACE, RELEASE, manifest};
+use crate::kubectl::{Kubectl, NAMESPACE, RELEASE, items, manifest};
 use crate::{PATIENCE, report, wait};
 
 const MANIFESTS: [&str; 3] = ["database.yaml", "redis.yaml", "client.yaml"];
+/// The names of what was outside namespaces before the install. In the cluster, so that a run with `--only` has them too.
+const BEFORE: &str = "e2e-before";
 
 /// One run at a time on this machine; waits for another one.
 ///
@@ -60,7 +63,38 @@ pub(crate) async fn prepare(kubectl: &Kubectl, cluster: &Cluster) -> Result<()> 
         kubectl.run(&["rollout", "status", deployment, "--timeout=180s"]).await?;
     }
     kubectl.run(&["wait", "--for=condition=Ready", "pod/e2e-client", "--timeout=60s"]).await?;
-    Ok(())
+    let names: Vec<String> = outside(kubectl).await?.iter().map(name).collect();
+    let before = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": BEFORE}, "data": {"names": names.join("\n")},
+    });
+    kubectl.apply(&before.to_string()).await
+}
+
+/// The names of what was outside namespaces when the stage was prepared.
+///
+/// # Errors
+/// It was not prepared.
+pub(crate) async fn before(kubectl: &Kubectl) -> Result<Vec<String>> {
+    let names = kubectl.field(&format!("configmap/{BEFORE}"), ".data.names").await?;
+    Ok(names.lines().map(ToOwned::to_owned).collect())
+}
+
+/// All objects outside namespaces.
+///
+/// # Errors
+/// They cannot be listed.
+pub(crate) async fn outside(kubectl: &Kubectl) -> Result<Vec<Value>> {
+    let kinds =
+        kubectl.run(&["api-resources", "--verbs=list", "--namespaced=false", "--output=name"]).await?;
+    // Metrics are no objects.
+    let kinds = kinds.lines().filter(|kind| !kind.ends_with(".metrics.k8s.io")).collect::<Vec<_>>().join(",");
+    Ok(items(&kubectl.json(&["get", &kinds]).await?).to_vec())
+}
+
+/// An object's kind and name.
+pub(crate) fn name(object: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
+    format!("{}/{}", text(&object["kind"]), text(&object["metadata"]["name"]))
 }
 
 /// Removes the release and the namespace.

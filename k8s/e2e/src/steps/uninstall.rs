@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::kubectl::{NAMESPACE, RELEASE, items};
 use crate::suite::{CATALOG, Suite};
-use crate::{report, wait};
+use crate::{report, stage, wait};
 
 /// What is there without us: made by Kubernetes, or by these tests.
 const OTHERS: [&str; 2] = ["kube-root-ca.crt", "default"];
@@ -32,10 +32,11 @@ pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
         if left.is_empty() { Ok(Some(())) } else { anyhow::bail!("left behind: {}", left.join(", ")) }
     });
     nothing.await?;
-    let kinds =
-        suite.kubectl.run(&["api-resources", "--verbs=list", "--namespaced=false", "--output=name"]).await?;
-    let kinds = kinds.lines().filter(|kind| !kind.ends_with(".metrics.k8s.io")).collect::<Vec<_>>().join(",");
-    let left = names(suite, &["get", &kinds], ours).await?;
+    // A cluster may itself be called farmlokal, its nodes too; and a definition of another's was there before.
+    let before = stage::before(&suite.kubectl).await?;
+    let outside = stage::outside(&suite.kubectl).await?;
+    let left = outside.iter().filter(|object| ours(object)).map(stage::name);
+    let left: Vec<String> = left.filter(|name| !before.contains(name)).collect();
     ensure!(left.is_empty(), "left behind in the cluster: {}", left.join(", "));
     report::say("nothing is left in the namespace, and nothing of ours in the cluster");
     Ok(())
@@ -55,7 +56,5 @@ fn ours(object: &Value) -> bool {
 
 async fn names(suite: &Suite<'_>, arguments: &[&str], which: impl Fn(&Value) -> bool) -> Result<Vec<String>> {
     let list = suite.kubectl.json(arguments).await?;
-    let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
-    let name = |object: &Value| format!("{}/{}", text(&object["kind"]), text(&object["metadata"]["name"]));
-    Ok(items(&list).iter().filter(|object| which(object)).map(name).collect())
+    Ok(items(&list).iter().filter(|object| which(object)).map(stage::name).collect())
 }
