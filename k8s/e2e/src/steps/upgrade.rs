@@ -1,5 +1,5 @@
-//! `helm upgrade` and `helm rollback` under load: no request fails, settings change and change back, catalogue and products
-//! stay.
+//! `helm upgrade` and `helm rollback` under load: no request fails, settings change and change back; products and catalogues
+//! of others stay, the chart's own catalogue is made anew and flushed.
 
 use std::time::Instant;
 
@@ -7,11 +7,13 @@ use anyhow::{Result, bail, ensure};
 
 use super::install::helm;
 use crate::http::Client;
-use crate::kubectl::RELEASE;
+use crate::kubectl::{RELEASE, condition};
 use crate::suite::{CATALOG, Suite};
 use crate::{PATIENCE, report, wait};
 
 const NEW: &str = "api.config.HTTP_MAX_AGE=7s";
+/// The chart's own, see its catalog.yaml.
+const CHARTS_CATALOG: &str = "productcatalog/farmlokal";
 
 pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
     let (catalog, rows) = state(suite).await?;
@@ -20,6 +22,7 @@ pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
     let revision: serde_json::Value = serde_json::from_str(&revision)?;
     let revision = revision[0]["revision"].as_str().unwrap_or("1").to_owned();
     let before = max_age(suite).await?;
+    let charts = suite.kubectl.field(CHARTS_CATALOG, ".metadata.uid").await?;
     suite
         .under_load(async {
             let started = Instant::now();
@@ -32,6 +35,7 @@ pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
             Ok(())
         })
         .await?;
+    let charts = until_made_anew(suite, &charts).await?;
     suite
         .under_load(async {
             let started = Instant::now();
@@ -41,16 +45,29 @@ pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
             Ok(())
         })
         .await?;
+    until_made_anew(suite, &charts).await?;
+    report::say("the chart's ProductCatalog was made anew and flushed by either");
     ensure!(state(suite).await? == (catalog, rows), "the catalogue or the products are others than before");
-    report::say("the ProductCatalog is the same object, and every product is there");
+    report::say("a ProductCatalog that is not the chart's is the same object, and every product is there");
     Ok(())
 }
 
+/// A catalogue that helm does not manage would be gone with its definition, were that made anew.
 async fn state(suite: &Suite<'_>) -> Result<(String, String)> {
     Ok((
         suite.kubectl.field(CATALOG, ".metadata.uid").await?,
         suite.sql("SELECT COUNT(*) FROM products").await?,
     ))
+}
+
+/// The chart's catalogue is a hook: each release makes another object, which has the cache flushed. Returns its uid.
+async fn until_made_anew(suite: &Suite<'_>, old: &str) -> Result<String> {
+    wait::until("the chart's ProductCatalog made anew and flushed", PATIENCE, async || {
+        let catalog = suite.kubectl.json(&["get", CHARTS_CATALOG]).await?;
+        let uid = catalog["metadata"]["uid"].as_str().unwrap_or_default();
+        Ok((uid != old && condition(&catalog, "Flushed")).then(|| uid.to_owned()))
+    })
+    .await
 }
 
 /// Kubernetes takes a moment to tell every node where the Service's pods are now.
