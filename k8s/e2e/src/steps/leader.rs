@@ -1,29 +1,53 @@
-//! The leader killed in the middle of a flush: the flush is finished, no request fails.
+//! The leader killed in the middle of a flush, then once more with its pod, so that another one has to lead: the flush is
+//! finished, no request fails.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 
 use super::mid_flush;
 use crate::kubectl::Pod;
-use crate::report;
 use crate::suite::Suite;
+use crate::{PATIENCE, report, wait};
 
 const LEASE: &str = "lease/farmlokal-controller";
 
 pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
-    let leader = leader(suite).await?;
-    mid_flush::strike(suite, "the leader", async || suite.cluster.kill(&leader).await).await?;
-    let holder = suite.kubectl.field(LEASE, ".spec.holderIdentity").await?;
-    ensure!(!holder.is_empty(), "nobody leads");
-    report::say(format!("{} led before, {holder} leads now", leader.name));
+    let killed = leader(suite).await?.name;
+    let kill = async |pod: &Pod| suite.cluster.kill(pod).await;
+    mid_flush::strike(suite, "the leader", async || leader(suite).await, kill).await?;
+    report::say(format!("{killed} led before, {} leads now", leader(suite).await?.name));
+
+    // The same pod, started again, takes its lease back. With the pod gone another one has to.
+    let deleted = leader(suite).await?.name;
+    let delete = async |pod: &Pod| delete(suite, pod).await;
+    mid_flush::strike(suite, "the leading pod", async || leader(suite).await, delete).await?;
+    let holder = wait::until("another pod leads", PATIENCE, async || {
+        let holder = holder(suite).await?;
+        Ok((!holder.is_empty() && !holder.starts_with(&deleted)).then_some(holder))
+    })
+    .await?;
+    report::say(format!("{deleted} led before and is gone, {holder} leads now"));
+    leader(suite).await?;
     Ok(())
 }
 
-/// The pod that holds the lease.
+/// Killed first: a pod that is only deleted is told to end, and would give its lease back.
+async fn delete(suite: &Suite<'_>, pod: &Pod) -> Result<()> {
+    suite.cluster.kill(pod).await?;
+    suite.kubectl.run(&["delete", "pod", &pod.name, "--force", "--grace-period=0", "--wait=false"]).await?;
+    Ok(())
+}
+
+/// The pod that holds the lease, once it is ready and another one is there to take over.
 async fn leader(suite: &Suite<'_>) -> Result<Pod> {
-    let holder = suite.kubectl.field(LEASE, ".spec.holderIdentity").await?;
-    let pods = suite.kubectl.ready_pods("controller").await?;
-    ensure!(pods.len() > 1, "one replica has nobody to take over");
-    pods.into_iter()
-        .find(|pod| holder.starts_with(&pod.name))
-        .with_context(|| format!("{holder} is no ready pod"))
+    wait::until("a leader and another replica ready", PATIENCE, async || {
+        let holder = holder(suite).await?;
+        let pods = suite.kubectl.ready_pods("controller").await?;
+        let replaceable = pods.len() > 1;
+        Ok(pods.into_iter().find(|pod| replaceable && holder.starts_with(&pod.name)))
+    })
+    .await
+}
+
+async fn holder(suite: &Suite<'_>) -> Result<String> {
+    suite.kubectl.field(LEASE, ".spec.holderIdentity").await
 }

@@ -14,20 +14,24 @@ const ATTEMPTS: u32 = 3;
 /// The product that changes, so that the flush has something to show.
 const ID: u64 = 4321;
 
-/// Starts a flush and calls `strike` once its first keys are gone. Returns how long after the blow the flush was finished.
+/// Starts a flush and calls `strike` once its first keys are gone, with what `aim` found before: a blow must not be late.
 ///
 /// # Errors
 /// It was not, a request failed, or no attempt struck in time.
-pub(super) async fn strike(
+pub(super) async fn strike<T>(
     suite: &Suite<'_>,
     what: &str,
-    strike: impl AsyncFn() -> Result<()>,
+    aim: impl AsyncFn() -> Result<T>,
+    strike: impl AsyncFn(&T) -> Result<()>,
 ) -> Result<()> {
     suite.until_flushed().await?;
     suite
         .under_load(async {
             for attempt in 1..=ATTEMPTS {
-                if let Some(took) = attempt_to_strike(suite, &format!("{what} {attempt}"), &strike).await? {
+                // The blow before may have left another target.
+                let target = aim().await?;
+                let blow = async || strike(&target).await;
+                if let Some(took) = attempt_to_strike(suite, &format!("{what} {attempt}"), blow).await? {
                     report::say(format!("the flush was finished {} later", report::time(took)));
                     return Ok(());
                 }
@@ -40,7 +44,7 @@ pub(super) async fn strike(
 async fn attempt_to_strike(
     suite: &Suite<'_>,
     what: &str,
-    strike: &impl AsyncFn() -> Result<()>,
+    strike: impl AsyncFn() -> Result<()>,
 ) -> Result<Option<Duration>> {
     let new = format!("Struck {what} {}", std::process::id());
     suite.sql(&format!("UPDATE products SET name = '{new}' WHERE id = {ID}")).await?;

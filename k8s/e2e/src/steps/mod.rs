@@ -44,7 +44,7 @@ pub(crate) enum Step {
     RollingUpdate,
     /// Draining a node fails no request
     Drain,
-    /// The leader killed in the middle of a flush: the flush ends, no request fails
+    /// The leader killed in the middle of a flush, then its pod deleted too: the flush ends, no request fails
     Leader,
     /// The API server killed in the middle of a flush: the flush ends, no request fails
     ApiServer,

@@ -5,6 +5,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use super::mid_flush;
+use crate::kubectl::Pod;
 use crate::suite::Suite;
 use crate::{PATIENCE, report, wait};
 
@@ -32,6 +33,6 @@ pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
             Ok(())
         })
         .await?;
-    let pod = suite.redis_pod().await?;
-    mid_flush::strike(suite, "Redis", async || suite.cluster.kill(&pod).await).await
+    let strike = async |pod: &Pod| suite.cluster.kill(pod).await;
+    mid_flush::strike(suite, "Redis", async || suite.redis_pod().await, strike).await
 }
