@@ -60,6 +60,11 @@ impl Load {
         Load { workers, sent, stop, started }
     }
 
+    /// Requests sent so far; goes on counting.
+    pub(crate) fn sent(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.sent)
+    }
+
     /// Goes on until `at_least` requests have been sent, then ends.
     pub(crate) async fn finish(mut self, at_least: u64) -> Outcome {
         tokio::time::sleep(MARGIN).await;
@@ -78,7 +83,7 @@ impl Load {
     }
 }
 
-/// Puts load on `targets` while `disturb` runs, and for `at_least` so many requests.
+/// Keeps up the load while `disturb` runs, and for `at_least` so many requests in all; says how many were sent meanwhile.
 ///
 /// # Errors
 /// The disturbance failed, or a request did.
@@ -88,10 +93,12 @@ pub(crate) async fn during<T>(
     disturb: impl Future<Output = Result<T>>,
 ) -> Result<T> {
     tokio::time::sleep(MARGIN).await;
+    let before = load.sent.load(Ordering::Relaxed);
     let disturbed = disturb.await;
+    let meanwhile = load.sent.load(Ordering::Relaxed) - before;
     // Where the disturbance failed that is what counts; the load's own outcome is still worth a line.
     let outcome = load.finish(if disturbed.is_ok() { at_least } else { 0 }).await;
-    report::say(outcome.summary());
+    report::say(outcome.summary(meanwhile));
     let done = disturbed?;
     outcome.ensure_none_failed()?;
     Ok(done)
@@ -112,7 +119,8 @@ impl Outcome {
         self.tally.failures.values().map(|(count, ..)| count).sum()
     }
 
-    pub(crate) fn summary(&self) -> String {
+    /// `meanwhile`: those sent while the disturbance went on.
+    pub(crate) fn summary(&self, meanwhile: u64) -> String {
         let sorted = &self.tally.latencies;
         let at = |permille: usize| {
             let index = sorted.len() * permille / 1000;
@@ -122,9 +130,11 @@ impl Outcome {
             format!("{} ({to}, {:.1} s in)", report::time(*took), due.as_secs_f64())
         });
         format!(
-            "load: {} requests in {} over {} connections, {} failed; p50 {}, p99 {}, slowest {slowest}",
+            "load: {} requests in {}, {} of them during the disturbance, over {} connections, {} failed; \
+             p50 {}, p99 {}, slowest {slowest}",
             report::count(self.requests()),
             report::time(self.took),
+            report::count(meanwhile),
             report::count(self.tally.connections),
             self.failed(),
             report::time(at(500)),

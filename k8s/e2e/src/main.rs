@@ -67,7 +67,7 @@ struct RunArgs {
     /// Leave everything as it is at the end
     #[arg(long)]
     keep: bool,
-    /// Requests under each disturbance, at the least
+    /// Requests in each step under load, at the least; rolling update and Redis's restart go on until they have met so many
     #[arg(long, default_value_t = 10_000)]
     requests: u64,
     /// Requests a second

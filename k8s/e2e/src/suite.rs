@@ -1,6 +1,7 @@
 //! What every step works with.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -23,7 +24,7 @@ pub(crate) const CATALOG: &str = "productcatalog/e2e";
 pub(crate) struct Suite<'a> {
     pub(crate) kubectl: Kubectl,
     pub(crate) cluster: &'a Cluster,
-    /// Requests during each disturbance, at the least.
+    /// Requests in each step under load, at the least.
     pub(crate) requests: u64,
     /// Requests a second.
     pub(crate) rate: u32,
@@ -35,9 +36,32 @@ impl Suite<'_> {
     /// # Errors
     /// It failed, or a request did.
     pub(crate) async fn under_load<T>(&self, disturb: impl Future<Output = Result<T>>) -> Result<T> {
+        load::during(self.load().await?, self.requests, disturb).await
+    }
+
+    /// The same with a disturbance that is over sooner: again and again, until so many requests were sent during it.
+    ///
+    /// # Errors
+    /// It failed, or a request did.
+    pub(crate) async fn under_load_repeatedly(&self, disturb: impl AsyncFn() -> Result<()>) -> Result<()> {
+        let load = self.load().await?;
+        let sent = load.sent();
+        load::during(load, self.requests, async {
+            let before = sent.load(Ordering::Relaxed);
+            loop {
+                disturb().await?;
+                if sent.load(Ordering::Relaxed) - before >= self.requests {
+                    return Ok(());
+                }
+            }
+        })
+        .await
+    }
+
+    /// Through the Service and the Ingress; it has begun.
+    async fn load(&self) -> Result<Load> {
         let targets = [self.service().await?, self.ingress().await?];
-        let load = Load::start(&targets, &paths(), self.rate);
-        load::during(load, self.requests, disturb).await
+        Ok(Load::start(&targets, &paths(), self.rate))
     }
 
     /// The Service, as this machine reaches it.

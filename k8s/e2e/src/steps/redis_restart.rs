@@ -11,7 +11,7 @@ use crate::{PATIENCE, report, wait};
 
 pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
     suite
-        .under_load(async {
+        .under_load_repeatedly(async || {
             let started = Instant::now();
             let pod = suite.redis_pod().await?;
             suite.cluster.kill(&pod).await?;

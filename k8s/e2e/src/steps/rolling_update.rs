@@ -12,7 +12,7 @@ use crate::suite::Suite;
 pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
     let before = names(suite).await?;
     suite
-        .under_load(async {
+        .under_load_repeatedly(async || {
             let started = Instant::now();
             let deployment = format!("deployment/{RELEASE}-api");
             suite.kubectl.run(&["rollout", "restart", &deployment]).await?;
