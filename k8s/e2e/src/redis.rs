@@ -1,6 +1,7 @@
 //! Two commands of Redis's protocol, straight to its pod: to make a flush long, and to see how far it is.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -10,6 +11,8 @@ use crate::cluster::Reached;
 
 /// Keys set by one script: some 20 ms of Redis's time, in which nobody else gets an answer.
 const BATCH: u64 = 20_000;
+/// Longer than a busy Redis takes. Where something between has gone without a word, no answer ever comes.
+const PATIENCE: Duration = Duration::from_secs(10);
 const SCRIPT: &str = "for i = ARGV[1], ARGV[2] do redis.call('SET', 'products:e2e:' .. i, '') end";
 
 /// A connection to Redis.
@@ -52,6 +55,11 @@ impl Redis {
 
     /// Sends a command whose reply is one line.
     async fn call(&mut self, words: &[&str]) -> Result<String> {
+        let exchange = tokio::time::timeout(PATIENCE, self.exchange(words));
+        exchange.await.with_context(|| format!("Redis: no answer within {PATIENCE:?}"))?
+    }
+
+    async fn exchange(&mut self, words: &[&str]) -> Result<String> {
         let mut request = format!("*{}\r\n", words.len());
         for word in words {
             let _ = write!(request, "${}\r\n{word}\r\n", word.len());

@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 
-use super::mid_flush;
+use super::mid_flush::{self, Keys};
 use crate::kubectl::Pod;
 use crate::suite::Suite;
 use crate::{PATIENCE, report, wait};
@@ -13,13 +13,13 @@ const LEASE: &str = "lease/farmlokal-controller";
 pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
     let killed = leader(suite).await?.name;
     let kill = async |pod: &Pod| suite.cluster.kill(pod).await;
-    mid_flush::strike(suite, "the leader", async || leader(suite).await, kill).await?;
+    mid_flush::strike(suite, "the leader", Keys::Stay, async || leader(suite).await, kill).await?;
     report::say(format!("{killed} led before, {} leads now", leader(suite).await?.name));
 
     // The same pod, started again, takes its lease back. With the pod gone another one has to.
     let deleted = leader(suite).await?.name;
     let delete = async |pod: &Pod| delete(suite, pod).await;
-    mid_flush::strike(suite, "the leading pod", async || leader(suite).await, delete).await?;
+    mid_flush::strike(suite, "the leading pod", Keys::Stay, async || leader(suite).await, delete).await?;
     let holder = wait::until("another pod leads", PATIENCE, async || {
         let holder = holder(suite).await?;
         Ok((!holder.is_empty() && !holder.starts_with(&deleted)).then_some(holder))

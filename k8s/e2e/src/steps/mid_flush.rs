@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 
 use crate::http::Client;
+use crate::redis::Redis;
 use crate::report;
 use crate::suite::Suite;
 
@@ -14,6 +15,15 @@ const ATTEMPTS: u32 = 3;
 /// The product that changes, so that the flush has something to show.
 const ID: u64 = 4321;
 
+/// What becomes of Redis's keys by the blow itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keys {
+    /// Something else was struck: what is left is the flush's.
+    Stay,
+    /// Redis was struck: all are lost, there is nothing left to count.
+    Lost,
+}
+
 /// Starts a flush and calls `strike` once its first keys are gone, with what `aim` found before: a blow must not be late.
 ///
 /// # Errors
@@ -21,6 +31,7 @@ const ID: u64 = 4321;
 pub(super) async fn strike<T>(
     suite: &Suite<'_>,
     what: &str,
+    keys: Keys,
     aim: impl AsyncFn() -> Result<T>,
     strike: impl AsyncFn(&T) -> Result<()>,
 ) -> Result<()> {
@@ -31,7 +42,8 @@ pub(super) async fn strike<T>(
                 // The blow before may have left another target.
                 let target = aim().await?;
                 let blow = async || strike(&target).await;
-                if let Some(took) = attempt_to_strike(suite, &format!("{what} {attempt}"), blow).await? {
+                let what = format!("{what} {attempt}");
+                if let Some(took) = attempt_to_strike(suite, &what, keys, blow).await? {
                     report::say(format!("the flush was finished {} later", report::time(took)));
                     return Ok(());
                 }
@@ -44,6 +56,7 @@ pub(super) async fn strike<T>(
 async fn attempt_to_strike(
     suite: &Suite<'_>,
     what: &str,
+    keys: Keys,
     strike: impl AsyncFn() -> Result<()>,
 ) -> Result<Option<Duration>> {
     let new = format!("Struck {what} {}", std::process::id());
@@ -65,8 +78,10 @@ async fn attempt_to_strike(
     }
     strike().await?;
     let struck = Instant::now();
-    // A Redis that was struck itself has nothing left to count.
-    let after = redis.keys().await.ok();
+    let after = match keys {
+        Keys::Stay => count(suite, redis).await,
+        Keys::Lost => None,
+    };
     // kubectl may have lost its API server; the object was changed, or nothing would have been flushed.
     let _ = editing.await?;
     let catalog = suite.until_flushed().await?;
@@ -74,10 +89,11 @@ async fn attempt_to_strike(
     if after.is_some_and(|after| after < 10_000) {
         return Ok(None);
     }
-    let rest = after.map_or_else(
-        || "all were lost".to_owned(),
-        |after| format!("{} when it had fallen", report::count(after)),
-    );
+    let rest = match after {
+        Some(after) => format!("{} when it had fallen", report::count(after)),
+        None if keys == Keys::Lost => "all were lost".to_owned(),
+        None => "which could not be counted after it".to_owned(),
+    };
     report::say(format!(
         "the blow came with {} of {} keys left, {rest}",
         report::count(left),
@@ -96,4 +112,13 @@ async fn attempt_to_strike(
         catalog["status"]
     );
     Ok(Some(took))
+}
+
+/// The keys that are left. Over a new connection where the blow broke this one, as kind's goes through the API server; nothing
+/// where that is not to be had either.
+async fn count(suite: &Suite<'_>, mut redis: Redis) -> Option<u64> {
+    if let Ok(keys) = redis.keys().await {
+        return Some(keys);
+    }
+    suite.redis().await.ok()?.keys().await.ok()
 }

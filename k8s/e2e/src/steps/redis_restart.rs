@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::mid_flush;
+use super::mid_flush::{self, Keys};
 use crate::kubectl::Pod;
 use crate::suite::Suite;
 use crate::{PATIENCE, report, wait};
@@ -34,5 +34,5 @@ pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
         })
         .await?;
     let strike = async |pod: &Pod| suite.cluster.kill(pod).await;
-    mid_flush::strike(suite, "Redis", async || suite.redis_pod().await, strike).await
+    mid_flush::strike(suite, "Redis", Keys::Lost, async || suite.redis_pod().await, strike).await
 }
