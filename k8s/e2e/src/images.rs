@@ -21,6 +21,13 @@ pub(crate) struct ImageArgs {
     pub(crate) binaries: Option<PathBuf>,
 }
 
+impl ImageArgs {
+    /// Whether they are surely of a release build: the Dockerfile's always are, a folder's may be anything.
+    pub(crate) fn are_release(&self, cluster: &Cluster) -> bool {
+        !cluster.takes_binaries() || (self.binaries.is_none() && self.profile == "release")
+    }
+}
+
 /// Makes `localhost/<package>:dev` of each package and loads it.
 ///
 /// # Errors

@@ -122,7 +122,9 @@ async fn run(args: &RunArgs, images: &ImageArgs, cluster: &Cluster) -> Result<()
             report::time(started.elapsed())
         ));
     }
-    let suite = Suite { kubectl, cluster, requests: args.requests, rate: args.rate };
+    // What an earlier run installed may be anything.
+    let release = !again && images.are_release(cluster);
+    let suite = Suite { kubectl, cluster, requests: args.requests, rate: args.rate, release };
     let (started, mut proved) = (Instant::now(), 0);
     for step in wanted(args, again) {
         let value = step.to_possible_value().context("a step without a name")?;

@@ -20,7 +20,7 @@ pub(crate) fn result(passed: usize) {
     println!("test result: ok. {passed} passed; 0 failed; 0 ignored");
 }
 
-/// A figure beside its goal. Steps fail on wrong answers, never on slow ones: the machine may be busy.
+/// A figure beside its goal. It fails nothing: steps fail on wrong answers, not on slow ones, as the machine may be busy.
 pub(crate) fn figure(what: &str, figure: &str, goal: &str, reached: bool) {
     say(format!("{what}: {figure} (goal {goal}{})", if reached { "" } else { ": MISSED" }));
 }

@@ -28,6 +28,8 @@ pub(crate) struct Suite<'a> {
     pub(crate) requests: u64,
     /// Requests a second.
     pub(crate) rate: u32,
+    /// The images are known to be of a release build.
+    pub(crate) release: bool,
 }
 
 impl Suite<'_> {
