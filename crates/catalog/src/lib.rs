@@ -5,6 +5,7 @@ mod config;
 mod cursor;
 mod error;
 mod events;
+mod explained;
 mod gate;
 mod guards;
 mod list;

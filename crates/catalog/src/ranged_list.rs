@@ -8,6 +8,7 @@ use crate::{
     ListQuery, Sort,
     cursor::{Position, SortValue},
     error::{is_bound, is_missing_index},
+    explained::expected_rows,
     plan::price_range as plan,
     price_band::Band,
     price_range::{Costs, Cut, Edge, Estimate, First, Parts, Walk, Way},
@@ -152,16 +153,4 @@ fn first(query: &ListQuery, row: &MySqlRow) -> Result<First, sqlx::Error> {
     let value = value.ok_or(sqlx::Error::RowNotFound)?;
     let band = Band::from_number(row.try_get("price_band")?);
     Ok(First { band, position: Position { value, id: row.try_get("first_id")? } })
-}
-
-/// What one row of `EXPLAIN` expects to read.
-pub(crate) fn expected_rows(explained: &[MySqlRow], nth: usize) -> Result<f64, sqlx::Error> {
-    let row = explained.get(nth).ok_or(sqlx::Error::RowNotFound)?;
-    // Null where the optimiser knows that there are none; a number to MySQL, its digits to MariaDB.
-    let rows = match row.try_get::<Option<u64>, _>("rows") {
-        Ok(rows) => rows,
-        Err(_) => row.try_get::<Option<&str>, _>("rows")?.and_then(|digits| digits.parse().ok()),
-    };
-    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    Ok(rows.unwrap_or(0) as f64)
 }

@@ -9,9 +9,9 @@ use sqlx::{Connection as _, Row as _};
 use tokio::time::timeout;
 
 use crate::{
+    explained::expected_rows,
     plan,
     pool::FAREWELL,
-    ranged_list::expected_rows,
     reader::{Database, answered},
     sample::{Drawn, Sample},
     statement::Kind,
