@@ -14,16 +14,12 @@ mod migrate;
 mod plan;
 mod pool;
 mod price;
-mod price_band;
 mod price_range;
 mod product;
 #[cfg(feature = "testing")]
 pub mod properties;
 mod query;
-mod ranged_list;
 mod reader;
-mod sample;
-mod sampler;
 mod server;
 mod statement;
 mod store;

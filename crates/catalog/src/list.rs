@@ -7,10 +7,8 @@ use sqlx::{FromRow as _, Row as _, mysql::MySqlRow};
 use crate::{
     ListQuery, Page, Product, Sort,
     plan::{self, Plan},
-    price_range::Costs,
-    ranged_list::ranged_list,
+    price_range::{Costs, list::ranged_list, sampler::Sampler},
     reader::Reader,
-    sampler::Sampler,
 };
 
 pub(crate) async fn list(

@@ -1,9 +1,17 @@
-//! A price range in another order than price: which of three ways answers it. Pure: no database here.
+//! A price range in another order than price: which of three ways answers it. Only [`list`] and [`sampler`] ask the database;
+//! what decides is pure.
 //!
 //! No index has both. So the range is read whole and sorted, or the sort's index is walked for a while, or the bands of
 //! prices that the range covers are merged: each has its rows in the order that is asked for.
 
-use crate::{ListQuery, Price, Sort, cursor::Position, price_band::Band};
+pub(crate) mod band;
+pub(crate) mod list;
+pub(crate) mod sample;
+pub(crate) mod sampler;
+
+use band::Band;
+
+use crate::{ListQuery, Price, Sort, cursor::Position};
 
 /// What one row, or one band, costs each way: microseconds, measured on `MariaDB` 10.11.
 #[derive(Clone, Copy, Debug)]

@@ -12,9 +12,8 @@ use crate::{
     list::{list, page},
     migrate, plan,
     pool::{Pool, Purpose},
-    price_range::Costs,
+    price_range::{Costs, sampler::Sampler},
     reader::{Database, Reader},
-    sampler::Sampler,
     statement::Statement,
 };
 

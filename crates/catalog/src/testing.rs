@@ -8,8 +8,7 @@ use crate::{
     Catalog, CatalogConfig, Error, ListQuery, Page, Price, Product, SearchConfig,
     cursor::{Position, SortValue},
     migrate,
-    price_band::Band,
-    price_range::Costs,
+    price_range::{Costs, band::Band},
     reader::Reader,
 };
 

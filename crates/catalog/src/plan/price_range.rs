@@ -8,8 +8,7 @@ use super::{
 use crate::{
     ListQuery, Order, Price, Sort,
     cursor::{Position, SortValue},
-    price_band::Band,
-    price_range::{Cut, Parts, Walk, firsts},
+    price_range::{Cut, Parts, Walk, band::Band, firsts},
     server::Server,
     statement::{Kind, Statement, Value},
 };

@@ -12,8 +12,8 @@ use crate::{
     explained::expected_rows,
     plan,
     pool::FAREWELL,
+    price_range::sample::{Drawn, Sample},
     reader::{Database, answered},
-    sample::{Drawn, Sample},
     statement::Kind,
 };
 

@@ -10,11 +10,13 @@ use crate::{
     error::{is_bound, is_missing_index},
     explained::expected_rows,
     plan::price_range as plan,
-    price_band::Band,
-    price_range::{Costs, Cut, Edge, Estimate, First, Parts, Walk, Way},
+    price_range::{
+        Costs, Cut, Edge, Estimate, First, Parts, Walk, Way,
+        band::Band,
+        sample::{Along, Sample},
+        sampler::Sampler,
+    },
     reader::Reader,
-    sample::{Along, Sample},
-    sampler::Sampler,
 };
 
 pub(crate) async fn ranged_list(
