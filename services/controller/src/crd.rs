@@ -55,6 +55,18 @@ pub const ALL_KEYS: &str = "products:*";
         json_path = ".status.conditions[?(@.type=='Degraded')].status",
         priority = 1
     ),
+    printcolumn(
+        name = "Flushed status",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Flushed')].status",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Generation",
+        type_ = "integer",
+        json_path = ".status.observedGeneration",
+        priority = 1
+    ),
     printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", priority = 1),
     printcolumn(name = "Pattern", type_ = "string", json_path = ".spec.keyPattern", priority = 1),
     printcolumn(name = "Request", type_ = "string", json_path = ".status.lastHandledRequest", priority = 1)
