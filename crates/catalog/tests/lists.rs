@@ -71,6 +71,21 @@ fn parse(pairs: &[(&str, String)]) -> ListQuery {
     ListQuery::parse(pairs.iter().map(|(name, value)| ((*name).into(), value.as_str().into()))).unwrap()
 }
 
+/// The parameters of a list with these filters.
+fn shape(
+    sort: &str,
+    order: &str,
+    category: Option<&str>,
+    prices: Option<(&str, &str)>,
+) -> Vec<(&'static str, String)> {
+    let mut pairs = vec![("sort", sort.to_owned()), ("order", order.to_owned())];
+    pairs.extend(category.map(|category| ("category", category.to_owned())));
+    if let Some((min, max)) = prices {
+        pairs.extend([("minPrice", min.to_owned()), ("maxPrice", max.to_owned())]);
+    }
+    pairs
+}
+
 /// Follows `nextCursor` to the end.
 async fn walk(catalog: &Catalog, pairs: &[(&str, String)]) -> Vec<Product> {
     let mut pairs = pairs.to_vec();
@@ -225,11 +240,7 @@ async fn a_page_reads_its_own_rows_and_no_more() {
                     if range.is_some() && sort != "price" {
                         continue;
                     }
-                    let mut pairs = vec![("sort", sort.to_owned()), ("order", order.to_owned())];
-                    pairs.extend(category.map(|category| ("category", category.to_owned())));
-                    if let Some((min, max)) = range {
-                        pairs.extend([("minPrice", min.to_owned()), ("maxPrice", max.to_owned())]);
-                    }
+                    let pairs = shape(sort, order, category, range);
                     let first = parse(&pairs);
                     for query in [page_after(&first, &deep), first] {
                         let (page, rows) = catalog.list_counting_rows(&query).await.unwrap();
@@ -258,9 +269,7 @@ async fn a_page_of_one_price_reads_its_own_rows_and_no_more() {
     for sort in ["id", "price"] {
         for order in ["ASC", "DESC"] {
             for category in [None, Some("odd")] {
-                let mut pairs = vec![("sort", sort.to_owned()), ("order", order.to_owned())];
-                pairs.extend(category.map(|category| ("category", category.to_owned())));
-                pairs.extend([("minPrice", "9.99".to_owned()), ("maxPrice", "9.99".to_owned())]);
+                let pairs = shape(sort, order, category, Some(("9.99", "9.99")));
                 let first = parse(&pairs);
                 for query in [page_after(&first, &deep), first] {
                     let (page, rows) = catalog.list_counting_rows(&query).await.unwrap();
@@ -321,11 +330,8 @@ async fn with_a_sample_a_price_range_takes_one_statement_and_the_rows_of_a_short
     for sort in ["id", "name", "createdAt"] {
         for order in ["ASC", "DESC"] {
             for category in [None, Some("odd")] {
-                let mut pairs = vec![("sort", sort.to_owned()), ("order", order.to_owned())];
-                pairs.extend(category.map(|category| ("category", category.to_owned())));
                 // One row in five.
-                pairs.extend([("minPrice", "12.00".to_owned()), ("maxPrice", "19.99".to_owned())]);
-                let first = parse(&pairs);
+                let first = parse(&shape(sort, order, category, Some(("12.00", "19.99"))));
                 for query in [page_after(&first, &deep), first] {
                     let (page, rows) = catalog.list_counting_rows(&query).await.unwrap();
                     assert_eq!(page.products.len(), 20);
@@ -400,11 +406,11 @@ async fn bands_bound_what_a_price_range_reads_whatever_the_data() {
     .unwrap();
     sqlx::query("ANALYZE TABLE products").fetch_all(&pool).await.unwrap();
     let catalog = Catalog::new(database.config()).unwrap();
+    catalog.draw_sample().await.unwrap();
     // The cheapest way may be to walk or to sort a few thousand rows, or to walk them in vain.
     for (way, bound) in
         [(None, 5_000), (Some(PriceRanges::Bands), 2_500), (Some(PriceRanges::BandsWithSortedEdges), 2_500)]
     {
-        catalog.draw_sample().await.unwrap();
         let catalog = way.map_or(catalog.clone(), |way| catalog.clone().answering(way));
         let mut most = (0, String::new());
         for sort in ["id", "name", "createdAt"] {
@@ -413,9 +419,7 @@ async fn bands_bound_what_a_price_range_reads_whatever_the_data() {
                     for (min, max) in
                         [("102.01", "103.33"), ("103.00", "130.00"), ("120.17", "140.05"), ("0", "109.55")]
                     {
-                        let mut pairs = vec![("sort", sort.to_owned()), ("order", order.to_owned())];
-                        pairs.extend(category.map(|category| ("category", category.to_owned())));
-                        pairs.extend([("minPrice", min.to_owned()), ("maxPrice", max.to_owned())]);
+                        let pairs = shape(sort, order, category, Some((min, max)));
                         let first = parse(&pairs);
                         let mut queries = vec![first.clone()];
                         for id in [2, 5_990, 6_001, 11_990] {
