@@ -6,6 +6,7 @@ use std::{
 
 use farmlokal_redis::{Connection, client};
 use redis::ProtocolVersion;
+use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument as _, Span, field::Empty, info_span};
 
@@ -17,6 +18,7 @@ use crate::{
     keys::{Generation, Keys},
     local::Local,
     metrics::CacheMetrics,
+    promise::Promise,
     store::Store,
     subscription,
 };
@@ -31,6 +33,7 @@ pub struct Cache<V>(Arc<Inner<V>>);
 struct Inner<V> {
     local: Option<Arc<Local<V>>>,
     store: Store,
+    promise: Promise,
     flights: Arc<Flights<Landed<V>>>,
     flusher: Flusher,
     metrics: CacheMetrics,
@@ -53,7 +56,7 @@ impl<V: Value> Cache<V> {
     /// Connects in the background; Redis may be down. Call it in a tokio runtime, after the metrics recorder was
     /// installed.
     pub fn new(config: CacheConfig) -> Result<Self, ConfigError> {
-        let CacheConfig { redis, fresh, stale, local } = config;
+        let CacheConfig { redis, fresh, stale, local, runtime } = config;
         if fresh.is_zero() {
             return Err(ConfigError::Zero("the time that an entry is fresh"));
         }
@@ -71,7 +74,8 @@ impl<V: Value> Cache<V> {
         Ok(Self(Arc::new(Inner {
             local,
             store: Store { connection, fresh, stale },
-            flights: Flights::new(),
+            promise: Promise::new(),
+            flights: Flights::new(runtime.unwrap_or_else(Handle::current)),
             flusher: Flusher::new(&redis)?,
             metrics: CacheMetrics::new(),
             supervisors: Mutex::new(supervisors),
@@ -95,6 +99,16 @@ impl<V: Value> Cache<V> {
         if let Some(local) = &self.0.local {
             local.alias(alias, key);
         }
+    }
+
+    /// Whether the answer to `key` is in the in-process layer, or likely enough in Redis for it to be worth a round trip: for
+    /// a caller who cannot fill now. The less Redis has lately had, the fewer such callers are told to ask it, one in 64 at
+    /// the least; this one is chosen by chance.
+    #[must_use]
+    pub fn may_have(&self, key: &str) -> bool {
+        let Inner { local, store, promise, .. } = &*self.0;
+        local.as_ref().is_some_and(|local| local.get(key).is_some())
+            || (store.connection.is_up() && promise.is_worth_asking())
     }
 
     /// The answer to `key` from the in-process layer, Redis or `fill`, in this order.
@@ -146,6 +160,7 @@ impl<V: Value> Cache<V> {
             None => redis.bypass.increment(1),
             Some(reading) => {
                 generation = reading.generation;
+                self.0.promise.record(reading.entry.is_some());
                 match reading.entry {
                     Some(entry) if entry.remaining > Duration::ZERO => {
                         redis.hit.increment(1);

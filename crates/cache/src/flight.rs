@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::watch, time::timeout};
+use tokio::{runtime::Handle, sync::watch, time::timeout};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, Span, field::Empty, info_span};
 
@@ -30,6 +30,7 @@ type Results<T> = watch::Receiver<Option<T>>;
 pub(crate) struct Flights<T> {
     in_flight: Mutex<HashMap<FlightKey, Flight<T>>>,
     leaders: TaskTracker,
+    runtime: Handle,
 }
 
 struct Flight<T> {
@@ -39,8 +40,9 @@ struct Flight<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> Flights<T> {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { in_flight: Mutex::default(), leaders: TaskTracker::new() })
+    /// Fills run on `runtime`.
+    pub(crate) fn new(runtime: Handle) -> Arc<Self> {
+        Arc::new(Self { in_flight: Mutex::default(), leaders: TaskTracker::new(), runtime })
     }
 
     /// The result of the flight under `key`, which `lead` starts if there is none. It runs as a task of its own:
@@ -66,7 +68,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
                 Span::current().record("farmlokal.cache.flight", "leader");
                 let span = info_span!("cache.fill", otel.status_code = Empty, "error.type" = Empty);
                 vacant.insert(Flight { results: results.clone(), span: span.clone() });
-                self.leaders.spawn(lead.instrument(span));
+                self.leaders.spawn_on(lead.instrument(span), &self.runtime);
                 results
             }
         };

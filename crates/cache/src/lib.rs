@@ -11,6 +11,7 @@ mod keys;
 mod local;
 mod lookup;
 mod metrics;
+mod promise;
 mod store;
 mod subscription;
 

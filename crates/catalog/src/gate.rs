@@ -64,13 +64,30 @@ impl Gate {
         Ok(Turn { gate: self, started: Instant::now(), _place: place })
     }
 
+    /// Refuses what [`enter`](Self::enter) would refuse at once, but for those who have somebody else to ask.
+    pub(crate) fn check(&self, can_ask_elsewhere: impl FnOnce() -> bool) -> Result<(), Full> {
+        let place = self.waiting.load(Ordering::Relaxed);
+        if self.places.available_permits() > 0
+            || !self.is_too_long(self.wait_at(place))
+            || can_ask_elsewhere()
+        {
+            return Ok(());
+        }
+        self.refused.increment(1);
+        Err(Full)
+    }
+
     async fn wait(&self) -> Option<SemaphorePermit<'_>> {
         let waiting = Waiting::start(self);
-        // Half of it: the average may be of better times, and whoever waits in vain hears of it late.
-        if self.wait_at(waiting.place()) > self.patience / 2 {
+        if self.is_too_long(self.wait_at(waiting.place())) {
             return None;
         }
         tokio::time::timeout(self.patience, self.places.acquire()).await.ok()?.ok()
+    }
+
+    /// Half of the patience is: the average may be of better times, and whoever waits in vain hears of it late.
+    fn is_too_long(&self, wait: Duration) -> bool {
+        wait > self.patience / 2
     }
 
     /// How long the call at this place of the queue has to wait.
@@ -145,7 +162,9 @@ mod tests {
         let asked =
             std::future::poll_fn(|context| std::task::Poll::Ready(fifth.as_mut().poll(context))).await;
         assert!(matches!(asked, std::task::Poll::Ready(Err(Full))));
+        assert!(gate.check(|| false).is_err() && gate.check(|| true).is_ok());
         queue.pop();
+        assert!(gate.check(|| false).is_ok());
         let mut fourth = Box::pin(gate.enter());
         let asked =
             std::future::poll_fn(|context| std::task::Poll::Ready(fourth.as_mut().poll(context))).await;

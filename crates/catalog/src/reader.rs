@@ -51,6 +51,11 @@ impl Database {
         &self.pool
     }
 
+    /// Fails as [`reader`](Self::reader) would if there is no room to wait.
+    pub(crate) fn check_room(&self, can_ask_elsewhere: impl FnOnce() -> bool) -> Result<(), sqlx::Error> {
+        self.gate.check(can_ask_elsewhere).map_err(|Full| sqlx::Error::PoolTimedOut)
+    }
+
     pub(crate) async fn reader(&self) -> Result<Reader<'_>, sqlx::Error> {
         let turn = self.gate.enter().await.map_err(|Full| sqlx::Error::PoolTimedOut)?;
         let (connection, started) = (Some(self.acquire().await?), Instant::now());

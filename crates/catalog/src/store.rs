@@ -70,6 +70,15 @@ impl Catalog {
         })
     }
 
+    /// Fails while all calls without a search are refused since too many wait already: for a caller who has other work to do
+    /// before such a call. It is asked only then whether it `can_ask_elsewhere`, and may go on if so.
+    ///
+    /// # Errors
+    /// [`Error::Busy`].
+    pub fn check_room(&self, can_ask_elsewhere: impl FnOnce() -> bool) -> Result<(), Error> {
+        Ok(self.database.check_room(can_ask_elsewhere)?)
+    }
+
     /// A page of the list.
     pub async fn list(&self, query: &ListQuery) -> Result<Page, Error> {
         if query.words().is_empty() {

@@ -23,8 +23,9 @@ use crate::stats::{Latencies, median, milliseconds};
 const CLOSED_LOOPS: [usize; 3] = [8, 16, 32];
 /// The load, in units of the rate that saturates.
 const TIMES: f64 = 4.0;
-/// Connections over which it comes: enough for all that wait their turn.
-const CONNECTIONS: usize = 4_096;
+/// It comes over as many connections as lists are served in this time at the peak: half of that the last in the API's queue for the
+/// database waits by its default, and as many again are there for what is refused.
+const IN_FLIGHT: Duration = Duration::from_millis(500);
 /// Between two requests of the client that asks for a hot list meanwhile.
 const HOT_PAUSE: Duration = Duration::from_millis(5);
 
@@ -75,9 +76,10 @@ pub(crate) async fn bench(environment: &Environment, rounds: usize, duration: Du
     let mut report = Report::new("overload", "Four times the load that saturates", command);
     report.say(&format!(
         "Lists that one index serves, no query twice. The peak is the best of {CLOSED_LOOPS:?} clients, each of which sends \
-         its next request when the last is answered. Then {TIMES} times that rate arrives over {CONNECTIONS} connections, \
-         whatever is answered. {rounds} rounds of {} s each. The load shares the machine's cores with the servers. \
+         its next request when the last is answered. Then {TIMES} times that rate arrives over as many connections as \
+         lists were served in {} ms, whatever is answered. {rounds} rounds of {} s each. The load shares the machine's cores with the servers. \
          Meanwhile one client asks for `{}` every {} ms.",
+        IN_FLIGHT.as_millis(),
         duration.as_secs(),
         hot::PATH,
         HOT_PAUSE.as_millis()
@@ -87,7 +89,7 @@ pub(crate) async fn bench(environment: &Environment, rounds: usize, duration: Du
     for round in 1..=rounds {
         let peak = peak(environment, &api, &mut queries, duration).await?;
         let before = api.process().memory()?.now;
-        let (outcome, hot) = overload(environment, &api, &mut queries, peak * TIMES, duration).await?;
+        let (outcome, hot) = overload(environment, &api, &mut queries, peak, duration).await?;
         let memory = api.process().memory()?;
         eprintln!("round {round}: {:.0} of {peak:.0} lists/s", outcome.served());
         shares.push(outcome.served() / peak);
@@ -172,21 +174,22 @@ async fn peak(
     Ok(best)
 }
 
-/// Sends `rate` queries a second, on time, answered or not; and asks for the hot list.
+/// Sends so many times the peak, on time, answered or not; and asks for the hot list.
 async fn overload(
     environment: &Environment,
     api: &Server,
     queries: &mut Queries,
-    rate: f64,
+    peak: f64,
     duration: Duration,
 ) -> Result<(Outcome, Outcome)> {
+    let rate = peak * TIMES;
     environment.flush_cache().await?;
     let lists = Arc::new(indexed(queries, count(rate, duration))?);
     let (next, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let hot = tokio::spawn(ask_hot(api.address, Arc::clone(&done)));
     let started = tokio::time::Instant::now();
     let mut senders = JoinSet::new();
-    for _ in 0..CONNECTIONS {
+    for _ in 0..count(peak, IN_FLIGHT) {
         let (lists, next, mut client) = (Arc::clone(&lists), Arc::clone(&next), Client::new(api.address));
         senders.spawn(async move {
             let mut outcome = Outcome::default();

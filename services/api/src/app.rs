@@ -34,6 +34,15 @@ pub(crate) struct App {
 }
 
 impl App {
+    /// Turns a request for `key` away while too many wait for the database, unless a cache is likely to have the answer: it is
+    /// cheaper to do so before Redis is asked than when the database has no room for it.
+    ///
+    /// # Errors
+    /// `overloaded`.
+    pub(crate) fn shed(&self, key: &str) -> Result<(), Problem> {
+        Ok(self.catalog.check_room(|| self.cache.may_have(key))?)
+    }
+
     /// Answers from the cache, or from `fill` where the cache has nothing. `key` is what the request asks for.
     ///
     /// # Errors
@@ -61,7 +70,8 @@ impl App {
                 }
             })
         };
-        let lookup = self.cache.get_or_fill(key, fill).await.map_err(Arc::unwrap_or_clone)?;
+        // On the heap: the futures of requests that are refused before need no room for it.
+        let lookup = Box::pin(self.cache.get_or_fill(key, fill)).await.map_err(Arc::unwrap_or_clone)?;
         match self.freshness.respond(&lookup, &request.headers) {
             Some(response) => {
                 // Most of what is asked once is not asked again, and is kept once.

@@ -1,5 +1,6 @@
 //! `farmlokal-api serve`: wires the parts, serves, and shuts down in order.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use axum::Router;
 use farmlokal_cache::{Cache, CacheConfig, LocalConfig, RedisConfig};
 use farmlokal_catalog::{Catalog, CatalogConfig, SearchConfig};
 use farmlokal_telemetry::{Metrics, Service};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -17,6 +18,7 @@ use tracing::{info, warn};
 use crate::answer::Freshness;
 use crate::app::App;
 use crate::config::{CacheArgs, ServeArgs};
+use crate::fill_runtime::FillRuntime;
 use crate::health::Health;
 use crate::middleware::{Apart, BodyLimits, InFlight, Limits, Memory, RouteTable, Stack};
 use crate::partners::Partners;
@@ -29,6 +31,10 @@ const SERVICE: Service = Service { name: "farmlokal-api", version: env!("CARGO_P
 
 /// How often histograms are folded into their buckets.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// Connections that the kernel holds until they are taken; Linux bounds it by `net.core.somaxconn`, which is as much. One
+/// beyond it would try again after a second.
+const BACKLOG: u32 = 4_096;
 
 /// Serves until SIGTERM or SIGINT, then finishes what is in flight.
 ///
@@ -45,11 +51,12 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
     let interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
     let shutdown = CancellationToken::new();
-    let app = Arc::new(wire(&args, metrics, &shutdown)?);
+    let fills = FillRuntime::start().context("threads for the database")?;
+    let app = Arc::new(wire(&args, metrics, &fills, &shutdown)?);
     let server = &args.server;
-    let listener = bind(SocketAddr::new(server.host, server.port), "PORT").await?;
+    let listener = bind(SocketAddr::new(server.host, server.port), "PORT")?;
     let management = match server.management_port {
-        Some(port) => Some(bind(SocketAddr::new(server.host, port), "MANAGEMENT_PORT").await?),
+        Some(port) => Some(bind(SocketAddr::new(server.host, port), "MANAGEMENT_PORT")?),
         None => None,
     };
     let (api, operations) = routers(&app);
@@ -122,10 +129,15 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
 }
 
 /// The parts, not yet connected to anything: the first requests may find Redis or the database missing.
-fn wire(args: &ServeArgs, metrics: Metrics, shutdown: &CancellationToken) -> anyhow::Result<App> {
+fn wire(
+    args: &ServeArgs,
+    metrics: Metrics,
+    fills: &FillRuntime,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<App> {
     let catalog = Catalog::new(catalog_config(args, args.database.url()?.as_str())?)?;
     let redis = RedisConfig { timeout: args.cache.redis_timeout, ..RedisConfig::new(args.redis.url()) };
-    let cache = Cache::new(cache_config(&args.cache, redis.clone()))?;
+    let cache = Cache::new(cache_config(&args.cache, redis.clone(), fills))?;
     let redis = farmlokal_redis::Connection::new(&redis, "shared")?;
     let request_timeout = args.server.request_timeout;
     let partners = Partners::new(&args.partners, request_timeout, &redis, shutdown.child_token())?;
@@ -158,13 +170,14 @@ fn catalog_config(args: &ServeArgs, url: &str) -> anyhow::Result<CatalogConfig> 
     })
 }
 
-fn cache_config(args: &CacheArgs, redis: RedisConfig) -> CacheConfig {
+fn cache_config(args: &CacheArgs, redis: RedisConfig, fills: &FillRuntime) -> CacheConfig {
     let local = LocalConfig { ttl: args.local_cache_ttl, capacity: u64::from(args.local_cache_mib) << 20 };
     CacheConfig {
         redis,
         fresh: args.cache_ttl,
         stale: args.cache_stale_ttl,
         local: args.local_cache.then_some(local),
+        runtime: fills.handle(),
     }
 }
 
@@ -184,8 +197,16 @@ fn route_table() -> RouteTable {
     RouteTable::new(documented.chain(["/", "/openapi.json", "/problems", "/docs", "/docs/{*file}"]))
 }
 
-async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("{setting}: cannot listen on {address}"))
+fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
+    listen(address).with_context(|| format!("{setting}: cannot listen on {address}"))
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // What the connections of a service that was just stopped are still up to keeps no address taken.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 async fn keep_metrics(metrics: Metrics) {

@@ -57,7 +57,7 @@ impl Held {
     /// False from the moment on in which another replica might hold the lease.
     #[must_use]
     pub fn now(&self) -> bool {
-        self.until().is_none_or(|until| Instant::now() < until)
+        !self.left().is_zero()
     }
 
     /// Without a lease: this replica is the only one.
@@ -72,8 +72,10 @@ impl Held {
         Self(Arc::new(Mutex::new(Some(Instant::now()))))
     }
 
-    fn until(&self) -> Option<Instant> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// For how long it may still act.
+    fn left(&self) -> Duration {
+        let until = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()))
     }
 
     fn set(&self, until: Instant) {
@@ -221,28 +223,35 @@ impl Leadership {
 
     /// Renews the lease for as long as that works.
     pub async fn renew_until_lost(&mut self) -> Lost {
-        let mut outage = Outage::default();
         loop {
             tokio::time::sleep(self.config.renew_every()).await;
-            loop {
-                let asked = Instant::now();
-                match within(self.config.renew_every(), self.renew()).await {
-                    Ok(()) => {
-                        self.held.set(asked + self.config.usable());
-                        break;
+            // Also an attempt that is under way: an API server that hangs prolongs nothing.
+            match tokio::time::timeout(self.held.left(), self.try_until_renewed()).await {
+                Ok(None) => {}
+                Ok(Some(lost)) => return lost,
+                Err(_) => return Lost::Silence,
+            }
+        }
+    }
+
+    /// Tries again until it is renewed, or somebody else's.
+    async fn try_until_renewed(&mut self) -> Option<Lost> {
+        let mut outage = Outage::default();
+        loop {
+            let asked = Instant::now();
+            match within(self.config.renew_every(), self.renew()).await {
+                Ok(()) => {
+                    self.held.set(asked + self.config.usable());
+                    if outage.ends() {
+                        info!("the lease is renewed again");
                     }
-                    Err(Failure::Taken(holder)) => return Lost::Taken(holder),
-                    Err(error) if outage.begins() => warn!(%error, "the lease was not renewed: trying again"),
-                    Err(_) => {}
+                    return None;
                 }
-                if !self.held.now() {
-                    return Lost::Silence;
-                }
-                tokio::time::sleep(self.config.renew_every() / 8).await;
+                Err(Failure::Taken(holder)) => return Some(Lost::Taken(holder)),
+                Err(error) if outage.begins() => warn!(%error, "the lease was not renewed: trying again"),
+                Err(_) => {}
             }
-            if outage.ends() {
-                info!("the lease is renewed again");
-            }
+            tokio::time::sleep(self.config.renew_every() / 8).await;
         }
     }
 

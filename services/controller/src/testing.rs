@@ -29,6 +29,8 @@ pub(crate) struct Objects {
     pub(crate) events: Vec<Value>,
     /// The next request with this method gets this status instead.
     faults: VecDeque<(&'static str, u16)>,
+    /// Requests get no answer.
+    hangs: bool,
 }
 
 impl FakeApi {
@@ -38,8 +40,13 @@ impl FakeApi {
         let objects = self.clone();
         tokio::spawn(async move {
             let mut handle = pin!(handle);
+            let mut unanswered = Vec::new();
             while let Some((request, answer)) = handle.next_request().await {
                 let (head, body) = request.into_parts();
+                if objects.objects().hangs {
+                    unanswered.push(answer);
+                    continue;
+                }
                 let body = body.collect().await.unwrap().to_bytes();
                 let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
                 let (code, body) = objects.objects().answer(head.method.as_str(), head.uri.path(), body);
@@ -57,6 +64,11 @@ impl FakeApi {
     /// The next requests with this method fail, one for each status.
     pub(crate) fn fail(&self, method: &'static str, codes: &[u16]) {
         self.objects().faults.extend(codes.iter().map(|code| (method, *code)));
+    }
+
+    /// From now on no request is answered.
+    pub(crate) fn hang(&self) {
+        self.objects().hangs = true;
     }
 
     /// Creates or replaces an object.

@@ -6,7 +6,7 @@ use std::{
     },
 };
 
-use farmlokal_cache::{Cache, Source};
+use farmlokal_cache::{Cache, CacheConfig, Source};
 use farmlokal_devstack::Redis;
 use tokio::sync::Semaphore;
 
@@ -80,6 +80,19 @@ async fn identical_misses_share_a_fill_also_without_redis() {
     let config = config(&redis, Local::Off);
     redis.stop().unwrap();
     sixty_four_identical_misses(&Cache::new(config).unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn fills_run_on_the_threads_that_they_are_given() {
+    let redis = Redis::start().unwrap();
+    let mut threads = tokio::runtime::Builder::new_multi_thread();
+    let threads = threads.worker_threads(1).thread_name("fill").enable_all().build().unwrap();
+    let config = CacheConfig { runtime: Some(threads.handle().clone()), ..config(&redis, Local::Off) };
+    let cache = connected(config).await;
+    let name = async || Ok::<_, Infallible>(text(std::thread::current().name().unwrap_or_default()));
+    let lookup = cache.get_or_fill("products:x", name).await.unwrap();
+    assert_eq!(seen(lookup), ("fill".to_owned(), Source::Miss));
+    threads.shutdown_background();
 }
 
 #[tokio::test]

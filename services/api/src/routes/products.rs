@@ -130,6 +130,10 @@ async fn list_products(State(app): State<Arc<App>>, request: Request) -> Result<
     let (request, _) = request.into_parts();
     let list = query::list(&request.uri)?;
     let key = list.canonical("list:");
+    // Searches have connections and a queue of their own.
+    if list.words().is_empty() {
+        app.shed(&key)?;
+    }
     app.answer(&request, &key, async move |catalog| page_answer(&list, &catalog.list(&list).await?)).await
 }
 
@@ -155,7 +159,9 @@ async fn get_product(
     let (request, _) = request.into_parts();
     query::refuse_parameters(&request.uri)?;
     let id = product_id(&id)?;
-    app.answer(&request, &format!("item:{id}"), async move |catalog| match catalog.product(id).await? {
+    let key = format!("item:{id}");
+    app.shed(&key)?;
+    app.answer(&request, &key, async move |catalog| match catalog.product(id).await? {
         Some(product) => Ok(Answer::document(query::json(&representation(&product))?, None)),
         None => Ok(Answer::MISSING),
     })

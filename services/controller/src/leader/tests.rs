@@ -133,6 +133,17 @@ async fn a_leader_that_is_not_heard_stops_before_the_others_start() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_leader_whose_api_server_hangs_stops_to_the_moment() {
+    let api = FakeApi::default();
+    let mut one = elected(&api, "one").await;
+    let (since, may_act) = (Instant::now(), one.held().left());
+    api.hang();
+    assert!(matches!(one.renew_until_lost().await, Lost::Silence));
+    // The timer's own grain.
+    assert!(since.elapsed() <= may_act + Duration::from_millis(1), "{:?}", since.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_leader_outlasts_a_short_outage() {
     let api = FakeApi::default();
     let mut one = elected(&api, "one").await;
