@@ -61,7 +61,10 @@ impl<V: Value> Cache<V> {
             return Err(ConfigError::Zero("the time that an entry is fresh"));
         }
         let connection = Connection::with_setup(&redis, "cache", adopt_server)?;
-        let mut supervisors = vec![spawn(Arc::clone(&connection).supervise())];
+        let runtime = runtime.unwrap_or_else(Handle::current);
+        // Where the timers of the fills' own operations are: on busier threads its answers would come late to them.
+        let supervisor = runtime.spawn(Arc::clone(&connection).supervise());
+        let mut supervisors = vec![AbortOnDropHandle::new(supervisor)];
         let local = match local {
             Some(local) => {
                 let local = Arc::new(Local::new(&local)?);
@@ -75,7 +78,7 @@ impl<V: Value> Cache<V> {
             local,
             store: Store { connection, fresh, stale },
             promise: Promise::new(),
-            flights: Flights::new(runtime.unwrap_or_else(Handle::current)),
+            flights: Flights::new(runtime),
             flusher: Flusher::new(&redis)?,
             metrics: CacheMetrics::new(),
             supervisors: Mutex::new(supervisors),
@@ -101,14 +104,14 @@ impl<V: Value> Cache<V> {
         }
     }
 
-    /// Whether the answer to `key` is in the in-process layer, or likely enough in Redis for it to be worth a round trip: for
-    /// a caller who cannot fill now. The less Redis has lately had, the fewer such callers are told to ask it, one in 64 at
-    /// the least; this one is chosen by chance.
+    /// Whether the answer to `key` is in the in-process layer, being filled, or likely enough in Redis for it to be worth a
+    /// round trip: for a caller who cannot fill now. A key that Redis lately had is. Of other keys, the less Redis has lately
+    /// had, the fewer are: one in 64 at the least, by chance.
     #[must_use]
     pub fn may_have(&self, key: &str) -> bool {
         let Inner { local, store, promise, .. } = &*self.0;
         local.as_ref().is_some_and(|local| local.get(key).is_some())
-            || (store.connection.is_up() && promise.is_worth_asking())
+            || (store.connection.is_up() && promise.is_worth_asking(key))
     }
 
     /// The answer to `key` from the in-process layer, Redis or `fill`, in this order.
@@ -160,7 +163,10 @@ impl<V: Value> Cache<V> {
             None => redis.bypass.increment(1),
             Some(reading) => {
                 generation = reading.generation;
-                self.0.promise.record(reading.entry.is_some());
+                let promise = &self.0.promise;
+                promise.record(reading.entry.is_some());
+                // Where there is none, it is about to be filled.
+                promise.expect(key);
                 match reading.entry {
                     Some(entry) if entry.remaining > Duration::ZERO => {
                         redis.hit.increment(1);

@@ -15,8 +15,9 @@ pub struct CacheConfig {
     pub stale: Duration,
     /// The in-process layer; `None` switches it off. On by default.
     pub local: Option<LocalConfig>,
-    /// Where fills run: on threads of their own they go on at their rate however many requests wait for an answer. `None`,
-    /// the default, is the runtime in which the cache is made.
+    /// Where fills run, and the connection to Redis: on threads of their own they go on at their rate however many requests
+    /// wait for an answer. It has to outlast all who ask the cache. `None`, the default, is the runtime in which the cache is
+    /// made.
     pub runtime: Option<Handle>,
 }
 

@@ -55,12 +55,12 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     where
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let mut results = match self.in_flight().entry(key) {
+        let (mut results, leader) = match self.in_flight().entry(key) {
             hash_map::Entry::Occupied(flight) => {
                 let span = Span::current();
                 span.record("farmlokal.cache.flight", "follower");
                 span.follows_from(&flight.get().span);
-                flight.get().results.clone()
+                (flight.get().results.clone(), None)
             }
             hash_map::Entry::Vacant(vacant) => {
                 let (sender, results) = watch::channel(None);
@@ -68,10 +68,13 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
                 Span::current().record("farmlokal.cache.flight", "leader");
                 let span = info_span!("cache.fill", otel.status_code = Empty, "error.type" = Empty);
                 vacant.insert(Flight { results: results.clone(), span: span.clone() });
-                self.leaders.spawn_on(lead.instrument(span), &self.runtime);
-                results
+                (results, Some(lead.instrument(span)))
             }
         };
+        // Not under the lock: a runtime that has ended drops the leader there and then, which takes the lock.
+        if let Some(leader) = leader {
+            self.leaders.spawn_on(leader, &self.runtime);
+        }
         let result = results.wait_for(Option::is_some).await.ok()?;
         result.clone()
     }

@@ -58,23 +58,21 @@ impl Gate {
             Err(_) => self.wait().await,
         };
         let Some(place) = place else {
-            self.refused.increment(1);
-            return Err(Full);
+            return Err(self.refuse());
         };
         Ok(Turn { gate: self, started: Instant::now(), _place: place })
     }
 
-    /// Refuses what [`enter`](Self::enter) would refuse at once, but for those who have somebody else to ask.
-    pub(crate) fn check(&self, can_ask_elsewhere: impl FnOnce() -> bool) -> Result<(), Full> {
+    /// False while [`enter`](Self::enter) would refuse a call at once.
+    pub(crate) fn has_room(&self) -> bool {
         let place = self.waiting.load(Ordering::Relaxed);
-        if self.places.available_permits() > 0
-            || !self.is_too_long(self.wait_at(place))
-            || can_ask_elsewhere()
-        {
-            return Ok(());
-        }
+        self.places.available_permits() > 0 || !self.is_too_long(self.wait_at(place))
+    }
+
+    /// Counts a call that was not made, since there was no room.
+    pub(crate) fn refuse(&self) -> Full {
         self.refused.increment(1);
-        Err(Full)
+        Full
     }
 
     async fn wait(&self) -> Option<SemaphorePermit<'_>> {
@@ -162,9 +160,9 @@ mod tests {
         let asked =
             std::future::poll_fn(|context| std::task::Poll::Ready(fifth.as_mut().poll(context))).await;
         assert!(matches!(asked, std::task::Poll::Ready(Err(Full))));
-        assert!(gate.check(|| false).is_err() && gate.check(|| true).is_ok());
+        assert!(!gate.has_room());
         queue.pop();
-        assert!(gate.check(|| false).is_ok());
+        assert!(gate.has_room());
         let mut fourth = Box::pin(gate.enter());
         let asked =
             std::future::poll_fn(|context| std::task::Poll::Ready(fourth.as_mut().poll(context))).await;

@@ -51,9 +51,8 @@ impl Database {
         &self.pool
     }
 
-    /// Fails as [`reader`](Self::reader) would if there is no room to wait.
-    pub(crate) fn check_room(&self, can_ask_elsewhere: impl FnOnce() -> bool) -> Result<(), sqlx::Error> {
-        self.gate.check(can_ask_elsewhere).map_err(|Full| sqlx::Error::PoolTimedOut)
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     pub(crate) async fn reader(&self) -> Result<Reader<'_>, sqlx::Error> {

@@ -70,13 +70,18 @@ impl Catalog {
         })
     }
 
-    /// Fails while all calls without a search are refused since too many wait already: for a caller who has other work to do
-    /// before such a call. It is asked only then whether it `can_ask_elsewhere`, and may go on if so.
-    ///
-    /// # Errors
-    /// [`Error::Busy`].
-    pub fn check_room(&self, can_ask_elsewhere: impl FnOnce() -> bool) -> Result<(), Error> {
-        Ok(self.database.check_room(can_ask_elsewhere)?)
+    /// False while all calls without a search are refused since too many wait already: for a caller who has other work to do
+    /// before such a call.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.database.gate().has_room()
+    }
+
+    /// What such a call ends with; counted like one.
+    #[must_use]
+    pub fn refuse(&self) -> Error {
+        self.database.gate().refuse();
+        Error::Busy
     }
 
     /// A page of the list.

@@ -46,11 +46,11 @@ impl Outcome {
         self.elapsed = self.elapsed.max(other.elapsed);
     }
 
-    async fn one(&mut self, client: &mut Client, path: &str) {
-        let sent = Instant::now();
+    /// Takes the time from when the request was due: a client that is kept from sending it waits as well.
+    async fn one(&mut self, client: &mut Client, path: &str, due: Instant) {
         match client.get(path).await {
-            Ok(answer) if answer.is_ok() => self.served.push(sent.elapsed()),
-            Ok(answer) if answer.status == 503 => self.refused.push(sent.elapsed()),
+            Ok(answer) if answer.is_ok() => self.served.push(due.elapsed()),
+            Ok(answer) if answer.status == 503 => self.refused.push(due.elapsed()),
             _ => self.failed += 1,
         }
     }
@@ -59,6 +59,10 @@ impl Outcome {
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52 requests")]
         let count = count as f64;
         count / self.elapsed.as_secs_f64()
+    }
+
+    fn all(&self) -> usize {
+        self.served.len() + self.refused.len() + self.failed
     }
 
     fn served(&self) -> f64 {
@@ -99,7 +103,7 @@ pub(crate) async fn bench(environment: &Environment, rounds: usize, duration: Du
         [
             "round",
             "peak/s",
-            "offered/s",
+            "offered/s, × peak",
             "served/s",
             "of peak",
             "p50 ms",
@@ -109,6 +113,7 @@ pub(crate) async fn bench(environment: &Environment, rounds: usize, duration: Du
             "p99 ms",
             "failed",
             "hot p99 ms",
+            "hot refused",
             "resident before",
             "after",
             "peak",
@@ -119,16 +124,19 @@ pub(crate) async fn bench(environment: &Environment, rounds: usize, duration: Du
     report.finish(&environment.root)
 }
 
-fn row(round: usize, peak: f64, outcome: &Outcome, hot: &Outcome, memory: [u64; 3]) -> [String; 15] {
+fn row(round: usize, peak: f64, outcome: &Outcome, hot: &Outcome, memory: [u64; 3]) -> [String; 16] {
     let served: Latencies = outcome.served.iter().copied().collect();
     let refused: Latencies = outcome.refused.iter().copied().collect();
-    let hot: Latencies = hot.served.iter().copied().collect();
-    let all = outcome.served.len() + outcome.refused.len() + outcome.failed;
+    let hot_served: Latencies = hot.served.iter().copied().collect();
     let [before, after, most] = memory.map(mebibytes);
     [
         round.to_string(),
         format!("{peak:.0}"),
-        format!("{:.0}", outcome.per_second(all)),
+        format!(
+            "{:.0}, {:.1} ×",
+            outcome.per_second(outcome.all()),
+            outcome.per_second(outcome.all()) / peak
+        ),
         format!("{:.0}", outcome.served()),
         format!("{:.0} %", 100.0 * outcome.served() / peak),
         milliseconds(served.percentile(50)),
@@ -137,7 +145,8 @@ fn row(round: usize, peak: f64, outcome: &Outcome, hot: &Outcome, memory: [u64; 
         milliseconds(refused.percentile(50)),
         milliseconds(refused.percentile(99)),
         outcome.failed.to_string(),
-        milliseconds(hot.percentile(99)),
+        milliseconds(hot_served.percentile(99)),
+        format!("{} of {}", hot.refused.len() + hot.failed, hot.all()),
         before,
         after,
         most,
@@ -199,7 +208,7 @@ async fn overload(
                 let due = Duration::from_secs_f64(number as f64 / rate);
                 let Some(list) = lists.get(number).filter(|_| due < duration) else { break };
                 sleep_until(started + due).await;
-                outcome.one(&mut client, &list.path).await;
+                outcome.one(&mut client, &list.path, (started + due).into_std()).await;
             }
             outcome
         });
@@ -216,7 +225,7 @@ async fn overload(
 async fn ask_hot(address: SocketAddr, done: Arc<AtomicBool>) -> Outcome {
     let (mut client, mut outcome) = (Client::new(address), Outcome::default());
     while !done.load(Ordering::Relaxed) {
-        outcome.one(&mut client, hot::PATH).await;
+        outcome.one(&mut client, hot::PATH, Instant::now()).await;
         sleep(HOT_PAUSE).await;
     }
     outcome

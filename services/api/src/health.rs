@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use farmlokal_catalog::{Catalog, Error};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -41,11 +42,12 @@ pub(crate) struct Health {
 }
 
 impl Health {
-    /// Starts to watch the database; must be called in a tokio runtime. The task ends with the last `Health`.
-    pub(crate) fn watch(catalog: Catalog) -> Self {
+    /// Starts to watch the database, on the threads that read it: busy ones would find it late. The task ends with the last
+    /// `Health`.
+    pub(crate) fn watch(catalog: Catalog, runtime: &Handle) -> Self {
         let (sender, database) = watch::channel(Database::Unknown);
         let reached = Arc::new(AtomicBool::new(false));
-        tokio::spawn(watch_database(catalog, sender, Arc::clone(&reached)));
+        runtime.spawn(watch_database(catalog, sender, Arc::clone(&reached)));
         Self { started: Instant::now(), database, reached, draining: Arc::default() }
     }
 

@@ -7,7 +7,7 @@ mod app;
 pub mod check;
 pub mod config;
 mod encoding;
-mod fill_runtime;
+pub mod fill_runtime;
 mod health;
 pub mod middleware;
 pub mod migrate;

@@ -11,6 +11,7 @@ use farmlokal_cache::{Cache, CacheConfig, LocalConfig, RedisConfig};
 use farmlokal_catalog::{Catalog, CatalogConfig, SearchConfig};
 use farmlokal_telemetry::{Metrics, Service};
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -18,7 +19,6 @@ use tracing::{info, warn};
 use crate::answer::Freshness;
 use crate::app::App;
 use crate::config::{CacheArgs, ServeArgs};
-use crate::fill_runtime::FillRuntime;
 use crate::health::Health;
 use crate::middleware::{Apart, BodyLimits, InFlight, Limits, Memory, RouteTable, Stack};
 use crate::partners::Partners;
@@ -36,11 +36,12 @@ const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 /// beyond it would try again after a second.
 const BACKLOG: u32 = 4_096;
 
-/// Serves until SIGTERM or SIGINT, then finishes what is in flight.
+/// Serves until SIGTERM or SIGINT, then finishes what is in flight. `fills` is the runtime that reads the database, and
+/// outlasts the one that this runs on.
 ///
 /// # Errors
 /// A setting that cannot work, or a port that cannot be had.
-pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
+pub async fn run(args: ServeArgs, fills: Handle) -> anyhow::Result<()> {
     let (metrics, traces) = farmlokal_telemetry::init_with_traces(&args.logs, &args.traces, SERVICE)?;
     farmlokal_cache::describe_metrics();
     farmlokal_catalog::describe_metrics();
@@ -51,7 +52,6 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
     let interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
     let shutdown = CancellationToken::new();
-    let fills = FillRuntime::start().context("threads for the database")?;
     let app = Arc::new(wire(&args, metrics, &fills, &shutdown)?);
     let server = &args.server;
     let listener = bind(SocketAddr::new(server.host, server.port), "PORT")?;
@@ -132,7 +132,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
 fn wire(
     args: &ServeArgs,
     metrics: Metrics,
-    fills: &FillRuntime,
+    fills: &Handle,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<App> {
     let catalog = Catalog::new(catalog_config(args, args.database.url()?.as_str())?)?;
@@ -142,7 +142,7 @@ fn wire(
     let request_timeout = args.server.request_timeout;
     let partners = Partners::new(&args.partners, request_timeout, &redis, shutdown.child_token())?;
     let freshness = Freshness::new(args.server.http_max_age);
-    let health = Health::watch(catalog.clone());
+    let health = Health::watch(catalog.clone(), fills);
     let webhook =
         Webhook::start(&args.webhook, catalog.clone(), cache.clone(), Arc::clone(&redis), health.clone())?;
     let rate_limits = Arc::new(RateLimits::new(&args.rate_limit, Arc::clone(&redis)));
@@ -170,14 +170,14 @@ fn catalog_config(args: &ServeArgs, url: &str) -> anyhow::Result<CatalogConfig> 
     })
 }
 
-fn cache_config(args: &CacheArgs, redis: RedisConfig, fills: &FillRuntime) -> CacheConfig {
+fn cache_config(args: &CacheArgs, redis: RedisConfig, fills: &Handle) -> CacheConfig {
     let local = LocalConfig { ttl: args.local_cache_ttl, capacity: u64::from(args.local_cache_mib) << 20 };
     CacheConfig {
         redis,
         fresh: args.cache_ttl,
         stale: args.cache_stale_ttl,
         local: args.local_cache.then_some(local),
-        runtime: fills.handle(),
+        runtime: Some(fills.clone()),
     }
 }
 

@@ -225,7 +225,8 @@ impl Leadership {
     pub async fn renew_until_lost(&mut self) -> Lost {
         loop {
             tokio::time::sleep(self.config.renew_every()).await;
-            // Also an attempt that is under way: an API server that hangs prolongs nothing.
+            // Also an attempt that is under way: an API server that hangs prolongs nothing. If it takes the renewal all the
+            // same, the next leader waits for that long.
             match tokio::time::timeout(self.held.left(), self.try_until_renewed()).await {
                 Ok(None) => {}
                 Ok(Some(lost)) => return lost,

@@ -89,7 +89,7 @@ async fn lists_that_would_wait_too_long_for_the_database_are_refused() {
     let api = Api::with(&[
         ("DB_MAX_CONNECTIONS", "1"),
         ("DB_QUEUE_TIMEOUT", "50ms"),
-        ("LOCAL_CACHE_TTL", "60s"),
+        ("LOCAL_CACHE", "false"),
         ("LIST_TIMEOUT", "20s"),
         ("REQUEST_TIMEOUT", "20s"),
     ])
@@ -112,14 +112,12 @@ async fn lists_that_would_wait_too_long_for_the_database_are_refused() {
     assert_eq!(first.await.unwrap().status, 200);
     api.until("/products?limit=2", |answer| answer.status == 200).await;
 
-    // It has learned how long a turn may take. While the next one lasts, what memory has is answered, and what only the
-    // database is likely to have is refused, mostly before Redis was asked for it.
+    // It has learned how long a turn may take. While the next one lasts, what Redis had a moment ago is answered, and
+    // what only the database is likely to have is refused, mostly before Redis was asked for it.
     sqlx::raw_sql("LOCK TABLES products WRITE").execute(&mut *locked).await.unwrap();
     let (client, url) = (api.client(), api.url("/products?limit=3"));
     let next = tokio::spawn(async move { fetch(&client, &url, &[]).await.unwrap() });
     api.until("/metrics", |answer| in_use(answer.text())).await;
-    let other_words = "/products?sort=id&limit=2";
-    assert_eq!(api.get(other_words).await.header("cache-status"), "FarmLokal; hit; detail=memory");
     let asked = async || api.metric("farmlokal_cache_requests_total", &["tier=\"redis\""]).await;
     let before = asked().await;
     for id in 1..=1_000 {
@@ -128,6 +126,9 @@ async fn lists_that_would_wait_too_long_for_the_database_are_refused() {
     }
     let share = (asked().await - before) / 1_000.0;
     assert!((0.01..0.5).contains(&share), "{share} of them asked Redis");
+    for _ in 0..10 {
+        assert_eq!(api.get("/products?limit=2").await.header("cache-status"), "FarmLokal; hit; detail=redis");
+    }
     sqlx::raw_sql("UNLOCK TABLES").execute(&mut *locked).await.unwrap();
     assert_eq!(next.await.unwrap().status, 200);
     api.until("/products/1", |answer| answer.status != 503).await;
