@@ -63,13 +63,13 @@ impl<V: Value> Cache<V> {
         let connection = Connection::with_setup(&redis, "cache", adopt_server)?;
         let runtime = runtime.unwrap_or_else(Handle::current);
         // Where the timers of the fills' own operations are: on busier threads its answers would come late to them.
-        let supervisor = runtime.spawn(Arc::clone(&connection).supervise());
-        let mut supervisors = vec![AbortOnDropHandle::new(supervisor)];
+        let mut supervisors = vec![spawn(&runtime, Arc::clone(&connection).supervise())];
         let local = match local {
             Some(local) => {
                 let local = Arc::new(Local::new(&local)?);
                 let client = client(&redis, ProtocolVersion::RESP3)?;
-                supervisors.push(spawn(subscription::supervise(client, Arc::clone(&local))));
+                let supervisor = subscription::supervise(client, Arc::clone(&local));
+                supervisors.push(spawn(&Handle::current(), supervisor));
                 Some(local)
             }
             None => None,
@@ -304,6 +304,6 @@ impl<V: Value> Inner<V> {
     }
 }
 
-fn spawn(supervisor: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
-    AbortOnDropHandle::new(tokio::spawn(supervisor))
+fn spawn(runtime: &Handle, supervisor: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(runtime.spawn(supervisor))
 }

@@ -11,9 +11,9 @@ const KEYS: usize = 1 << 16;
 const MEMORY: u32 = 64;
 /// A share of one.
 const ALL: u32 = 1 << 16;
-/// Asking in vain costs about a tenth of what a query costs, so that a tenth of hits is already as good a use of the same
-/// time. Below, the share of requests that ask falls with the share of hits.
-const WORTH_ALL: u32 = ALL / 10;
+/// Asking in vain costs about a tenth of what a query costs, so that one hit for so many look-ups is already as good a use of
+/// the same time. With fewer hits, the share of requests that ask falls with theirs.
+const WORTH: u32 = 10;
 /// The least share that asks: enough to notice when it is worth it again.
 const LEAST: u32 = ALL / 64;
 
@@ -62,7 +62,7 @@ impl Promise {
 
     /// The share of requests for other keys that should ask.
     fn share(&self) -> u32 {
-        (self.hits.load(Ordering::Relaxed).saturating_mul(ALL / WORTH_ALL)).clamp(LEAST, ALL)
+        (self.hits.load(Ordering::Relaxed) * WORTH).clamp(LEAST, ALL)
     }
 }
 

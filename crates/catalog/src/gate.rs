@@ -66,7 +66,7 @@ impl Gate {
     /// False while [`enter`](Self::enter) would refuse a call at once.
     pub(crate) fn has_room(&self) -> bool {
         let place = self.waiting.load(Ordering::Relaxed);
-        self.places.available_permits() > 0 || !self.is_too_long(self.wait_at(place))
+        self.places.available_permits() > 0 || !self.is_too_far(place)
     }
 
     /// Counts a call that was not made, since there was no room.
@@ -77,15 +77,16 @@ impl Gate {
 
     async fn wait(&self) -> Option<SemaphorePermit<'_>> {
         let waiting = Waiting::start(self);
-        if self.is_too_long(self.wait_at(waiting.place())) {
+        if self.is_too_far(waiting.place()) {
             return None;
         }
         tokio::time::timeout(self.patience, self.places.acquire()).await.ok()?.ok()
     }
 
-    /// Half of the patience is: the average may be of better times, and whoever waits in vain hears of it late.
-    fn is_too_long(&self, wait: Duration) -> bool {
-        wait > self.patience / 2
+    /// Whether the call at this place would wait too long. Half of the patience is: the average may be of better times, and
+    /// whoever waits in vain hears of it late.
+    fn is_too_far(&self, place: usize) -> bool {
+        self.wait_at(place) > self.patience / 2
     }
 
     /// How long the call at this place of the queue has to wait.

@@ -128,15 +128,12 @@ fn row(round: usize, peak: f64, outcome: &Outcome, hot: &Outcome, memory: [u64; 
     let served: Latencies = outcome.served.iter().copied().collect();
     let refused: Latencies = outcome.refused.iter().copied().collect();
     let hot_served: Latencies = hot.served.iter().copied().collect();
+    let offered = outcome.per_second(outcome.all());
     let [before, after, most] = memory.map(mebibytes);
     [
         round.to_string(),
         format!("{peak:.0}"),
-        format!(
-            "{:.0}, {:.1} ×",
-            outcome.per_second(outcome.all()),
-            outcome.per_second(outcome.all()) / peak
-        ),
+        format!("{offered:.0}, {:.1} ×", offered / peak),
         format!("{:.0}", outcome.served()),
         format!("{:.0} %", 100.0 * outcome.served() / peak),
         milliseconds(served.percentile(50)),

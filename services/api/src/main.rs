@@ -3,22 +3,17 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use farmlokal_api::config::{Cli, Command};
+use farmlokal_api::config::{Cli, Command, ServeArgs};
 use farmlokal_api::{check, fill_runtime, migrate, openapi, serve};
 use mimalloc::MiMalloc;
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Runtime;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let cli = farmlokal_settings::parse::<Cli>();
-    let done = fill_runtime::start().context("threads for the database").and_then(|fills| {
-        // Ends first: nobody waits for a fill whose threads are gone.
-        let requests = Runtime::new().context("threads for the requests")?;
-        requests.block_on(run(cli, fills.handle().clone()))
-    });
-    match done {
+    match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("farmlokal-api: {error:#}");
@@ -27,16 +22,27 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(cli: Cli, fills: Handle) -> anyhow::Result<()> {
+fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
-        None => serve::run(cli.serve, fills).await,
-        Some(Command::Serve(args)) => serve::run(*args, fills).await,
-        Some(Command::Migrate(args)) => migrate::run(&args).await,
+        None => serve(cli.serve),
+        Some(Command::Serve(args)) => serve(*args),
+        Some(Command::Migrate(args)) => threads()?.block_on(migrate::run(&args)),
         Some(Command::Openapi) => {
             openapi::document().to_pretty_json().map_err(Into::into).map(|text| print(&text))
         }
-        Some(Command::Check(args)) => check::run(&args).await.map(|text| print(&text)),
+        Some(Command::Check(args)) => threads()?.block_on(check::run(&args)).map(|text| print(&text)),
     }
+}
+
+fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    let fills = fill_runtime::start().context("threads for the database")?;
+    // Ends first: nobody waits for a fill whose threads are gone.
+    let requests = threads()?;
+    requests.block_on(serve::run(args, fills.handle().clone()))
+}
+
+fn threads() -> anyhow::Result<Runtime> {
+    Runtime::new().context("threads for tokio")
 }
 
 #[expect(clippy::print_stdout, reason = "it is what was asked for")]
