@@ -108,9 +108,9 @@ fn http(
 ) -> (heads::Watched<TcpStream>, http1::Builder) {
     let header_timeout =
         limits.header_timeout.min(if crowded { SPARE_HEADER_TIMEOUT } else { Duration::MAX });
-    let (stream, timer) = heads::watch(stream, header_timeout, limits.idle_timeout);
+    let (stream, timer) = heads::watch(stream, header_timeout);
     let mut http = http1::Builder::new();
-    // How long exactly is for the timer to say.
+    // The timer has the limit of a head that has begun.
     http.timer(timer).header_read_timeout(limits.idle_timeout);
     http.max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS).keep_alive(!crowded);
     (stream, http)

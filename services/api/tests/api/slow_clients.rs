@@ -47,6 +47,21 @@ async fn headers_that_never_end_end_the_connection() {
     assert_eq!(api.get("/products").await.status, 200);
 }
 
+/// Nothing but the alarm makes the server look at such a head.
+#[tokio::test]
+async fn a_head_that_stands_still_ends_the_connection() {
+    let (_api, address) = start(&[("HEADER_TIMEOUT", "300ms"), IDLE]).await;
+    let half = b"GET /livez HTTP/1.1\r\nHo";
+    let mut first = TcpStream::connect(&address).await.unwrap();
+    first.write_all(half).await.unwrap();
+    assert_eq!(read_to_close(&mut first).await, "");
+    let mut next = used(&address).await;
+    // By now the alarm of the first head has rung, and is set for the end of the hour.
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    next.write_all(half).await.unwrap();
+    assert_eq!(read_to_close(&mut next).await, "");
+}
+
 #[tokio::test]
 async fn a_connection_that_never_asks_anything_is_closed_soon() {
     let (_api, address) = start(&[("HEADER_TIMEOUT", "300ms"), IDLE]).await;
