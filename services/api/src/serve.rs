@@ -79,7 +79,7 @@ pub async fn run(args: ServeArgs, fills: Handle) -> anyhow::Result<()> {
     }
     let grace = server.shutdown_timeout;
     let rate_limits = Arc::clone(&app.rate_limits);
-    let everybody = Stack::new(table.clone(), limits, app.in_flight.clone())
+    let everybody = Stack::new(table, limits, app.in_flight.clone())
         .limited_by(Arc::clone(&rate_limits))
         .recalling(Arc::clone(&app) as Arc<dyn Memory>)
         .closing(app.health.draining());

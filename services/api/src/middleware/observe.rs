@@ -4,7 +4,7 @@
 //! A request is a metric, not a log line, unless it fails or drags: then it is a line with its request id. A 503 is the
 //! service protecting itself, just when it has no time for a line each.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use tracing::instrument::{Instrument as _, Instrumented};
 use tracing::{Span, debug, warn};
 
 use super::span;
-use crate::problem::ErrorType;
+use crate::problem::{Code, PROBLEMS};
 
 /// A slower answer is logged.
 const SLOW: Duration = Duration::from_millis(500);
@@ -29,32 +29,37 @@ const OTHER: &str = "_OTHER";
 
 const DURATION: &str = "http_server_request_duration_seconds";
 
-/// The routes whose requests are told apart in metrics, each with its handles.
-#[derive(Clone)]
-pub struct RouteTable(Arc<Routes>);
+/// The routes whose requests are told apart in metrics, each with its handles. There is one for as long as a process lives:
+/// a reference count would be every core's at once, with each request.
+#[derive(Clone, Copy)]
+pub struct RouteTable(&'static Routes);
 
 struct Routes {
-    by_path: matchit::Router<usize>,
-    /// The first is that of paths without a route.
-    metrics: Vec<RouteMetrics>,
+    by_path: matchit::Router<&'static RouteMetrics>,
+    /// Of paths without a route.
+    other: &'static RouteMetrics,
 }
 
 struct RouteMetrics {
-    route: String,
-    get: ByStatus,
-    head: ByStatus,
-    post: ByStatus,
-    other: ByStatus,
+    /// The path's template; none for paths without a route.
+    route: Option<String>,
+    get: Histograms,
+    head: Histograms,
+    post: Histograms,
+    other: Histograms,
 }
 
-/// The histogram of each status from 100 to 599, looked up in the registry once.
-struct ByStatus {
+/// The histograms of one method, each looked up in the registry once: of every status from 100 to 599, and of every error of
+/// ours, which has one status.
+struct Histograms {
     method: &'static str,
-    handles: Box<[OnceLock<Histogram>; 500]>,
+    by_status: Box<[OnceLock<Histogram>; 500]>,
+    by_error: Box<[OnceLock<Histogram>; PROBLEMS.len()]>,
 }
 
 impl RouteTable {
-    /// A table of these path templates; all other paths share one label. Needs the metrics recorder to be installed.
+    /// A table of these path templates; all other paths share one label. Needs the metrics recorder to be installed. Its memory
+    /// is never given back.
     pub fn new<'a>(templates: impl IntoIterator<Item = &'a str>) -> Self {
         describe_histogram!(
             DURATION,
@@ -62,64 +67,68 @@ impl RouteTable {
             "Requests and their time, by route, method and status; errors of ours by the code of their problem too"
         );
         let mut by_path = matchit::Router::new();
-        let mut metrics = vec![RouteMetrics::new(OTHER)];
         for template in templates {
-            match by_path.insert(template, metrics.len()) {
-                Ok(()) => metrics.push(RouteMetrics::new(template)),
-                Err(error) => warn!(template, %error, "a route without metrics of its own"),
+            if let Err(error) = by_path.insert(template, RouteMetrics::leaked(Some(template))) {
+                warn!(template, %error, "a route without metrics of its own");
             }
         }
-        Self(Arc::new(Routes { by_path, metrics }))
+        Self(Box::leak(Box::new(Routes { by_path, other: RouteMetrics::leaked(None) })))
     }
 }
 
 impl Routes {
-    fn of(&self, path: &str) -> usize {
-        self.by_path.at(path).map_or(0, |found| *found.value)
+    fn of(&self, path: &str) -> &'static RouteMetrics {
+        self.by_path.at(path).map_or(self.other, |found| *found.value)
     }
 }
 
 impl RouteMetrics {
-    fn new(route: &str) -> Self {
-        let by_status = |method| ByStatus { method, handles: Box::new([const { OnceLock::new() }; 500]) };
-        Self {
-            route: route.to_owned(),
-            get: by_status("GET"),
-            head: by_status("HEAD"),
-            post: by_status("POST"),
-            other: by_status(OTHER),
-        }
+    fn leaked(route: Option<&str>) -> &'static Self {
+        let histograms = |method| Histograms {
+            method,
+            by_status: Box::new([const { OnceLock::new() }; 500]),
+            by_error: Box::new([const { OnceLock::new() }; PROBLEMS.len()]),
+        };
+        Box::leak(Box::new(Self {
+            route: route.map(str::to_owned),
+            get: histograms("GET"),
+            head: histograms("HEAD"),
+            post: histograms("POST"),
+            other: histograms(OTHER),
+        }))
     }
 
-    fn record(&self, method: &Method, status: u16, error: Option<ErrorType>, seconds: f64) {
-        let by_status = match *method {
+    fn label(&self) -> &str {
+        self.route.as_deref().unwrap_or(OTHER)
+    }
+
+    fn record(&'static self, method: &Method, status: u16, error: Option<Code>, seconds: f64) {
+        let histograms = match *method {
             Method::GET => &self.get,
             Method::HEAD => &self.head,
             Method::POST => &self.post,
             _ => &self.other,
         };
-        if let Some(ErrorType(error)) = error {
-            return self.histogram(by_status.method, status, Some(error)).record(seconds);
-        }
-        let slot = usize::from(status.clamp(100, 599)) - 100;
-        by_status.handles[slot]
-            .get_or_init(|| self.histogram(by_status.method, status, None))
-            .record(seconds);
+        let slot = match error {
+            Some(code) => &histograms.by_error[code as usize],
+            None => &histograms.by_status[usize::from(status.clamp(100, 599)) - 100],
+        };
+        slot.get_or_init(|| self.histogram(histograms.method, status, error)).record(seconds);
     }
 
-    fn histogram(&self, method: &'static str, status: u16, error: Option<&'static str>) -> Histogram {
+    fn histogram(&'static self, method: &'static str, status: u16, error: Option<Code>) -> Histogram {
         let mut labels = vec![
-            Label::new("http_route", self.route.clone()),
+            Label::from_static_parts("http_route", self.label()),
             Label::from_static_parts("http_request_method", method),
             Label::new("http_response_status_code", status.to_string()),
         ];
-        labels.extend(error.map(|error| Label::from_static_parts("error_type", error)));
+        labels.extend(error.map(|code| Label::from_static_parts("error_type", code.documentation().name)));
         histogram!(DURATION, labels)
     }
 }
 
 /// Measures every request.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct ObserveLayer(RouteTable);
 
 impl ObserveLayer {
@@ -134,7 +143,7 @@ impl<S> Layer<S> for ObserveLayer {
     type Service = Observe<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Observe { inner, table: self.0.clone() }
+        Observe { inner, table: self.0 }
     }
 }
 
@@ -155,12 +164,10 @@ impl<S: Service<Request, Response = Response>> Service<Request> for Observe<S> {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let routes = Arc::clone(&self.table.0);
-        let route = routes.of(request.uri().path());
-        let span = span::of_request(&request, (route > 0).then(|| routes.metrics[route].route.as_str()));
+        let route = self.table.0.of(request.uri().path());
+        let span = span::of_request(&request, route.route.as_deref());
         let observation = Observation {
             route,
-            routes,
             span: span.clone(),
             method: request.method().clone(),
             started: Instant::now(),
@@ -174,8 +181,7 @@ impl<S: Service<Request, Response = Response>> Service<Request> for Observe<S> {
 
 /// One request under observation. One that is dropped without an answer has lost its client, and that is recorded too.
 struct Observation {
-    routes: Arc<Routes>,
-    route: usize,
+    route: &'static RouteMetrics,
     span: Span,
     method: Method,
     started: Instant,
@@ -183,18 +189,17 @@ struct Observation {
 }
 
 impl Observation {
-    fn record(&mut self, status: u16, error: Option<ErrorType>) {
+    fn record(&mut self, status: u16, error: Option<Code>) {
         self.answered = true;
         let _entered = self.span.enter();
         span::record(&self.span, status);
         let elapsed = self.started.elapsed();
-        let route = &self.routes.metrics[self.route];
-        route.record(&self.method, status, error, elapsed.as_secs_f64());
+        self.route.record(&self.method, status, error, elapsed.as_secs_f64());
         if status != 503 && (status >= 500 || elapsed > SLOW) {
             let elapsed_ms = elapsed.as_secs_f64() * 1e3;
-            warn!(method = %self.method, route = route.route, status, elapsed_ms, "request");
+            warn!(method = %self.method, route = self.route.label(), status, elapsed_ms, "request");
         } else {
-            debug!(method = %self.method, route = route.route, status, ?elapsed, "request");
+            debug!(method = %self.method, route = self.route.label(), status, ?elapsed, "request");
         }
     }
 }

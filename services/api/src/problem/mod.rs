@@ -16,10 +16,6 @@ use utoipa::ToSchema;
 use codes::Documentation;
 pub(crate) use codes::{Code, PROBLEMS};
 
-/// In the extensions of a response that is an error of ours: the code of its problem, for the metric of requests.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ErrorType(pub(crate) &'static str);
-
 /// An error on its way to the client.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
@@ -159,7 +155,8 @@ impl IntoResponse for Problem {
             headers.insert(RETRY_AFTER, whole_seconds(wait).into());
         }
         if status.is_server_error() {
-            response.extensions_mut().insert(ErrorType(name));
+            // For the metric of requests.
+            response.extensions_mut().insert(self.code);
         }
         response
     }
