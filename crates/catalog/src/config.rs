@@ -2,8 +2,8 @@
 
 use std::{fmt, time::Duration};
 
-use sqlx::Row as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
+use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::server::Server;
 
@@ -51,6 +51,7 @@ impl fmt::Debug for CatalogConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CatalogConfig")
             .field("max_connections", &self.max_connections)
+            .field("queue_timeout", &self.queue_timeout)
             .field("acquire_timeout", &self.acquire_timeout)
             .field("list_deadline", &self.list_deadline)
             .field("event_connections", &self.event_connections)
@@ -122,19 +123,54 @@ pub(crate) async fn prepare_session(connection: &mut MySqlConnection) -> Result<
     Ok(if is_mariadb == 1 { Server::MariaDb } else { Server::MySql })
 }
 
+/// What the connections of readers have beside that: a deadline for every statement, in the server's own way. Set once, it
+/// costs no statement anything.
+///
+/// And `MariaDB` plans by what the storage engine says of an index, since every list names its own, and what else is read
+/// leaves no choice: to look up what is known of columns takes part of the time that a page takes to read.
+pub(crate) async fn prepare_reads(
+    connection: &mut MySqlConnection,
+    server: Server,
+    deadline: Duration,
+) -> Result<(), sqlx::Error> {
+    let settings = match server {
+        // Zero would be no deadline.
+        Server::MySql => format!("max_execution_time = {}", deadline.as_millis().max(1)),
+        Server::MariaDb => format!(
+            "{}, optimizer_use_condition_selectivity = 1, use_stat_tables = 'never'",
+            max_statement_time(deadline)
+        ),
+    };
+    set(connection, &settings).await
+}
+
+/// `MariaDB` counts in seconds.
+fn max_statement_time(deadline: Duration) -> String {
+    let milliseconds = deadline.as_millis().max(1);
+    format!("max_statement_time = {}.{:03}", milliseconds / 1000, milliseconds % 1000)
+}
+
+async fn set(connection: &mut MySqlConnection, settings: &str) -> Result<(), sqlx::Error> {
+    let statement = format!("SET SESSION {settings}");
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.map(|_| ())
+}
+
 /// What the connections of events have beside that: no statement waits for a row for more than 2 s, or for a table for
 /// more than 3. `MySQL` has no other deadline for writes; `MariaDB` has one for all that a statement does.
 ///
 /// `READ COMMITTED`, because no transaction of ours reads a row twice without having locked it, and locks on the gaps
 /// between rows would make events about different products wait for each other.
-pub(crate) async fn prepare_events(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(
-        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
-         SET SESSION innodb_lock_wait_timeout = 2, lock_wait_timeout = 3 /*M!100100 , max_statement_time = 3 */",
-    )
-    .execute(connection)
-    .await
-    .map(|_| ())
+pub(crate) async fn prepare_events(
+    connection: &mut MySqlConnection,
+    server: Server,
+    deadline: Duration,
+) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").execute(&mut *connection).await?;
+    let waits = "innodb_lock_wait_timeout = 2, lock_wait_timeout = 3";
+    match server {
+        Server::MySql => set(connection, waits).await,
+        Server::MariaDb => set(connection, &format!("{waits}, {}", max_statement_time(deadline))).await,
+    }
 }
 
 #[cfg(test)]

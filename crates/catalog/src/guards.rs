@@ -72,10 +72,6 @@ impl SearchGuards {
         }
     }
 
-    pub(crate) fn deadline(&self) -> Duration {
-        self.config.deadline
-    }
-
     /// Lets a search through, or says why not. `words` identifies it.
     pub(crate) async fn admit(&self, words: &str) -> Result<Admitted<'_>, Error> {
         let Ok(_place) = self.waiting.try_acquire() else {

@@ -1,7 +1,5 @@
 //! How a list is answered: which statements, one after another.
 
-use std::time::Duration;
-
 use sqlx::{FromRow as _, Row as _, mysql::MySqlRow};
 
 use crate::{
@@ -16,12 +14,11 @@ pub(crate) async fn list(
     query: &ListQuery,
     costs: &Costs,
     sampler: &Sampler,
-    deadline: Duration,
 ) -> Result<Page, sqlx::Error> {
     let rows = match Plan::of(query) {
-        Plan::Page => reader.fetch(&plan::page(query, deadline)).await?,
+        Plan::Page => reader.fetch(&plan::page(query)).await?,
         // On the heap: every other list would carry its state along.
-        Plan::PriceRange => Box::pin(ranged_list(reader, query, costs, sampler, deadline)).await?,
+        Plan::PriceRange => Box::pin(ranged_list(reader, query, costs, sampler)).await?,
     };
     page(query, &rows)
 }

@@ -3,8 +3,6 @@
 //! Every statement names its index (`FORCE INDEX`). The optimiser, left alone, reads hundreds of thousands of rows for
 //! some pages; a hint decides only how fast an answer is, never what it is. docs/sql.md has the measurements.
 
-use std::time::Duration;
-
 pub(crate) mod price_range;
 pub(crate) mod sample;
 
@@ -76,8 +74,8 @@ fn column(sort: Sort) -> &'static str {
 }
 
 /// A page from the one index that serves it.
-pub(crate) fn page(query: &ListQuery, deadline: Duration) -> Statement<'_> {
-    let mut statement = Statement::select(Kind::Page, deadline);
+pub(crate) fn page(query: &ListQuery) -> Statement<'_> {
+    let mut statement = Statement::select(Kind::Page);
     statement.push(COLUMNS);
     walk(&mut statement, query, has_price_range(query));
     order_by(&mut statement, query, "");
@@ -86,8 +84,8 @@ pub(crate) fn page(query: &ListQuery, deadline: Duration) -> Statement<'_> {
 }
 
 /// The products that have all the words.
-pub(crate) fn search(query: &ListQuery, deadline: Duration) -> Statement<'_> {
-    let mut statement = Statement::select(Kind::Search, deadline);
+pub(crate) fn search(query: &ListQuery) -> Statement<'_> {
+    let mut statement = Statement::select(Kind::Search);
     statement.push(COLUMNS).push(", relevance FROM (SELECT ").push(COLUMNS).push(", ");
     for (nth, word) in query.words().iter().enumerate() {
         statement
@@ -115,21 +113,21 @@ pub(crate) fn search(query: &ListQuery, deadline: Duration) -> Statement<'_> {
     statement
 }
 
-pub(crate) fn product(id: u64, deadline: Duration) -> Statement<'static> {
-    let mut statement = Statement::select(Kind::Product, deadline);
+pub(crate) fn product(id: u64) -> Statement<'static> {
+    let mut statement = Statement::select(Kind::Product);
     statement.push(COLUMNS).push(" FROM products WHERE id = ").bind(Value::Number(id));
     statement
 }
 
 /// Grouping by an index's first column lets the server leap from value to value.
-pub(crate) fn categories(deadline: Duration) -> Statement<'static> {
-    let mut statement = Statement::select(Kind::Categories, deadline);
+pub(crate) fn categories() -> Statement<'static> {
+    let mut statement = Statement::select(Kind::Categories);
     statement.push("category FROM products FORCE INDEX (by_category) GROUP BY category");
     statement
 }
 
-pub(crate) fn newest_migration(deadline: Duration) -> Statement<'static> {
-    let mut statement = Statement::select(Kind::Ping, deadline);
+pub(crate) fn newest_migration() -> Statement<'static> {
+    let mut statement = Statement::select(Kind::Ping);
     statement.push("MAX(version) FROM _sqlx_migrations WHERE success");
     statement
 }
@@ -228,15 +226,13 @@ mod tests {
 
     use super::*;
 
-    const DEADLINE: Duration = Duration::from_secs(1);
-
     fn parse(pairs: &[(&str, &str)]) -> ListQuery {
         ListQuery::parse(pairs.iter().map(|(name, value)| ((*name).into(), (*value).into()))).unwrap()
     }
 
     fn index_of(pairs: &[(&str, &str)]) -> String {
         let query = parse(pairs);
-        let text = page(&query, DEADLINE).text;
+        let text = page(&query).text;
         let (_, rest) = text.split_once("FORCE INDEX (").unwrap();
         rest.split_once(')').unwrap().0.to_owned()
     }
@@ -265,12 +261,11 @@ mod tests {
     #[test]
     fn a_page_after_a_position_is_spelt_out() {
         let query = parse(&[("cursor", "1000"), ("limit", "5")]);
-        let statement = page(&query, Duration::from_millis(1500));
+        let statement = page(&query);
         assert_eq!(
             statement.text,
-            "/*M!100100 SET STATEMENT max_statement_time=1.500 FOR */ SELECT /*+ MAX_EXECUTION_TIME(1500) */ id, name, \
-             description, category, price, created_at, updated_at FROM products FORCE INDEX (PRIMARY) WHERE id > ? \
-             ORDER BY id ASC LIMIT ?"
+            "SELECT id, name, description, category, price, created_at, updated_at FROM products FORCE INDEX (PRIMARY) \
+             WHERE id > ? ORDER BY id ASC LIMIT ?"
         );
         assert_eq!(statement.values, [Value::Number(1000), Value::Number(6)]);
     }
@@ -291,9 +286,9 @@ mod tests {
                         pairs.extend((sort == "relevance").then_some(("search", "a word")));
                         let query = parse(&pairs);
                         let statements = match Plan::of(&query) {
-                            _ if sort == "relevance" => vec![search(&query, DEADLINE)],
-                            Plan::Page => vec![page(&query, DEADLINE)],
-                            Plan::PriceRange => price_range::all(&query, DEADLINE),
+                            _ if sort == "relevance" => vec![search(&query)],
+                            Plan::Page => vec![page(&query)],
+                            Plan::PriceRange => price_range::all(&query),
                         };
                         for statement in statements {
                             assert!(!statement.text.contains("9.50") && !statement.text.contains("another"));

@@ -17,7 +17,7 @@ use deadpool::{
 use sqlx::{Connection as _, MySqlConnection, mysql::MySqlConnectOptions};
 
 use crate::{
-    config::{prepare_events, prepare_session},
+    config::{prepare_events, prepare_reads, prepare_session},
     server::Server,
 };
 
@@ -27,7 +27,7 @@ const LONGEST_LIFE: Duration = Duration::from_mins(30);
 pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What a connection is for, which decides how its session is prepared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Purpose {
     Reads,
     Events,
@@ -42,24 +42,31 @@ pub(crate) type Pooled = Object<Connector>;
 pub(crate) struct Connector {
     options: MySqlConnectOptions,
     purpose: Purpose,
+    deadline: Duration,
     /// What the last connection has reached.
     is_mariadb: AtomicBool,
 }
 
 impl Pool {
-    /// Opens nothing yet. To open a connection may take up to `patience`.
+    /// Opens nothing yet. To open a connection may take up to `patience`, and the server stops a statement after `deadline`.
     pub(crate) fn new(
         options: MySqlConnectOptions,
         purpose: Purpose,
+        deadline: Duration,
         size: u32,
         patience: Duration,
     ) -> Result<Pool, sqlx::Error> {
         let timeouts = Timeouts { create: Some(patience), ..Timeouts::new() };
-        let pool = managed::Pool::builder(Connector { options, purpose, is_mariadb: AtomicBool::new(false) })
-            .max_size(size.max(1) as usize)
-            .timeouts(timeouts)
-            .runtime(Runtime::Tokio1)
-            .build();
+        let pool = managed::Pool::builder(Connector {
+            options,
+            purpose,
+            deadline,
+            is_mariadb: AtomicBool::new(false),
+        })
+        .max_size(size.max(1) as usize)
+        .timeouts(timeouts)
+        .runtime(Runtime::Tokio1)
+        .build();
         Ok(Pool(pool.map_err(|error| sqlx::Error::Configuration(error.into()))?))
     }
 
@@ -90,6 +97,11 @@ impl Pool {
         if self.0.manager().is_mariadb.load(Ordering::Relaxed) { Server::MariaDb } else { Server::MySql }
     }
 
+    /// After this the server stops a statement.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.0.manager().deadline
+    }
+
     pub(crate) fn status(&self) -> Status {
         self.0.status()
     }
@@ -113,8 +125,9 @@ impl Connector {
         let mut connection = MySqlConnection::connect_with(&self.options).await?;
         let server = prepare_session(&mut connection).await?;
         self.is_mariadb.store(server == Server::MariaDb, Ordering::Relaxed);
-        if self.purpose == Purpose::Events {
-            prepare_events(&mut connection).await?;
+        match self.purpose {
+            Purpose::Reads => prepare_reads(&mut connection, server, self.deadline).await?,
+            Purpose::Events => prepare_events(&mut connection, server, self.deadline).await?,
         }
         Ok(connection)
     }

@@ -19,7 +19,7 @@ use crate::{
     statement::{Kind, Statement},
 };
 
-/// For so long beyond a statement's own deadline its answer is waited for. Where nothing answers any more, be it a server
+/// For so long beyond its session's deadline a statement's answer is waited for. Where nothing answers any more, be it a server
 /// that stands still or a network that swallows all, no deadline of the database's ends a statement.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -73,35 +73,36 @@ impl Database {
     }
 
     /// A connection beside the pool.
-    pub(crate) async fn connect(&self, deadline: Duration) -> Result<MySqlConnection, sqlx::Error> {
-        timeout(deadline + GRACE, self.pool.connect()).await.unwrap_or_else(|_| Err(no_answer()))
+    pub(crate) async fn connect(&self) -> Result<MySqlConnection, sqlx::Error> {
+        timeout(self.pool.deadline() + GRACE, self.pool.connect()).await.unwrap_or_else(|_| Err(no_answer()))
     }
 
     /// Runs a statement apart from the pool.
     pub(crate) async fn ping(&self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, sqlx::Error> {
         let mut apart = self.apart.lock().await;
         if let Some(mut connection) = apart.take()
-            && let Ok(rows) = answered(statement, &mut connection).await
+            && let Ok(rows) = self.answer(statement, &mut connection).await
         {
             *apart = Some(connection);
             return Ok(rows);
         }
         // There was none, or it broke: the server may have restarted since.
-        let mut connection = self.connect(statement.deadline).await?;
-        let rows = answered(statement, &mut connection).await?;
+        let mut connection = self.connect().await?;
+        let rows = self.answer(statement, &mut connection).await?;
         *apart = Some(connection);
         Ok(rows)
     }
-}
 
-/// The statement's rows, unless nothing answers any more. A connection that has given none is of no more use.
-pub(crate) async fn answered(
-    statement: &Statement<'_>,
-    connection: &mut MySqlConnection,
-) -> Result<Vec<MySqlRow>, sqlx::Error> {
-    timeout(statement.deadline + GRACE, statement.fetch(connection))
-        .await
-        .unwrap_or_else(|_| Err(no_answer()))
+    /// The statement's rows, unless nothing answers any more. A connection that has given none is of no more use.
+    pub(crate) async fn answer(
+        &self,
+        statement: &Statement<'_>,
+        connection: &mut MySqlConnection,
+    ) -> Result<Vec<MySqlRow>, sqlx::Error> {
+        timeout(self.pool.deadline() + GRACE, statement.fetch(connection))
+            .await
+            .unwrap_or_else(|_| Err(no_answer()))
+    }
 }
 
 fn no_answer() -> sqlx::Error {
@@ -142,8 +143,8 @@ impl Reader<'_> {
 
     async fn fetch_inside(&mut self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, sqlx::Error> {
         let started = Instant::now();
-        // A statement's deadline is part of its text, which is prepared and stays the same: so none begins after the call's.
-        if !statement.deadline.is_zero() && started - self.started > statement.deadline {
+        // Each statement has the session's deadline: so none begins after the call's.
+        if started - self.started > self.database.pool.deadline() {
             return Err(no_answer());
         }
         let mut result = self.fetch_once(statement).await;
@@ -160,7 +161,8 @@ impl Reader<'_> {
     }
 
     async fn fetch_once(&mut self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, sqlx::Error> {
-        let result = answered(statement, self.begin().await?).await;
+        let database = self.database;
+        let result = database.answer(statement, self.begin().await?).await;
         // What the server has refused or stopped leaves its connection as it was. Any other failure breaks it, and after a
         // timeout its answer may still come, and must not be taken for another's.
         self.busy = result.as_ref().is_err_and(|error| error.as_database_error().is_none());

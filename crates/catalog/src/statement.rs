@@ -1,9 +1,6 @@
 //! A statement in the making: its text, which depends on the shape of a query only, and the values bound to it.
 
-use std::{
-    fmt::{self, Write as _},
-    time::Duration,
-};
+use std::fmt;
 
 use chrono::{DateTime, Utc};
 use sqlx::{
@@ -132,43 +129,36 @@ impl fmt::Display for Value<'_> {
 /// Bytes of most texts, a value or two spelt out.
 const LONG: usize = 512;
 
-/// A `SELECT` that the database stops at its deadline. The text holds no value, so that it is prepared once for each
+/// A `SELECT`, which the database stops at its session's deadline. The text holds no value, so that it is prepared once for each
 /// shape; or it holds all of them, [spelt out](Statement::spelt_out).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Statement<'q> {
     pub(crate) kind: Kind,
     pub(crate) text: String,
     pub(crate) values: Vec<Value<'q>>,
-    /// The database's own limit on it.
-    pub(crate) deadline: Duration,
     pub(crate) is_prepared: bool,
 }
 
 impl<'q> Statement<'q> {
-    /// `SELECT` with a deadline that both servers keep: `MariaDB` runs what `MySQL` takes for a comment, and the other
-    /// way round. Milliseconds.
-    pub(crate) fn select(kind: Kind, deadline: Duration) -> Statement<'q> {
-        let milliseconds = deadline.as_millis().max(1);
-        let mut text = String::with_capacity(LONG);
-        // To a string it cannot fail.
-        let _ = write!(
-            text,
-            "/*M!100100 SET STATEMENT max_statement_time={}.{:03} FOR */ SELECT /*+ MAX_EXECUTION_TIME({milliseconds}) */ ",
-            milliseconds / 1000,
-            milliseconds % 1000,
-        );
-        Statement { kind, text, values: Vec::with_capacity(8), deadline, is_prepared: true }
+    /// `SELECT`, to be continued.
+    pub(crate) fn select(kind: Kind) -> Statement<'q> {
+        Statement::begin(kind, "SELECT ")
     }
 
     /// The same, but values are part of its text, and it is not prepared: for the few that `MySQL` plans well only then.
-    pub(crate) fn spelt_out(kind: Kind, deadline: Duration) -> Statement<'q> {
-        Statement { is_prepared: false, ..Statement::select(kind, deadline) }
+    pub(crate) fn spelt_out(kind: Kind) -> Statement<'q> {
+        Statement { is_prepared: false, ..Statement::select(kind) }
     }
 
-    /// What the optimiser expects to read. It reads a few pages of the index to say so, and needs no deadline.
+    /// What the optimiser expects to read. It reads a few pages of the index to say so.
     pub(crate) fn explain(kind: Kind) -> Statement<'q> {
-        let text = "EXPLAIN FORMAT=TRADITIONAL SELECT ".to_owned();
-        Statement { kind, text, values: Vec::new(), deadline: Duration::ZERO, is_prepared: true }
+        Statement::begin(kind, "EXPLAIN FORMAT=TRADITIONAL SELECT ")
+    }
+
+    fn begin(kind: Kind, words: &str) -> Statement<'q> {
+        let mut text = String::with_capacity(LONG);
+        text.push_str(words);
+        Statement { kind, text, values: Vec::with_capacity(8), is_prepared: true }
     }
 
     pub(crate) fn push(&mut self, text: &str) -> &mut Self {

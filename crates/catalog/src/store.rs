@@ -28,8 +28,6 @@ pub struct Catalog {
     search_database: Arc<Database>,
     /// The same for events, which may wait for each other's locks.
     event_database: Arc<Database>,
-    deadline: Duration,
-    event_deadline: Duration,
     costs: Costs,
     sampler: Sampler,
     searches: Arc<SearchGuards>,
@@ -50,21 +48,23 @@ impl Catalog {
     /// Opens no connection: the first call does. Install the metrics recorder before.
     pub fn new(config: CatalogConfig) -> Result<Catalog, Error> {
         let options = connect_options(config.connect);
-        let database = |purpose, connections, patience| {
-            let pool = Pool::new(options.clone(), purpose, connections, config.acquire_timeout)?;
+        let database = |purpose, deadline, connections, patience| {
+            let pool = Pool::new(options.clone(), purpose, deadline, connections, config.acquire_timeout)?;
             Ok::<_, sqlx::Error>(Arc::new(Database::new(pool, patience)))
         };
+        let reads =
+            |deadline, connections| database(Purpose::Reads, deadline, connections, config.queue_timeout);
         // The guards let no more searches in than there are connections.
         let searches = u32::try_from(config.search.concurrency).unwrap_or(u32::MAX);
-        let reads = database(Purpose::Reads, config.max_connections, config.queue_timeout)?;
+        // A sender can wait longer than a reader, and comes again.
+        let patience = config.acquire_timeout;
+        let events = database(Purpose::Events, config.event_deadline, config.event_connections, patience)?;
+        let lists = reads(config.list_deadline, config.max_connections)?;
         Ok(Catalog {
-            sampler: Sampler::new(&reads, config.list_deadline),
-            database: reads,
-            search_database: database(Purpose::Reads, searches, config.queue_timeout)?,
-            // A sender can wait longer than a reader, and comes again.
-            event_database: database(Purpose::Events, config.event_connections, config.acquire_timeout)?,
-            deadline: config.list_deadline,
-            event_deadline: config.event_deadline,
+            sampler: Sampler::new(&lists),
+            database: lists,
+            search_database: reads(config.search.deadline, searches)?,
+            event_database: events,
             costs: Costs::default(),
             searches: Arc::new(SearchGuards::new(config.search)),
         })
@@ -87,13 +87,11 @@ impl Catalog {
     /// A page of the list.
     pub async fn list(&self, query: &ListQuery) -> Result<Page, Error> {
         if query.words().is_empty() {
-            return Ok(
-                list(&mut self.reader().await?, query, &self.costs, &self.sampler, self.deadline).await?
-            );
+            return Ok(list(&mut self.reader().await?, query, &self.costs, &self.sampler).await?);
         }
         let words = query.words().join(" ");
         let _admitted = self.searches.admit(&words).await?;
-        let statement = plan::search(query, self.searches.deadline());
+        let statement = plan::search(query);
         match self.search_database.reader().await?.fetch(&statement).await {
             Ok(rows) => Ok(page(query, &rows)?),
             Err(error) if is_deadline(&error) => Err(self.searches.remember_slow(words)),
@@ -104,26 +102,22 @@ impl Catalog {
 
     /// One product.
     pub async fn product(&self, id: u64) -> Result<Option<Product>, Error> {
-        let rows = self.fetch(&plan::product(id, self.deadline)).await?;
+        let rows = self.fetch(&plan::product(id)).await?;
         Ok(rows.first().map(Product::from_row).transpose()?)
     }
 
     /// Every category that has a product, sorted by bytes.
     pub async fn categories(&self) -> Result<Vec<String>, Error> {
-        let rows = self.fetch(&plan::categories(self.deadline)).await?;
+        let rows = self.fetch(&plan::categories()).await?;
         Ok(rows.iter().map(|row| row.try_get("category")).collect::<Result<_, _>>()?)
     }
 
     /// Whether the database answers, and is migrated at least as far as this program needs. It waits neither for the
     /// pool nor for a lock on the products.
     pub async fn ping(&self) -> Result<(), Error> {
-        let rows = self.database.ping(&plan::newest_migration(self.deadline)).await?;
+        let rows = self.database.ping(&plan::newest_migration()).await?;
         let newest: Option<i64> = rows.first().map(|row| row.try_get(0)).transpose()?.flatten();
         if newest >= Some(migrate::newest()) { Ok(()) } else { Err(Error::SchemaMissing) }
-    }
-
-    pub(crate) fn event_deadline(&self) -> Duration {
-        self.event_deadline
     }
 
     pub(crate) fn event_database(&self) -> &Database {
@@ -143,11 +137,6 @@ impl Catalog {
     #[cfg(feature = "testing")]
     pub(crate) fn with_costs(self, costs: Costs) -> Catalog {
         Catalog { costs, ..self }
-    }
-
-    #[cfg(feature = "testing")]
-    pub(crate) fn deadline(&self) -> Duration {
-        self.deadline
     }
 
     pub(crate) async fn reader(&self) -> Result<Reader<'_>, Error> {

@@ -184,16 +184,24 @@ impl Catalog {
     async fn list_counting(&self, query: &ListQuery, counters: Counters) -> Result<(Page, u64), Error> {
         let mut reader = self.reader().await?;
         let before = counters.start(&mut reader).await?;
-        let page =
-            crate::list::list(&mut reader, query, self.costs(), self.sampler(), self.deadline()).await?;
+        let page = crate::list::list(&mut reader, query, self.costs(), self.sampler()).await?;
         Ok((page, counters.read(&mut reader).await? - before))
+    }
+
+    /// What a variable of a reader's session is, as text.
+    pub async fn session_variable(&self, name: &str) -> Result<String, Error> {
+        let mut reader = self.reader().await?;
+        let statement = format!("SELECT CAST(@@SESSION.{name} AS CHAR)");
+        let row = sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).fetch_one(reader.begin().await?).await?;
+        reader.end();
+        Ok(sqlx::Row::try_get(&row, 0)?)
     }
 
     /// How many rows the server reads for [`Catalog::categories`].
     pub async fn categories_counting_rows(&self) -> Result<u64, Error> {
         let mut reader = self.reader().await?;
         let before = Counters::Rows.start(&mut reader).await?;
-        reader.fetch(&crate::plan::categories(self.deadline())).await?;
+        reader.fetch(&crate::plan::categories()).await?;
         Ok(Counters::Rows.read(&mut reader).await? - before)
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use farmlokal_catalog::{
-    Catalog, CatalogConfig, Error, ListQuery, MigrateError, migrate, testing::TestDatabase,
+    Catalog, CatalogConfig, Error, ListQuery, MigrateError, Refusal, migrate, testing::TestDatabase,
 };
 use farmlokal_devstack::Database;
 
@@ -153,6 +153,42 @@ async fn the_database_stops_a_statement_at_its_deadline() {
     let error = Catalog::new(config).unwrap().list(&ListQuery::default()).await.unwrap_err();
     sqlx::raw_sql("UNLOCK TABLES").execute(&mut *held).await.unwrap();
     assert!(matches!(error, Error::Deadline), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_search_has_a_deadline_of_its_own() {
+    let database = TestDatabase::create().await;
+    let mut held = database.pool().begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLES products WRITE").execute(&mut *held).await.unwrap();
+    let mut config = database.config();
+    config.list_deadline = Duration::from_secs(60);
+    config.search.deadline = Duration::from_millis(100);
+    let query = ListQuery::parse([("search".into(), "ball".into())].into_iter()).unwrap();
+    let error = Catalog::new(config).unwrap().list(&query).await.unwrap_err();
+    sqlx::raw_sql("UNLOCK TABLES").execute(&mut *held).await.unwrap();
+    assert!(matches!(error, Error::SearchRefused { reason: Refusal::Deadline, .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn sessions_have_their_deadline_and_plan_by_indexes_alone() {
+    let database = TestDatabase::create().await;
+    let mut config = database.config();
+    config.list_deadline = Duration::from_millis(1500);
+    let catalog = Catalog::new(config).unwrap();
+    let version: String = sqlx::query_scalar("SELECT VERSION()").fetch_one(&database.pool()).await.unwrap();
+    let expected = if version.contains("MariaDB") {
+        &[
+            ("max_statement_time", "1.5"),
+            ("optimizer_use_condition_selectivity", "1"),
+            ("use_stat_tables", "NEVER"),
+        ][..]
+    } else {
+        &[("max_execution_time", "1500")][..]
+    };
+    for (name, value) in expected {
+        let found = catalog.session_variable(name).await.unwrap();
+        assert_eq!(found.trim_end_matches('0'), value.trim_end_matches('0'), "{name}");
+    }
 }
 
 /// A server that stands still keeps no deadline of its own.

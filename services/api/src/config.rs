@@ -147,10 +147,10 @@ pub struct CatalogArgs {
     #[arg(long, env = "DB_ACQUIRE_TIMEOUT", default_value = "1s", value_parser = duration)]
     pub(crate) db_acquire_timeout: Duration,
     /// The database gives a list or item query up after this time
-    #[arg(long, env = "LIST_TIMEOUT", default_value = "1s", value_parser = duration)]
+    #[arg(long, env = "LIST_TIMEOUT", default_value = "1s", value_parser = nonzero_duration)]
     pub(crate) list_timeout: Duration,
     /// The database gives a search up after this time
-    #[arg(long, env = "SEARCH_TIMEOUT", default_value = "300ms", value_parser = duration)]
+    #[arg(long, env = "SEARCH_TIMEOUT", default_value = "300ms", value_parser = nonzero_duration)]
     pub(crate) search_timeout: Duration,
     /// Searches that run in the database at the same time, each on a connection of its own
     #[arg(long, env = "SEARCH_CONCURRENCY", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]

@@ -30,7 +30,7 @@ impl Catalog {
     /// every call may meet. Whether the event has taken effect is then unknown.
     pub async fn apply(&self, event: &Event) -> Result<Receipt, Error> {
         let (started, span) = (Instant::now(), Kind::Event.span());
-        let deadline = (started + self.event_deadline()).into();
+        let deadline = (started + self.event_database().pool().deadline()).into();
         let applying = self.apply_until_done(event, deadline).instrument(span.clone());
         let receipt = timeout_at(deadline, applying).await.unwrap_or(Err(Error::Deadline));
         self.event_database().record(Kind::Event, started.elapsed());

@@ -1,7 +1,5 @@
 //! The statements of a price range in another order than price.
 
-use std::time::Duration;
-
 use super::{
     PAYLOAD, after, between, column, from, index, of_found, order_by, payload_of, sort_columns, walk,
 };
@@ -48,8 +46,8 @@ pub(crate) fn estimate_edges<'q>(query: &'q ListQuery, cut: &Cut) -> Statement<'
 }
 
 /// The first rows of the sort's index whose price is in range, however far off they are.
-pub(crate) fn filtered(query: &ListQuery, deadline: Duration) -> Statement<'_> {
-    let mut statement = Statement::select(Kind::Filtered, deadline);
+pub(crate) fn filtered(query: &ListQuery) -> Statement<'_> {
+    let mut statement = Statement::select(Kind::Filtered);
     payload_of(&mut statement, query, |statement| {
         statement.push("SELECT ").push(sort_columns(query));
         walk(statement, query, true);
@@ -60,16 +58,16 @@ pub(crate) fn filtered(query: &ListQuery, deadline: Duration) -> Statement<'_> {
 
 /// Those among the next rows of the sort's index. `MariaDB` stops where it has the page, or at the bound; `MySQL` has no such
 /// bound, so there the rows go into a temporary table.
-pub(crate) fn walked(query: &ListQuery, far: Walk, server: Server, deadline: Duration) -> Statement<'_> {
+pub(crate) fn walked(query: &ListQuery, far: Walk, server: Server) -> Statement<'_> {
     if server == Server::MariaDb {
-        let mut statement = filtered(query, deadline);
+        let mut statement = filtered(query);
         statement.kind = Kind::Walk;
         // What was found counts again each time that it is written, read, looked up and sorted.
         let beside = 8 * query.rows();
         statement.push(" LIMIT ROWS EXAMINED ").bind(Value::Number(far.at_most + beside));
         return statement;
     }
-    let mut statement = Statement::select(Kind::Walk, deadline);
+    let mut statement = Statement::select(Kind::Walk);
     payload_of(&mut statement, query, |statement| {
         statement.push("SELECT ").push(sort_columns(query));
         statement.push(" FROM (SELECT ").push(sort_columns(query)).push(", price");
@@ -83,8 +81,8 @@ pub(crate) fn walked(query: &ListQuery, far: Walk, server: Server, deadline: Dur
 }
 
 /// Every row in the price range, sorted: the first rows of them.
-pub(crate) fn range(query: &ListQuery, deadline: Duration) -> Statement<'_> {
-    let mut statement = Statement::select(Kind::Range, deadline);
+pub(crate) fn range(query: &ListQuery) -> Statement<'_> {
+    let mut statement = Statement::select(Kind::Range);
     payload_of(&mut statement, query, |statement| ranged_part(statement, query, query.prices()));
     statement
 }
@@ -93,10 +91,10 @@ pub(crate) fn range(query: &ListQuery, deadline: Duration) -> Statement<'_> {
 /// first columns lets the servers leap from band to band: two reads each for rows beyond the cursor's value, two for those
 /// that tie with it, and one for the id of each band that may be in the answer. Spelt out, because `MySQL` reads every row
 /// of the bands where it is prepared.
-pub(crate) fn leap(query: &ListQuery, bands: (Band, Band), deadline: Duration) -> Statement<'_> {
+pub(crate) fn leap(query: &ListQuery, bands: (Band, Band)) -> Statement<'_> {
     let leap = Leap { query, bands };
     let firsts = firsts(query);
-    let mut statement = Statement::spelt_out(Kind::Leap, deadline);
+    let mut statement = Statement::spelt_out(Kind::Leap);
     if query.sort() == Sort::Id {
         statement.push("price_band, ").push(leap.first("id")).push(" AS first_id");
         leap.from(&mut statement);
@@ -146,8 +144,8 @@ pub(crate) fn leap(query: &ListQuery, bands: (Band, Band), deadline: Duration) -
 
 /// The first rows of all the parts, and of each whether it comes before the end that they have: only then it is sure that
 /// no row of another band comes in between.
-pub(crate) fn merged<'q>(query: &'q ListQuery, parts: &'q Parts, deadline: Duration) -> Statement<'q> {
-    let mut statement = Statement::select(Kind::Bands, deadline);
+pub(crate) fn merged<'q>(query: &'q ListQuery, parts: &'q Parts) -> Statement<'q> {
+    let mut statement = Statement::select(Kind::Bands);
     let end = parts.end.as_ref().unwrap_or_else(|| nowhere(query.sort()));
     statement.push(PAYLOAD).push(", ");
     after(&mut statement, end, query.order().reversed(), "found.");
@@ -272,15 +270,15 @@ fn ordered(statement: &mut Statement<'_>, query: &ListQuery, limit: u64) {
 
 /// Every statement of a query that is prepared, in every size.
 #[cfg(test)]
-pub(super) fn all(query: &ListQuery, deadline: Duration) -> Vec<Statement<'_>> {
+pub(super) fn all(query: &ListQuery) -> Vec<Statement<'_>> {
     use crate::price_range::Walked;
 
     let mut statements = vec![
         estimate(query),
-        filtered(query, deadline),
-        walked(query, Walk { rows: 100, at_most: 100 }, Server::MariaDb, deadline),
-        walked(query, Walk { rows: 100, at_most: 100 }, Server::MySql, deadline),
-        range(query, deadline),
+        filtered(query),
+        walked(query, Walk { rows: 100, at_most: 100 }, Server::MariaDb),
+        walked(query, Walk { rows: 100, at_most: 100 }, Server::MySql),
+        range(query),
     ];
     let cut = Cut::of(query.prices());
     if !cut.edges.is_empty() {
@@ -291,9 +289,9 @@ pub(super) fn all(query: &ListQuery, deadline: Duration) -> Vec<Statement<'_>> {
         for ranged in 0..=2 {
             for end in [None, Some(nowhere(query.sort()).clone())] {
                 let parts = Parts { walked: vec![part; walked], ranged: vec![query.prices(); ranged], end };
-                let merged = merged(query, &parts, deadline);
+                let merged = merged(query, &parts);
                 let values = merged.values.iter().map(|_| Value::Number(0)).collect();
-                statements.push(Statement { text: merged.text, values, ..range(query, deadline) });
+                statements.push(Statement { text: merged.text, values, ..range(query) });
             }
         }
     }

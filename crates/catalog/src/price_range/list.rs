@@ -1,7 +1,5 @@
 //! A price range in another order than price, answered: which statements, one after another.
 
-use std::time::Duration;
-
 use sqlx::{Row as _, mysql::MySqlRow};
 
 use crate::{
@@ -24,7 +22,6 @@ pub(crate) async fn ranged_list(
     query: &ListQuery,
     costs: &Costs,
     sampler: &Sampler,
-    deadline: Duration,
 ) -> Result<Vec<MySqlRow>, sqlx::Error> {
     let sample = sampler.sample();
     let by_sample = sample.as_ref().and_then(|sample| sample.estimate(query));
@@ -38,7 +35,7 @@ pub(crate) async fn ranged_list(
             let far =
                 ways.walk.map(|far| if sample.is_some() { far } else { Walk { at_most: far.rows, ..far } });
             if let Some(far) = far
-                && let Some(found) = walk(reader, query, far, deadline).await?
+                && let Some(found) = walk(reader, query, far).await?
             {
                 return Ok(found);
             }
@@ -47,7 +44,7 @@ pub(crate) async fn ranged_list(
         // Nothing but what was added since can be beyond.
         Along::Ends(rows) => {
             if costs.of_walk(query, rows) < ways.cost {
-                return reader.fetch(&plan::filtered(query, deadline)).await;
+                return reader.fetch(&plan::filtered(query)).await;
             }
         }
     }
@@ -56,12 +53,12 @@ pub(crate) async fn ranged_list(
         ways = costs.ways(query, asked(reader, query).await?);
     }
     match ways.then {
-        Way::Range => reader.fetch(&plan::range(query, deadline)).await,
-        Way::Bands => match banded(reader, query, costs, sample.as_deref(), deadline).await {
+        Way::Range => reader.fetch(&plan::range(query)).await,
+        Way::Bands => match banded(reader, query, costs, sample.as_deref()).await {
             Ok(Some(found)) => Ok(found),
-            Ok(None) => reader.fetch(&plan::filtered(query, deadline)).await,
+            Ok(None) => reader.fetch(&plan::filtered(query)).await,
             // The catalogue was migrated or seeded a moment ago, and these indexes are still being built.
-            Err(error) if is_missing_index(&error) => reader.fetch(&plan::filtered(query, deadline)).await,
+            Err(error) if is_missing_index(&error) => reader.fetch(&plan::filtered(query)).await,
             Err(error) => Err(error),
         },
     }
@@ -72,9 +69,8 @@ async fn walk(
     reader: &mut Reader<'_>,
     query: &ListQuery,
     far: Walk,
-    deadline: Duration,
 ) -> Result<Option<Vec<MySqlRow>>, sqlx::Error> {
-    match reader.fetch(&plan::walked(query, far, reader.server(), deadline)).await {
+    match reader.fetch(&plan::walked(query, far, reader.server())).await {
         Ok(found) => Ok((found.len() as u64 == query.rows()).then_some(found)),
         Err(error) if is_bound(&error) => Ok(None),
         Err(error) => Err(error),
@@ -94,10 +90,9 @@ async fn banded(
     query: &ListQuery,
     costs: &Costs,
     sample: Option<&Sample>,
-    deadline: Duration,
 ) -> Result<Option<Vec<MySqlRow>>, sqlx::Error> {
     let cut = Cut::of(query.prices());
-    let first_rows = reader.fetch(&plan::leap(query, cut.bands, deadline)).await?;
+    let first_rows = reader.fetch(&plan::leap(query, cut.bands)).await?;
     let first_rows = first_rows.iter().map(|row| first(query, row)).collect::<Result<Vec<_>, _>>()?;
     let is_heavy = |edge: &Edge| {
         let in_band = sample.map_or(f64::MAX, |sample| sample.rows_at(query, edge.band.prices()));
@@ -118,7 +113,7 @@ async fn banded(
             parts.sort_edges(costs, query, &cut, &known);
             estimates = Some(known);
         }
-        let found = reader.fetch(&plan::merged(query, &parts, deadline)).await?;
+        let found = reader.fetch(&plan::merged(query, &parts)).await?;
         if parts.end.is_none() || is_sure_page(query, &found)? {
             return Ok(Some(found));
         }

@@ -13,7 +13,7 @@ use crate::{
     plan,
     pool::FAREWELL,
     price_range::sample::{Drawn, Sample},
-    reader::{Database, answered},
+    reader::Database,
     statement::Kind,
 };
 
@@ -37,7 +37,6 @@ const GOOD_FOR: Duration = Duration::from_mins(10);
 #[derive(Clone)]
 pub(crate) struct Sampler {
     database: Arc<Database>,
-    deadline: Duration,
     state: Arc<Mutex<State>>,
 }
 
@@ -49,9 +48,9 @@ struct State {
 }
 
 impl Sampler {
-    /// Draws nothing yet. `deadline` is each statement's.
-    pub(crate) fn new(database: &Arc<Database>, deadline: Duration) -> Sampler {
-        Sampler { database: Arc::clone(database), deadline, state: Arc::default() }
+    /// Draws nothing yet.
+    pub(crate) fn new(database: &Arc<Database>) -> Sampler {
+        Sampler { database: Arc::clone(database), state: Arc::default() }
     }
 
     /// What was drawn last, if anything was. When it is time for another, whoever asks has it drawn and does not wait for it.
@@ -76,7 +75,7 @@ impl Sampler {
 
     /// Draws another one.
     pub(crate) async fn renew(&self) -> Result<(), sqlx::Error> {
-        if let Some(sample) = draw(&self.database, self.deadline).await? {
+        if let Some(sample) = draw(&self.database).await? {
             let (drawn, mut state) = (Instant::now(), self.lock());
             state.sample = Some((drawn, Arc::new(sample)));
             state.next = Some(drawn + RENEWED_AFTER);
@@ -103,18 +102,18 @@ fn densest(first: u64, products: f64) -> u64 {
 
 /// On a connection of its own: under load it would have to wait for dozens of turns, and until there is a sample, price ranges
 /// take longer.
-async fn draw(database: &Database, deadline: Duration) -> Result<Option<Sample>, sqlx::Error> {
+async fn draw(database: &Database) -> Result<Option<Sample>, sqlx::Error> {
     let started = Instant::now();
-    let mut connection = database.connect(deadline).await?;
-    let ends = answered(&plan::sample::ends(deadline), &mut connection).await?;
+    let mut connection = database.connect().await?;
+    let ends = database.answer(&plan::sample::ends(), &mut connection).await?;
     let end = |nth| ends.first().map(|row| row.try_get::<Option<u64>, _>(nth)).transpose();
     let (Some(Some(first)), Some(Some(last))) = (end(0)?, end(1)?) else { return Ok(None) };
-    let explained = answered(&plan::sample::count(), &mut connection).await?;
+    let explained = database.answer(&plan::sample::count(), &mut connection).await?;
     let last = last.min(densest(first, expected_rows(&explained, 0)?));
     let mut drawn = Vec::new();
     for _ in 0..SIZE / BATCH as u64 {
         let ids: Vec<u64> = (0..BATCH).map(|_| rand::random_range(first..=last)).collect();
-        for row in answered(&plan::sample::products(&ids, deadline), &mut connection).await? {
+        for row in database.answer(&plan::sample::products(&ids), &mut connection).await? {
             drawn.push(Drawn {
                 id: row.try_get(0)?,
                 category: row.try_get(1)?,

@@ -22,6 +22,8 @@ fn a_bad_setting_stops_the_start_with_one_line_that_names_it() {
         ("LOCAL_CACHE", "maybe", "--local-cache"),
         ("DB_MAX_CONNECTIONS", "0", "--db-max-connections"),
         ("REQUEST_TIMEOUT", "0s", "must be above zero"),
+        ("LIST_TIMEOUT", "0s", "must be above zero"),
+        ("SEARCH_TIMEOUT", "0s", "must be above zero"),
         ("SEARCH_DB_SHARE", "0", "--search-db-share"),
         ("DATABASE_URL", "postgres://u:secret@h/d", "DATABASE_URL: the scheme is postgres"),
         ("LOG_LEVEL", "farmlokal=nonsense", "LOG_LEVEL"),
