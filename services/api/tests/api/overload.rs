@@ -58,7 +58,7 @@ async fn a_full_service_says_so_and_still_answers_operators() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_beyond_the_bound_get_one_answer() {
-    let api = Api::with(&[("MAX_CONNECTIONS", "3")]).await;
+    let api = Api::with(&[("MAX_CONNECTIONS", "3"), ("HEADER_TIMEOUT", "1h")]).await;
     let address = api.url("").trim_start_matches("http://").to_owned();
     // The test's own client may hold one as well.
     let mut held = Vec::new();
@@ -73,6 +73,8 @@ async fn connections_beyond_the_bound_get_one_answer() {
         let answer = exchange(&address, &format!("GET {path} {rest}")).await;
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
+    // There are few such places, and nobody holds one for long.
+    assert_eq!(read_to_close(&mut TcpStream::connect(&address).await.unwrap()).await, "");
     drop(held);
     tokio::time::timeout(PATIENCE, async {
         let last = "GET /products HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
