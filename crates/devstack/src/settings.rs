@@ -31,6 +31,8 @@ pub(crate) fn for_development() -> Vec<String> {
         format!("--innodb-ft-sort-pll-degree={cores}"),
         "--innodb-io-capacity=2000".into(),
         "--innodb-flush-neighbors=0".into(),
+        // All that was in memory is there again a second after the next start: a search would be refused before it is.
+        "--innodb-buffer-pool-dump-pct=100".into(),
     ]);
     settings
 }
