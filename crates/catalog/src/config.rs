@@ -133,24 +133,27 @@ pub(crate) async fn prepare_reads(
     server: Server,
     deadline: Duration,
 ) -> Result<(), sqlx::Error> {
-    let settings = match server {
-        // Zero would be no deadline.
-        Server::MySql => format!("max_execution_time = {}", deadline.as_millis().max(1)),
-        Server::MariaDb => format!(
-            "{}, optimizer_use_condition_selectivity = 1, use_stat_tables = 'never'",
-            max_statement_time(deadline)
-        ),
-    };
+    let mut settings = statement_deadline(server, deadline);
+    if server == Server::MariaDb {
+        settings += ", optimizer_use_condition_selectivity = 1, use_stat_tables = 'never'";
+    }
     set(connection, &settings).await
 }
 
-/// `MariaDB` counts in seconds.
-fn max_statement_time(deadline: Duration) -> String {
+/// `MySQL` counts in milliseconds, and stops nothing but a `SELECT`; `MariaDB` counts in seconds. Zero would be no deadline to
+/// either.
+fn statement_deadline(server: Server, deadline: Duration) -> String {
     let milliseconds = deadline.as_millis().max(1);
-    format!("max_statement_time = {}.{:03}", milliseconds / 1000, milliseconds % 1000)
+    match server {
+        Server::MySql => format!("max_execution_time = {milliseconds}"),
+        Server::MariaDb => {
+            format!("max_statement_time = {}.{:03}", milliseconds / 1000, milliseconds % 1000)
+        }
+    }
 }
 
-async fn set(connection: &mut MySqlConnection, settings: &str) -> Result<(), sqlx::Error> {
+/// `SET SESSION`, in one round trip.
+pub(crate) async fn set(connection: &mut MySqlConnection, settings: &str) -> Result<(), sqlx::Error> {
     let statement = format!("SET SESSION {settings}");
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.map(|_| ())
 }
@@ -165,12 +168,13 @@ pub(crate) async fn prepare_events(
     server: Server,
     deadline: Duration,
 ) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").execute(&mut *connection).await?;
-    let waits = "innodb_lock_wait_timeout = 2, lock_wait_timeout = 3";
-    match server {
-        Server::MySql => set(connection, waits).await,
-        Server::MariaDb => set(connection, &format!("{waits}, {}", max_statement_time(deadline))).await,
+    let mut settings = "TRANSACTION ISOLATION LEVEL READ COMMITTED; \
+                        SET SESSION innodb_lock_wait_timeout = 2, lock_wait_timeout = 3"
+        .to_owned();
+    if server == Server::MariaDb {
+        settings = format!("{settings}, {}", statement_deadline(server, deadline));
     }
+    set(connection, &settings).await
 }
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ pub(crate) type Pooled = Object<Connector>;
 pub(crate) struct Connector {
     options: MySqlConnectOptions,
     purpose: Purpose,
+    /// After this the server stops a statement, as far as it can; see [`prepare_events`].
     deadline: Duration,
     /// What the last connection has reached.
     is_mariadb: AtomicBool,
@@ -97,7 +98,7 @@ impl Pool {
         if self.0.manager().is_mariadb.load(Ordering::Relaxed) { Server::MariaDb } else { Server::MySql }
     }
 
-    /// After this the server stops a statement.
+    /// After this the server stops a statement, as far as it can.
     pub(crate) fn deadline(&self) -> Duration {
         self.0.manager().deadline
     }

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _};
 
 use super::LoadError;
 use super::definition::Definition;
-use crate::config::{connect_options, prepare_session};
+use crate::config::{connect_options, prepare_session, set};
 
 /// Faster where the server knows them and lets us; each is tried on its own. All are for this session only.
 const OPTIONAL_SETTINGS: [&str; 6] = [
@@ -33,7 +33,7 @@ pub(super) async fn connect(options: MySqlConnectOptions) -> Result<MySqlConnect
     let mut connection = connect_options(options).disable_statement_logging().connect().await?;
     prepare_session(&mut connection).await?;
     for setting in OPTIONAL_SETTINGS {
-        if let Err(error) = run(&mut connection, format!("SET SESSION {setting}")).await {
+        if let Err(error) = set(&mut connection, setting).await {
             tracing::debug!(setting, %error, "the server does without");
         }
     }
