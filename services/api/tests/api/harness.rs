@@ -135,6 +135,15 @@ impl Api {
             .sum()
     }
 
+    /// Waits until [`Api::metric`] is above zero. For what the API counts after others have seen it happen.
+    pub async fn until_counted(&self, name: &str, labels: &[&str]) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.metric(name, labels).await == 0.0 {
+            assert!(Instant::now() < deadline, "{name} {labels:?} was never counted");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// What it has logged so far.
     pub fn log(&self) -> Vec<Value> {
         self.process.log()

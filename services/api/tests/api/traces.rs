@@ -122,8 +122,8 @@ async fn spans_arrive_over_grpc_as_well_and_say_where_they_are_from() {
     assert_eq!(collector.header("authorization"), "Bearer abc");
     // Nothing that the process says about itself repeats a header.
     assert!(!format!("{spans:?} {:?}", api.get("/metrics").await).contains("Bearer"));
-    let exported = api.metric("farmlokal_trace_spans_total", &["result=\"exported\""]).await;
-    assert!(exported >= 1.0, "{exported}");
+    // Counted once the collector has answered, so after it has the spans.
+    api.until_counted("farmlokal_trace_spans_total", &["result=\"exported\""]).await;
 }
 
 /// Identical requests at once: the ones that wait point to the span of the one that fills.
@@ -319,10 +319,7 @@ async fn a_dead_collector_delays_nobody() {
         for _ in 0..100 {
             assert_eq!(api.get("/products").await.status, 200);
         }
-        let deadline = std::time::Instant::now() + PATIENCE;
-        while api.metric("farmlokal_trace_spans_total", &["result=\"failed\""]).await == 0.0 {
-            assert!(std::time::Instant::now() < deadline, "{protocol} {endpoint}");
-        }
+        api.until_counted("farmlokal_trace_spans_total", &["result=\"failed\""]).await;
         api.process().signal("TERM");
         assert_eq!(api.process().ended().await.code(), Some(0), "{protocol} {endpoint}");
         let lost = |line: &&serde_json::Value| {
