@@ -3,7 +3,10 @@
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -20,6 +23,11 @@ use crate::{
 
 /// How often an idle connection is tried, so that no request has to find out.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
+
+/// Operations that may be under way at once; further ones wait for room. More than there are requests in flight: room is given
+/// to whoever waits longest, and a task that gets it on a busy thread keeps it until its turn comes. With the client's 50 places,
+/// some thousand operations a second were all that got through then, and the others' time was up before they were sent.
+const PIPELINE: usize = 8_192;
 
 /// What every new connection does before anybody uses it.
 type Setup =
@@ -47,6 +55,8 @@ pub struct Connection {
     client: Client,
     operation_timeout: Duration,
     live: watch::Sender<Option<Live>>,
+    /// Whether `live` has one: read with every request, and `live` has a lock that all cores would share.
+    up: AtomicBool,
     setup: Option<Box<Setup>>,
     metrics: ConnectionMetrics,
 }
@@ -87,6 +97,7 @@ impl Connection {
             client: client(config, ProtocolVersion::RESP2)?,
             operation_timeout: config.timeout,
             live: watch::Sender::new(None),
+            up: AtomicBool::new(false),
             setup,
             metrics: ConnectionMetrics::new(name),
         })
@@ -95,7 +106,7 @@ impl Connection {
     /// Whether operations reach Redis now.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        self.live.borrow().is_some()
+        self.up.load(Ordering::Relaxed)
     }
 
     /// Runs `operation` within the configured time; `None` if Redis is down or slow, or refused it.
@@ -126,8 +137,10 @@ impl Connection {
                 Ok(connection) => {
                     let at = Instant::now();
                     tracing::info!("connected to Redis");
-                    self.metrics.up.set(1.0);
-                    self.live.send_replace(Some(Live { connection: connection.clone(), number }));
+                    self.change(|live| {
+                        *live = Some(Live { connection: connection.clone(), number });
+                        true
+                    });
                     self.wait_until_lost(connection, number).await;
                     Some(at)
                 }
@@ -143,13 +156,15 @@ impl Connection {
 
     /// Makes requests skip Redis.
     pub fn close(&self) {
-        self.live.send_replace(None);
-        self.metrics.up.set(0.0);
+        self.change(|live| live.take().is_some());
     }
 
     async fn connect(&self) -> RedisResult<MultiplexedConnection> {
         // The limits are ours: one on all of this, one on each operation.
-        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None)
+            .set_pipeline_buffer_size(PIPELINE);
         within(CONNECT_TIMEOUT, async {
             let connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
             if let Some(setup) = &self.setup {
@@ -177,10 +192,18 @@ impl Connection {
 
     /// Many operations may fail on one connection: only the first counts, and none takes down its successor.
     fn drop_connection(&self, number: u64, error: &RedisError) {
-        let dropped = self.live.send_if_modified(|live| live.take_if(|live| live.number == number).is_some());
-        if dropped {
-            self.metrics.up.set(0.0);
+        if self.change(|live| live.take_if(|live| live.number == number).is_some()) {
             tracing::warn!(%error, "Redis does not answer: requests go on without it");
         }
+    }
+
+    /// Changes what is live, and all that says so, at once. Returns what `change` does: whether it did.
+    fn change(&self, change: impl FnOnce(&mut Option<Live>) -> bool) -> bool {
+        self.live.send_if_modified(|live| {
+            let changed = change(live);
+            self.up.store(live.is_some(), Ordering::Relaxed);
+            self.metrics.up.set(if live.is_some() { 1.0 } else { 0.0 });
+            changed
+        })
     }
 }
