@@ -21,7 +21,7 @@ async fn main() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let policy = Policy::new("example", "1000000/1".parse().unwrap(), 2);
-    let limiter = Limiter::new(connection, &[policy], 50_000);
+    let mut limiter = Limiter::new(connection, &[policy], 50_000);
     for clients in [1, 1_000] {
         let clients: Vec<_> =
             (0..clients).map(|number| Client::new(Ipv4Addr::from_bits(number).into(), 64)).collect();

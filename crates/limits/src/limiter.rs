@@ -7,7 +7,7 @@ use farmlokal_redis::Connection;
 use moka::sync::Cache;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use crate::account::{Account, Step, Terms};
+use crate::account::{Account, Step, Terms, nanoseconds};
 use crate::metrics::LimiterMetrics;
 use crate::{Client, Policy, store};
 
@@ -34,9 +34,19 @@ pub enum Verdict {
     },
 }
 
-/// Limits clients by policies. Clones share the accounts.
+/// Limits clients by policies. Clones share the accounts, and each remembers where the one is that it looked up last: give
+/// every connection a clone, since the next request on it mostly comes from the same client.
 #[derive(Clone)]
-pub struct Limiter(Arc<Inner>);
+pub struct Limiter {
+    inner: Arc<Inner>,
+    last: Option<Last>,
+}
+
+/// For so long an account that was looked up is not looked up again. The accounts must hear now and then of those that are in
+/// use, and one that they have evicted meanwhile counts on beside its successor: not for long.
+const REMEMBERED: Duration = Duration::from_millis(100);
+/// No account that is in use may be idle to the accounts.
+const SHORTEST_IDLE: Duration = Duration::from_secs(1);
 
 /// Reports on their way at the most. In a flood of addresses each has one, and they come faster than Redis hears them.
 const REPORTS: usize = 1_024;
@@ -49,6 +59,15 @@ struct Inner {
     /// Places for reports.
     reports: Arc<Semaphore>,
     metrics: LimiterMetrics,
+}
+
+/// The account that was looked up last.
+#[derive(Clone)]
+struct Last {
+    key: (u8, Client),
+    entry: Arc<Entry>,
+    /// When it has to be looked up again, on the limiter's clock.
+    until: u64,
 }
 
 #[derive(Default)]
@@ -72,15 +91,16 @@ impl Limiter {
         // An account that was not touched for so long is whole again: forgetting it changes nothing.
         let longest = policies.iter().map(|policy| policy.rate.window).max().unwrap_or_default();
         let accounts =
-            Cache::builder().max_capacity(capacity).time_to_idle(longest.max(Duration::from_secs(1))).build();
-        Limiter(Arc::new(Inner {
+            Cache::builder().max_capacity(capacity).time_to_idle(longest.max(SHORTEST_IDLE)).build();
+        let inner = Arc::new(Inner {
             connection,
             policies: policies.iter().map(|policy| (*policy, Terms::of(policy))).collect(),
             accounts,
             started: Instant::now(),
             reports: Arc::new(Semaphore::new(REPORTS)),
             metrics: LimiterMetrics::new(),
-        }))
+        });
+        Limiter { inner, last: None }
     }
 
     /// Judges a request of `client` by the policy with this index. No lock is held for longer than some nanoseconds, and
@@ -90,27 +110,35 @@ impl Limiter {
     /// # Panics
     /// If there is no such policy.
     #[must_use]
-    pub fn check(&self, policy: u8, client: Client) -> Option<Verdict> {
-        self.judge(policy, client, &self.entry(policy, client), None)
+    pub fn check(&mut self, policy: u8, client: Client) -> Option<Verdict> {
+        let (key, now) = ((policy, client), self.inner.now());
+        let last = match self.last.take() {
+            Some(last) if last.key == key && now < last.until => last,
+            _ => Last { key, entry: self.inner.entry(key), until: now + nanoseconds(REMEMBERED) },
+        };
+        let verdict = self.inner.judge(key, &last.entry, now, None);
+        self.last = Some(last);
+        verdict
     }
 
     /// Like [`check`](Self::check), and waits for the reports in between: one round trip to Redis, a few at the most. A
     /// Redis that is slow or gone makes nobody wait longer than the connection's timeout.
     pub async fn wait(&self, policy: u8, client: Client) -> Verdict {
-        self.0.metrics.waits.increment(1);
-        let entry = self.entry(policy, client);
+        self.inner.metrics.waits.increment(1);
+        let key = (policy, client);
+        let entry = self.inner.entry(key);
         let mut place = None;
         loop {
             // From here on no report comes back unnoticed.
             let settled = entry.settled.notified();
-            if let Some(verdict) = self.judge(policy, client, &entry, place.take()) {
+            if let Some(verdict) = self.inner.judge(key, &entry, self.inner.now(), place.take()) {
                 return verdict;
             }
             if entry.lock().is_reported() {
                 settled.await;
             } else {
                 // The others' have all the places; the semaphore is never closed.
-                place = Arc::clone(&self.0.reports).acquire_owned().await.ok();
+                place = Arc::clone(&self.inner.reports).acquire_owned().await.ok();
             }
         }
     }
@@ -118,30 +146,32 @@ impl Limiter {
     /// How many clients are remembered, about.
     #[must_use]
     pub fn clients(&self) -> u64 {
-        self.0.accounts.entry_count()
+        self.inner.accounts.entry_count()
     }
+}
 
-    fn entry(&self, policy: u8, client: Client) -> Arc<Entry> {
-        let key = (policy, client);
+impl Inner {
+    fn entry(&self, key: (u8, Client)) -> Arc<Entry> {
         // A known client's entry costs no lock and no allocation.
-        self.0.accounts.get(&key).unwrap_or_else(|| self.0.accounts.get_with(key, Arc::default))
+        self.accounts.get(&key).unwrap_or_else(|| self.accounts.get_with(key, Arc::default))
     }
 
     /// A report takes `place`, or one that is free.
     fn judge(
-        &self,
-        policy: u8,
-        client: Client,
+        self: &Arc<Self>,
+        key: (u8, Client),
         entry: &Arc<Entry>,
+        now: u64,
         place: Option<OwnedSemaphorePermit>,
     ) -> Option<Verdict> {
-        let (_, terms) = &self.0.policies[usize::from(policy)];
-        let (now, up) = (self.0.now(), self.0.connection.is_up());
+        let (policy, client) = key;
+        let (_, terms) = &self.policies[usize::from(policy)];
+        let up = self.connection.is_up();
         let (step, report) = {
             let mut account = entry.lock();
             let step = account.judge(terms, now, up);
             let report = if up && account.is_report_due(terms, now) {
-                let place = place.or_else(|| Arc::clone(&self.0.reports).try_acquire_owned().ok());
+                let place = place.or_else(|| Arc::clone(&self.reports).try_acquire_owned().ok());
                 place.map(|place| (account.take_report(), place))
             } else {
                 None
@@ -149,7 +179,7 @@ impl Limiter {
             (step, report)
         };
         if let Some((count, place)) = report {
-            let report = Arc::clone(&self.0).report(policy, client, Arc::clone(entry), count);
+            let report = Arc::clone(self).report(policy, client, Arc::clone(entry), count);
             tokio::spawn(async move {
                 report.await;
                 drop(place);
@@ -161,11 +191,9 @@ impl Limiter {
             Step::Wait => None,
         }
     }
-}
 
-impl Inner {
     fn now(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        nanoseconds(self.started.elapsed())
     }
 
     async fn report(self: Arc<Self>, policy: u8, client: Client, entry: Arc<Entry>, count: u32) {

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use axum::extract::Request;
 use axum::response::Response;
-use farmlokal_limits::{Quota, Verdict};
+use farmlokal_limits::{Limiter, Quota, Verdict};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 use tower_governor::governor::Governor;
@@ -39,7 +39,8 @@ impl<S: Clone> Layer<S> for RateLimitLayer {
             Governor::new(inner.clone(), &self.limits.class(class).pod)
                 .error_handler(move |error| limits.class(class).pod_refuses(&error))
         });
-        RateLimit { limits: Arc::clone(&self.limits), peer: self.peer, classes }
+        let limiter = self.limits.limiter().clone();
+        RateLimit { limits: Arc::clone(&self.limits), limiter, peer: self.peer, classes }
     }
 }
 
@@ -47,6 +48,7 @@ impl<S: Clone> Layer<S> for RateLimitLayer {
 #[derive(Clone)]
 pub struct RateLimit<S> {
     limits: Arc<RateLimits>,
+    limiter: Limiter,
     peer: IpAddr,
     classes: [Governed<S>; Class::ALL.len()],
 }
@@ -66,12 +68,12 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request) -> Self::Future {
+    fn call(&mut self, request: Request) -> Self::Future {
         let client = self.limits.client(self.peer, request.headers());
         let class = Class::of(request.uri());
-        request.extensions_mut().insert(client);
         let service = &mut self.classes[class as usize];
-        match self.limits.limiter().check(class as u8, client) {
+        service.key_extractor.name(client);
+        match self.limiter.check(class as u8, client) {
             Some(Verdict::Admitted(quota)) => {
                 let fields = self.limits.class(class).fields.clone();
                 RateLimitFuture::Admitted { inner: service.call(request), fields, quota }

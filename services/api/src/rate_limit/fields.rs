@@ -1,7 +1,6 @@
 //! `RateLimit-Policy` and `RateLimit`, the header fields of
 //! [draft-ietf-httpapi-ratelimit-headers-11](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/11/).
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -54,17 +53,20 @@ impl Fields {
     }
 
     fn state(&self, quota: Quota) -> HeaderValue {
+        let seconds = quota.reset.as_secs().saturating_add(u64::from(quota.reset.subsec_nanos() > 0));
+        let (mut remaining, mut reset) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let parts =
+            ["\"", self.name, "\";r=", remaining.format(quota.remaining), ";t=", reset.format(seconds)];
         // On the stack: the header's own copy is the only allocation.
         let mut buffer = [0_u8; LONGEST];
-        let mut rest = &mut buffer[..];
-        let seconds = quota.reset.as_secs().saturating_add(u64::from(quota.reset.subsec_nanos() > 0));
-        let written = write!(rest, "\"{}\";r={};t={seconds}", self.name, quota.remaining);
-        let length = LONGEST - rest.len();
-        // Long enough for all that can be written.
-        written
-            .ok()
-            .and_then(|()| HeaderValue::from_bytes(&buffer[..length]).ok())
-            .unwrap_or(HeaderValue::from_static(""))
+        let mut length = 0;
+        for part in parts {
+            // Long enough for all that can be written.
+            let Some(free) = buffer.get_mut(length..length + part.len()) else { break };
+            free.copy_from_slice(part.as_bytes());
+            length += part.len();
+        }
+        HeaderValue::from_bytes(&buffer[..length]).unwrap_or(HeaderValue::from_static(""))
     }
 }
 

@@ -5,9 +5,10 @@ mod args;
 mod class;
 mod fields;
 
+use std::cell::Cell;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -33,8 +34,9 @@ use crate::problem::{Code, Problem};
 const REFUSED: &str = "farmlokal_rate_limited_total";
 /// How often the limiters inside the process forget clients that have their whole quota again.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
-/// Between so many requests the limiters inside the process see whether they remember too many clients.
-const LOOKED_AT_EVERY: u32 = 1_024;
+/// Between so many requests of a thread the limiters inside the process see whether they remember too many clients. A prime: of
+/// classes that take turns each has its look.
+const LOOKED_AT_EVERY: u32 = 1_021;
 
 /// `tower_governor`'s limiter inside this process, for one class.
 pub(crate) type PodConfig = GovernorConfig<ByClient, NoOpMiddleware<QuantaInstant>>;
@@ -122,12 +124,8 @@ impl ClassLimit {
         let Rate { quota, window } = policy.rate;
         let crowded = Arc::new(AtomicBool::new(false));
         let limiter = Arc::new(OnceLock::new());
-        let by_client = ByClient {
-            crowded: Arc::clone(&crowded),
-            seen: Arc::default(),
-            limiter: Arc::clone(&limiter),
-            capacity,
-        };
+        let by_client =
+            ByClient { client: None, crowded: Arc::clone(&crowded), limiter: Arc::clone(&limiter), capacity };
         let pod = GovernorConfigBuilder::default()
             .key_extractor(by_client)
             // The time in which one permit comes back: what the crate calls `per_second` is that too, not a rate.
@@ -159,20 +157,32 @@ impl ClassLimit {
     }
 }
 
-/// Finds the client where the layer has put it. With more clients than there is memory for, they share: newcomers may
-/// then have to wait for each other, and nobody gets more than before.
+/// Says who the client is: the one that was named to it last. With more clients than there is memory for, they share: newcomers
+/// may then have to wait for each other, and nobody gets more than before.
 #[derive(Clone)]
 pub struct ByClient {
+    /// `None` until a client is named.
+    client: Option<Client>,
     crowded: Arc<AtomicBool>,
-    /// Requests, to look at the limiter now and then: a flood does not wait for the next round of [`RateLimits::keep_house`].
-    seen: Arc<AtomicU32>,
     limiter: Arc<OnceLock<SharedRateLimiter<Client, NoOpMiddleware<QuantaInstant>>>>,
     capacity: usize,
 }
 
 impl ByClient {
+    /// Names the client of the next request. An extension of the request would be three allocations.
+    pub(crate) fn name(&mut self, client: Client) {
+        self.client = Some(client);
+    }
+
+    /// Looks at the limiter now and then: a flood does not wait for the next round of [`RateLimits::keep_house`].
     fn is_crowded(&self) -> bool {
-        if self.seen.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOOKED_AT_EVERY)
+        thread_local! {
+            /// Requests that this thread has seen: a count of all would be every core's at once.
+            static SEEN: Cell<u32> = const { Cell::new(0) };
+        }
+        let seen = SEEN.get();
+        SEEN.set(seen.wrapping_add(1));
+        if seen.is_multiple_of(LOOKED_AT_EVERY)
             && self.limiter.get().is_some_and(|limiter| limiter.len() > self.capacity)
         {
             self.crowded.store(true, Ordering::Relaxed);
@@ -183,16 +193,19 @@ impl ByClient {
 
 impl fmt::Debug for ByClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ByClient").field("crowded", &self.crowded).finish_non_exhaustive()
+        f.debug_struct("ByClient")
+            .field("client", &self.client)
+            .field("crowded", &self.crowded)
+            .finish_non_exhaustive()
     }
 }
 
 impl KeyExtractor for ByClient {
     type Key = Client;
 
-    fn extract<T>(&self, request: &Request<T>) -> Result<Client, GovernorError> {
-        let client = request.extensions().get::<Client>().ok_or(GovernorError::UnableToExtractKey)?;
-        Ok(if self.is_crowded() { client.shared() } else { *client })
+    fn extract<T>(&self, _: &Request<T>) -> Result<Client, GovernorError> {
+        let client = self.client.ok_or(GovernorError::UnableToExtractKey)?;
+        Ok(if self.is_crowded() { client.shared() } else { client })
     }
 }
 
@@ -230,9 +243,8 @@ mod tests {
         let routes = service_fn(async |_: Request<Body>| Ok::<_, Infallible>(Response::new(Body::empty())));
         let pod: Governed<_> = Governed::new(routes, &class.pod);
         let mut pod = pod.error_handler(|error| class.pod_refuses(&error));
-        let mut request = Request::new(Body::empty());
-        request.extensions_mut().insert(client);
-        pod.call(request).await.unwrap()
+        pod.key_extractor.name(client);
+        pod.call(Request::new(Body::empty())).await.unwrap()
     }
 
     #[tokio::test]
