@@ -106,7 +106,7 @@ impl<V: Value> Cache<V> {
 
     /// Whether the answer to `key` is in the in-process layer, being filled, or likely enough in Redis for it to be worth a
     /// round trip: for a caller who cannot fill now. A key that Redis lately had is. Of other keys, the less Redis has lately
-    /// had, the fewer are: one in 64 at the least, by chance.
+    /// had, the fewer are: one in 256 at the least, by chance.
     #[must_use]
     pub fn may_have(&self, key: &str) -> bool {
         let Inner { local, store, promise, .. } = &*self.0;

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, Uri};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use farmlokal_cache::{Cache, Source};
 use farmlokal_catalog::Catalog;
 use farmlokal_telemetry::{Metrics, request_id};
 
 use crate::answer::{Answer, Freshness};
 use crate::health::Health;
-use crate::middleware::{InFlight, Memory};
+use crate::middleware::{EarlyAnswers, InFlight};
 use crate::partners::Partners;
 use crate::problem::{Code, Problem};
 use crate::rate_limit::RateLimits;
+use crate::routes;
 use crate::webhook::Webhook;
 
 /// The service's parts, shared by all handlers.
@@ -34,16 +35,14 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Turns a request for `key` away while too many wait for the database, unless a cache is likely to have the answer: it is
-    /// cheaper to do so before Redis is asked than when the database has no room for it.
-    ///
-    /// # Errors
-    /// `overloaded`.
-    pub(crate) fn shed(&self, key: &str) -> Result<(), Problem> {
-        if self.catalog.has_room() || self.cache.may_have(key) {
-            return Ok(());
+    /// The refusal of a request while too many wait for the database, unless a cache is likely to have the answer. A route would
+    /// cost as much again, and to ask Redis more than that.
+    fn shed(&self, uri: &Uri) -> Option<Response> {
+        if self.catalog.has_room() {
+            return None;
         }
-        Err(self.catalog.refuse().into())
+        let key = routes::list_or_item(uri)?;
+        (!self.cache.may_have(&key)).then(|| Problem::from(self.catalog.refuse()).into_response())
     }
 
     /// Answers from the cache, or from `fill` where the cache has nothing. `key` is what the request asks for.
@@ -88,11 +87,13 @@ impl App {
     }
 }
 
-/// What was answered a moment ago, without reading the URI: the same URI always asks the same.
-impl Memory for App {
-    fn recall(&self, uri: &Uri, headers: &HeaderMap) -> Option<Response> {
-        let lookup = self.cache.get_local(path_and_query(uri))?;
-        self.freshness.respond(&lookup, headers)
+impl EarlyAnswers for App {
+    fn early(&self, uri: &Uri, headers: &HeaderMap) -> Option<Response> {
+        // What was answered a moment ago, without reading the URI: the same URI always asks the same.
+        match self.cache.get_local(path_and_query(uri)) {
+            Some(lookup) => self.freshness.respond(&lookup, headers),
+            None => self.shed(uri),
+        }
     }
 }
 

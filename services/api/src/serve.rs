@@ -20,7 +20,7 @@ use crate::answer::Freshness;
 use crate::app::App;
 use crate::config::{CacheArgs, ServeArgs};
 use crate::health::Health;
-use crate::middleware::{Apart, BodyLimits, InFlight, Limits, Memory, RouteTable, Stack};
+use crate::middleware::{Apart, BodyLimits, EarlyAnswers, InFlight, Limits, RouteTable, Stack};
 use crate::partners::Partners;
 use crate::rate_limit::RateLimits;
 use crate::routes;
@@ -81,7 +81,7 @@ pub async fn run(args: ServeArgs, fills: Handle) -> anyhow::Result<()> {
     let rate_limits = Arc::clone(&app.rate_limits);
     let everybody = Stack::new(table, limits, app.in_flight.clone())
         .limited_by(Arc::clone(&rate_limits))
-        .recalling(Arc::clone(&app) as Arc<dyn Memory>)
+        .answering(Arc::clone(&app) as Arc<dyn EarlyAnswers>)
         .closing(app.health.draining());
     // Operators get in even when the API is full.
     let operators = Stack::new(table, limits, InFlight::default());

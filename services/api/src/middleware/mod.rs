@@ -10,9 +10,9 @@ mod body;
 mod catch_panic;
 mod closing;
 mod deadline;
+mod early;
 mod observe;
 mod rate_limit;
-mod recall;
 mod request_id;
 mod span;
 
@@ -31,9 +31,9 @@ pub use body::{BodyLayer, BodyLimits};
 pub use catch_panic::CatchPanicLayer;
 pub use closing::ClosingLayer;
 pub use deadline::DeadlineLayer;
+pub use early::{EarlyAnswers, EarlyLayer};
 pub use observe::{ObserveLayer, RouteTable};
 pub use rate_limit::RateLimitLayer;
-pub use recall::{Memory, RecallLayer};
 pub use request_id::RequestIdLayer;
 
 use crate::rate_limit::RateLimits;
@@ -57,7 +57,7 @@ pub struct Stack {
     request_id: RequestIdLayer,
     observe: ObserveLayer,
     rate_limits: Option<Arc<RateLimits>>,
-    recall: Option<RecallLayer>,
+    early: Option<EarlyLayer>,
     admission: AdmissionLayer,
     body: BodyLayer,
     deadline: DeadlineLayer,
@@ -72,7 +72,7 @@ impl Stack {
             request_id: RequestIdLayer::default(),
             observe: ObserveLayer::new(table),
             rate_limits: None,
-            recall: None,
+            early: None,
             admission: AdmissionLayer::new(limits.max_requests, in_flight),
             body: BodyLayer::new(limits.body),
             deadline: DeadlineLayer::new(limits.request_timeout),
@@ -91,10 +91,10 @@ impl Stack {
         Stack { rate_limits: Some(limits), ..self }
     }
 
-    /// The same with the answers that `memory` has.
+    /// The same with these early answers.
     #[must_use]
-    pub fn recalling(self, memory: Arc<dyn Memory>) -> Stack {
-        Stack { recall: Some(RecallLayer::new(memory)), ..self }
+    pub fn answering(self, early: Arc<dyn EarlyAnswers>) -> Stack {
+        Stack { early: Some(EarlyLayer::new(early)), ..self }
     }
 
     /// Wraps `routes` in the whole stack for one connection, outermost layer first.
@@ -122,8 +122,9 @@ impl Stack {
             // One client too many of whose requests are here takes nobody's place: before all that costs something, and
             // before the bound on all, so that a 429 says whose fault it is where a 503 cannot.
             .option_layer(stack.rate_limits.map(|limits| RateLimitLayer::new(limits, peer)))
-            // What lies in memory is answered there and then, whatever else the service has to do.
-            .option_layer(stack.recall)
+            // What lies in memory is answered there and then, whatever else the service has to do; so is what it has no room
+            // for.
+            .option_layer(stack.early)
             // A slow sender holds no place among the requests that are answered.
             .layer(stack.body)
             // Turns requests away before they cost anything.

@@ -20,6 +20,8 @@ use crate::app::App;
 use crate::openapi;
 use crate::problem::{Code, Problem};
 
+pub(crate) use products::list_or_item;
+
 /// The API's routes with their part of the OpenAPI document.
 pub(crate) fn api() -> OpenApiRouter<Arc<App>> {
     openapi::router()

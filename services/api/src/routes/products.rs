@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
-use axum::http::HeaderValue;
+use axum::http::{HeaderValue, Uri};
 use axum::response::Response;
 use chrono::{DateTime, SecondsFormat, Utc};
 use farmlokal_catalog::{InvalidParam, InvalidQuery, ListQuery, Page, Price, Product};
@@ -129,11 +129,7 @@ enum OrderParam {
 async fn list_products(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let (request, _) = request.into_parts();
     let list = query::list(&request.uri)?;
-    let key = list.canonical("list:");
-    // Searches have connections and a queue of their own.
-    if list.words().is_empty() {
-        app.shed(&key)?;
-    }
+    let key = list_key(&list);
     app.answer(&request, &key, async move |catalog| page_answer(&list, &catalog.list(&list).await?)).await
 }
 
@@ -159,13 +155,30 @@ async fn get_product(
     let (request, _) = request.into_parts();
     query::refuse_parameters(&request.uri)?;
     let id = product_id(&id)?;
-    let key = format!("item:{id}");
-    app.shed(&key)?;
-    app.answer(&request, &key, async move |catalog| match catalog.product(id).await? {
+    app.answer(&request, &item_key(id), async move |catalog| match catalog.product(id).await? {
         Some(product) => Ok(Answer::document(query::json(&representation(&product))?, None)),
         None => Ok(Answer::MISSING),
     })
     .await
+}
+
+/// The cache's key of a list.
+fn list_key(list: &ListQuery) -> String {
+    list.canonical("list:")
+}
+
+/// The cache's key of a product.
+fn item_key(id: u64) -> String {
+    format!("item:{id}")
+}
+
+/// The cache's key of what is asked for at this URI, if it is a list without a search or a product, and nothing is wrong with it.
+pub(crate) fn list_or_item(uri: &Uri) -> Option<String> {
+    match uri.path().strip_prefix("/products")? {
+        "" => query::list(uri).ok().filter(|list| list.words().is_empty()).map(|list| list_key(&list)),
+        rest if uri.query().is_none() => product_id(rest.strip_prefix('/')?).ok().map(item_key),
+        _ => None,
+    }
 }
 
 /// A path's id: digits only, from 1 to the largest 64-bit number.
