@@ -1,5 +1,5 @@
 //! Four times the load that saturates the API: what it still serves, to whom, how fast it refuses the rest, and what that
-//! costs in memory.
+//! costs in memory. Beside it, what would be left if refusing cost no more than HTTP itself.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use crate::cold::{ColdQuery, Queries, Shape};
 use crate::environment::Environment;
 use crate::hot;
 use crate::load::{Engine, send_each_once};
+use crate::reference;
 use crate::report::{Report, mebibytes};
 use crate::server::Server;
 use crate::stats::{Latencies, median, milliseconds};
@@ -75,29 +76,38 @@ pub(crate) async fn bench(environment: &Environment, rounds: usize, duration: Du
     let catalog = Environment::catalog(&environment.database_url)?;
     let mut queries = Queries::sample(&catalog).await?;
     let api = Server::api(environment, &environment.database_url, &[]).await?;
+    let bare = Server::reference(environment, "bare", &hot::save_body(environment, &api).await?).await?;
     send_each_once(&Engine::Api(api.address), indexed(&mut queries, 3_000)?, 16, duration).await?;
     let command = "cargo run --release -p farmlokal-bench -- bench overload";
     let mut report = Report::new("overload", "Four times the load that saturates", command);
     report.say(&format!(
         "Lists that one index serves, no query twice. The peak is the best of {CLOSED_LOOPS:?} clients, each of which sends \
          its next request when the last is answered. Then {TIMES} times that rate arrives over as many connections as \
-         lists were served in {} ms, whatever is answered. {rounds} rounds of {} s each. The load shares the machine's cores with the servers. \
-         Meanwhile one client asks for `{}` every {} ms.",
+         lists were served in {} ms, whatever is answered. Meanwhile one client asks for `{}` every {} ms. Last, the reference: \
+         as many clients as gave the peak get lists from the API, while {} times the peak is refused by a bare axum \
+         route, a process of its own. {rounds} rounds of {} s each. The load shares the machine's cores with the servers.",
         IN_FLIGHT.as_millis(),
-        duration.as_secs(),
         hot::PATH,
-        HOT_PAUSE.as_millis()
+        HOT_PAUSE.as_millis(),
+        TIMES - 1.0,
+        duration.as_secs(),
     ));
     let mut rows = Vec::new();
-    let mut shares = Vec::new();
+    let (mut shares, mut left) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
         let peak = peak(environment, &api, &mut queries, duration).await?;
         let before = api.process().memory()?.now;
-        let (outcome, hot) = overload(environment, &api, &mut queries, peak, duration).await?;
+        let (outcome, hot) = overload(environment, &api, &mut queries, peak.rate, duration).await?;
         let memory = api.process().memory()?;
-        eprintln!("round {round}: {:.0} of {peak:.0} lists/s", outcome.served());
-        shares.push(outcome.served() / peak);
-        rows.push(row(round, peak, &outcome, &hot, [before, memory.now, memory.peak]));
+        let beside = beside_bare(environment, &api, &bare, &mut queries, peak, duration).await?;
+        let rate = peak.rate;
+        eprintln!(
+            "round {round}: {:.0} of {rate:.0} lists/s, {beside:.0} beside the reference",
+            outcome.served()
+        );
+        shares.push(outcome.served() / rate);
+        left.push(beside / rate);
+        rows.push(row(round, rate, &outcome, &hot, [before, memory.now, memory.peak], beside));
     }
     report.table(
         [
@@ -117,14 +127,26 @@ pub(crate) async fn bench(environment: &Environment, rounds: usize, duration: Du
             "resident before",
             "after",
             "peak",
+            "beside bare refusals/s, of peak",
         ],
         rows,
     );
-    report.say(&format!("Median: **{:.0} % of the peak rate is served**.", 100.0 * median(shares)));
+    report.say(&format!(
+        "Median: **{:.0} % of the peak rate is served**; beside the bare route's refusals {:.0} %.",
+        100.0 * median(shares),
+        100.0 * median(left)
+    ));
     report.finish(&environment.root)
 }
 
-fn row(round: usize, peak: f64, outcome: &Outcome, hot: &Outcome, memory: [u64; 3]) -> [String; 16] {
+fn row(
+    round: usize,
+    peak: f64,
+    outcome: &Outcome,
+    hot: &Outcome,
+    memory: [u64; 3],
+    beside: f64,
+) -> [String; 17] {
     let served: Latencies = outcome.served.iter().copied().collect();
     let refused: Latencies = outcome.refused.iter().copied().collect();
     let hot_served: Latencies = hot.served.iter().copied().collect();
@@ -147,6 +169,7 @@ fn row(round: usize, peak: f64, outcome: &Outcome, hot: &Outcome, memory: [u64; 
         before,
         after,
         most,
+        format!("{beside:.0}, {:.0} %", 100.0 * beside / peak),
     ]
 }
 
@@ -161,23 +184,42 @@ fn count(rate: f64, duration: Duration) -> usize {
     (rate * duration.as_secs_f64()).ceil() as usize
 }
 
-/// The best rate of closed loops.
+/// The best rate of closed loops, and how many clients gave it.
+#[derive(Clone, Copy)]
+struct Peak {
+    rate: f64,
+    clients: usize,
+}
+
 async fn peak(
     environment: &Environment,
     api: &Server,
     queries: &mut Queries,
     duration: Duration,
-) -> Result<f64> {
-    let mut best = 0.0_f64;
+) -> Result<Peak> {
+    let mut best = Peak { rate: 0.0, clients: 0 };
     for clients in CLOSED_LOOPS {
-        environment.flush_cache().await?;
-        // More than any machine of today answers.
-        let lists = indexed(queries, count(8_000.0, duration))?;
-        let answers = send_each_once(&Engine::Api(api.address), lists, clients, duration).await?;
-        best = best.max(answers.rate());
+        let rate = closed_loop(environment, api, queries, clients, duration).await?;
+        if rate > best.rate {
+            best = Peak { rate, clients };
+        }
     }
-    ensure!(best > 0.0, "nothing was served");
+    ensure!(best.rate > 0.0, "nothing was served");
     Ok(best)
+}
+
+/// The rate at which so many clients get lists, each of which sends its next request when the last is answered.
+async fn closed_loop(
+    environment: &Environment,
+    api: &Server,
+    queries: &mut Queries,
+    clients: usize,
+    duration: Duration,
+) -> Result<f64> {
+    environment.flush_cache().await?;
+    // More than any machine of today answers.
+    let lists = indexed(queries, count(8_000.0, duration))?;
+    Ok(send_each_once(&Engine::Api(api.address), lists, clients, duration).await?.rate())
 }
 
 /// Sends so many times the peak, on time, answered or not; and asks for the hot list.
@@ -190,22 +232,56 @@ async fn overload(
 ) -> Result<(Outcome, Outcome)> {
     let rate = peak * TIMES;
     environment.flush_cache().await?;
-    let lists = Arc::new(indexed(queries, count(rate, duration))?);
-    let (next, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let lists = indexed(queries, count(rate, duration))?;
+    let lists = lists.into_iter().map(|list| list.path).collect();
+    let done = Arc::new(AtomicBool::new(false));
     let hot = tokio::spawn(ask_hot(api.address, Arc::clone(&done)));
+    let outcome = open_loop(api.address, lists, rate, count(peak, IN_FLIGHT), duration).await?;
+    done.store(true, Ordering::Relaxed);
+    Ok((outcome, hot.await?))
+}
+
+/// The rate of the closed loop that gave the peak, while all that is beyond the peak in [`overload`] is refused by a bare route.
+async fn beside_bare(
+    environment: &Environment,
+    api: &Server,
+    bare: &Server,
+    queries: &mut Queries,
+    peak: Peak,
+    duration: Duration,
+) -> Result<f64> {
+    let refusals = vec![reference::REFUSAL.to_owned()];
+    let connections = count(peak.rate, IN_FLIGHT);
+    let flood = open_loop(bare.address, refusals, peak.rate * (TIMES - 1.0), connections, duration);
+    let flood = tokio::spawn(flood);
+    let rate = closed_loop(environment, api, queries, peak.clients, duration).await?;
+    let refused = flood.await??;
+    ensure!(refused.refused.len() == refused.all(), "the bare route did not refuse all");
+    Ok(rate)
+}
+
+/// Sends `rate` requests a second on time, answered or not, over so many connections, for these paths by turns.
+async fn open_loop(
+    address: SocketAddr,
+    paths: Vec<String>,
+    rate: f64,
+    connections: usize,
+    duration: Duration,
+) -> Result<Outcome> {
+    let (paths, next) = (Arc::new(paths), Arc::new(AtomicUsize::new(0)));
     let started = tokio::time::Instant::now();
     let mut senders = JoinSet::new();
-    for _ in 0..count(peak, IN_FLIGHT) {
-        let (lists, next, mut client) = (Arc::clone(&lists), Arc::clone(&next), Client::new(api.address));
+    for _ in 0..connections {
+        let (paths, next, mut client) = (Arc::clone(&paths), Arc::clone(&next), Client::new(address));
         senders.spawn(async move {
             let mut outcome = Outcome::default();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 #[expect(clippy::cast_precision_loss, reason = "far below 2^52 requests")]
                 let due = Duration::from_secs_f64(number as f64 / rate);
-                let Some(list) = lists.get(number).filter(|_| due < duration) else { break };
+                let Some(path) = paths.get(number % paths.len()).filter(|_| due < duration) else { break };
                 sleep_until(started + due).await;
-                outcome.one(&mut client, &list.path, (started + due).into_std()).await;
+                outcome.one(&mut client, path, (started + due).into_std()).await;
             }
             outcome
         });
@@ -215,8 +291,7 @@ async fn overload(
         outcome.add(sender?);
     }
     outcome.elapsed = started.elapsed();
-    done.store(true, Ordering::Relaxed);
-    Ok((outcome, hot.await?))
+    Ok(outcome)
 }
 
 async fn ask_hot(address: SocketAddr, done: Arc<AtomicBool>) -> Outcome {

@@ -12,8 +12,8 @@ use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::Request;
-use axum::http::Uri;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::get;
 use clap::{Args, ValueEnum};
@@ -30,6 +30,11 @@ use farmlokal_telemetry::LogArgs;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceBuilder};
+
+/// The path that is always refused.
+pub(crate) const REFUSAL: &str = "/refusal";
+/// As long as the API's own refusal.
+const REFUSED: &str = r#"{"type":"/problems#overloaded","title":"The service is overloaded","status":503,"code":"overloaded","detail":"Every database connection is in use."}"#;
 
 /// What a reference server serves.
 #[derive(Args, Debug)]
@@ -92,7 +97,7 @@ const CONNECTIONS: ConnectionLimits = ConnectionLimits {
     write_timeout: Duration::from_secs(10),
 };
 
-/// Serves the file's bytes at `/products`, and `/readyz`, on the loopback address until the process is killed.
+/// Serves the file's bytes at `/products`, a refusal, and `/readyz`, on the loopback address until the process is killed.
 pub(crate) async fn serve(args: ReferenceArgs) -> Result<()> {
     let body = std::fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
     // Layers that log and count do so as in the API.
@@ -151,7 +156,8 @@ fn bytes(body: Bytes, parses_query: bool) -> Router {
     } else {
         get(async move || answer())
     };
-    Router::new().route("/products", list).route("/readyz", get(async || "ready"))
+    let refuse = get(async || (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], REFUSED));
+    Router::new().route("/products", list).route(REFUSAL, refuse).route("/readyz", get(async || "ready"))
 }
 
 /// The API's limits, with the tasks that they live by.
