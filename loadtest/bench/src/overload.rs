@@ -34,9 +34,18 @@ const HOT_PAUSE: Duration = Duration::from_millis(5);
 #[derive(Default)]
 struct Outcome {
     served: Vec<Duration>,
-    refused: Vec<Duration>,
+    refused: Vec<Refused>,
     failed: usize,
     elapsed: Duration,
+}
+
+/// How long a refusal took.
+#[derive(Clone, Copy)]
+struct Refused {
+    /// From when the request was due. All connections may have been waiting for lists then.
+    since_due: Duration,
+    /// From when it was sent.
+    since_sent: Duration,
 }
 
 impl Outcome {
@@ -49,9 +58,12 @@ impl Outcome {
 
     /// Takes the time from when the request was due: a client that is kept from sending it waits as well.
     async fn one(&mut self, client: &mut Client, path: &str, due: Instant) {
+        let sent = Instant::now();
         match client.get(path).await {
             Ok(answer) if answer.is_ok() => self.served.push(due.elapsed()),
-            Ok(answer) if answer.status == 503 => self.refused.push(due.elapsed()),
+            Ok(answer) if answer.status == 503 => {
+                self.refused.push(Refused { since_due: due.elapsed(), since_sent: sent.elapsed() });
+            }
             _ => self.failed += 1,
         }
     }
@@ -64,6 +76,10 @@ impl Outcome {
 
     fn all(&self) -> usize {
         self.served.len() + self.refused.len() + self.failed
+    }
+
+    fn since_sent(&self) -> Latencies {
+        self.refused.iter().map(|refused| refused.since_sent).collect()
     }
 
     fn served(&self) -> f64 {
@@ -102,12 +118,13 @@ pub(crate) async fn bench(environment: &Environment, rounds: usize, duration: Du
         let beside = beside_bare(environment, &api, &bare, &mut queries, peak, duration).await?;
         let rate = peak.rate;
         eprintln!(
-            "round {round}: {:.0} of {rate:.0} lists/s, {beside:.0} beside the reference",
-            outcome.served()
+            "round {round}: {:.0} of {rate:.0} lists/s, {:.0} beside the reference",
+            outcome.served(),
+            beside.0
         );
         shares.push(outcome.served() / rate);
-        left.push(beside / rate);
-        rows.push(row(round, rate, &outcome, &hot, [before, memory.now, memory.peak], beside));
+        left.push(beside.0 / rate);
+        rows.push(row(round, rate, &outcome, &hot, [before, memory.now, memory.peak], &beside));
     }
     report.table(
         [
@@ -120,7 +137,8 @@ pub(crate) async fn bench(environment: &Environment, rounds: usize, duration: Du
             "p99 ms",
             "refused/s",
             "p50 ms",
-            "p99 ms",
+            "of that since sent",
+            "p99 ms since sent",
             "failed",
             "hot p99 ms",
             "hot refused",
@@ -128,6 +146,8 @@ pub(crate) async fn bench(environment: &Environment, rounds: usize, duration: Du
             "after",
             "peak",
             "beside bare refusals/s, of peak",
+            "their p50 ms since sent",
+            "p99 ms",
         ],
         rows,
     );
@@ -145,10 +165,11 @@ fn row(
     outcome: &Outcome,
     hot: &Outcome,
     memory: [u64; 3],
-    beside: f64,
-) -> [String; 17] {
+    (beside, bare): &(f64, Outcome),
+) -> [String; 20] {
     let served: Latencies = outcome.served.iter().copied().collect();
-    let refused: Latencies = outcome.refused.iter().copied().collect();
+    let refused: Latencies = outcome.refused.iter().map(|refused| refused.since_due).collect();
+    let (sent, bare) = (outcome.since_sent(), bare.since_sent());
     let hot_served: Latencies = hot.served.iter().copied().collect();
     let offered = outcome.per_second(outcome.all());
     let [before, after, most] = memory.map(mebibytes);
@@ -162,7 +183,8 @@ fn row(
         milliseconds(served.percentile(99)),
         format!("{:.0}", outcome.per_second(outcome.refused.len())),
         milliseconds(refused.percentile(50)),
-        milliseconds(refused.percentile(99)),
+        milliseconds(sent.percentile(50)),
+        milliseconds(sent.percentile(99)),
         outcome.failed.to_string(),
         milliseconds(hot_served.percentile(99)),
         format!("{} of {}", hot.refused.len() + hot.failed, hot.all()),
@@ -170,6 +192,8 @@ fn row(
         after,
         most,
         format!("{beside:.0}, {:.0} %", 100.0 * beside / peak),
+        milliseconds(bare.percentile(50)),
+        milliseconds(bare.percentile(99)),
     ]
 }
 
@@ -241,7 +265,8 @@ async fn overload(
     Ok((outcome, hot.await?))
 }
 
-/// The rate of the closed loop that gave the peak, while all that is beyond the peak in [`overload`] is refused by a bare route.
+/// The rate of the closed loop that gave the peak, while all that is beyond the peak in [`overload`] is refused by a bare route,
+/// and what came of that.
 async fn beside_bare(
     environment: &Environment,
     api: &Server,
@@ -249,7 +274,7 @@ async fn beside_bare(
     queries: &mut Queries,
     peak: Peak,
     duration: Duration,
-) -> Result<f64> {
+) -> Result<(f64, Outcome)> {
     let refusals = vec![reference::REFUSAL.to_owned()];
     let connections = count(peak.rate, IN_FLIGHT);
     let flood = open_loop(bare.address, refusals, peak.rate * (TIMES - 1.0), connections, duration);
@@ -257,7 +282,7 @@ async fn beside_bare(
     let rate = closed_loop(environment, api, queries, peak.clients, duration).await?;
     let refused = flood.await??;
     ensure!(refused.refused.len() == refused.all(), "the bare route did not refuse all");
-    Ok(rate)
+    Ok((rate, refused))
 }
 
 /// Sends `rate` requests a second on time, answered or not, over so many connections, for these paths by turns.
