@@ -86,7 +86,7 @@ impl<V: Value> Cache<V> {
     }
 
     /// The answer to `key` if the in-process layer has it. Only hits are counted: a `None` is to be followed by
-    /// [`get_or_fill`](Self::get_or_fill), which counts the miss.
+    /// [`get_or_fill`](Self::get_or_fill), which counts the miss, or by nothing where the request is refused.
     #[must_use]
     pub fn get_local(&self, key: &str) -> Option<Lookup<V>> {
         let hit = self.0.local.as_ref()?.get(key)?;

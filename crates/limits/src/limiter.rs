@@ -45,7 +45,7 @@ pub struct Limiter {
 /// For so long an account that was looked up is not looked up again. The accounts must hear now and then of those that are in
 /// use, and one that they have evicted meanwhile counts on beside its successor: not for long.
 const REMEMBERED: Duration = Duration::from_millis(100);
-/// No account that is in use may be idle to the accounts.
+/// Accounts are kept at least so long, whatever the policies' windows.
 const SHORTEST_IDLE: Duration = Duration::from_secs(1);
 
 /// Reports on their way at the most. In a flood of addresses each has one, and they come faster than Redis hears them.
@@ -85,13 +85,14 @@ impl Entry {
 
 impl Limiter {
     /// Limits by these policies, 256 at the most, and remembers up to `capacity` clients, those that ask most, at some
-    /// 300 bytes each. `connection` has to be supervised by somebody.
+    /// 300 bytes each; each clone may hold on to one more. `connection` has to be supervised by somebody.
     #[must_use]
     pub fn new(connection: Arc<Connection>, policies: &[Policy], capacity: u64) -> Limiter {
         // An account that was not touched for so long is whole again: forgetting it changes nothing.
         let longest = policies.iter().map(|policy| policy.rate.window).max().unwrap_or_default();
-        let accounts =
-            Cache::builder().max_capacity(capacity).time_to_idle(longest.max(SHORTEST_IDLE)).build();
+        // Whoever remembers it may have touched it for so long unnoticed.
+        let idle = longest.max(SHORTEST_IDLE) + REMEMBERED;
+        let accounts = Cache::builder().max_capacity(capacity).time_to_idle(idle).build();
         let inner = Arc::new(Inner {
             connection,
             policies: policies.iter().map(|policy| (*policy, Terms::of(policy))).collect(),

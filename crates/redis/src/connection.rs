@@ -24,9 +24,10 @@ use crate::{
 /// How often an idle connection is tried, so that no request has to find out.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// Operations that may be under way at once; further ones wait for room. More than there are requests in flight: room is given
-/// to whoever waits longest, and a task that gets it on a busy thread keeps it until its turn comes. With the client's 50 places,
-/// some thousand operations a second were all that got through then, and the others' time was up before they were sent.
+/// Operations that may wait to be written to the connection; further ones wait for room. More than there are requests in
+/// flight by default: room is given to whoever waits longest, and a task that gets it on a busy thread keeps it until its turn
+/// comes. With the client's 50 places, some thousand operations a second were all that got through then, and the others' time
+/// was up before they were sent.
 const PIPELINE: usize = 8_192;
 
 /// What every new connection does before anybody uses it.
@@ -145,7 +146,6 @@ impl Connection {
                     Some(at)
                 }
                 Err(error) => {
-                    self.metrics.up.set(0.0);
                     tracing::debug!(%error, "Redis is not reachable");
                     None
                 }

@@ -16,9 +16,8 @@ pub(crate) struct ConnectionMetrics {
 
 impl ConnectionMetrics {
     pub(crate) fn new(connection: &'static str) -> Self {
-        Self {
-            up: gauge!(UP, "connection" => connection),
-            errors: counter!(ERRORS, "connection" => connection),
-        }
+        let up = gauge!(UP, "connection" => connection);
+        up.set(0.0);
+        Self { up, errors: counter!(ERRORS, "connection" => connection) }
     }
 }

@@ -1,5 +1,6 @@
 //! What every handler works with.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use axum::http::request::Parts;
@@ -9,6 +10,9 @@ use axum::response::{IntoResponse as _, Response};
 use farmlokal_cache::{Cache, Source};
 use farmlokal_catalog::Catalog;
 use farmlokal_telemetry::{Metrics, request_id};
+use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 use crate::answer::{Answer, Freshness};
 use crate::health::Health;
@@ -23,6 +27,8 @@ use crate::webhook::Webhook;
 pub(crate) struct App {
     pub(crate) catalog: Catalog,
     pub(crate) cache: Cache<Answer>,
+    /// Where the cache and the database are asked; see [`fill_runtime`](crate::fill_runtime).
+    pub(crate) fills: Handle,
     /// For all that is kept in Redis beside the cache.
     pub(crate) redis: Arc<farmlokal_redis::Connection>,
     pub(crate) partners: Partners,
@@ -37,11 +43,11 @@ pub(crate) struct App {
 impl App {
     /// The refusal of a request while too many wait for the database, unless a cache is likely to have the answer. A route would
     /// cost as much again, and to ask Redis more than that.
-    fn shed(&self, uri: &Uri) -> Option<Response> {
+    fn refusal(&self, uri: &Uri) -> Option<Response> {
         if self.catalog.has_room() {
             return None;
         }
-        let key = routes::list_or_item(uri)?;
+        let key = routes::list_or_item_key(uri)?;
         (!self.cache.may_have(&key)).then(|| Problem::from(self.catalog.refuse()).into_response())
     }
 
@@ -72,8 +78,17 @@ impl App {
                 }
             })
         };
-        // On the heap: the futures of requests that are refused before need no room for it.
-        let lookup = Box::pin(self.cache.get_or_fill(key, fill)).await.map_err(Arc::unwrap_or_clone)?;
+        let (cache, asked) = (self.cache.clone(), key.to_owned());
+        let lookup = async move { cache.get_or_fill(&asked, fill).await };
+        let lookup = request_id::scope_of(request_id::current(), lookup).in_current_span();
+        // The threads of requests answer at once what can be, and wait for the rest. Whoever goes away takes the task along.
+        let lookup = match AbortOnDropHandle::new(self.fills.spawn(lookup)).await {
+            Ok(lookup) => lookup.map_err(Arc::unwrap_or_clone)?,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                Err(_) => return Err(Problem::new(Code::Internal, "The service is ending.")),
+            },
+        };
         match self.freshness.respond(&lookup, &request.headers) {
             Some(response) => {
                 // Most of what is asked once is not asked again, and is kept once.
@@ -92,7 +107,7 @@ impl EarlyAnswers for App {
         // What was answered a moment ago, without reading the URI: the same URI always asks the same.
         match self.cache.get_local(path_and_query(uri)) {
             Some(lookup) => self.freshness.respond(&lookup, headers),
-            None => self.shed(uri),
+            None => self.refusal(uri),
         }
     }
 }

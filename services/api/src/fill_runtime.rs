@@ -1,7 +1,8 @@
-//! Threads of their own for what reads the database.
+//! Threads of their own for what asks Redis or the database.
 //!
 //! Tokio's tasks take turns. While requests come that can only be refused, each step of one that was let in would wait for
-//! all those that came before it, with the database idle meanwhile; the kernel shares a core out between threads instead.
+//! all those that came before it, with the database idle meanwhile; the kernel shares a core out between threads instead. And
+//! threads that do little but refuse get their turn soon.
 //! `docs/limits.md` has the figures.
 
 use std::num::NonZero;

@@ -147,7 +147,19 @@ fn wire(
         Webhook::start(&args.webhook, catalog.clone(), cache.clone(), Arc::clone(&redis), health.clone())?;
     let rate_limits = Arc::new(RateLimits::new(&args.rate_limit, Arc::clone(&redis)));
     let in_flight = InFlight::default();
-    Ok(App { catalog, cache, redis, partners, freshness, webhook, health, rate_limits, in_flight, metrics })
+    Ok(App {
+        catalog,
+        cache,
+        fills: fills.clone(),
+        redis,
+        partners,
+        freshness,
+        webhook,
+        health,
+        rate_limits,
+        in_flight,
+        metrics,
+    })
 }
 
 fn catalog_config(args: &ServeArgs, url: &str) -> anyhow::Result<CatalogConfig> {

@@ -41,15 +41,20 @@ impl<S: Service<Request, Response = Response>> Service<Request> for CatchPanic<S
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        CatchPanicFuture { inner: self.inner.call(request) }
+        // What is answered at once is answered in the call.
+        match catch_unwind(AssertUnwindSafe(|| self.inner.call(request))) {
+            Ok(inner) => CatchPanicFuture::Called { inner },
+            Err(panic) => CatchPanicFuture::Panicked { response: Some(answer(&*panic)) },
+        }
     }
 }
 
 pin_project! {
     /// See [`CatchPanicLayer`].
-    pub struct CatchPanicFuture<F> {
-        #[pin]
-        inner: F,
+    #[project = Projection]
+    pub enum CatchPanicFuture<F> {
+        Called { #[pin] inner: F },
+        Panicked { response: Option<Response> },
     }
 }
 
@@ -57,13 +62,21 @@ impl<F: Future<Output = Result<Response, E>>, E> Future for CatchPanicFuture<F> 
     type Output = F::Output;
 
     fn poll(self: std::pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // A future that panicked is not polled again.
-        let inner = self.project().inner;
-        catch_unwind(AssertUnwindSafe(|| inner.poll(context))).unwrap_or_else(|panic| {
-            error!(panic = message(&*panic), "a handler panicked");
-            Poll::Ready(Ok(Problem::new(Code::Internal, "The handler failed.").into_response()))
-        })
+        match self.project() {
+            // A future that panicked is not polled again.
+            Projection::Called { inner } => catch_unwind(AssertUnwindSafe(|| inner.poll(context)))
+                .unwrap_or_else(|panic| Poll::Ready(Ok(answer(&*panic)))),
+            // Polled again after its end, which no caller does, it stays pending.
+            Projection::Panicked { response } => {
+                response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
+            }
+        }
     }
+}
+
+fn answer(panic: &(dyn Any + Send)) -> Response {
+    error!(panic = message(panic), "a handler panicked");
+    Problem::new(Code::Internal, "The handler failed.").into_response()
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {
@@ -84,6 +97,13 @@ mod tests {
     async fn a_panic_is_a_500() {
         let panics = service_fn(async |_: Request| -> Result<Response, Infallible> { panic!("by design") });
         let answer = CatchPanicLayer.layer(panics).oneshot(Request::new(Body::empty())).await.unwrap();
+        assert_eq!(answer.status(), 500);
+        let panics_in_the_call =
+            service_fn(|_: Request| -> std::future::Ready<Result<Response, Infallible>> {
+                panic!("by design")
+            });
+        let answer =
+            CatchPanicLayer.layer(panics_in_the_call).oneshot(Request::new(Body::empty())).await.unwrap();
         assert_eq!(answer.status(), 500);
     }
 }

@@ -13,7 +13,7 @@ use tower::{Layer, Service};
 
 /// What knows answers at once.
 pub trait EarlyAnswers: Send + Sync + 'static {
-    /// The answer to a GET of this URI with these headers, if nobody has to wait for it.
+    /// The answer to a GET or HEAD of this URI with these headers, if nobody has to wait for it.
     fn early(&self, uri: &Uri, headers: &HeaderMap) -> Option<Response>;
 }
 
@@ -54,7 +54,7 @@ impl<S: Service<Request, Response = Response>> Service<Request> for Early<S> {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        if request.method() == Method::GET
+        if matches!(*request.method(), Method::GET | Method::HEAD)
             && let Some(response) = self.answers.early(request.uri(), request.headers())
         {
             return EarlyFuture::Answered { response: Some(response) };

@@ -122,6 +122,8 @@ impl Stack {
             // One client too many of whose requests are here takes nobody's place: before all that costs something, and
             // before the bound on all, so that a 429 says whose fault it is where a 503 cannot.
             .option_layer(stack.rate_limits.map(|limits| RateLimitLayer::new(limits, peer)))
+            // A panic is one failed request, not a lost connection.
+            .layer(CatchPanicLayer)
             // What lies in memory is answered there and then, whatever else the service has to do; so is what it has no room
             // for.
             .option_layer(stack.early)
@@ -129,8 +131,6 @@ impl Stack {
             .layer(stack.body)
             // Turns requests away before they cost anything.
             .layer(if connection.crowded { stack.admission.closed() } else { stack.admission })
-            // A panic is one failed request, not a lost connection.
-            .layer(CatchPanicLayer)
             // No request waits longer than a client would.
             .layer(stack.deadline)
             .service(routes)

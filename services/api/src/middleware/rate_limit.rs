@@ -1,5 +1,6 @@
-//! Turns away clients that ask more than they may, before they cost anything. A client that is known costs a look into a
-//! sharded table, at `tower_governor`'s own beneath it, and two headers; only one that has run ahead of Redis waits.
+//! Turns away clients that ask more than they may, before they cost anything. A client that is known costs a lock on its
+//! account, which the connection remembers, a look into `tower_governor`'s sharded table, and two headers; only one that has run
+//! ahead of Redis waits.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -72,7 +73,7 @@ where
         let client = self.limits.client(self.peer, request.headers());
         let class = Class::of(request.uri());
         let service = &mut self.classes[class as usize];
-        service.key_extractor.name(client);
+        service.key_extractor.set_client(client);
         match self.limiter.check(class as u8, client) {
             Some(Verdict::Admitted(quota)) => {
                 let fields = self.limits.class(class).fields.clone();

@@ -170,7 +170,7 @@ pub struct ByClient {
 
 impl ByClient {
     /// Names the client of the next request. An extension of the request would be three allocations.
-    pub(crate) fn name(&mut self, client: Client) {
+    pub(crate) fn set_client(&mut self, client: Client) {
         self.client = Some(client);
     }
 
@@ -243,7 +243,7 @@ mod tests {
         let routes = service_fn(async |_: Request<Body>| Ok::<_, Infallible>(Response::new(Body::empty())));
         let pod: Governed<_> = Governed::new(routes, &class.pod);
         let mut pod = pod.error_handler(|error| class.pod_refuses(&error));
-        pod.key_extractor.name(client);
+        pod.key_extractor.set_client(client);
         pod.call(Request::new(Body::empty())).await.unwrap()
     }
 

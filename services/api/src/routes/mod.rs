@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::openapi;
 use crate::problem::{Code, Problem};
 
-pub(crate) use products::list_or_item;
+pub(crate) use products::list_or_item_key;
 
 /// The API's routes with their part of the OpenAPI document.
 pub(crate) fn api() -> OpenApiRouter<Arc<App>> {

@@ -173,11 +173,15 @@ fn item_key(id: u64) -> String {
 }
 
 /// The cache's key of what is asked for at this URI, if it is a list without a search or a product, and nothing is wrong with it.
-pub(crate) fn list_or_item(uri: &Uri) -> Option<String> {
+/// A path with escapes may be missed: no honest client writes digits like that.
+pub(crate) fn list_or_item_key(uri: &Uri) -> Option<String> {
     match uri.path().strip_prefix("/products")? {
         "" => query::list(uri).ok().filter(|list| list.words().is_empty()).map(|list| list_key(&list)),
-        rest if uri.query().is_none() => product_id(rest.strip_prefix('/')?).ok().map(item_key),
-        _ => None,
+        rest => {
+            let id = product_id(rest.strip_prefix('/')?).ok()?;
+            query::refuse_parameters(uri).ok()?;
+            Some(item_key(id))
+        }
     }
 }
 
@@ -262,6 +266,32 @@ mod tests {
         );
         let cheap = Product { price: "0.1".parse().unwrap(), ..product };
         assert!(serde_json::to_string(&representation(&cheap)).unwrap().contains("\"price\":0.10,"));
+    }
+
+    #[test]
+    fn a_uri_has_the_key_that_its_route_uses() {
+        let key = |uri: &str| list_or_item_key(&uri.parse().unwrap());
+        let list = |uri: &str| list_key(&query::list(&uri.parse().unwrap()).unwrap());
+        for uri in ["/products", "/products?", "/products?limit=5&sort=price", "/products?search="] {
+            assert_eq!(key(uri), Some(list(uri)), "{uri}");
+        }
+        for uri in ["/products/17", "/products/17?"] {
+            assert_eq!(key(uri), Some(item_key(17)), "{uri}");
+        }
+        for other in [
+            "/products?search=ball",
+            "/products?limit=0",
+            "/products?x=1",
+            "/products/",
+            "/products/0",
+            "/products/17?x=1",
+            "/products/17/x",
+            "/productsX",
+            "/categories",
+            "/",
+        ] {
+            assert_eq!(key(other), None, "{other}");
+        }
     }
 
     #[test]

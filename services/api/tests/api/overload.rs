@@ -127,6 +127,11 @@ async fn lists_that_would_wait_too_long_for_the_database_are_refused() {
         assert_eq!((refused.status, refused.header("retry-after")), (503, "1"));
     }
     let share = (asked().await - before) / 1_000.0;
+    assert_eq!(api.send("HEAD", "/products/1").await.status, 503);
+    // What is wrong is told all the same, and a search has connections and a queue of its own.
+    assert_eq!(api.get("/products?limit=0").await.status, 400);
+    assert_ne!(api.get("/products?search=nothing-has-this").await.json()["code"], "overloaded");
+
     assert!((0.01..0.5).contains(&share), "{share} of them asked Redis");
     for _ in 0..10 {
         assert_eq!(api.get("/products?limit=2").await.header("cache-status"), "FarmLokal; hit; detail=redis");

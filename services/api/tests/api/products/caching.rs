@@ -76,10 +76,15 @@ async fn bodies_are_compressed_for_clients_that_ask() {
 #[tokio::test]
 async fn head_has_the_headers_and_no_body() {
     let api = Api::with_products(5).await;
-    let (get, head) = (api.get("/products").await, api.send("HEAD", "/products").await);
-    assert_eq!((head.status, head.body.len()), (200, 0));
-    assert_eq!(head.header("content-length"), get.body.len().to_string());
-    assert_eq!(head.header("etag"), get.header("etag"));
+    // From a route, then from what is remembered by its URI.
+    for _ in 0..3 {
+        let (get, head) = (api.get("/products").await, api.send("HEAD", "/products").await);
+        assert_eq!((head.status, head.body.len()), (200, 0));
+        assert_eq!(head.header("content-length"), get.body.len().to_string());
+        assert_eq!(head.header("etag"), get.header("etag"));
+        // The connection goes on with the next answer.
+        assert_eq!(api.get("/products").await.body, get.body);
+    }
 }
 
 #[tokio::test]
