@@ -71,7 +71,7 @@ pub(crate) async fn bench(environment: &Environment, rounds: usize, duration: Du
         }
     }
     let [without, with] = pairs;
-    let limits = median(with.iter().zip(&without).map(|(with, without)| with.cpu - without.cpu));
+    let limits = difference(&with, &without);
     let [.., limited, api] = &measured[..] else { bail!("too few stacks") };
     let hot = median(api.iter().map(|one| one.cpu));
     report.say(&format!(
@@ -87,6 +87,10 @@ pub(crate) async fn bench(environment: &Environment, rounds: usize, duration: Du
 }
 
 /// The median of what one stack costs more than another in the same round, in microseconds.
+fn difference(with: &[Measured], without: &[Measured]) -> f64 {
+    median(with.iter().zip(without).map(|(with, without)| with.cpu - without.cpu))
+}
+
 fn added(with: &[Measured], without: &[Measured]) -> String {
-    format!("{:+.1}", median(with.iter().zip(without).map(|(with, without)| with.cpu - without.cpu)))
+    format!("{:+.1}", difference(with, without))
 }

@@ -22,6 +22,8 @@ use crate::stats::{Latencies, median, milliseconds};
 
 /// How many clients saturate the API is tried out. Where it is expensive to wake a core, few clients leave it idle.
 const CLOSED_LOOPS: [usize; 3] = [16, 64, 256];
+/// Lists a second: more than closed loops get on any machine of today.
+const ENOUGH: f64 = 10_000.0;
 /// The load, in units of the rate that saturates.
 const TIMES: f64 = 4.0;
 /// It comes over as many connections as lists are served in this time at the peak: half of that the last in the API's queue for the
@@ -207,9 +209,15 @@ fn indexed(queries: &mut Queries, count: usize) -> Result<Vec<ColdQuery>> {
     queries.of_each(Shape::has_index, count.div_ceil(shapes))
 }
 
-/// More than any machine of today answers.
-fn enough(queries: &mut Queries, duration: Duration) -> Result<Vec<ColdQuery>> {
-    indexed(queries, count(10_000.0, duration))
+/// Empties the caches, and makes lists for this long at so many a second.
+async fn fresh(
+    environment: &Environment,
+    queries: &mut Queries,
+    rate: f64,
+    duration: Duration,
+) -> Result<Vec<ColdQuery>> {
+    environment.flush_cache().await?;
+    indexed(queries, count(rate, duration))
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of queries")]
@@ -232,26 +240,14 @@ async fn peak(
 ) -> Result<Peak> {
     let mut best = Peak { rate: 0.0, clients: 0 };
     for clients in CLOSED_LOOPS {
-        let rate = closed_loop(environment, api, queries, clients, duration).await?;
+        let lists = fresh(environment, queries, ENOUGH, duration).await?;
+        let rate = send_each_once(&Engine::Api(api.address), lists, clients, duration).await?.rate();
         if rate > best.rate {
             best = Peak { rate, clients };
         }
     }
     ensure!(best.rate > 0.0, "nothing was served");
     Ok(best)
-}
-
-/// The rate at which so many clients get lists, each of which sends its next request when the last is answered.
-async fn closed_loop(
-    environment: &Environment,
-    api: &Server,
-    queries: &mut Queries,
-    clients: usize,
-    duration: Duration,
-) -> Result<f64> {
-    environment.flush_cache().await?;
-    let lists = enough(queries, duration)?;
-    Ok(send_each_once(&Engine::Api(api.address), lists, clients, duration).await?.rate())
 }
 
 /// Sends so many times the peak, on time, answered or not; and asks for the hot list.
@@ -263,8 +259,7 @@ async fn overload(
     duration: Duration,
 ) -> Result<(Outcome, Outcome)> {
     let rate = peak * TIMES;
-    environment.flush_cache().await?;
-    let lists = indexed(queries, count(rate, duration))?;
+    let lists = fresh(environment, queries, rate, duration).await?;
     let lists = lists.into_iter().map(|list| list.path).collect();
     let done = Arc::new(AtomicBool::new(false));
     let hot = tokio::spawn(ask_hot(api.address, Arc::clone(&done)));
@@ -289,8 +284,7 @@ async fn beside_bare(
     peak: Peak,
     duration: Duration,
 ) -> Result<Beside> {
-    environment.flush_cache().await?;
-    let lists = enough(queries, duration)?;
+    let lists = fresh(environment, queries, ENOUGH, duration).await?;
     let refusals = vec![reference::REFUSAL.to_owned()];
     let connections = count(peak.rate, IN_FLIGHT);
     let engine = Engine::Api(api.address);

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use axum::extract::Request;
 use axum::response::Response;
-use pin_project_lite::pin_project;
+use tokio_util::either::Either;
 use tower::Service;
 
 /// Sends the requests for some paths to one service and all others to another.
@@ -32,7 +32,7 @@ where
 {
     type Response = Response;
     type Error = Infallible;
-    type Future = ApartFuture<O::Future, A::Future>;
+    type Future = Either<O::Future, A::Future>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -40,33 +40,9 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         if self.paths.contains(&request.uri().path()) {
-            ApartFuture::Operators { inner: self.operators.call(request) }
+            Either::Left(self.operators.call(request))
         } else {
-            ApartFuture::Api { inner: self.api.call(request) }
-        }
-    }
-}
-
-pin_project! {
-    /// See [`Apart`].
-    #[project = Projection]
-    pub enum ApartFuture<O, A> {
-        Operators { #[pin] inner: O },
-        Api { #[pin] inner: A },
-    }
-}
-
-impl<O, A> Future for ApartFuture<O, A>
-where
-    O: Future<Output = Result<Response, Infallible>>,
-    A: Future<Output = Result<Response, Infallible>>,
-{
-    type Output = Result<Response, Infallible>;
-
-    fn poll(self: std::pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            Projection::Operators { inner } => inner.poll(context),
-            Projection::Api { inner } => inner.poll(context),
+            Either::Right(self.api.call(request))
         }
     }
 }

@@ -10,8 +10,8 @@ use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use pin_project_lite::pin_project;
 use tokio::sync::Semaphore;
+use tokio_util::either::Either;
 use tower::{Layer, Service};
 
 use crate::problem::{Code, Problem};
@@ -83,7 +83,7 @@ where
 {
     type Response = Response;
     type Error = S::Error;
-    type Future = ReadBodyFuture<S::Future, S::Error>;
+    type Future = Either<S::Future, Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
@@ -91,7 +91,7 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         if request.body().is_end_stream() {
-            return ReadBodyFuture::None { inner: self.inner.call(request) };
+            return Either::Left(self.inner.call(request));
         }
         let (layer, mut inner) = (self.layer.clone(), self.inner.clone());
         let (head, body) = request.into_parts();
@@ -101,27 +101,7 @@ where
                 Err(problem) => Ok(problem.into_response()),
             }
         };
-        ReadBodyFuture::Some { inner: Box::pin(answer) }
-    }
-}
-
-pin_project! {
-    /// See [`BodyLayer`].
-    #[project = Projection]
-    pub enum ReadBodyFuture<F, E> {
-        None { #[pin] inner: F },
-        Some { inner: Pin<Box<dyn Future<Output = Result<Response, E>> + Send>> },
-    }
-}
-
-impl<F: Future<Output = Result<Response, E>>, E> Future for ReadBodyFuture<F, E> {
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            Projection::None { inner } => inner.poll(context),
-            Projection::Some { inner } => inner.as_mut().poll(context),
-        }
+        Either::Right(Box::pin(answer))
     }
 }
 

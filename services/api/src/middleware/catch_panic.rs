@@ -2,12 +2,14 @@
 //! answer two boxes.
 
 use std::any::Any;
+use std::future::{Ready, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll};
 
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use pin_project_lite::pin_project;
+use tokio_util::either::Either;
 use tower::{Layer, Service};
 use tracing::error;
 
@@ -34,7 +36,7 @@ pub struct CatchPanic<S> {
 impl<S: Service<Request, Response = Response>> Service<Request> for CatchPanic<S> {
     type Response = Response;
     type Error = S::Error;
-    type Future = CatchPanicFuture<S::Future>;
+    type Future = Either<CatchPanicFuture<S::Future>, Ready<Result<Response, S::Error>>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
@@ -43,18 +45,17 @@ impl<S: Service<Request, Response = Response>> Service<Request> for CatchPanic<S
     fn call(&mut self, request: Request) -> Self::Future {
         // What is answered at once is answered in the call.
         match catch_unwind(AssertUnwindSafe(|| self.inner.call(request))) {
-            Ok(inner) => CatchPanicFuture::Called { inner },
-            Err(panic) => CatchPanicFuture::Panicked { response: Some(answer(&*panic)) },
+            Ok(inner) => Either::Left(CatchPanicFuture { inner }),
+            Err(panic) => Either::Right(ready(Ok(answer(&*panic)))),
         }
     }
 }
 
 pin_project! {
     /// See [`CatchPanicLayer`].
-    #[project = Projection]
-    pub enum CatchPanicFuture<F> {
-        Called { #[pin] inner: F },
-        Panicked { response: Option<Response> },
+    pub struct CatchPanicFuture<F> {
+        #[pin]
+        inner: F,
     }
 }
 
@@ -62,15 +63,10 @@ impl<F: Future<Output = Result<Response, E>>, E> Future for CatchPanicFuture<F> 
     type Output = F::Output;
 
     fn poll(self: std::pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            // A future that panicked is not polled again.
-            Projection::Called { inner } => catch_unwind(AssertUnwindSafe(|| inner.poll(context)))
-                .unwrap_or_else(|panic| Poll::Ready(Ok(answer(&*panic)))),
-            // Polled again after its end, which no caller does, it stays pending.
-            Projection::Panicked { response } => {
-                response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
-            }
-        }
+        // A future that panicked is not polled again.
+        let inner = self.project().inner;
+        catch_unwind(AssertUnwindSafe(|| inner.poll(context)))
+            .unwrap_or_else(|panic| Poll::Ready(Ok(answer(&*panic))))
     }
 }
 

@@ -1,14 +1,14 @@
 //! Answers at once what needs no route: what was asked a moment ago, and what there is no room for. Such a request needs no
 //! place among those in flight and no deadline either. This is the hot path, and the one that has to be short under a flood.
 
-use std::pin::Pin;
+use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method, Uri};
 use axum::response::Response;
-use pin_project_lite::pin_project;
+use tokio_util::either::Either;
 use tower::{Layer, Service};
 
 /// What knows answers at once.
@@ -47,7 +47,7 @@ pub struct Early<S> {
 impl<S: Service<Request, Response = Response>> Service<Request> for Early<S> {
     type Response = Response;
     type Error = S::Error;
-    type Future = EarlyFuture<S::Future>;
+    type Future = Either<Ready<Result<Response, S::Error>>, S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
@@ -57,31 +57,8 @@ impl<S: Service<Request, Response = Response>> Service<Request> for Early<S> {
         if matches!(*request.method(), Method::GET | Method::HEAD)
             && let Some(response) = self.answers.early(request.uri(), request.headers())
         {
-            return EarlyFuture::Answered { response: Some(response) };
+            return Either::Left(ready(Ok(response)));
         }
-        EarlyFuture::Asked { inner: self.inner.call(request) }
-    }
-}
-
-pin_project! {
-    /// See [`EarlyLayer`].
-    #[project = Projection]
-    pub enum EarlyFuture<F> {
-        Answered { response: Option<Response> },
-        Asked { #[pin] inner: F },
-    }
-}
-
-impl<F: Future<Output = Result<Response, E>>, E> Future for EarlyFuture<F> {
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            // Polled again after its end, which no caller does, it stays pending.
-            Projection::Answered { response } => {
-                response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
-            }
-            Projection::Asked { inner } => inner.poll(context),
-        }
+        Either::Right(self.inner.call(request))
     }
 }

@@ -11,8 +11,6 @@ use crate::problem::{Code, Problem};
 
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
-/// A name, two numbers of up to 20 digits and what is around them.
-const LONGEST: usize = 96;
 
 /// The fields of one policy.
 #[derive(Clone, Debug)]
@@ -57,16 +55,8 @@ impl Fields {
         let (mut remaining, mut reset) = (itoa::Buffer::new(), itoa::Buffer::new());
         let parts =
             ["\"", self.name, "\";r=", remaining.format(quota.remaining), ";t=", reset.format(seconds)];
-        // On the stack: the header's own copy is the only allocation.
-        let mut buffer = [0_u8; LONGEST];
-        let mut length = 0;
-        for part in parts {
-            // Long enough for all that can be written.
-            let Some(free) = buffer.get_mut(length..length + part.len()) else { break };
-            free.copy_from_slice(part.as_bytes());
-            length += part.len();
-        }
-        HeaderValue::from_bytes(&buffer[..length]).unwrap_or(HeaderValue::from_static(""))
+        // As long as it has to be at once: the only allocation.
+        HeaderValue::try_from(parts.concat()).unwrap_or(HeaderValue::from_static(""))
     }
 }
 
