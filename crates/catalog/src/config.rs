@@ -124,7 +124,8 @@ pub(crate) async fn prepare_session(connection: &mut MySqlConnection) -> Result<
 }
 
 /// What the connections of readers have beside that: a deadline for every statement, in the server's own way. Set once, it
-/// costs no statement anything.
+/// costs no statement anything. And `REPEATABLE READ`, whatever the server's default is: one transaction of theirs sees one
+/// moment ([`Reader::begin_snapshot`](crate::reader::Reader::begin_snapshot)).
 ///
 /// And `MariaDB` plans by what the storage engine says of an index, since every list names its own, and what else is read
 /// leaves no choice: to look up what is known of columns takes part of the time that a page takes to read.
@@ -133,7 +134,10 @@ pub(crate) async fn prepare_reads(
     server: Server,
     deadline: Duration,
 ) -> Result<(), sqlx::Error> {
-    let mut settings = statement_deadline(server, deadline);
+    let mut settings = format!(
+        "TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET SESSION {}",
+        statement_deadline(server, deadline)
+    );
     if server == Server::MariaDb {
         settings += ", optimizer_use_condition_selectivity = 1, use_stat_tables = 'never'";
     }

@@ -58,7 +58,7 @@ impl Database {
     pub(crate) async fn reader(&self) -> Result<Reader<'_>, sqlx::Error> {
         let turn = self.gate.enter().await.map_err(|Full| sqlx::Error::PoolTimedOut)?;
         let (connection, started) = (Some(self.acquire().await?), Instant::now());
-        Ok(Reader { database: self, connection, busy: false, started, _turn: turn })
+        Ok(Reader { database: self, connection, busy: false, in_snapshot: false, started, _turn: turn })
     }
 
     async fn acquire(&self) -> Result<Pooled, sqlx::Error> {
@@ -109,9 +109,10 @@ fn no_answer() -> sqlx::Error {
     io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into()
 }
 
-/// Nothing answered: asking again would only take as long again.
-fn is_timeout(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut)
+/// A read is tried again where its connection broke; not where nothing answered, which would only take as long again.
+pub(crate) fn may_succeed_again(error: &sqlx::Error) -> bool {
+    let is_timeout = matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut);
+    is_transient(error) && !is_timeout
 }
 
 /// One call's connection.
@@ -122,6 +123,8 @@ pub(crate) struct Reader<'c> {
     /// Something is under way on it. If this is dropped then, the connection is closed: the next call must neither wait for
     /// that nor find itself in somebody else's transaction.
     busy: bool,
+    /// A transaction is open: what is read is all of one moment.
+    in_snapshot: bool,
     /// When the call got its turn.
     started: Instant,
     // Ends after the connection has gone back.
@@ -148,9 +151,10 @@ impl Reader<'_> {
             return Err(no_answer());
         }
         let mut result = self.fetch_once(statement).await;
+        // Of a snapshot that is lost the other statements have to be read again too.
         if let Err(error) = &result
-            && is_transient(error)
-            && !is_timeout(error)
+            && !self.in_snapshot
+            && may_succeed_again(error)
         {
             tracing::debug!(%error, statement = statement.kind.label(), "reading again");
             self.replace_broken().await?;
@@ -167,6 +171,24 @@ impl Reader<'_> {
         // timeout its answer may still come, and must not be taken for another's.
         self.busy = result.as_ref().is_err_and(|error| error.as_database_error().is_none());
         result
+    }
+
+    /// What is read until [`end_snapshot`](Self::end_snapshot) is all of one moment, that of the first read: a transaction. No
+    /// read of it is tried again alone: a caller whose [connection broke](may_succeed_again) begins anew.
+    pub(crate) async fn begin_snapshot(&mut self) -> Result<(), sqlx::Error> {
+        self.fetch(&Statement::begin_snapshot()).await?;
+        self.in_snapshot = true;
+        Ok(())
+    }
+
+    /// What was read stays right if this fails; the connection is closed then.
+    pub(crate) async fn end_snapshot(&mut self) {
+        self.in_snapshot = false;
+        // A connection that broke has taken the transaction along.
+        if self.busy || self.fetch(&Statement::end_snapshot()).await.is_err() {
+            self.discard();
+            self.end();
+        }
     }
 
     pub(crate) fn server(&self) -> Server {
@@ -209,7 +231,7 @@ impl Reader<'_> {
 
 impl Drop for Reader<'_> {
     fn drop(&mut self) {
-        if self.busy {
+        if self.busy || self.in_snapshot {
             self.discard();
         }
     }

@@ -35,13 +35,15 @@ pub(crate) enum Kind {
     Categories,
     /// A few products, drawn.
     Sample,
+    /// The begin and the end of what is read as of one moment.
+    Snapshot,
     Ping,
     /// The transaction of an event.
     Event,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 13] = [
+    pub(crate) const ALL: [Kind; 14] = [
         Kind::Page,
         Kind::Estimate,
         Kind::Filtered,
@@ -53,6 +55,7 @@ impl Kind {
         Kind::Product,
         Kind::Categories,
         Kind::Sample,
+        Kind::Snapshot,
         Kind::Ping,
         Kind::Event,
     ];
@@ -70,6 +73,7 @@ impl Kind {
             Kind::Product => "product",
             Kind::Categories => "categories",
             Kind::Sample => "sample",
+            Kind::Snapshot => "snapshot",
             Kind::Ping => "ping",
             Kind::Event => "event",
         }
@@ -82,6 +86,7 @@ impl Kind {
         let (operation, summary) = match self {
             Kind::Ping => ("SELECT", "SELECT _sqlx_migrations"),
             Kind::Estimate => ("EXPLAIN", "EXPLAIN SELECT products"),
+            Kind::Snapshot => ("TRANSACTION", "TRANSACTION"),
             Kind::Event => ("TRANSACTION", "TRANSACTION webhook_events"),
             _ => ("SELECT", "SELECT products"),
         };
@@ -129,7 +134,7 @@ impl fmt::Display for Value<'_> {
 /// Bytes of most texts, a value or two spelt out.
 const LONG: usize = 512;
 
-/// A `SELECT`, which the database stops at its session's deadline. The text holds no value, so that it is prepared once for each
+/// Mostly a `SELECT`, which the database stops at its session's deadline. The text holds no value, so that it is prepared once for each
 /// shape; or it holds all of them, [spelt out](Statement::spelt_out).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Statement<'q> {
@@ -153,6 +158,15 @@ impl<'q> Statement<'q> {
     /// What the optimiser expects to read. It reads a few pages of the index to say so.
     pub(crate) fn explain(kind: Kind) -> Statement<'q> {
         Statement::begin(kind, "EXPLAIN FORMAT=TRADITIONAL SELECT ")
+    }
+
+    /// As of one moment is all that is read until [`end_snapshot`](Statement::end_snapshot), from the first read on.
+    pub(crate) fn begin_snapshot() -> Statement<'q> {
+        Statement { is_prepared: false, ..Statement::begin(Kind::Snapshot, "START TRANSACTION READ ONLY") }
+    }
+
+    pub(crate) fn end_snapshot() -> Statement<'q> {
+        Statement { is_prepared: false, ..Statement::begin(Kind::Snapshot, "COMMIT") }
     }
 
     fn begin(kind: Kind, words: &str) -> Statement<'q> {

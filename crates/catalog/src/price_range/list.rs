@@ -14,7 +14,7 @@ use crate::{
         sample::{Along, Sample},
         sampler::Sampler,
     },
-    reader::Reader,
+    reader::{Reader, may_succeed_again},
 };
 
 pub(crate) async fn ranged_list(
@@ -83,9 +83,29 @@ async fn asked(reader: &mut Reader<'_>, query: &ListQuery) -> Result<Estimate, s
     Ok(Estimate { in_range: expected_rows(&explained, 0)?, of_any_price: expected_rows(&explained, 1)? })
 }
 
+/// The page from the bands of the price range, all as of one moment: a product whose price moves from one band to another
+/// between two statements would be in neither.
+async fn banded(
+    reader: &mut Reader<'_>,
+    query: &ListQuery,
+    costs: &Costs,
+    sample: Option<&Sample>,
+) -> Result<Option<Vec<MySqlRow>>, sqlx::Error> {
+    let mut may_break = true;
+    loop {
+        reader.begin_snapshot().await?;
+        let found = merged(reader, query, costs, sample).await;
+        reader.end_snapshot().await;
+        match found {
+            Err(error) if may_break && may_succeed_again(&error) => may_break = false,
+            found => return found,
+        }
+    }
+}
+
 /// The page from the bands of the price range that begin first after the cursor. First few of them: where the price follows
 /// the sort, one has the page. Nothing if it is not sure that no band that is left out has a row in between.
-async fn banded(
+async fn merged(
     reader: &mut Reader<'_>,
     query: &ListQuery,
     costs: &Costs,
