@@ -57,6 +57,7 @@ fn settings_that_have_a_place_of_their_own() {
 #[test]
 fn values_of_another_kind() {
     refused(&[
+        (json!({"api": {"config": {"LIST_TIMEOUT": "0s"}}}), "'/api/config/LIST_TIMEOUT'"),
         (json!({"api": {"replicas": "three"}}), "'/api/replicas': got string, want integer"),
         (json!({"ingress": {"enabled": "yes"}}), "'/ingress/enabled': got string, want boolean"),
         (json!({"database": {"port": 70000}}), "'/database/port': maximum: got 70,000, want 65,535"),
