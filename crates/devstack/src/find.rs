@@ -1,11 +1,9 @@
 //! Which servers this machine has.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
-
-use crate::install::quietly;
 
 /// The two families of servers that speak the same protocol.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -61,6 +59,12 @@ fn native_redis() -> Option<RedisServer> {
 
 pub(crate) fn docker_answers() -> bool {
     quietly(Command::new("docker").arg("info"))
+}
+
+/// Runs a command to its end, and tells whether it succeeded.
+pub(crate) fn quietly(command: &mut Command) -> bool {
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
 }
 
 /// The first of `names` on the PATH or where servers lie that are not on it.

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 use rustix::process::geteuid;
 
-use crate::find;
+use crate::find::{self, quietly};
 
 /// Packages that bring the servers and nothing that the system would start by itself.
 const APT_REDIS: &str = "redis-tools";
@@ -126,9 +126,4 @@ fn succeed(command: &mut Command, name: &str) -> Result<()> {
         bail!("{name} failed ({status})");
     }
     Ok(())
-}
-
-pub(crate) fn quietly(command: &mut Command) -> bool {
-    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    status.is_ok_and(|status| status.success())
 }

@@ -3,10 +3,10 @@
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
+use axum::http::Uri;
 use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderMap, Uri};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use farmlokal_cache::{Cache, Source};
 use farmlokal_catalog::Catalog;
 use farmlokal_telemetry::{Metrics, request_id};
@@ -16,11 +16,10 @@ use tracing::Instrument as _;
 
 use crate::answer::{Answer, Freshness};
 use crate::health::Health;
-use crate::middleware::{EarlyAnswers, InFlight};
+use crate::middleware::InFlight;
 use crate::partners::Partners;
 use crate::problem::{Code, Problem};
 use crate::rate_limit::RateLimits;
-use crate::routes;
 use crate::webhook::Webhook;
 
 /// The service's parts, shared by all handlers.
@@ -41,16 +40,6 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// The refusal of a request while too many wait for the database, unless a cache is likely to have the answer. A route would
-    /// cost as much again, and to ask Redis more than that.
-    fn refusal(&self, uri: &Uri) -> Option<Response> {
-        if self.catalog.has_room() {
-            return None;
-        }
-        let key = routes::list_or_item_key(uri)?;
-        (!self.cache.may_have(&key)).then(|| Problem::from(self.catalog.refuse()).into_response())
-    }
-
     /// Answers from the cache, or from `fill` where the cache has nothing. `key` is what the request asks for.
     ///
     /// # Errors
@@ -102,17 +91,7 @@ impl App {
     }
 }
 
-impl EarlyAnswers for App {
-    fn early(&self, uri: &Uri, headers: &HeaderMap) -> Option<Response> {
-        // What was answered a moment ago, without reading the URI: the same URI always asks the same.
-        match self.cache.get_local(path_and_query(uri)) {
-            Some(lookup) => self.freshness.respond(&lookup, headers),
-            None => self.refusal(uri),
-        }
-    }
-}
-
 /// The path and query as they were sent; no key of the cache starts with a slash.
-fn path_and_query(uri: &Uri) -> &str {
+pub(crate) fn path_and_query(uri: &Uri) -> &str {
     uri.path_and_query().map_or("/", PathAndQuery::as_str)
 }

@@ -1,13 +1,10 @@
 //! The OpenAPI 3.1 document, gathered from the handlers.
 
-use std::sync::Arc;
-
 use utoipa::OpenApi;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::{Content, HeaderBuilder, ObjectBuilder, Ref, Response, ResponseBuilder, Type};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::app::App;
 use crate::routes;
 
 #[derive(OpenApi)]
@@ -27,15 +24,10 @@ use crate::routes;
 )]
 struct Document;
 
-/// A router whose document has its head only.
-pub(crate) fn router() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::with_openapi(Document::openapi())
-}
-
 /// The whole document: the API's operations and the operators'.
 #[must_use]
 pub fn document() -> utoipa::openapi::OpenApi {
-    let mut api = routes::api();
+    let mut api = OpenApiRouter::with_openapi(Document::openapi()).merge(routes::api());
     for path in api.get_openapi_mut().paths.paths.values_mut() {
         operations_of(path).for_each(add_common_answers);
     }

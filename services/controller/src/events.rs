@@ -4,7 +4,7 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource as _};
 
 use crate::crd::ProductCatalog;
-use crate::reconcile::Error;
+use crate::error::Error;
 
 /// Who the Events are from.
 const CONTROLLER: &str = "farmlokal-controller";

@@ -1,4 +1,4 @@
-//! The flush itself: which Redis, which keys, and why it failed.
+//! The flush itself: which Redis, and which keys.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,43 +14,8 @@ use tracing::field::Empty;
 use tracing::{Instrument as _, Span, info_span};
 
 use crate::crd::{ProductCatalog, SecretKey};
+use crate::error::{Error, Failure};
 use crate::metrics;
-use crate::reconcile::Error;
-
-/// Why the cache cannot be flushed. The text becomes a part of the status: it is the same for the same cause, and it never
-/// holds a URL.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Failure {
-    #[error("Redis cannot be reached: {0}")]
-    Unreachable(&'static str),
-    #[error("Redis refused the flush: {0}")]
-    Refused(String),
-    #[error("Secret {0} is not in this namespace")]
-    NoSecret(String),
-    #[error("Secret {secret} has no key {key}")]
-    NoSecretKey { secret: String, key: String },
-    #[error("the controller may not read Secret {0}: name it in controller.redisSecrets of the chart")]
-    SecretForbidden(String),
-    #[error("key {key} of Secret {secret} is not usable: {why}")]
-    NoUrl { secret: String, key: String, why: String },
-    #[error("keyPattern {0:?} reaches beyond products:*")]
-    Pattern(String),
-}
-
-impl Failure {
-    /// As conditions and Events have it.
-    pub(crate) fn reason(&self) -> &'static str {
-        match self {
-            Self::Unreachable(_) => "RedisUnreachable",
-            Self::Refused(_) => "RedisRefused",
-            Self::NoSecret(_) => "SecretNotFound",
-            Self::NoSecretKey { .. } => "SecretKeyNotFound",
-            Self::SecretForbidden(_) => "SecretForbidden",
-            Self::NoUrl { .. } => "RedisUrlInvalid",
-            Self::Pattern(_) => "KeyPatternInvalid",
-        }
-    }
-}
 
 /// How many flushes of the configured Redis run at once: a [`Flusher`] has as many connections, and takes a long wait for one
 /// of them for a Redis that does not answer.

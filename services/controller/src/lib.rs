@@ -3,6 +3,8 @@
 
 pub mod config;
 pub mod crd;
+mod decision;
+mod error;
 mod events;
 mod flush;
 mod known;

@@ -1,7 +1,7 @@
-//! One look at a `ProductCatalog`: what is to be done is decided first, from values alone; effects follow.
+//! One look at a `ProductCatalog`: what is to be done is [decided](crate::decision) first; effects follow.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use farmlokal_cache::ConfigError;
 use kube::api::{Patch, PatchParams};
@@ -13,107 +13,16 @@ use tracing::field::Empty;
 use tracing::{Instrument as _, Span, info, info_span, warn};
 
 use crate::crd::{ProductCatalog, ProductCatalogStatus};
+use crate::decision::{Decision, decide};
+use crate::error::Error;
 use crate::events::{Events, Notice};
-use crate::flush::{Failure, Flushers};
+use crate::flush::Flushers;
 use crate::known::Known;
 use crate::leader::Held;
 use crate::{metrics, status};
 
 /// Who owns the status in the eyes of the API server.
 const FIELD_MANAGER: &str = "farmlokal-controller";
-/// The longest that a call to the API server may take.
-const API_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Why a flush is owed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
-    Created,
-    SpecChanged,
-    Requested,
-}
-
-impl Cause {
-    pub(crate) fn reason(self) -> &'static str {
-        match self {
-            Self::Created => "Created",
-            Self::SpecChanged => "SpecChanged",
-            Self::Requested => "FlushRequested",
-        }
-    }
-
-    pub(crate) fn text(self) -> &'static str {
-        match self {
-            Self::Created => "The object was created.",
-            Self::SpecChanged => "The spec was changed.",
-            Self::Requested => "A flush was requested.",
-        }
-    }
-}
-
-/// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Decision {
-    /// It is being deleted.
-    LeaveAlone,
-    UpToDate,
-    HoldBack,
-    Flush(Cause),
-}
-
-/// Decides from the object and from the newest status that is known of it, which may be newer than the object's own.
-pub(crate) fn decide(object: &ProductCatalog, status: &ProductCatalogStatus) -> Decision {
-    if object.metadata.deletion_timestamp.is_some() {
-        return Decision::LeaveAlone;
-    }
-    let request = object.flush_request();
-    let cause = if status.observed_generation.is_none() {
-        Cause::Created
-    } else if status.observed_generation != object.metadata.generation {
-        Cause::SpecChanged
-    } else if request.is_some() && request != status.last_handled_request.as_deref() {
-        Cause::Requested
-    } else {
-        return Decision::UpToDate;
-    };
-    if object.spec.suspend { Decision::HoldBack } else { Decision::Flush(cause) }
-}
-
-/// Why an object has to be looked at again.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("{0}")]
-    Degraded(Failure),
-    #[error("{0}")]
-    Api(kube::Error),
-    #[error("the API server did not answer in time")]
-    Timeout,
-    #[error("the lease is lost")]
-    NotLeader,
-}
-
-impl Error {
-    /// Waits for an answer of the API server, not for ever.
-    pub(crate) async fn within<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, Self> {
-        match tokio::time::timeout(API_TIMEOUT, call).await {
-            Ok(answer) => answer.map_err(Self::Api),
-            Err(_) => Err(Self::Timeout),
-        }
-    }
-
-    /// A word for it, of few.
-    pub(crate) fn kind(&self) -> &'static str {
-        match self {
-            Self::Degraded(failure) => failure.reason(),
-            Self::Api(_) => "api",
-            Self::Timeout => "timeout",
-            Self::NotLeader => "not_leader",
-        }
-    }
-
-    fn is_not_found(&self) -> bool {
-        matches!(self, Self::Api(kube::Error::Api(status)) if status.code == 404)
-    }
-}
 
 /// What a reconcile works with.
 pub(crate) struct Context {

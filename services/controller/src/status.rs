@@ -5,8 +5,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
 use crate::crd::{ProductCatalog, ProductCatalogStatus};
-use crate::flush::Failure;
-use crate::reconcile::Cause;
+use crate::decision::Cause;
+use crate::error::Failure;
 
 const READY: &str = "Ready";
 const FLUSHED: &str = "Flushed";

@@ -20,6 +20,7 @@ mod faults;
 mod journal;
 mod listener;
 mod partners;
+mod routes;
 mod sandbox;
 mod secret;
 mod token;

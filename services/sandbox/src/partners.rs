@@ -5,20 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
 use tokio_util::sync::CancellationToken;
 
 use crate::api_b::{Callbacks, InvalidKey, Sender, SigningKey};
 use crate::bearer::Bearers;
 use crate::config::Config;
-use crate::faults::{self, FaultBoard};
-use crate::journal::{Endpoint, Journal};
-use crate::{api_a, api_b, control, token};
-
-/// Bytes of a request's body that are read at the most.
-const MAX_BODY: usize = 64 * 1024;
+use crate::faults::{FaultBoard, Faults};
+use crate::journal::Journal;
 
 /// The partners, shared by all handlers.
 #[derive(Clone)]
@@ -63,21 +56,9 @@ impl Partners {
         })))
     }
 
-    pub(crate) fn router(&self) -> Router {
-        let faulty = |routes: Router<Partners>, endpoint| {
-            routes.route_layer(from_fn_with_state((self.clone(), endpoint), faults::meet))
-        };
-        faulty(token::routes(), Endpoint::Token)
-            .merge(faulty(api_a::routes(), Endpoint::ApiA))
-            .merge(faulty(api_b::routes(), Endpoint::ApiB))
-            .merge(control::routes())
-            .layer(DefaultBodyLimit::max(MAX_BODY))
-            .with_state(self.clone())
-    }
-
     /// No faults, nothing counted, nothing being sent. Callbacks stay registered.
     pub(crate) fn reset(&self) {
-        self.faults.set(faults::Faults::default());
+        self.faults.set(Faults::default());
         self.journal.reset();
         self.sender.forget();
     }

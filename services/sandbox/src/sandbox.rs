@@ -14,6 +14,7 @@ use crate::faults::Faults;
 use crate::journal::{Counters, Seen};
 use crate::listener::{BreakableListener, Breaker};
 use crate::partners::Partners;
+use crate::routes;
 
 /// How long requests in flight may take to finish at the end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -51,7 +52,7 @@ impl Sandbox {
             io::Error::new(error.kind(), format!("SANDBOX_PORT: cannot listen on {address}: {error}"))
         })?;
         let address = listener.local_addr()?;
-        let service = partners.router().into_make_service_with_connect_info::<Breaker>();
+        let service = routes::router(&partners).into_make_service_with_connect_info::<Breaker>();
         let server = axum::serve(BreakableListener(listener), service)
             .with_graceful_shutdown(partners.shutdown.clone().cancelled_owned());
         let server = runtime.spawn(server.into_future());

@@ -17,13 +17,11 @@ use tower::{Layer, Service};
 use tracing::instrument::{Instrument as _, Instrumented};
 use tracing::{Span, debug, warn};
 
-use super::span;
+use super::span::{self, CLIENT_CLOSED_REQUEST};
 use crate::problem::{Code, PROBLEMS};
 
 /// A slower answer is logged.
 const SLOW: Duration = Duration::from_millis(500);
-/// The status of a request whose client went away, as nginx counts it.
-pub(super) const CLIENT_CLOSED_REQUEST: u16 = 499;
 /// The label of paths without a route: unbounded labels would be a leak.
 const OTHER: &str = "_OTHER";
 

@@ -7,7 +7,8 @@ use farmlokal_telemetry::{continue_trace, request_id};
 use tracing::field::Empty;
 use tracing::{Span, info_span};
 
-use super::observe::CLIENT_CLOSED_REQUEST;
+/// The status of a request whose client went away, as nginx counts it.
+pub(super) const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// A span that is a part of the client's trace, if it has one. Without the query, and without anything about the client:
 /// both may be nobody's business. Costs next to nothing where nothing is traced.

@@ -3,6 +3,7 @@
 mod auth;
 mod categories;
 pub(crate) mod documentation;
+mod early;
 mod external;
 mod operations;
 mod products;
@@ -17,14 +18,11 @@ use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
-use crate::openapi;
 use crate::problem::{Code, Problem};
-
-pub(crate) use products::list_or_item_key;
 
 /// The API's routes with their part of the OpenAPI document.
 pub(crate) fn api() -> OpenApiRouter<Arc<App>> {
-    openapi::router()
+    OpenApiRouter::new()
         .merge(products::router())
         .merge(categories::router())
         .merge(auth::router())

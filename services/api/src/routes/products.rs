@@ -174,7 +174,7 @@ fn item_key(id: u64) -> String {
 
 /// The cache's key of what is asked for at this URI, if it is a list without a search or a product, and nothing is wrong with it.
 /// A path with escapes may be missed: no honest client writes digits like that.
-pub(crate) fn list_or_item_key(uri: &Uri) -> Option<String> {
+pub(super) fn list_or_item_key(uri: &Uri) -> Option<String> {
     match uri.path().strip_prefix("/products")? {
         "" => query::list(uri).ok().filter(|list| list.words().is_empty()).map(|list| list_key(&list)),
         rest => {

@@ -1,52 +1,13 @@
-//! Decisions as a table; effects against an API server that can be made to fail, and a real Redis.
+//! Effects against an API server that can be made to fail, and a real Redis.
 
 use farmlokal_devstack::Redis;
 use serde_json::Value;
 
 use super::*;
+use crate::error::Failure;
 use crate::testing::{FakeApi, Look, NAMESPACE, catalog};
 
 const REQUEST: &str = "farmlokal.dev/flush-requested-at";
-
-#[test]
-fn what_is_owed_is_decided_from_generation_request_and_status() {
-    use Decision::{Flush, HoldBack, LeaveAlone, UpToDate};
-    let handled = |generation: Option<i64>, request: Option<&str>| ProductCatalogStatus {
-        observed_generation: generation,
-        last_handled_request: request.map(str::to_owned),
-        ..ProductCatalogStatus::default()
-    };
-    // The object's generation and request; what the status says was handled; and what follows, suspended or not.
-    for (generation, request, known, expected) in [
-        (1, None, handled(None, None), Flush(Cause::Created)),
-        (1, Some("a"), handled(None, None), Flush(Cause::Created)),
-        (1, None, handled(Some(1), None), UpToDate),
-        (2, None, handled(Some(1), None), Flush(Cause::SpecChanged)),
-        // A status from a backup.
-        (1, None, handled(Some(7), None), Flush(Cause::SpecChanged)),
-        (2, Some("a"), handled(Some(1), None), Flush(Cause::SpecChanged)),
-        (1, Some("a"), handled(Some(1), None), Flush(Cause::Requested)),
-        (1, Some("a"), handled(Some(1), Some("a")), UpToDate),
-        (1, Some("b"), handled(Some(1), Some("a")), Flush(Cause::Requested)),
-        // A request that is withdrawn is none.
-        (1, None, handled(Some(1), Some("a")), UpToDate),
-        (1, Some(""), handled(Some(1), Some("a")), UpToDate),
-    ] {
-        for suspend in [false, true] {
-            let mut object = catalog(|o| {
-                o["metadata"]["generation"] = generation.into();
-                o["spec"]["suspend"] = suspend.into();
-                if let Some(request) = request {
-                    o["metadata"]["annotations"][REQUEST] = request.into();
-                }
-            });
-            let expected = if suspend && expected != UpToDate { HoldBack } else { expected };
-            assert_eq!(decide(&object, &known), expected, "{generation} {request:?} {known:?} {suspend}");
-            object.metadata.deletion_timestamp = Some(status::now());
-            assert_eq!(decide(&object, &known), LeaveAlone);
-        }
-    }
-}
 
 /// A controller on a fake API server and a real Redis.
 struct Rig {
