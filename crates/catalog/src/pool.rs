@@ -17,7 +17,7 @@ use deadpool::{
 use sqlx::{Connection as _, MySqlConnection, mysql::MySqlConnectOptions};
 
 use crate::{
-    config::{prepare_events, prepare_reads, prepare_session},
+    config::{LONGEST_IDLE, prepare_events, prepare_reads, prepare_session},
     server::Server,
 };
 
@@ -145,6 +145,7 @@ impl managed::Manager for Connector {
     }
 
     async fn recycle(&self, _: &mut MySqlConnection, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
-        if metrics.age() > LONGEST_LIFE { Err(RecycleError::message("old")) } else { Ok(()) }
+        let is_old = metrics.age() > LONGEST_LIFE || metrics.last_used() > LONGEST_IDLE;
+        if is_old { Err(RecycleError::message("old")) } else { Ok(()) }
     }
 }

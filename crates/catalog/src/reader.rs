@@ -181,11 +181,12 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// What was read stays right if this fails; the connection is closed then.
+    /// What was read stays right if this fails, and whoever waits for it shall not wait for this: the connection is closed then.
     pub(crate) async fn end_snapshot(&mut self) {
-        self.in_snapshot = false;
         // A connection that broke has taken the transaction along.
-        if self.busy || self.fetch(&Statement::end_snapshot()).await.is_err() {
+        let is_ended = !self.busy && self.fetch_once(&Statement::end_snapshot()).await.is_ok();
+        self.in_snapshot = false;
+        if !is_ended {
             self.discard();
             self.end();
         }

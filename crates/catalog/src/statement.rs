@@ -35,7 +35,7 @@ pub(crate) enum Kind {
     Categories,
     /// A few products, drawn.
     Sample,
-    /// The begin and the end of what is read as of one moment.
+    /// The begin of what is read as of one moment.
     Snapshot,
     Ping,
     /// The transaction of an event.
@@ -86,7 +86,7 @@ impl Kind {
         let (operation, summary) = match self {
             Kind::Ping => ("SELECT", "SELECT _sqlx_migrations"),
             Kind::Estimate => ("EXPLAIN", "EXPLAIN SELECT products"),
-            Kind::Snapshot => ("TRANSACTION", "TRANSACTION"),
+            Kind::Snapshot => ("START TRANSACTION", "START TRANSACTION"),
             Kind::Event => ("TRANSACTION", "TRANSACTION webhook_events"),
             _ => ("SELECT", "SELECT products"),
         };

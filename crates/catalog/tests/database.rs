@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use farmlokal_catalog::{
-    Catalog, CatalogConfig, Error, ListQuery, MigrateError, Refusal, migrate, testing::TestDatabase,
+    Catalog, CatalogConfig, Error, ListQuery, MigrateError, Refusal, migrate,
+    testing::{PriceRanges, TestDatabase},
 };
 use farmlokal_devstack::Database;
 
@@ -111,6 +112,7 @@ async fn reads_go_on_when_every_connection_was_killed() {
     let database = TestDatabase::create().await;
     let catalog = Catalog::new(database.config()).unwrap();
     let query = ListQuery::default();
+    let range = ListQuery::parse([("minPrice".into(), "1".into())].into_iter()).unwrap();
     let calls: Vec<_> = (0..32)
         .map(|_| {
             let (catalog, query) = (catalog.clone(), query.clone());
@@ -135,7 +137,9 @@ async fn reads_go_on_when_every_connection_was_killed() {
         // It may be our second one, and gone.
         let _ = sqlx::query(sqlx::AssertSqlSafe(format!("KILL {connection}"))).execute(&pool).await;
     }
+    let by_bands = catalog.clone().answering(PriceRanges::Bands);
     for _ in 0..32 {
+        by_bands.list(&range).await.unwrap();
         catalog.list(&query).await.unwrap();
     }
 }
@@ -181,9 +185,10 @@ async fn sessions_have_their_deadline_and_plan_by_indexes_alone() {
             ("max_statement_time", "1.500000"),
             ("optimizer_use_condition_selectivity", "1"),
             ("use_stat_tables", "NEVER"),
+            ("idle_transaction_timeout", "5"),
         ][..]
     } else {
-        &[("max_execution_time", "1500")][..]
+        &[("max_execution_time", "1500"), ("wait_timeout", "60")][..]
     };
     for (name, value) in expected {
         assert_eq!(catalog.session_variable(name).await.unwrap(), *value, "{name}");

@@ -144,7 +144,7 @@ pub struct CatalogArgs {
     #[arg(long, env = "DB_QUEUE_TIMEOUT", default_value = "500ms", value_parser = duration)]
     pub(crate) db_queue_timeout: Duration,
     /// How long it may take to connect to the database
-    #[arg(long, env = "DB_ACQUIRE_TIMEOUT", default_value = "1s", value_parser = duration)]
+    #[arg(long, env = "DB_ACQUIRE_TIMEOUT", default_value = "1s", value_parser = nonzero_duration)]
     pub(crate) db_acquire_timeout: Duration,
     /// The database gives a list or item query up after this time
     #[arg(long, env = "LIST_TIMEOUT", default_value = "1s", value_parser = nonzero_duration)]
@@ -168,7 +168,7 @@ pub struct CatalogArgs {
 #[command(next_help_heading = "Cache")]
 pub struct CacheArgs {
     /// How long a cached answer is fresh
-    #[arg(long, env = "CACHE_TTL", default_value = "60s", value_parser = duration)]
+    #[arg(long, env = "CACHE_TTL", default_value = "60s", value_parser = nonzero_duration)]
     pub(crate) cache_ttl: Duration,
     /// How long beyond that it may still be served, marked as stale, while the database fails; 0s turns that off
     #[arg(long, env = "CACHE_STALE_TTL", default_value = "300s", value_parser = duration)]
@@ -177,13 +177,13 @@ pub struct CacheArgs {
     #[arg(long, env = "LOCAL_CACHE", default_value_t = true, action = clap::ArgAction::Set)]
     pub(crate) local_cache: bool,
     /// How long the process keeps them before it asks Redis again
-    #[arg(long, env = "LOCAL_CACHE_TTL", default_value = "5s", value_parser = duration)]
+    #[arg(long, env = "LOCAL_CACHE_TTL", default_value = "5s", value_parser = nonzero_duration)]
     pub(crate) local_cache_ttl: Duration,
     /// Memory for them, in MiB
     #[arg(long, env = "LOCAL_CACHE_MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) local_cache_mib: u32,
     /// A Redis operation that takes longer counts as failed, and the request goes on without Redis
-    #[arg(long, env = "REDIS_TIMEOUT", default_value = "100ms", value_parser = duration)]
+    #[arg(long, env = "REDIS_TIMEOUT", default_value = "100ms", value_parser = nonzero_duration)]
     pub(crate) redis_timeout: Duration,
 }
 

@@ -165,7 +165,7 @@ pub(crate) fn merged<'q>(query: &'q ListQuery, parts: &'q Parts) -> Statement<'q
                 statement.push(" AND ");
                 after(statement, position, query.order(), "");
             }
-            // Each may have the whole page: what begins before it may have gone since the leap.
+            // Each may have the whole page.
             ordered(statement, query, query.rows());
             before = ") UNION ALL (";
         }

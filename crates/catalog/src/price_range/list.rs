@@ -55,11 +55,9 @@ pub(crate) async fn ranged_list(
     match ways.then {
         Way::Range => reader.fetch(&plan::range(query)).await,
         Way::Bands => match banded(reader, query, costs, sample.as_deref()).await {
-            Ok(Some(found)) => Ok(found),
-            Ok(None) => reader.fetch(&plan::filtered(query)).await,
             // The catalogue was migrated or seeded a moment ago, and these indexes are still being built.
             Err(error) if is_missing_index(&error) => reader.fetch(&plan::filtered(query)).await,
-            Err(error) => Err(error),
+            answered => answered,
         },
     }
 }
@@ -90,7 +88,7 @@ async fn banded(
     query: &ListQuery,
     costs: &Costs,
     sample: Option<&Sample>,
-) -> Result<Option<Vec<MySqlRow>>, sqlx::Error> {
+) -> Result<Vec<MySqlRow>, sqlx::Error> {
     let mut may_break = true;
     loop {
         reader.begin_snapshot().await?;
@@ -104,13 +102,13 @@ async fn banded(
 }
 
 /// The page from the bands of the price range that begin first after the cursor. First few of them: where the price follows
-/// the sort, one has the page. Nothing if it is not sure that no band that is left out has a row in between.
+/// the sort, one has the page.
 async fn merged(
     reader: &mut Reader<'_>,
     query: &ListQuery,
     costs: &Costs,
     sample: Option<&Sample>,
-) -> Result<Option<Vec<MySqlRow>>, sqlx::Error> {
+) -> Result<Vec<MySqlRow>, sqlx::Error> {
     let cut = Cut::of(query.prices());
     let first_rows = reader.fetch(&plan::leap(query, cut.bands)).await?;
     let first_rows = first_rows.iter().map(|row| first(query, row)).collect::<Result<Vec<_>, _>>()?;
@@ -120,10 +118,12 @@ async fn merged(
     };
     let may_sort_edges = cut.edges.iter().any(is_heavy);
     let mut estimates = None;
-    for room in plan::rooms(query) {
+    let [some, enough] = plan::rooms(query);
+    let mut room = some;
+    loop {
         let mut parts = Parts::of(query, &cut, &first_rows, room);
         if parts.walked.is_empty() {
-            return Ok(Some(Vec::new()));
+            return Ok(Vec::new());
         }
         if may_sort_edges && parts.have_edge_of(&cut) {
             let known = match estimates.take() {
@@ -134,11 +134,11 @@ async fn merged(
             estimates = Some(known);
         }
         let found = reader.fetch(&plan::merged(query, &parts)).await?;
-        if parts.end.is_none() || is_sure_page(query, &found)? {
-            return Ok(Some(found));
+        if room == enough || parts.end.is_none() || is_sure_page(query, &found)? {
+            return Ok(found);
         }
+        room = enough;
     }
-    Ok(None)
 }
 
 /// Of each edge, how many rows are in range and how many are in its band.

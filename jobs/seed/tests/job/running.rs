@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use farmlokal_catalog::testing::TestDatabase;
-use sqlx::MySqlPool;
+use sqlx::{Connection as _, MySqlConnection, MySqlPool};
 use tokio::sync::OnceCell;
 
 /// Enough for every phase to take some time, few enough for dozens of runs.
@@ -106,20 +106,21 @@ pub(crate) async fn catalogue(database: &TestDatabase) -> Catalogue {
     catalogue_in(database.pool()).await
 }
 
-/// Waits until no other connection is in this database: the server finishes what a killed run had asked for.
-async fn others_gone(pool: &MySqlPool) {
+/// Waits until nobody else is in this database: the server finishes what a killed run had asked for.
+pub(crate) async fn others_gone(database: &TestDatabase) {
     let connected = "SELECT COUNT(*) FROM information_schema.processlist \
                      WHERE db = DATABASE() AND id <> CONNECTION_ID()";
+    let mut connection = MySqlConnection::connect_with(&database.options).await.unwrap();
     let within = Duration::from_secs(30);
     let start = Instant::now();
-    while sqlx::query_scalar::<_, i64>(connected).fetch_one(pool).await.unwrap() > 0 {
+    while sqlx::query_scalar::<_, i64>(connected).fetch_one(&mut connection).await.unwrap() > 0 {
         assert!(start.elapsed() < within, "other connections are still there after {within:?}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    connection.close().await.unwrap();
 }
 
 pub(crate) async fn catalogue_in(pool: MySqlPool) -> Catalogue {
-    others_gone(&pool).await;
     let (rows, sum, xor): (u64, u64, u64) = sqlx::query_as(
         "SELECT CAST(COUNT(*) AS UNSIGNED), CAST(COALESCE(SUM(crc), 0) AS UNSIGNED), CAST(BIT_XOR(crc) AS UNSIGNED) FROM ( \
          SELECT CRC32(CONCAT_WS('|', id, name, description, category, price, created_at, updated_at, short_words)) \

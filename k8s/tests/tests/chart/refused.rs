@@ -66,6 +66,8 @@ fn values_of_another_kind() {
         (json!({"api": {"config": {"CACHE_TTL": "60"}}}), "'/api/config/CACHE_TTL'"),
         (json!({"api": {"config": {"CACHE_TTL": 60}}}), "'/api/config/CACHE_TTL': got number, want string"),
         (json!({"api": {"config": {"RATE_LIMIT": "100"}}}), "'/api/config/RATE_LIMIT'"),
+        (json!({"api": {"config": {"RATE_LIMIT": "0/60"}}}), "'/api/config/RATE_LIMIT'"),
+        (json!({"partners": {"webhook": {"secrets": ["whsec_AAAA"]}}}), "'/partners/webhook/secrets/0'"),
         (
             json!({"api": {"podDisruptionBudget": {"maxUnavailable": 0}}}),
             "'/api/podDisruptionBudget/maxUnavailable'",

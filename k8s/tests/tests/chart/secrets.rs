@@ -46,7 +46,7 @@ fn an_existing_secret_wins_over_a_password() {
         "database": {"existingSecret": "db", "password": "hunter2"},
         "redis": {"existingSecret": "cache", "password": "hunter2"},
         "partners": {
-            "existingSecret": "partners", "webhook": {"secrets": ["whsec_aHVudGVyMg=="]},
+            "existingSecret": "partners", "webhook": {"secrets": ["whsec_aHVudGVyMmh1bnRlcjJodW50ZXIyaHVu"]},
             "oauth": {"tokenUrl": "https://id.example/token", "clientId": "shop", "clientSecret": "hunter2"},
         },
     });
@@ -62,7 +62,7 @@ fn what_values_give_in_the_clear_is_in_the_secret_and_nowhere_else() {
         "redis": {"host": "cache", "port": 6380, "password": "p@ss/w rd+", "tls": true},
         "partners": {
             "oauth": {"tokenUrl": "https://id.example/token", "clientId": "shop", "clientSecret": "c-secret"},
-            "webhook": {"secrets": ["whsec_AAAA", "whsec_BBBB"]},
+            "webhook": {"secrets": ["whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "whsec_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"]},
         },
     });
     let Some(objects) = render(&values) else { return };
@@ -71,7 +71,7 @@ fn what_values_give_in_the_clear_is_in_the_secret_and_nowhere_else() {
         ("DB_PASS", "db pass"),
         ("OAUTH_CLIENT_SECRET", "c-secret"),
         ("REDIS_URL", "rediss://:p%40ss%2Fw%20rd%2B@cache:6380"),
-        ("WEBHOOK_SECRETS", "whsec_AAAA,whsec_BBBB"),
+        ("WEBHOOK_SECRETS", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA,whsec_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"),
     ];
     assert_eq!(secret, expected.map(|(key, value)| (key.to_owned(), value.to_owned())));
     for (_, value) in &secret {
