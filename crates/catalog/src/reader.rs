@@ -173,23 +173,30 @@ impl Reader<'_> {
         result
     }
 
-    /// What is read until [`end_snapshot`](Self::end_snapshot) is all of one moment, that of the first read: a transaction. No
-    /// read of it is tried again alone: a caller whose [connection broke](may_succeed_again) begins anew.
-    pub(crate) async fn begin_snapshot(&mut self) -> Result<(), sqlx::Error> {
-        self.fetch(&Statement::begin_snapshot()).await?;
+    /// What is read until [`end_snapshot`](Self::end_snapshot) is all of one moment, that of this first statement, which
+    /// [begins a transaction](Statement::begin_snapshot). No read of it is tried again alone: where the
+    /// [connection broke](may_succeed_again), all of them have to be.
+    pub(crate) async fn begin_snapshot(
+        &mut self,
+        first: &Statement<'_>,
+    ) -> Result<Vec<MySqlRow>, sqlx::Error> {
         self.in_snapshot = true;
-        Ok(())
+        self.fetch(first).await
     }
 
-    /// What was read stays right if this fails, and whoever waits for it shall not wait for this: the connection is closed then.
+    /// To be called in any case. What was read stays right if this fails: the connection is closed then.
     pub(crate) async fn end_snapshot(&mut self) {
         // A connection that broke has taken the transaction along.
-        let is_ended = !self.busy && self.fetch_once(&Statement::end_snapshot()).await.is_ok();
-        self.in_snapshot = false;
-        if !is_ended {
+        if self.busy || self.commit().await.is_err() {
             self.discard();
-            self.end();
         }
+        self.in_snapshot = false;
+        self.end();
+    }
+
+    async fn commit(&mut self) -> Result<(), sqlx::Error> {
+        let commit = sqlx::raw_sql("COMMIT").execute(self.begin().await?);
+        timeout(GRACE, commit).await.unwrap_or_else(|_| Err(no_answer())).map(|_| ())
     }
 
     pub(crate) fn server(&self) -> Server {

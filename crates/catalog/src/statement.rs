@@ -35,15 +35,13 @@ pub(crate) enum Kind {
     Categories,
     /// A few products, drawn.
     Sample,
-    /// The begin of what is read as of one moment.
-    Snapshot,
     Ping,
     /// The transaction of an event.
     Event,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 14] = [
+    pub(crate) const ALL: [Kind; 13] = [
         Kind::Page,
         Kind::Estimate,
         Kind::Filtered,
@@ -55,7 +53,6 @@ impl Kind {
         Kind::Product,
         Kind::Categories,
         Kind::Sample,
-        Kind::Snapshot,
         Kind::Ping,
         Kind::Event,
     ];
@@ -73,7 +70,6 @@ impl Kind {
             Kind::Product => "product",
             Kind::Categories => "categories",
             Kind::Sample => "sample",
-            Kind::Snapshot => "snapshot",
             Kind::Ping => "ping",
             Kind::Event => "event",
         }
@@ -86,7 +82,6 @@ impl Kind {
         let (operation, summary) = match self {
             Kind::Ping => ("SELECT", "SELECT _sqlx_migrations"),
             Kind::Estimate => ("EXPLAIN", "EXPLAIN SELECT products"),
-            Kind::Snapshot => ("START TRANSACTION", "START TRANSACTION"),
             Kind::Event => ("TRANSACTION", "TRANSACTION webhook_events"),
             _ => ("SELECT", "SELECT products"),
         };
@@ -134,8 +129,8 @@ impl fmt::Display for Value<'_> {
 /// Bytes of most texts, a value or two spelt out.
 const LONG: usize = 512;
 
-/// Mostly a `SELECT`, which the database stops at its session's deadline. The text holds no value, so that it is prepared once for each
-/// shape; or it holds all of them, [spelt out](Statement::spelt_out).
+/// A `SELECT`, which the database stops at its session's deadline. The text holds no value, so that it is prepared once for each
+/// shape; or it holds all of them, [spelt out](Statement::begin_snapshot).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Statement<'q> {
     pub(crate) kind: Kind,
@@ -150,23 +145,15 @@ impl<'q> Statement<'q> {
         Statement::begin(kind, "SELECT ")
     }
 
-    /// The same, but values are part of its text, and it is not prepared: for the few that `MySQL` plans well only then.
-    pub(crate) fn spelt_out(kind: Kind) -> Statement<'q> {
-        Statement { is_prepared: false, ..Statement::select(kind) }
+    /// The first `SELECT` of what is read as of one moment, after the begin of a transaction. Its values are spelt out as part of
+    /// its text, and it is not prepared, which would be one statement at a time; and `MySQL` plans well only then.
+    pub(crate) fn begin_snapshot(kind: Kind) -> Statement<'q> {
+        Statement { is_prepared: false, ..Statement::begin(kind, "START TRANSACTION READ ONLY; SELECT ") }
     }
 
     /// What the optimiser expects to read. It reads a few pages of the index to say so.
     pub(crate) fn explain(kind: Kind) -> Statement<'q> {
         Statement::begin(kind, "EXPLAIN FORMAT=TRADITIONAL SELECT ")
-    }
-
-    /// As of one moment is all that is read until [`end_snapshot`](Statement::end_snapshot), from the first read on.
-    pub(crate) fn begin_snapshot() -> Statement<'q> {
-        Statement { is_prepared: false, ..Statement::begin(Kind::Snapshot, "START TRANSACTION READ ONLY") }
-    }
-
-    pub(crate) fn end_snapshot() -> Statement<'q> {
-        Statement { is_prepared: false, ..Statement::begin(Kind::Snapshot, "COMMIT") }
     }
 
     fn begin(kind: Kind, words: &str) -> Statement<'q> {

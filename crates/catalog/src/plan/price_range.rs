@@ -94,7 +94,7 @@ pub(crate) fn range(query: &ListQuery) -> Statement<'_> {
 pub(crate) fn leap(query: &ListQuery, bands: (Band, Band)) -> Statement<'_> {
     let leap = Leap { query, bands };
     let firsts = firsts(query);
-    let mut statement = Statement::spelt_out(Kind::Leap);
+    let mut statement = Statement::begin_snapshot(Kind::Leap);
     if query.sort() == Sort::Id {
         statement.push("price_band, ").push(leap.first("id")).push(" AS first_id");
         leap.from(&mut statement);

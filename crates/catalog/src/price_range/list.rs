@@ -89,16 +89,15 @@ async fn banded(
     costs: &Costs,
     sample: Option<&Sample>,
 ) -> Result<Vec<MySqlRow>, sqlx::Error> {
-    let mut may_break = true;
-    loop {
-        reader.begin_snapshot().await?;
-        let found = merged(reader, query, costs, sample).await;
-        reader.end_snapshot().await;
-        match found {
-            Err(error) if may_break && may_succeed_again(&error) => may_break = false,
-            found => return found,
-        }
+    let found = merged(reader, query, costs, sample).await;
+    reader.end_snapshot().await;
+    if !found.as_ref().is_err_and(may_succeed_again) {
+        return found;
     }
+    reader.replace_broken().await?;
+    let found = merged(reader, query, costs, sample).await;
+    reader.end_snapshot().await;
+    found
 }
 
 /// The page from the bands of the price range that begin first after the cursor. First few of them: where the price follows
@@ -110,7 +109,7 @@ async fn merged(
     sample: Option<&Sample>,
 ) -> Result<Vec<MySqlRow>, sqlx::Error> {
     let cut = Cut::of(query.prices());
-    let first_rows = reader.fetch(&plan::leap(query, cut.bands)).await?;
+    let first_rows = reader.begin_snapshot(&plan::leap(query, cut.bands)).await?;
     let first_rows = first_rows.iter().map(|row| first(query, row)).collect::<Result<Vec<_>, _>>()?;
     let is_heavy = |edge: &Edge| {
         let in_band = sample.map_or(f64::MAX, |sample| sample.rows_at(query, edge.band.prices()));
