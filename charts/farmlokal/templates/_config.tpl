@@ -9,8 +9,8 @@
 {{- with .Values.api.config -}}
 {{- if and .LOCAL_CACHE_MIB (ne (toString .LOCAL_CACHE) "false") (regexMatch "^[0-9]+[MG]i$" $limit) -}}
 {{- $mib := mul (regexFind "^[0-9]+" $limit) (ternary 1024 1 (hasSuffix "Gi" $limit)) -}}
-{{- if gt (add (int64 .LOCAL_CACHE_MIB) 96) $mib -}}
-{{- fail (printf "api.config.LOCAL_CACHE_MIB is %d: api.resources.limits.memory must be at least 96 MiB above it, and is %s" (int64 .LOCAL_CACHE_MIB) $limit) -}}
+{{- if gt (add (int64 .LOCAL_CACHE_MIB) 128) $mib -}}
+{{- fail (printf "api.config.LOCAL_CACHE_MIB is %d: api.resources.limits.memory must be at least 128 MiB above it, and is %s" (int64 .LOCAL_CACHE_MIB) $limit) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -94,12 +94,12 @@ fn values_that_contradict_each_other() {
             "api.terminationGracePeriodSeconds is 10: it must be at least 6 s above api.shutdownDelaySeconds, which is 5",
         ),
         (
-            json!({"api": {"config": {"LOCAL_CACHE_MIB": 161}}}),
-            "api.config.LOCAL_CACHE_MIB is 161: api.resources.limits.memory must be at least 96 MiB above it, and is 256Mi",
+            json!({"api": {"config": {"LOCAL_CACHE_MIB": 129}}}),
+            "api.config.LOCAL_CACHE_MIB is 129: api.resources.limits.memory must be at least 128 MiB above it, and is 256Mi",
         ),
         (
             json!({"api": {"config": {"LOCAL_CACHE_MIB": 2000}, "resources": {"limits": {"memory": "2Gi"}}}}),
-            "api.config.LOCAL_CACHE_MIB is 2000: api.resources.limits.memory must be at least 96 MiB above it, and is 2Gi",
+            "api.config.LOCAL_CACHE_MIB is 2000: api.resources.limits.memory must be at least 128 MiB above it, and is 2Gi",
         ),
         (
             json!({"api": {"autoscaling": {"enabled": true, "minReplicas": 9, "maxReplicas": 3}}}),
