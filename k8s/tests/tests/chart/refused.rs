@@ -132,7 +132,7 @@ fn values_that_contradict_each_other() {
 #[test]
 fn a_cache_that_its_limit_has_room_for_is_taken() {
     for api in [
-        json!({"config": {"LOCAL_CACHE_MIB": 160}}),
+        json!({"config": {"LOCAL_CACHE_MIB": 128}}),
         json!({"config": {"LOCAL_CACHE_MIB": 1000, "LOCAL_CACHE": false}}),
         json!({"config": {"LOCAL_CACHE_MIB": 1000}, "resources": {"limits": {"memory": "2Gi"}}}),
         json!({"config": {"LOCAL_CACHE_MIB": 1000}, "resources": {"limits": {"memory": null}}}),
