@@ -18,7 +18,8 @@ const SCRIPTS: [&str; 5] = ["cold", "deep", "search", "mixed", "hot"];
 pub(crate) async fn run(environment: &Environment, duration: &str) -> Result<()> {
     let k6 = K6::find(&environment.root)?;
     let api = Server::api(environment, &environment.database_url, &[]).await?;
-    let mut report = Report::new("loadtest", "Load tests with k6", "make loadtest");
+    let command = format!("make loadtest ARGS=\"--duration {duration}\"");
+    let mut report = Report::new("loadtest", "Load tests with k6", &command);
     report.say(&format!(
         "Each script for {duration} against one API process with default settings but for rate limits that no client reaches \
          (1,000,000 requests a second) and 1,000,000 products; k6 shares the \
