@@ -110,11 +110,6 @@ pub(crate) fn connect_options(options: MySqlConnectOptions) -> MySqlConnectOptio
         .statement_cache_capacity(512)
 }
 
-/// `MySQL` closes a connection that was idle for so long. The pool hands none out that [soon would be](LONGEST_IDLE).
-const LONGEST_SILENCE: Duration = Duration::from_mins(1);
-/// A connection that was idle for longer is replaced.
-pub(crate) const LONGEST_IDLE: Duration = Duration::from_secs(45);
-
 /// Sets the mode that our statements are written for: strict, each a transaction of its own but where one is begun, and nothing
 /// else that differs between servers. Tells which server it is.
 pub(crate) async fn prepare_session(connection: &mut MySqlConnection) -> Result<Server, sqlx::Error> {
@@ -165,11 +160,12 @@ fn statement_deadline(server: Server, deadline: Duration) -> String {
 
 /// After this the server closes a connection whose client says no more, and with it a transaction: as long as that is open, it
 /// holds a lock on the table's definition. A client that lost its power or its network takes no leave. `MariaDB` counts the
-/// seconds of transactions apart.
-fn silence_deadline(server: Server) -> String {
+/// seconds of transactions apart; `MySQL` closes every idle connection, and the pool
+/// [replaces them before](crate::pool::LONGEST_IDLE).
+fn silence_deadline(server: Server) -> &'static str {
     match server {
-        Server::MySql => format!("wait_timeout = {}", LONGEST_SILENCE.as_secs()),
-        Server::MariaDb => "idle_transaction_timeout = 5".to_owned(),
+        Server::MySql => "wait_timeout = 60",
+        Server::MariaDb => "idle_transaction_timeout = 5",
     }
 }
 
@@ -189,10 +185,11 @@ pub(crate) async fn prepare_events(
     server: Server,
     deadline: Duration,
 ) -> Result<(), sqlx::Error> {
-    let mut settings = "TRANSACTION ISOLATION LEVEL READ COMMITTED; \
-                        SET SESSION innodb_lock_wait_timeout = 2, lock_wait_timeout = 3"
-        .to_owned();
-    settings = format!("{settings}, {}", silence_deadline(server));
+    let mut settings = format!(
+        "TRANSACTION ISOLATION LEVEL READ COMMITTED; \
+         SET SESSION innodb_lock_wait_timeout = 2, lock_wait_timeout = 3, {}",
+        silence_deadline(server),
+    );
     if server == Server::MariaDb {
         settings = format!("{settings}, {}", statement_deadline(server, deadline));
     }

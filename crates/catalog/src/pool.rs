@@ -17,12 +17,14 @@ use deadpool::{
 use sqlx::{Connection as _, MySqlConnection, mysql::MySqlConnectOptions};
 
 use crate::{
-    config::{LONGEST_IDLE, prepare_events, prepare_reads, prepare_session},
+    config::{prepare_events, prepare_reads, prepare_session},
     server::Server,
 };
 
 /// An older connection is replaced, so that all end up at the server that its name stands for now.
 const LONGEST_LIFE: Duration = Duration::from_mins(30);
+/// One that was idle for longer is replaced too: before `MySQL` closes it, after a minute by its session's `wait_timeout`.
+pub(crate) const LONGEST_IDLE: Duration = Duration::from_secs(45);
 /// How long it may take to tell the server of the end of all connections: one that stands still is told for ever.
 pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
 

@@ -83,6 +83,17 @@ impl TestDatabase {
     }
 }
 
+/// The ids of all connections to the database that this one is in, but for its own.
+///
+/// # Panics
+/// The server does not answer.
+pub async fn other_connections(connection: &mut MySqlConnection) -> Vec<u64> {
+    let others = "SELECT CAST(id AS UNSIGNED) FROM information_schema.processlist \
+                  WHERE db = DATABASE() AND id <> CONNECTION_ID()";
+    let others = sqlx::query_scalar(others).fetch_all(connection).await;
+    others.unwrap_or_else(|error| panic!("cannot list the connections: {error}"))
+}
+
 /// Two test processes may start within one clock tick, and two tests within one process.
 fn unique() -> u64 {
     use std::hash::{BuildHasher as _, RandomState};

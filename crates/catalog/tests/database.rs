@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use farmlokal_catalog::{
     Catalog, CatalogConfig, Error, ListQuery, MigrateError, Refusal, migrate,
-    testing::{PriceRanges, TestDatabase},
+    testing::{PriceRanges, TestDatabase, other_connections},
 };
 use farmlokal_devstack::Database;
 
@@ -123,19 +123,12 @@ async fn reads_go_on_when_every_connection_was_killed() {
         call.await.unwrap().unwrap();
     }
     assert!(catalog.pool().open > 1);
-    let pool = database.pool();
-    let own: u64 = sqlx::query_scalar("SELECT CONNECTION_ID()").fetch_one(&pool).await.unwrap();
-    let connections: Vec<u64> = sqlx::query_scalar(
-        "SELECT CAST(id AS UNSIGNED) FROM information_schema.processlist WHERE db = DATABASE() AND id <> ?",
-    )
-    .bind(own)
-    .fetch_all(&pool)
-    .await
-    .unwrap();
+    let mut own = database.pool().acquire().await.unwrap();
+    let connections = other_connections(&mut own).await;
     assert!(connections.len() > 1);
     for connection in connections {
-        // It may be our second one, and gone.
-        let _ = sqlx::query(sqlx::AssertSqlSafe(format!("KILL {connection}"))).execute(&pool).await;
+        // It may be gone.
+        let _ = sqlx::query(sqlx::AssertSqlSafe(format!("KILL {connection}"))).execute(&mut *own).await;
     }
     let by_bands = catalog.clone().answering(PriceRanges::Bands);
     for _ in 0..32 {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use farmlokal_catalog::{
     Catalog, CatalogConfig, Change, Error, Event, ListQuery, Outcome, Price, Pruned, Receipt,
-    testing::TestDatabase,
+    testing::{TestDatabase, other_connections},
 };
 
 fn price(cents: u64) -> Price {
@@ -124,14 +124,11 @@ async fn connections_that_broke_cost_no_event() {
     for call in warm {
         call.await.unwrap().unwrap();
     }
-    let pool = database.pool();
-    let own: u64 = sqlx::query_scalar("SELECT CONNECTION_ID()").fetch_one(&pool).await.unwrap();
-    let others =
-        "SELECT CAST(id AS UNSIGNED) FROM information_schema.processlist WHERE db = DATABASE() AND id <> ?";
-    let others: Vec<u64> = sqlx::query_scalar(others).bind(own).fetch_all(&pool).await.unwrap();
+    let mut own = database.pool().acquire().await.unwrap();
+    let others = other_connections(&mut own).await;
     assert!(others.len() > 1);
     for connection in others {
-        let _ = sqlx::query(sqlx::AssertSqlSafe(format!("KILL {connection}"))).execute(&pool).await;
+        let _ = sqlx::query(sqlx::AssertSqlSafe(format!("KILL {connection}"))).execute(&mut *own).await;
     }
     for number in 0..8 {
         let event = event(format!("e{number}"), 7, 50 - number, upsert("Racket", 1));

@@ -89,15 +89,16 @@ async fn banded(
     costs: &Costs,
     sample: Option<&Sample>,
 ) -> Result<Vec<MySqlRow>, sqlx::Error> {
-    let found = merged(reader, query, costs, sample).await;
-    reader.end_snapshot().await;
-    if !found.as_ref().is_err_and(may_succeed_again) {
-        return found;
+    let mut is_first = true;
+    loop {
+        let found = merged(reader, query, costs, sample).await;
+        reader.end_snapshot().await;
+        match found {
+            Err(error) if is_first && may_succeed_again(&error) => reader.replace_broken().await?,
+            found => return found,
+        }
+        is_first = false;
     }
-    reader.replace_broken().await?;
-    let found = merged(reader, query, costs, sample).await;
-    reader.end_snapshot().await;
-    found
 }
 
 /// The page from the bands of the price range that begin first after the cursor. First few of them: where the price follows

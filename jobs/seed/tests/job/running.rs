@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use farmlokal_catalog::testing::TestDatabase;
+use farmlokal_catalog::testing::{TestDatabase, other_connections};
 use sqlx::{Connection as _, MySqlConnection, MySqlPool};
 use tokio::sync::OnceCell;
 
@@ -108,12 +108,10 @@ pub(crate) async fn catalogue(database: &TestDatabase) -> Catalogue {
 
 /// Waits until nobody else is in this database: the server finishes what a killed run had asked for.
 pub(crate) async fn others_gone(database: &TestDatabase) {
-    let connected = "SELECT COUNT(*) FROM information_schema.processlist \
-                     WHERE db = DATABASE() AND id <> CONNECTION_ID()";
     let mut connection = MySqlConnection::connect_with(&database.options).await.unwrap();
     let within = Duration::from_secs(30);
     let start = Instant::now();
-    while sqlx::query_scalar::<_, i64>(connected).fetch_one(&mut connection).await.unwrap() > 0 {
+    while !other_connections(&mut connection).await.is_empty() {
         assert!(start.elapsed() < within, "other connections are still there after {within:?}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
