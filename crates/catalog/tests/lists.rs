@@ -330,8 +330,8 @@ async fn with_a_sample_a_price_range_takes_one_statement_and_the_rows_of_a_short
     for sort in ["id", "name", "createdAt"] {
         for order in ["ASC", "DESC"] {
             for category in [None, Some("odd")] {
-                // One row in five.
-                let first = parse(&shape(sort, order, category, Some(("12.00", "19.99"))));
+                // One row in four: MySQL reads each of a walk twice, and a sample is off by some 5 %.
+                let first = parse(&shape(sort, order, category, Some(("12.00", "21.99"))));
                 for query in [page_after(&first, &deep), first] {
                     let (page, rows) = catalog.list_counting_rows(&query).await.unwrap();
                     assert_eq!(page.products.len(), 20);
