@@ -68,7 +68,6 @@ impl Refusal {
 /// Numbers of the server errors that we tell apart, MySQL's and MariaDB's.
 mod number {
     pub(super) const CON_COUNT: u16 = 1040;
-    pub(super) const FILSORT_ABORT: u16 = 1028;
     pub(super) const SERVER_SHUTDOWN: u16 = 1053;
     pub(super) const ACCESS_DENIED_DATABASE: u16 = 1044;
     pub(super) const ACCESS_DENIED: u16 = 1045;
@@ -103,8 +102,7 @@ fn server_error(error: &sqlx::Error) -> Option<u16> {
 
 /// Tells a span how its operation failed, in words that are few and name nothing.
 pub(crate) fn record(error: &sqlx::Error, span: &Span) {
-    // A bound that was reached is an answer.
-    if span.is_disabled() || is_bound(error) {
+    if span.is_disabled() {
         return;
     }
     span.record("otel.status_code", "ERROR");
@@ -165,12 +163,6 @@ pub(crate) fn is_already_there(error: &sqlx::Error) -> bool {
 /// A statement's index does not exist: neither for `FORCE INDEX` nor for `MATCH`.
 pub(crate) fn is_missing_index(error: &sqlx::Error) -> bool {
     matches!(server_error(error), Some(number::KEY_DOES_NOT_EXIST | number::FT_MATCHING_KEY_NOT_FOUND))
-}
-
-/// `MariaDB` stopped the statement at its `LIMIT ROWS EXAMINED` while it sorted what it had. Elsewhere that is no error, and
-/// what it had is the answer.
-pub(crate) fn is_bound(error: &sqlx::Error) -> bool {
-    server_error(error) == Some(number::FILSORT_ABORT)
 }
 
 /// The database stopped the statement at its deadline. `MariaDB` reports a full-text search so, stopped in its first

@@ -17,7 +17,8 @@ use crate::{
 const COLUMNS: &str = "id, name, description, category, price, created_at, updated_at";
 /// The same, of the rows beside what was found.
 const PAYLOAD: &str =
-    "products.id, products.name, description, category, products.price, products.created_at, updated_at";
+    "products.id, products.name, products.description, products.category, products.price, products.created_at, \
+     products.updated_at";
 
 /// How a query without search is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,11 @@ fn has_price_range(query: &ListQuery) -> bool {
 /// The index by price has the rows of one price in the order of their ids.
 fn walks_one_price(query: &ListQuery) -> bool {
     query.sort() == Sort::Id && one_price(query).is_some()
+}
+
+/// Whether the sort's index is the table itself, each row of it whole.
+pub(crate) fn walks_table(query: &ListQuery) -> bool {
+    query.sort() == Sort::Id && query.category().is_none()
 }
 
 /// The price, where the range is of one only.

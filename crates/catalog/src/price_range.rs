@@ -11,7 +11,7 @@ pub(crate) mod sampler;
 
 use band::Band;
 
-use crate::{ListQuery, Price, Sort, cursor::Position};
+use crate::{ListQuery, Price, Sort, cursor::Position, plan::walks_table};
 
 /// What one row, or one band, costs each way: microseconds, measured on `MariaDB` 10.11.
 #[derive(Clone, Copy, Debug)]
@@ -97,8 +97,7 @@ impl Costs {
 
     /// Of so many rows along the sort's index.
     pub(crate) fn of_walk(&self, query: &ListQuery, rows: f64) -> f64 {
-        let is_table = query.sort() == Sort::Id && query.category().is_none();
-        rows * if is_table { self.walked_by_id } else { self.walked }
+        rows * if walks_table(query) { self.walked_by_id } else { self.walked }
     }
 
     /// Whether an edge whose band has so many rows is worth asking about. A walk passes by half of them, or by none.

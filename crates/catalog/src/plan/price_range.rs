@@ -2,6 +2,7 @@
 
 use super::{
     PAYLOAD, after, between, column, from, index, of_found, order_by, payload_of, sort_columns, walk,
+    walks_table,
 };
 use crate::{
     ListQuery, Order, Price, Sort,
@@ -47,24 +48,16 @@ pub(crate) fn estimate_edges<'q>(query: &'q ListQuery, cut: &Cut) -> Statement<'
 
 /// The first rows of the sort's index whose price is in range, however far off they are.
 pub(crate) fn filtered(query: &ListQuery) -> Statement<'_> {
-    let mut statement = Statement::select(Kind::Filtered);
-    payload_of(&mut statement, query, |statement| {
-        statement.push("SELECT ").push(sort_columns(query));
-        walk(statement, query, true);
-        ordered(statement, query, query.rows());
-    });
-    statement
+    filtered_walk(Kind::Filtered, query)
 }
 
 /// Those among the next rows of the sort's index. `MariaDB` stops where it has the page, or at the bound; `MySQL` has no such
 /// bound, so there the rows go into a temporary table.
 pub(crate) fn walked(query: &ListQuery, far: Walk, server: Server) -> Statement<'_> {
     if server == Server::MariaDb {
-        let mut statement = filtered(query);
-        statement.kind = Kind::Walk;
-        // What was found counts again each time that it is written, read, looked up and sorted.
-        let beside = 8 * query.rows();
-        statement.push(" LIMIT ROWS EXAMINED ").bind(Value::Number(far.at_most + beside));
+        let mut statement = filtered_walk(Kind::Walk, query);
+        // What was found counts again when the rest of it is looked up.
+        statement.push(" ROWS EXAMINED ").bind(Value::Number(far.at_most + query.rows()));
         return statement;
     }
     let mut statement = Statement::select(Kind::Walk);
@@ -77,6 +70,31 @@ pub(crate) fn walked(query: &ListQuery, far: Walk, server: Server) -> Statement<
         between(statement, query.prices());
         ordered(statement, query, query.rows());
     });
+    statement
+}
+
+/// The sort's index has all that decides; the rest of a row is looked up where the row is in range.
+fn filtered_walk(kind: Kind, query: &ListQuery) -> Statement<'_> {
+    let mut statement = Statement::select(kind);
+    statement.push(PAYLOAD);
+    if walks_table(query) {
+        walk(&mut statement, query, true);
+        ordered(&mut statement, query, query.rows());
+        return statement;
+    }
+    statement.push(" FROM products AS found FORCE INDEX (").push(index(query, query.sort()));
+    statement.push(") STRAIGHT_JOIN products FORCE INDEX (PRIMARY) ON products.id = found.id WHERE ");
+    if let Some(category) = query.category() {
+        statement.push("found.category = ").bind(Value::Text(category)).push(" AND ");
+    }
+    statement.push("found.");
+    between(&mut statement, query.prices());
+    if let Some(position) = query.after() {
+        statement.push(" AND ");
+        after(&mut statement, position, query.order(), "found.");
+    }
+    order_by(&mut statement, query, "found.");
+    statement.push(" LIMIT ").bind(Value::Number(query.rows()));
     statement
 }
 

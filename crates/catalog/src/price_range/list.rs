@@ -5,7 +5,7 @@ use sqlx::{Row as _, mysql::MySqlRow};
 use crate::{
     ListQuery, Sort,
     cursor::{Position, SortValue},
-    error::{is_bound, is_missing_index},
+    error::is_missing_index,
     explained::expected_rows,
     plan::price_range as plan,
     price_range::{
@@ -68,11 +68,8 @@ async fn walk(
     query: &ListQuery,
     far: Walk,
 ) -> Result<Option<Vec<MySqlRow>>, sqlx::Error> {
-    match reader.fetch(&plan::walked(query, far, reader.server())).await {
-        Ok(found) => Ok((found.len() as u64 == query.rows()).then_some(found)),
-        Err(error) if is_bound(&error) => Ok(None),
-        Err(error) => Err(error),
-    }
+    let found = reader.fetch(&plan::walked(query, far, reader.server())).await?;
+    Ok((found.len() as u64 == query.rows()).then_some(found))
 }
 
 /// How many rows the price range holds, as the optimiser sees it.
