@@ -148,7 +148,7 @@ pub(crate) async fn prepare_reads(
 
 /// `MySQL` counts in milliseconds, and stops nothing but a `SELECT`; `MariaDB` counts in seconds. Zero would be no deadline to
 /// either.
-fn statement_deadline(server: Server, deadline: Duration) -> String {
+pub(crate) fn statement_deadline(server: Server, deadline: Duration) -> String {
     let milliseconds = deadline.as_millis().max(1);
     match server {
         Server::MySql => format!("max_execution_time = {milliseconds}"),

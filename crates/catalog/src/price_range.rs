@@ -16,6 +16,8 @@ use crate::{ListQuery, Price, Sort, cursor::Position, plan::walks_table};
 /// What one row, or one band, costs each way: microseconds, measured on `MariaDB` 10.11.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Costs {
+    /// To try a walk, however short it is.
+    pub(crate) tried: f64,
     /// A row of a walk along an index that has all it takes. Twice that on `MySQL`, where it goes into a temporary table.
     pub(crate) walked: f64,
     /// A row of a walk along the table itself.
@@ -26,8 +28,6 @@ pub(crate) struct Costs {
     pub(crate) ranged: f64,
     /// The same in the order of names: the price index has none, so that each is looked up.
     pub(crate) ranged_by_name: f64,
-    /// To ask the optimiser about the edges.
-    pub(crate) asked: f64,
     /// Where a band begins, to be found for each: two reads by id, up to five otherwise.
     pub(crate) band_by_id: f64,
     pub(crate) band: f64,
@@ -38,12 +38,12 @@ pub(crate) struct Costs {
 impl Default for Costs {
     fn default() -> Costs {
         Costs {
+            tried: 100.0,
             walked: 0.12,
             walked_by_id: 0.25,
             filtered: 0.12,
             ranged: 0.2,
             ranged_by_name: 2.7,
-            asked: 150.0,
             band_by_id: 2.0,
             band: 6.0,
             merge: 800.0,
@@ -100,11 +100,6 @@ impl Costs {
         rows * if walks_table(query) { self.walked_by_id } else { self.walked }
     }
 
-    /// Whether an edge whose band has so many rows is worth asking about. A walk passes by half of them, or by none.
-    pub(crate) fn is_worth_asking(&self, in_band: f64) -> bool {
-        self.filtered * in_band / 2.0 >= self.asked
-    }
-
     /// If price and sort have nothing to do with one another, the rows in range lie evenly along the walk: it then finds a
     /// page within twice the rows that it is expected to need. If they have, it may find none: so it is tried only if that
     /// costs at most as much as the way that answers in any case.
@@ -123,7 +118,7 @@ impl Costs {
             clippy::cast_sign_loss,
             reason = "a few thousand at the most"
         )]
-        let walk = (self.of_walk(query, rows) < cost).then(|| Walk {
+        let walk = (self.tried + self.of_walk(query, rows) < cost).then(|| Walk {
             rows: rows as u64,
             at_most: rows.max(cost / 2.0 / self.of_walk(query, 1.0)) as u64,
         });

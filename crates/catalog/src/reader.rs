@@ -7,7 +7,7 @@ use std::{
 
 use metrics::{Histogram, histogram};
 use sqlx::{Connection as _, MySqlConnection, mysql::MySqlRow};
-use tokio::{sync::Mutex, time::timeout};
+use tokio::{runtime::Handle, sync::Mutex, time::timeout};
 use tracing::{Instrument as _, field::Empty, info_span};
 
 use crate::{
@@ -147,7 +147,7 @@ impl Reader<'_> {
     async fn fetch_inside(&mut self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, sqlx::Error> {
         let started = Instant::now();
         // Each statement has the session's deadline: so none begins after the call's.
-        if started - self.started > self.database.pool.deadline() {
+        if self.is_late() {
             return Err(no_answer());
         }
         let mut result = self.fetch_once(statement).await;
@@ -173,9 +173,9 @@ impl Reader<'_> {
         result
     }
 
-    /// What is read until [`end_snapshot`](Self::end_snapshot) is all of one moment, that of this first statement, which
+    /// What is read from here on is all of one moment, that of this first statement, which
     /// [begins a transaction](Statement::begin_snapshot). No read of it is tried again alone: where the
-    /// [connection broke](may_succeed_again), all of them have to be.
+    /// [connection broke](may_succeed_again), all of them have to be. The transaction ends behind the answer.
     pub(crate) async fn begin_snapshot(
         &mut self,
         first: &Statement<'_>,
@@ -184,23 +184,18 @@ impl Reader<'_> {
         self.fetch(first).await
     }
 
-    /// To be called in any case. What was read stays right if this fails: the connection is closed then.
-    pub(crate) async fn end_snapshot(&mut self) {
-        // A connection that broke has taken the transaction along.
-        if self.busy || self.commit().await.is_err() {
-            self.discard();
-        }
-        self.in_snapshot = false;
-        self.end();
-    }
-
-    async fn commit(&mut self) -> Result<(), sqlx::Error> {
-        let commit = sqlx::raw_sql("COMMIT").execute(self.begin().await?);
-        timeout(GRACE, commit).await.unwrap_or_else(|_| Err(no_answer())).map(|_| ())
-    }
-
     pub(crate) fn server(&self) -> Server {
         self.database.pool.server()
+    }
+
+    /// After this the server stops a statement.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.database.pool.deadline()
+    }
+
+    /// The call has had all its time.
+    pub(crate) fn is_late(&self) -> bool {
+        self.started.elapsed() > self.deadline()
     }
 
     /// The connection, for as long as [`end`](Self::end) is not called.
@@ -239,8 +234,22 @@ impl Reader<'_> {
 
 impl Drop for Reader<'_> {
     fn drop(&mut self) {
-        if self.busy || self.in_snapshot {
-            self.discard();
+        let Some(connection) = self.connection.take() else { return };
+        if self.busy {
+            drop(Pooled::take(connection));
+        } else if self.in_snapshot {
+            match Handle::try_current() {
+                Ok(runtime) => drop(runtime.spawn(end_snapshot(connection))),
+                Err(_) => drop(Pooled::take(connection)),
+            }
         }
+    }
+}
+
+/// Nobody waits for this. A connection that does not answer is closed, and the transaction with it.
+async fn end_snapshot(mut connection: Pooled) {
+    let commit = sqlx::raw_sql("COMMIT").execute(&mut *connection);
+    if !timeout(GRACE, commit).await.is_ok_and(|answer| answer.is_ok()) {
+        drop(Pooled::take(connection));
     }
 }

@@ -1,6 +1,6 @@
 //! A statement in the making: its text, which depends on the shape of a query only, and the values bound to it.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use chrono::{DateTime, Utc};
 use sqlx::{
@@ -10,7 +10,7 @@ use sqlx::{
 };
 use tracing::{Span, field::Empty, info_span};
 
-use crate::Price;
+use crate::{Price, config::statement_deadline, server::Server};
 
 /// What a statement does: the label of its metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +149,18 @@ impl<'q> Statement<'q> {
     /// its text, and it is not prepared, which would be one statement at a time; and `MySQL` plans well only then.
     pub(crate) fn begin_snapshot(kind: Kind) -> Statement<'q> {
         Statement { is_prepared: false, ..Statement::begin(kind, "START TRANSACTION READ ONLY; SELECT ") }
+    }
+
+    /// Stopped after `deadline`, whatever the session's is. `self` is a `SELECT`.
+    pub(crate) fn within(mut self, server: Server, deadline: Duration) -> Statement<'q> {
+        let (at, words) = match server {
+            Server::MariaDb => (0, format!("SET STATEMENT {} FOR ", statement_deadline(server, deadline))),
+            Server::MySql => {
+                ("SELECT".len(), format!(" /*+ MAX_EXECUTION_TIME({}) */", deadline.as_millis().max(1)))
+            }
+        };
+        self.text.insert_str(at, &words);
+        self
     }
 
     /// What the optimiser expects to read. It reads a few pages of the index to say so.

@@ -171,9 +171,7 @@ impl Catalog {
             PriceRanges::Sorted => Costs { merge: NEVER, ..never_walked },
             PriceRanges::Walked => Costs { walked: -NEVER, walked_by_id: -NEVER, ..bands },
             PriceRanges::Bands => bands,
-            PriceRanges::BandsWithSortedEdges => {
-                Costs { ranged: 0.0, ranged_by_name: 0.0, asked: 0.0, ..bands }
-            }
+            PriceRanges::BandsWithSortedEdges => Costs { ranged: 0.0, ranged_by_name: 0.0, ..bands },
         })
     }
 

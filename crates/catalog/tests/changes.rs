@@ -1,22 +1,25 @@
-//! Lists while products change.
+//! Lists by bands, which take two statements, while products change and connections break.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use farmlokal_catalog::{
-    Catalog, ListQuery,
-    testing::{PriceRanges, TestDatabase},
+    Catalog, CatalogConfig, ListQuery, Page,
+    testing::{PriceRanges, TestDatabase, other_connections},
 };
+use sqlx::AssertSqlSafe;
 
 const PRODUCTS: u32 = 40;
 /// Changes of one product's price, and lists at the least.
 const CHANGES: usize = 3_000;
+const KILLS: usize = 100;
 
-/// The first product goes from the band of all others to one of its own, and back. The first page has it at any time.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_product_that_moves_within_the_price_range_is_on_its_page_at_any_time() {
+/// A database with products of one price, whose first page by bands is the first two.
+async fn products_of_one_price() -> (TestDatabase, ListQuery) {
     let database = TestDatabase::create().await;
-    let pool = database.pool();
     let mut insert = sqlx::QueryBuilder::<sqlx::MySql>::new(
         "INSERT INTO products (id, name, description, category, price, short_words) ",
     );
@@ -24,9 +27,20 @@ async fn a_product_that_moves_within_the_price_range_is_on_its_page_at_any_time(
         values.push_bind(id).push_bind("a").push_bind("").push_bind("tools");
         values.push_bind(110).push_bind("");
     });
-    insert.build().execute(&pool).await.unwrap();
+    insert.build().execute(&database.pool()).await.unwrap();
     let query = [("minPrice", "100"), ("maxPrice", "1000"), ("limit", "2")];
-    let query = ListQuery::parse(query.map(|(name, value)| (name.into(), value.into()))).unwrap();
+    (database, ListQuery::parse(query.map(|(name, value)| (name.into(), value.into()))).unwrap())
+}
+
+fn ids(page: &Page) -> Vec<u64> {
+    page.products.iter().map(|product| product.id).collect()
+}
+
+/// The first product goes from the band of all others to one of its own, and back. The first page has it at any time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_product_that_moves_within_the_price_range_is_on_its_page_at_any_time() {
+    let (database, query) = products_of_one_price().await;
+    let pool = database.pool();
     let changed = AtomicBool::new(false);
     let change = async {
         for nth in 0..CHANGES {
@@ -41,10 +55,37 @@ async fn a_product_that_moves_within_the_price_range_is_on_its_page_at_any_time(
         let mut lists = 0;
         while !changed.load(Ordering::Relaxed) || lists < CHANGES {
             let page = catalog.list(&query).await.unwrap();
-            let ids: Vec<_> = page.products.iter().map(|product| product.id).collect();
-            assert_eq!(ids, [1, 2], "list {lists}");
+            assert_eq!(ids(&page), [1, 2], "list {lists}");
             lists += 1;
         }
     };
     tokio::join!(change, list);
+}
+
+/// Wherever in a list it happens, between its two statements too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_goes_on_when_its_connection_is_killed() {
+    let (database, query) = products_of_one_price().await;
+    // One at a time: no list has to wait for another connection to be killed as well.
+    let config = CatalogConfig { max_connections: 1, ..database.config() };
+    let catalog = Catalog::new(config).unwrap().answering(PriceRanges::Bands);
+    let killed = AtomicBool::new(false);
+    let kill = async {
+        let mut own = database.pool().acquire().await.unwrap();
+        for _ in 0..KILLS {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            for connection in other_connections(&mut own).await {
+                // It may be gone by now.
+                let kill = AssertSqlSafe(format!("KILL {connection}"));
+                let _ = sqlx::query(kill).execute(&mut *own).await;
+            }
+        }
+        killed.store(true, Ordering::Relaxed);
+    };
+    let list = async {
+        while !killed.load(Ordering::Relaxed) {
+            assert_eq!(ids(&catalog.list(&query).await.unwrap()), [1, 2]);
+        }
+    };
+    tokio::join!(kill, list);
 }

@@ -1,9 +1,11 @@
 //! Lists against a brute-force reference: every row once, in order, at the price of its own rows.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use farmlokal_catalog::{
-    Catalog, ListQuery, Price, Product, short_words,
+    Catalog, CatalogConfig, ListQuery, Price, Product, short_words,
     testing::{PriceRanges, TestDatabase, page_after, price_band},
 };
 use proptest::{
@@ -387,6 +389,28 @@ async fn a_sample_of_other_times_changes_no_answer() {
             assert_eq!(ids(&walk(&catalog, &pairs).await), ids(&expected), "{sort} {order}");
         }
     }
+}
+
+/// A range that takes far longer than the sample says is stopped, and read without a sample.
+#[tokio::test]
+async fn a_sample_that_is_far_off_is_forgotten() {
+    let database = TestDatabase::create().await;
+    let pool = database.pool();
+    correlated(&pool).await;
+    let config = CatalogConfig { list_deadline: Duration::from_secs(10), ..database.config() };
+    let catalog = Catalog::new(config).unwrap();
+    catalog.draw_sample().await.unwrap();
+    let query = parse(&[("minPrice", "39.90".to_owned()), ("maxPrice", "41.00".to_owned())]);
+    let statements = async || catalog.list_counting_statements(&query).await.unwrap().1;
+    assert_eq!(statements().await, 1);
+    let mut own = pool.acquire().await.unwrap();
+    sqlx::raw_sql("LOCK TABLES products WRITE").execute(&mut *own).await.unwrap();
+    let (page, ()) = tokio::join!(catalog.list(&query), async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        sqlx::raw_sql("UNLOCK TABLES").execute(&mut *own).await.unwrap();
+    });
+    assert_eq!(page.unwrap().products.len(), 20);
+    assert_eq!(statements().await, 2, "the optimiser is asked as long as there is no sample");
 }
 
 /// 12,000 rows whose prices rise with all else: a walk may have to pass them all, and a range to sort as many.

@@ -5,16 +5,17 @@ use sqlx::{Row as _, mysql::MySqlRow};
 use crate::{
     ListQuery, Sort,
     cursor::{Position, SortValue},
-    error::is_missing_index,
+    error::{is_deadline, is_missing_index},
     explained::expected_rows,
     plan::price_range as plan,
     price_range::{
-        Costs, Cut, Edge, Estimate, First, Parts, Walk, Way,
+        Costs, Cut, Estimate, First, Parts, Walk, Way,
         band::Band,
         sample::{Along, Sample},
         sampler::Sampler,
     },
     reader::{Reader, may_succeed_again},
+    statement::Statement,
 };
 
 pub(crate) async fn ranged_list(
@@ -23,14 +24,31 @@ pub(crate) async fn ranged_list(
     costs: &Costs,
     sampler: &Sampler,
 ) -> Result<Vec<MySqlRow>, sqlx::Error> {
-    let sample = sampler.sample();
-    let by_sample = sample.as_ref().and_then(|sample| sample.estimate(query));
-    let estimate = match by_sample {
-        Some(estimate) => estimate,
+    if let Some(sample) = sampler.sample() {
+        match decided(reader, query, costs, Some(&sample)).await {
+            Err(error) if is_deadline(&error) && !reader.is_late() => sampler.forget(&sample),
+            answered => return answered,
+        }
+    }
+    decided(reader, query, costs, None).await
+}
+
+/// What the sample says is taken for granted, but what is read whole or walked without a bound on its word is stopped
+/// [early](soon): it may be of other times.
+async fn decided(
+    reader: &mut Reader<'_>,
+    query: &ListQuery,
+    costs: &Costs,
+    sample: Option<&Sample>,
+) -> Result<Vec<MySqlRow>, sqlx::Error> {
+    let estimate = match sample {
+        Some(sample) => sample.estimate(query),
         None => asked(reader, query).await?,
     };
-    let mut ways = costs.ways(query, estimate);
-    match sample.as_ref().map_or(Along::Even, |sample| sample.along(query)) {
+    let ways = costs.ways(query, estimate);
+    // Of a range that is sorted at once it does not matter.
+    let is_walked = ways.walk.is_some() || ways.then == Way::Bands;
+    match sample.filter(|_| is_walked).map_or(Along::Even, |sample| sample.along(query)) {
         Along::Even => {
             let far =
                 ways.walk.map(|far| if sample.is_some() { far } else { Walk { at_most: far.rows, ..far } });
@@ -44,22 +62,26 @@ pub(crate) async fn ranged_list(
         // Nothing but what was added since can be beyond.
         Along::Ends(rows) => {
             if costs.of_walk(query, rows) < ways.cost {
-                return reader.fetch(&plan::filtered(query)).await;
+                return reader.fetch(&soon(reader, plan::filtered(query))).await;
             }
         }
     }
-    // A sample may be of other times: no range is read whole on its word.
-    if ways.then == Way::Range && by_sample.is_some() {
-        ways = costs.ways(query, asked(reader, query).await?);
-    }
     match ways.then {
-        Way::Range => reader.fetch(&plan::range(query)).await,
-        Way::Bands => match banded(reader, query, costs, sample.as_deref()).await {
+        Way::Range => {
+            let range = plan::range(query);
+            reader.fetch(&if sample.is_some() { soon(reader, range) } else { range }).await
+        }
+        Way::Bands => match banded(reader, query, costs, sample).await {
             // The catalogue was migrated or seeded a moment ago, and these indexes are still being built.
             Err(error) if is_missing_index(&error) => reader.fetch(&plan::filtered(query)).await,
             answered => answered,
         },
     }
+}
+
+/// What is to take some milliseconds may take a tenth of a list's time, and a list without a sample has the rest.
+fn soon<'q>(reader: &Reader<'_>, statement: Statement<'q>) -> Statement<'q> {
+    statement.within(reader.server(), reader.deadline() / 10)
 }
 
 /// The page, if it lies within the next rows of the sort's index.
@@ -86,15 +108,12 @@ async fn banded(
     costs: &Costs,
     sample: Option<&Sample>,
 ) -> Result<Vec<MySqlRow>, sqlx::Error> {
-    let mut is_first = true;
-    loop {
-        let found = merged(reader, query, costs, sample).await;
-        reader.end_snapshot().await;
-        match found {
-            Err(error) if is_first && may_succeed_again(&error) => reader.replace_broken().await?,
-            found => return found,
+    match merged(reader, query, costs, sample).await {
+        Err(error) if may_succeed_again(&error) => {
+            reader.replace_broken().await?;
+            merged(reader, query, costs, sample).await
         }
-        is_first = false;
+        found => found,
     }
 }
 
@@ -109,12 +128,7 @@ async fn merged(
     let cut = Cut::of(query.prices());
     let first_rows = reader.begin_snapshot(&plan::leap(query, cut.bands)).await?;
     let first_rows = first_rows.iter().map(|row| first(query, row)).collect::<Result<Vec<_>, _>>()?;
-    let is_heavy = |edge: &Edge| {
-        let in_band = sample.map_or(f64::MAX, |sample| sample.rows_at(query, edge.band.prices()));
-        costs.is_worth_asking(in_band)
-    };
-    let may_sort_edges = cut.edges.iter().any(is_heavy);
-    let mut estimates = None;
+    let mut estimates = sample.map(|sample| sample.edges(query, &cut));
     let [some, enough] = plan::rooms(query);
     let mut room = some;
     loop {
@@ -122,7 +136,7 @@ async fn merged(
         if parts.walked.is_empty() {
             return Ok(Vec::new());
         }
-        if may_sort_edges && parts.have_edge_of(&cut) {
+        if parts.have_edge_of(&cut) {
             let known = match estimates.take() {
                 Some(known) => known,
                 None => estimate_edges(reader, query, &cut).await?,
@@ -130,7 +144,11 @@ async fn merged(
             parts.sort_edges(costs, query, &cut, &known);
             estimates = Some(known);
         }
-        let found = reader.fetch(&plan::merged(query, &parts)).await?;
+        let mut statement = plan::merged(query, &parts);
+        if sample.is_some() && !parts.ranged.is_empty() {
+            statement = soon(reader, statement);
+        }
+        let found = reader.fetch(&statement).await?;
         if room == enough || parts.end.is_none() || is_sure_page(query, &found)? {
             return Ok(found);
         }

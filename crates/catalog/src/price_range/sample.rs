@@ -1,15 +1,19 @@
-//! What prices the products have, as a random few of them show. It spares most price ranges the question to the optimiser,
-//! and tells whether the price has to do with the order that is asked for.
+//! What prices the products have, as a random few of them show. It spares price ranges the question to the optimiser, and
+//! tells whether the price has to do with the order that is asked for.
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::{ListQuery, Order, Price, Sort, cursor::SortValue, price_range::Estimate};
+use crate::{
+    ListQuery, Order, Price, Sort,
+    cursor::SortValue,
+    price_range::{Cut, Estimate},
+};
 
-/// Fewer say little: of eight that are expected, three to sixteen are found nearly always.
-const ENOUGH: usize = 8;
-/// Of so many that are expected, fewer than two are found once in 300 times by chance.
+/// Of so many that are expected along an order,
+const EXPECTED: usize = 8;
+/// fewer than these are found once in 300 times by chance.
 const BY_CHANCE: usize = 2;
 
 /// A product of the sample.
@@ -89,17 +93,18 @@ impl Sample {
         sample
     }
 
-    /// How many rows the query's price range holds; nothing where the sample has too few of them to say.
-    pub(crate) fn estimate(&self, query: &ListQuery) -> Option<Estimate> {
-        let prices = self.prices(query)?;
+    /// How many rows the query's price range holds. Where the sample has none of them, there may still be as many as a product
+    /// of it stands for.
+    pub(crate) fn estimate(&self, query: &ListQuery) -> Estimate {
+        let prices = self.prices(query);
         let in_range = count(prices, query.prices());
-        (in_range >= ENOUGH)
-            .then(|| Estimate { in_range: self.rows(in_range), of_any_price: self.rows(prices.len()) })
+        Estimate { in_range: self.rows(in_range.max(1)), of_any_price: self.rows(prices.len().max(1)) }
     }
 
-    /// How many rows of the query's category, or of all, have these prices: nothing, where there may be some hundred.
-    pub(crate) fn rows_at(&self, query: &ListQuery, prices: (Price, Price)) -> f64 {
-        self.prices(query).map_or(0.0, |all| self.rows(count(all, prices)))
+    /// Of each edge, how many rows are in range and how many are in its band.
+    pub(crate) fn edges(&self, query: &ListQuery, cut: &Cut) -> Vec<(f64, f64)> {
+        let rows_at = |prices| self.rows(count(self.prices(query), prices).max(1));
+        cut.edges.iter().map(|edge| (rows_at(edge.prices), rows_at(edge.band.prices()))).collect()
     }
 
     /// How rows in the price range lie along the order, from where the page begins. In the midst of names that cannot be said:
@@ -136,10 +141,10 @@ impl Sample {
     }
 
     fn along_these<'s, T: 's>(&self, query: &ListQuery, places: impl Iterator<Item = &'s Place<T>>) -> Along {
-        let (Some(prices), (from, to)) = (self.prices(query), query.prices()) else { return Along::Even };
+        let (prices, (from, to)) = (self.prices(query), query.prices());
         let category = query.category().and_then(|name| self.of_category.get(name)).map(|found| found.number);
-        // As many of any price as are expected to have enough in range.
-        let look_at = (prices.len() * ENOUGH).div_ceil(count(prices, query.prices()).max(1));
+        // As many of any price as are expected to have so many in range.
+        let look_at = (prices.len() * EXPECTED).div_ceil(count(prices, query.prices()).max(1));
         let (mut seen, mut in_range) = (0, 0);
         for place in places.filter(|place| category.is_none_or(|category| place.category == category)) {
             if seen == look_at {
@@ -155,10 +160,10 @@ impl Sample {
         Along::Ends(self.rows(seen + 3))
     }
 
-    fn prices(&self, query: &ListQuery) -> Option<&[Price]> {
+    fn prices(&self, query: &ListQuery) -> &[Price] {
         match query.category() {
-            Some(category) => self.of_category.get(category).map(|category| &category.prices[..]),
-            None => Some(&self.prices),
+            Some(category) => self.of_category.get(category).map_or(&[], |category| &category.prices),
+            None => &self.prices,
         }
     }
 
@@ -204,18 +209,19 @@ mod tests {
     }
 
     #[test]
-    fn rows_in_range_are_estimated_if_there_are_enough() {
+    fn rows_in_range_are_as_many_as_its_products_stand_for_and_never_none() {
         let sample = sample();
         let estimate = |pairs: &[(&str, &str)]| {
-            sample.estimate(&query(pairs)).map(|found| (found.in_range, found.of_any_price))
+            let Estimate { in_range, of_any_price } = sample.estimate(&query(pairs));
+            (in_range, of_any_price)
         };
-        assert_eq!(estimate(&[("minPrice", "1"), ("maxPrice", "1.99")]), Some((200_000.0, 1_000_000.0)));
-        assert_eq!(estimate(&[("minPrice", "1"), ("category", "odd")]), Some((400_000.0, 500_000.0)));
-        assert_eq!(estimate(&[("maxPrice", "0.02")]), None);
-        assert_eq!(estimate(&[("minPrice", "1"), ("category", "none")]), None);
-        let edge = (price(100), price(109));
-        assert!((sample.rows_at(&query(&[("minPrice", "1")]), edge) - 20_000.0).abs() < 1e-6);
-        assert!(sample.rows_at(&query(&[("category", "none")]), edge) < 1e-6);
+        assert_eq!(estimate(&[("minPrice", "1"), ("maxPrice", "1.99")]), (200_000.0, 1_000_000.0));
+        assert_eq!(estimate(&[("minPrice", "1"), ("category", "odd")]), (400_000.0, 500_000.0));
+        assert_eq!(estimate(&[("minPrice", "5"), ("maxPrice", "6")]), (1_000.0, 1_000_000.0));
+        assert_eq!(estimate(&[("minPrice", "1"), ("category", "none")]), (1_000.0, 1_000.0));
+        let cut = Cut::of((price(299), price(350)));
+        assert_eq!(sample.edges(&query(&[("minPrice", "1")]), &cut), [(2_000.0, 4_000.0), (6_000.0, 8_000.0)]);
+        assert_eq!(sample.edges(&query(&[("category", "none")]), &cut), [(1_000.0, 1_000.0); 2]);
     }
 
     #[test]

@@ -17,8 +17,8 @@ use crate::{
     statement::Kind,
 };
 
-/// Ids that are drawn. A look at each costs the database some 10 ms in all.
-const SIZE: u64 = 4_096;
+/// Ids that are drawn. A look at each costs the database some 40 ms in all.
+const SIZE: u64 = 16_384;
 /// In one statement: it has the deadline of a list, even where all are read from disk.
 const BATCH: usize = 64;
 /// Where there are so many times more ids than products, a few are far above all others.
@@ -81,6 +81,14 @@ impl Sampler {
             state.next = Some(drawn + RENEWED_AFTER);
         }
         Ok(())
+    }
+
+    /// Makes no more use of this sample, which was far off, and draws another one in a while.
+    pub(crate) fn forget(&self, wrong: &Arc<Sample>) {
+        let mut state = self.lock();
+        if state.sample.take_if(|(_, sample)| Arc::ptr_eq(sample, wrong)).is_some() {
+            state.next = Some(Instant::now() + TRIED_AFTER);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
