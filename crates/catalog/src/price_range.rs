@@ -31,7 +31,9 @@ pub(crate) struct Costs {
     /// Where a band begins, to be found for each: two reads by id, up to five otherwise.
     pub(crate) band_by_id: f64,
     pub(crate) band: f64,
-    /// To merge bands, however many there are.
+    /// To merge the bands of a range that has a [few](FEW).
+    pub(crate) merge_few: f64,
+    /// To merge bands, however many there are, and to find those that begin first.
     pub(crate) merge: f64,
 }
 
@@ -46,10 +48,14 @@ impl Default for Costs {
             ranged_by_name: 2.7,
             band_by_id: 2.0,
             band: 6.0,
+            merge_few: 300.0,
             merge: 800.0,
         }
     }
 }
+
+/// So many bands are merged at first. Where a range has no more, it does not matter where they begin.
+pub(crate) const FEW: usize = 3;
 
 /// More bands have a price in no catalogue that we know of.
 const POPULATED: f64 = 600.0;
@@ -105,10 +111,13 @@ impl Costs {
     /// costs at most as much as the way that answers in any case.
     pub(crate) fn ways(&self, query: &ListQuery, estimate: Estimate) -> Ways {
         let range = self.of_range(query, estimate.in_range);
-        let (from, to) = query.prices();
-        let bands = f64::from(Band::of(to).number() - Band::of(from).number() + 1);
+        let bands = Cut::of(query.prices()).len();
         let band = if query.sort() == Sort::Id { self.band_by_id } else { self.band };
-        let bands = self.merge + band * bands.min(estimate.in_range).min(POPULATED);
+        let bands = if usize::from(bands) <= FEW {
+            self.merge_few
+        } else {
+            self.merge + band * f64::from(bands).min(estimate.in_range).min(POPULATED)
+        };
         let (then, cost) = if range <= bands { (Way::Range, range) } else { (Way::Bands, bands) };
 
         let wanted = f64::from(query.limit()) + 1.0;
@@ -155,8 +164,17 @@ impl Cut {
         Cut { bands: (first, last), edges }
     }
 
+    /// How many bands there are.
+    pub(crate) fn len(&self) -> u16 {
+        self.bands.1.number() - self.bands.0.number() + 1
+    }
+
     fn edge(&self, band: Band) -> Option<&Edge> {
         self.edges.iter().find(|edge| edge.band == band)
+    }
+
+    fn walked(&self, band: Band) -> Walked {
+        Walked { band, prices: self.edge(band).map_or(band.prices(), |edge| edge.prices) }
     }
 }
 
@@ -204,14 +222,18 @@ impl Parts {
                 parts.end = Some(position.clone());
                 break;
             }
-            let edge = cut.edge(*band);
             if !is_taken {
-                let prices = edge.map_or(band.prices(), |edge| edge.prices);
-                parts.walked.push(Walked { band: *band, prices });
+                parts.walked.push(cut.walked(*band));
             }
-            before += u64::from(edge.is_none());
+            before += u64::from(cut.edge(*band).is_none());
         }
         parts
+    }
+
+    /// All bands of a range.
+    pub(crate) fn all(cut: &Cut) -> Parts {
+        let bands = (cut.bands.0.number()..=cut.bands.1.number()).map(Band::from_number);
+        Parts { walked: bands.map(|band| cut.walked(band)).collect(), ..Parts::default() }
     }
 
     /// Whether an edge is among them.

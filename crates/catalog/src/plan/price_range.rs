@@ -7,18 +7,18 @@ use super::{
 use crate::{
     ListQuery, Order, Price, Sort,
     cursor::{Position, SortValue},
-    price_range::{Cut, Parts, Walk, band::Band, firsts},
+    price_range::{Cut, FEW, Parts, Walk, band::Band, firsts},
     server::Server,
     statement::{Kind, Statement, Value},
 };
 
 /// A statement merges one of these numbers of bands, and what it has no need of are empty: each number is a text of its
 /// own, prepared on every connection. The last has room for the largest page and both edges of its range.
-const SIZES: [usize; 3] = [3, 24, 104];
+const SIZES: [usize; 3] = [FEW, 24, 104];
 
-/// How many bands are merged at first, and how many in any case: both edges, and a band for each row.
-pub(crate) fn rooms(query: &ListQuery) -> [usize; 2] {
-    [SIZES[0], query.limit() as usize + 1 + 2]
+/// So many bands have the page in any case: both edges, and one for each row.
+pub(crate) fn enough(query: &ListQuery) -> usize {
+    query.limit() as usize + 1 + 2
 }
 
 /// How many rows the price range holds, and how many there are of any price: the first and the second row of the answer.
@@ -303,7 +303,7 @@ pub(super) fn all(query: &ListQuery) -> Vec<Statement<'_>> {
         statements.push(estimate_edges(query, &cut));
     }
     let part = Walked { band: cut.bands.0, prices: query.prices() };
-    for walked in [0].into_iter().chain(rooms(query)) {
+    for walked in [0, FEW, enough(query)] {
         for ranged in 0..=2 {
             for end in [None, Some(nowhere(query.sort()).clone())] {
                 let parts = Parts { walked: vec![part; walked], ranged: vec![query.prices(); ranged], end };

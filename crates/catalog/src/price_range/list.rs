@@ -9,7 +9,7 @@ use crate::{
     explained::expected_rows,
     plan::price_range as plan,
     price_range::{
-        Costs, Cut, Estimate, First, Parts, Walk, Way,
+        Costs, Cut, Estimate, FEW, First, Parts, Walk, Way,
         band::Band,
         sample::{Along, Sample},
         sampler::Sampler,
@@ -100,59 +100,71 @@ async fn asked(reader: &mut Reader<'_>, query: &ListQuery) -> Result<Estimate, s
     Ok(Estimate { in_range: expected_rows(&explained, 0)?, of_any_price: expected_rows(&explained, 1)? })
 }
 
-/// The page from the bands of the price range, all as of one moment: a product whose price moves from one band to another
-/// between two statements would be in neither.
+/// The page from the bands of the price range.
 async fn banded(
     reader: &mut Reader<'_>,
     query: &ListQuery,
     costs: &Costs,
     sample: Option<&Sample>,
 ) -> Result<Vec<MySqlRow>, sqlx::Error> {
-    match merged(reader, query, costs, sample).await {
+    let cut = Cut::of(query.prices());
+    let edges = sample.map(|sample| sample.edges(query, &cut));
+    let mut bands = Bands { reader, query, costs, is_sampled: sample.is_some(), cut, edges };
+    if usize::from(bands.cut.len()) <= FEW {
+        return bands.merge(Parts::all(&bands.cut)).await;
+    }
+    match bands.merge_first().await {
         Err(error) if may_succeed_again(&error) => {
-            reader.replace_broken().await?;
-            merged(reader, query, costs, sample).await
+            bands.reader.replace_broken().await?;
+            bands.merge_first().await
         }
         found => found,
     }
 }
 
-/// The page from the bands of the price range that begin first after the cursor. First few of them: where the price follows
-/// the sort, one has the page.
-async fn merged(
-    reader: &mut Reader<'_>,
-    query: &ListQuery,
-    costs: &Costs,
-    sample: Option<&Sample>,
-) -> Result<Vec<MySqlRow>, sqlx::Error> {
-    let cut = Cut::of(query.prices());
-    let first_rows = reader.begin_snapshot(&plan::leap(query, cut.bands)).await?;
-    let first_rows = first_rows.iter().map(|row| first(query, row)).collect::<Result<Vec<_>, _>>()?;
-    let mut estimates = sample.map(|sample| sample.edges(query, &cut));
-    let [some, enough] = plan::rooms(query);
-    let mut room = some;
-    loop {
-        let mut parts = Parts::of(query, &cut, &first_rows, room);
+struct Bands<'b, 'r> {
+    reader: &'b mut Reader<'r>,
+    query: &'b ListQuery,
+    costs: &'b Costs,
+    is_sampled: bool,
+    cut: Cut,
+    /// Of each edge, rows in range and in its band, as soon as that is known.
+    edges: Option<Vec<(f64, f64)>>,
+}
+
+impl Bands<'_, '_> {
+    /// The page from those that begin first after the cursor. First few of them: where the price follows the sort, one has the
+    /// page. All as of one moment: a product whose price moves from one band to another between two statements would be in
+    /// neither.
+    async fn merge_first(&mut self) -> Result<Vec<MySqlRow>, sqlx::Error> {
+        let first_rows = self.reader.begin_snapshot(&plan::leap(self.query, self.cut.bands)).await?;
+        let first_rows =
+            first_rows.iter().map(|row| first(self.query, row)).collect::<Result<Vec<_>, _>>()?;
+        let few = Parts::of(self.query, &self.cut, &first_rows, FEW);
+        let is_all = few.end.is_none();
+        let found = self.merge(few).await?;
+        if is_all || is_sure_page(self.query, &found)? {
+            return Ok(found);
+        }
+        self.merge(Parts::of(self.query, &self.cut, &first_rows, plan::enough(self.query))).await
+    }
+
+    async fn merge(&mut self, mut parts: Parts) -> Result<Vec<MySqlRow>, sqlx::Error> {
         if parts.walked.is_empty() {
             return Ok(Vec::new());
         }
-        if parts.have_edge_of(&cut) {
-            let known = match estimates.take() {
-                Some(known) => known,
-                None => estimate_edges(reader, query, &cut).await?,
+        if parts.have_edge_of(&self.cut) {
+            let edges = match &self.edges {
+                Some(edges) => edges,
+                None => self.edges.insert(estimate_edges(self.reader, self.query, &self.cut).await?),
             };
-            parts.sort_edges(costs, query, &cut, &known);
-            estimates = Some(known);
+            parts.sort_edges(self.costs, self.query, &self.cut, edges);
         }
-        let mut statement = plan::merged(query, &parts);
-        if sample.is_some() && !parts.ranged.is_empty() {
-            statement = soon(reader, statement);
+        let mut merged = plan::merged(self.query, &parts);
+        if self.is_sampled && !parts.ranged.is_empty() {
+            merged = soon(self.reader, merged);
         }
-        let found = reader.fetch(&statement).await?;
-        if room == enough || parts.end.is_none() || is_sure_page(query, &found)? {
-            return Ok(found);
-        }
-        room = enough;
+        self.reader.fetch(&merged).await
     }
 }
 
