@@ -26,7 +26,7 @@ pub(crate) async fn ranged_list(
 ) -> Result<Vec<MySqlRow>, sqlx::Error> {
     if let Some(sample) = sampler.sample() {
         match decided(reader, query, costs, Some(&sample)).await {
-            Err(error) if is_deadline(&error) && !reader.is_late() => sampler.forget(&sample),
+            Err(error) if is_deadline(&error) && !reader.is_late() => sampler.doubt(),
             answered => return answered,
         }
     }

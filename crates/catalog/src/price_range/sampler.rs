@@ -20,7 +20,7 @@ use crate::{
 /// Ids that are drawn. A look at each costs the database some 40 ms in all.
 const SIZE: u64 = 16_384;
 /// In one statement: it has the deadline of a list, even where all are read from disk.
-const BATCH: usize = 64;
+const BATCH: usize = 128;
 /// Where there are so many times more ids than products, a few are far above all others.
 const SPARSE: u64 = 2;
 /// Fewer products than this are no sample.
@@ -28,7 +28,8 @@ const FEWEST: usize = 1_000;
 /// How long a sample stands for what the catalogue has. Prices do not move as fast, and a sample that is wrong makes lists
 /// slower and nothing else.
 const RENEWED_AFTER: Duration = Duration::from_mins(5);
-/// When to try again where there was none: the database is away, or nothing has been seeded yet. No draw takes longer.
+/// When to try again where there was none: the database is away, or nothing has been seeded yet. No draw takes longer, and a
+/// sample that is in doubt is used for so long at the least.
 const TRIED_AFTER: Duration = Duration::from_secs(10);
 /// How long it is made use of. Where nobody asks for a price range for long, it ends up older than it should be.
 const GOOD_FOR: Duration = Duration::from_mins(10);
@@ -45,6 +46,14 @@ struct State {
     sample: Option<(Instant, Arc<Sample>)>,
     /// When to draw the next one.
     next: Option<Instant>,
+}
+
+impl State {
+    fn doubt(&mut self) {
+        if let Some((drawn, _)) = self.sample {
+            self.next = self.next.min(Some(drawn + TRIED_AFTER));
+        }
+    }
 }
 
 impl Sampler {
@@ -83,12 +92,9 @@ impl Sampler {
         Ok(())
     }
 
-    /// Makes no more use of this sample, which was far off, and draws another one in a while.
-    pub(crate) fn forget(&self, wrong: &Arc<Sample>) {
-        let mut state = self.lock();
-        if state.sample.take_if(|(_, sample)| Arc::ptr_eq(sample, wrong)).is_some() {
-            state.next = Some(Instant::now() + TRIED_AFTER);
-        }
+    /// What the sample said was far off, or the database was slow: another one is drawn soon.
+    pub(crate) fn doubt(&self) {
+        self.lock().doubt();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -137,4 +143,28 @@ async fn draw(database: &Database) -> Result<Option<Sample>, sqlx::Error> {
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let scale = (last - first) as f64 / SIZE as f64;
     Ok((drawn.len() >= FEWEST).then(|| Sample::new(drawn, scale)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_in_doubt_is_replaced_soon_and_not_all_the_time() {
+        let next = |age: u64, left: u64| {
+            let now = Instant::now() + Duration::from_hours(1);
+            let drawn = now - Duration::from_secs(age);
+            let sample = Some((drawn, Arc::new(Sample::new(Vec::new(), 1.0))));
+            let mut state = State { sample, next: Some(now + Duration::from_secs(left)) };
+            state.doubt();
+            state.next.map(|next| next.saturating_duration_since(now).as_secs())
+        };
+        assert_eq!(next(60, 240), Some(0));
+        assert_eq!(next(1, 299), Some(9));
+        // One is being drawn.
+        assert_eq!(next(5, 2), Some(2));
+        let mut none = State::default();
+        none.doubt();
+        assert_eq!(none.next, None);
+    }
 }
