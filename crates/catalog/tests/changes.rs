@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -15,7 +15,7 @@ use sqlx::AssertSqlSafe;
 const PRODUCTS: u32 = 40;
 /// Changes of one product's price, and lists at the least.
 const CHANGES: usize = 3_000;
-const KILLS: usize = 100;
+const KILLS: u64 = 200;
 
 /// A database with products of one price, whose first page by bands is the first two.
 async fn products_of_one_price() -> (TestDatabase, ListQuery) {
@@ -69,11 +69,15 @@ async fn a_list_goes_on_when_its_connection_is_killed() {
     // One at a time: no list has to wait for another connection to be killed as well.
     let config = CatalogConfig { max_connections: 1, ..database.config() };
     let catalog = Catalog::new(config).unwrap().answering(PriceRanges::Bands);
-    let killed = AtomicBool::new(false);
+    let (lists, killed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let kill = async {
         let mut own = database.pool().acquire().await.unwrap();
-        for _ in 0..KILLS {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        for nth in 0..KILLS {
+            // No list is killed twice: one of two has begun since.
+            let enough = lists.load(Ordering::Relaxed) + 2;
+            while lists.load(Ordering::Relaxed) < enough {
+                tokio::time::sleep(Duration::from_micros(500 + 100 * nth % 2_000)).await;
+            }
             for connection in other_connections(&mut own).await {
                 // It may be gone by now.
                 let kill = AssertSqlSafe(format!("KILL {connection}"));
@@ -85,6 +89,7 @@ async fn a_list_goes_on_when_its_connection_is_killed() {
     let list = async {
         while !killed.load(Ordering::Relaxed) {
             assert_eq!(ids(&catalog.list(&query).await.unwrap()), [1, 2]);
+            lists.fetch_add(1, Ordering::Relaxed);
         }
     };
     tokio::join!(kill, list);
