@@ -96,6 +96,9 @@ impl Default for SearchConfig {
     }
 }
 
+/// More prepared statements than a connection that sees every shape of query has.
+pub(crate) const STATEMENTS: usize = 1_024;
+
 /// What every connection of ours has in common, whatever the server's defaults are.
 ///
 /// The statement cache holds every statement that we have, because preparing one anew costs two round trips, and 40 ms
@@ -107,7 +110,7 @@ pub(crate) fn connect_options(options: MySqlConnectOptions) -> MySqlConnectOptio
         .pipes_as_concat(false)
         .no_engine_substitution(false)
         .timezone("+00:00".to_owned())
-        .statement_cache_capacity(512)
+        .statement_cache_capacity(STATEMENTS)
 }
 
 /// Sets the mode that our statements are written for: strict, each a transaction of its own but where one is begun, and nothing

@@ -67,6 +67,7 @@ impl Refusal {
 
 /// Numbers of the server errors that we tell apart, MySQL's and MariaDB's.
 mod number {
+    pub(super) const FILSORT_ABORT: u16 = 1028;
     pub(super) const CON_COUNT: u16 = 1040;
     pub(super) const SERVER_SHUTDOWN: u16 = 1053;
     pub(super) const ACCESS_DENIED_DATABASE: u16 = 1044;
@@ -165,12 +166,22 @@ pub(crate) fn is_missing_index(error: &sqlx::Error) -> bool {
     matches!(server_error(error), Some(number::KEY_DOES_NOT_EXIST | number::FT_MATCHING_KEY_NOT_FOUND))
 }
 
+/// A sort was stopped, at a bound or at the deadline. No walk of ours sorts, unless another version's optimiser sees to it.
+pub(crate) fn is_sort_abort(error: &sqlx::Error) -> bool {
+    server_error(error) == Some(number::FILSORT_ABORT)
+}
+
 /// The database stopped the statement at its deadline. `MariaDB` reports a full-text search so, stopped in its first
 /// phase, by the storage engine's own number.
 pub(crate) fn is_deadline(error: &sqlx::Error) -> bool {
     matches!(
         server_error(error),
-        Some(number::STATEMENT_TIMEOUT | number::QUERY_TIMEOUT | number::FTS_INTERRUPTED)
+        Some(
+            number::STATEMENT_TIMEOUT
+                | number::QUERY_TIMEOUT
+                | number::FTS_INTERRUPTED
+                | number::FILSORT_ABORT
+        )
     )
 }
 

@@ -101,6 +101,11 @@ impl Costs {
         rows * if query.sort() == Sort::Name { self.ranged_by_name } else { self.ranged }
     }
 
+    /// Of the rows of an edge's band that are not in range. A walk passes by none of them, or by all.
+    fn of_passed_by(&self, (in_range, in_band): (f64, f64)) -> f64 {
+        self.filtered * (in_band - in_range).max(0.0) / 2.0
+    }
+
     /// Of so many rows along the sort's index.
     pub(crate) fn of_walk(&self, query: &ListQuery, rows: f64) -> f64 {
         rows * if walks_table(query) { self.walked_by_id } else { self.walked }
@@ -109,15 +114,24 @@ impl Costs {
     /// If price and sort have nothing to do with one another, the rows in range lie evenly along the walk: it then finds a
     /// page within twice the rows that it is expected to need. If they have, it may find none: so it is tried only if that
     /// costs at most as much as the way that answers in any case.
-    pub(crate) fn ways(&self, query: &ListQuery, estimate: Estimate) -> Ways {
+    ///
+    /// `edges` are of each edge that is known rows in range, and in its band.
+    pub(crate) fn ways(
+        &self,
+        query: &ListQuery,
+        cut: &Cut,
+        estimate: Estimate,
+        edges: &[(f64, f64)],
+    ) -> Ways {
         let range = self.of_range(query, estimate.in_range);
-        let bands = Cut::of(query.prices()).len();
         let band = if query.sort() == Sort::Id { self.band_by_id } else { self.band };
-        let bands = if usize::from(bands) <= FEW {
+        let merge = if usize::from(cut.len()) <= FEW {
             self.merge_few
         } else {
-            self.merge + band * f64::from(bands).min(estimate.in_range).min(POPULATED)
+            self.merge + band * f64::from(cut.len()).min(estimate.in_range).min(POPULATED)
         };
+        let of_edge = |edge: &(f64, f64)| self.of_range(query, edge.0).min(self.of_passed_by(*edge));
+        let bands = merge + edges.iter().map(of_edge).sum::<f64>();
         let (then, cost) = if range <= bands { (Way::Range, range) } else { (Way::Bands, bands) };
 
         let wanted = f64::from(query.limit()) + 1.0;
@@ -241,8 +255,7 @@ impl Parts {
         self.walked.iter().any(|part| cut.edge(part.band).is_some())
     }
 
-    /// Sorts those edges that are expected to be cheaper so. A walk passes by none of the edge's other rows, or by all.
-    /// `estimates` are of each edge: rows in range, and in its band.
+    /// Sorts those edges that are expected to be cheaper so. `estimates` are of each edge: rows in range, and in its band.
     pub(crate) fn sort_edges(
         &mut self,
         costs: &Costs,
@@ -250,11 +263,10 @@ impl Parts {
         cut: &Cut,
         estimates: &[(f64, f64)],
     ) {
-        for (edge, (in_range, in_band)) in cut.edges.iter().zip(estimates) {
-            let passed_by = (in_band - in_range).max(0.0) / 2.0;
+        for (edge, estimate) in cut.edges.iter().zip(estimates) {
             let part = self.walked.iter().position(|part| part.band == edge.band);
             if let Some(nth) = part
-                && costs.of_range(query, *in_range) <= costs.filtered * passed_by
+                && costs.of_range(query, estimate.0) <= costs.of_passed_by(*estimate)
             {
                 self.walked.remove(nth);
                 self.ranged.push(edge.prices);
@@ -274,7 +286,8 @@ mod tests {
 
     fn ways(sort: &str, in_range: f64) -> (Option<u64>, Way) {
         let query = query(&[("sort", sort), ("minPrice", "10"), ("maxPrice", "20")]);
-        let ways = Costs::default().ways(&query, Estimate { in_range, of_any_price: 1_000_000.0 });
+        let estimate = Estimate { in_range, of_any_price: 1_000_000.0 };
+        let ways = Costs::default().ways(&query, &Cut::of(query.prices()), estimate, &[]);
         (ways.walk.map(|walk| walk.rows), ways.then)
     }
 
@@ -296,7 +309,8 @@ mod tests {
     fn a_walk_in_vain_costs_half_as_much_again() {
         let query = query(&[("sort", "name"), ("minPrice", "10"), ("maxPrice", "20")]);
         let costs = Costs::default();
-        let ways = costs.ways(&query, Estimate { in_range: 500_000.0, of_any_price: 1_000_000.0 });
+        let estimate = Estimate { in_range: 500_000.0, of_any_price: 1_000_000.0 };
+        let ways = costs.ways(&query, &Cut::of(query.prices()), estimate, &[]);
         let in_vain = costs.of_walk(&query, f64::from(u32::try_from(ways.walk.unwrap().at_most).unwrap()));
         assert!((in_vain / ways.cost - 0.5).abs() < 0.01, "{in_vain} {ways:?}");
     }

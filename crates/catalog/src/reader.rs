@@ -127,7 +127,7 @@ pub(crate) struct Reader<'c> {
     in_snapshot: bool,
     /// When the call got its turn.
     started: Instant,
-    // Ends after the connection has gone back.
+    // Ends after the connection has gone back, unless a transaction has to be ended first.
     _turn: Turn<'c>,
 }
 
@@ -175,13 +175,24 @@ impl Reader<'_> {
 
     /// What is read from here on is all of one moment, that of this first statement, which
     /// [begins a transaction](Statement::begin_snapshot). No read of it is tried again alone: where the
-    /// [connection broke](may_succeed_again), all of them have to be. The transaction ends behind the answer.
+    /// [connection broke](may_succeed_again), all of them have to be. Unless it is [ended](Self::end_snapshot) before, that goes
+    /// on until the reader is dropped, and nobody waits for its end then.
     pub(crate) async fn begin_snapshot(
         &mut self,
         first: &Statement<'_>,
     ) -> Result<Vec<MySqlRow>, sqlx::Error> {
         self.in_snapshot = true;
         self.fetch(first).await
+    }
+
+    /// What is read from here on is of another moment.
+    pub(crate) async fn end_snapshot(&mut self) {
+        self.in_snapshot = false;
+        if self.busy {
+            self.discard();
+        } else if let Some(connection) = self.connection.take() {
+            self.connection = Snapshot(Some(connection)).end().await;
+        }
     }
 
     pub(crate) fn server(&self) -> Server {
@@ -238,18 +249,29 @@ impl Drop for Reader<'_> {
         if self.busy {
             drop(Pooled::take(connection));
         } else if self.in_snapshot {
-            match Handle::try_current() {
-                Ok(runtime) => drop(runtime.spawn(end_snapshot(connection))),
-                Err(_) => drop(Pooled::take(connection)),
+            let snapshot = Snapshot(Some(connection));
+            // Without a runtime it is closed.
+            if let Ok(runtime) = Handle::try_current() {
+                runtime.spawn(snapshot.end());
             }
         }
     }
 }
 
-/// Nobody waits for this. A connection that does not answer is closed, and the transaction with it.
-async fn end_snapshot(mut connection: Pooled) {
-    let commit = sqlx::raw_sql("COMMIT").execute(&mut *connection);
-    if !timeout(GRACE, commit).await.is_ok_and(|answer| answer.is_ok()) {
-        drop(Pooled::take(connection));
+/// A connection in a transaction. It is closed, and the transaction with it, unless that is ended.
+struct Snapshot(Option<Pooled>);
+
+impl Snapshot {
+    /// The connection as it was before, if the server answers.
+    async fn end(mut self) -> Option<Pooled> {
+        let commit = sqlx::raw_sql("COMMIT").execute(&mut **self.0.as_mut()?);
+        let is_ended = timeout(GRACE, commit).await.is_ok_and(|answer| answer.is_ok());
+        self.0.take_if(|_| is_ended)
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        drop(self.0.take().map(Pooled::take));
     }
 }

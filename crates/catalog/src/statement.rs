@@ -159,6 +159,7 @@ impl<'q> Statement<'q> {
                 ("SELECT".len(), format!(" /*+ MAX_EXECUTION_TIME({}) */", deadline.as_millis().max(1)))
             }
         };
+        debug_assert!(self.text.starts_with("SELECT "), "{}", self.text);
         self.text.insert_str(at, &words);
         self
     }

@@ -109,6 +109,11 @@ impl Drop for TestDatabase {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
                 let mut connection = MySqlConnection::connect_with(&options).await?;
+                // One may be in a transaction that the test's runtime, which stands still, does not get to end.
+                for other in other_connections(&mut connection).await {
+                    let kill = sqlx::AssertSqlSafe(format!("KILL {other}"));
+                    let _ = sqlx::raw_sql(kill).execute(&mut connection).await;
+                }
                 sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await?;
                 connection.close().await
             })
@@ -166,9 +171,10 @@ impl Catalog {
     pub fn answering(self, price_ranges: PriceRanges) -> Catalog {
         const NEVER: f64 = 1e12;
         let never_walked = Costs { walked: NEVER, walked_by_id: NEVER, ..Costs::default() };
-        let bands = Costs { ranged: NEVER, ranged_by_name: NEVER, merge: -NEVER, ..never_walked };
+        let bands =
+            Costs { ranged: NEVER, ranged_by_name: NEVER, merge: -NEVER, merge_few: -NEVER, ..never_walked };
         self.with_costs(match price_ranges {
-            PriceRanges::Sorted => Costs { merge: NEVER, ..never_walked },
+            PriceRanges::Sorted => Costs { merge: NEVER, merge_few: NEVER, ..never_walked },
             PriceRanges::Walked => Costs { walked: -NEVER, walked_by_id: -NEVER, ..bands },
             PriceRanges::Bands => bands,
             PriceRanges::BandsWithSortedEdges => Costs { ranged: 0.0, ranged_by_name: 0.0, ..bands },

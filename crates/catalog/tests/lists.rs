@@ -412,6 +412,12 @@ async fn a_sample_that_is_far_off_is_not_believed_for_long() {
     let (page, statements) = list.unwrap();
     assert_eq!(page.products.len(), 20);
     assert_eq!(statements, 3, "it, the question to the optimiser, and the range again");
+    // It had a deadline of its own; the session has its own again.
+    let deadline = match catalog.session_variable("max_statement_time").await {
+        Ok(seconds) => seconds,
+        Err(_) => catalog.session_variable("max_execution_time").await.unwrap(),
+    };
+    assert!(["10.000000", "10000"].contains(&deadline.as_str()), "{deadline}");
 }
 
 /// 12,000 rows whose prices rise with all else: a walk may have to pass them all, and a range to sort as many.

@@ -5,7 +5,7 @@ use sqlx::{Row as _, mysql::MySqlRow};
 use crate::{
     ListQuery, Sort,
     cursor::{Position, SortValue},
-    error::{is_deadline, is_missing_index},
+    error::{is_deadline, is_missing_index, is_sort_abort},
     explained::expected_rows,
     plan::price_range as plan,
     price_range::{
@@ -26,15 +26,15 @@ pub(crate) async fn ranged_list(
 ) -> Result<Vec<MySqlRow>, sqlx::Error> {
     if let Some(sample) = sampler.sample() {
         match decided(reader, query, costs, Some(&sample)).await {
-            Err(error) if is_deadline(&error) && !reader.is_late() => sampler.doubt(),
+            Err(error) if is_deadline(&error) && !reader.is_late() => sampler.forget(&sample),
             answered => return answered,
         }
     }
     decided(reader, query, costs, None).await
 }
 
-/// What the sample says is taken for granted, but what is read whole or walked without a bound on its word is stopped
-/// [early](soon): it may be of other times.
+/// The sample is believed, but what it decides without another bound is stopped [soon]: it may be of other times, or not have
+/// seen what there is.
 async fn decided(
     reader: &mut Reader<'_>,
     query: &ListQuery,
@@ -45,7 +45,9 @@ async fn decided(
         Some(sample) => sample.estimate(query),
         None => asked(reader, query).await?,
     };
-    let ways = costs.ways(query, estimate);
+    let cut = Cut::of(query.prices());
+    let edges = sample.map(|sample| sample.edges(query, &cut));
+    let ways = costs.ways(query, &cut, estimate, edges.as_deref().unwrap_or_default());
     // Of a range that is sorted at once it does not matter.
     let is_walked = ways.walk.is_some() || ways.then == Way::Bands;
     match sample.filter(|_| is_walked).map_or(Along::Even, |sample| sample.along(query)) {
@@ -66,12 +68,13 @@ async fn decided(
             }
         }
     }
+    let is_sampled = sample.is_some();
     match ways.then {
         Way::Range => {
             let range = plan::range(query);
-            reader.fetch(&if sample.is_some() { soon(reader, range) } else { range }).await
+            reader.fetch(&if is_sampled { soon(reader, range) } else { range }).await
         }
-        Way::Bands => match banded(reader, query, costs, sample).await {
+        Way::Bands => match banded(Bands { reader, query, costs, cut, edges, is_sampled }).await {
             // The catalogue was migrated or seeded a moment ago, and these indexes are still being built.
             Err(error) if is_missing_index(&error) => reader.fetch(&plan::filtered(query)).await,
             answered => answered,
@@ -79,7 +82,7 @@ async fn decided(
     }
 }
 
-/// What is to take some milliseconds may take a tenth of a list's time, and a list without a sample has the rest.
+/// What is to take some milliseconds may take a tenth of a list's time: enough of it is left to answer without a sample.
 fn soon<'q>(reader: &Reader<'_>, statement: Statement<'q>) -> Statement<'q> {
     statement.within(reader.server(), reader.deadline() / 10)
 }
@@ -90,8 +93,11 @@ async fn walk(
     query: &ListQuery,
     far: Walk,
 ) -> Result<Option<Vec<MySqlRow>>, sqlx::Error> {
-    let found = reader.fetch(&plan::walked(query, far, reader.server())).await?;
-    Ok((found.len() as u64 == query.rows()).then_some(found))
+    match reader.fetch(&plan::walked(query, far, reader.server())).await {
+        Ok(found) => Ok((found.len() as u64 == query.rows()).then_some(found)),
+        Err(error) if is_sort_abort(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// How many rows the price range holds, as the optimiser sees it.
@@ -101,15 +107,7 @@ async fn asked(reader: &mut Reader<'_>, query: &ListQuery) -> Result<Estimate, s
 }
 
 /// The page from the bands of the price range.
-async fn banded(
-    reader: &mut Reader<'_>,
-    query: &ListQuery,
-    costs: &Costs,
-    sample: Option<&Sample>,
-) -> Result<Vec<MySqlRow>, sqlx::Error> {
-    let cut = Cut::of(query.prices());
-    let edges = sample.map(|sample| sample.edges(query, &cut));
-    let mut bands = Bands { reader, query, costs, is_sampled: sample.is_some(), cut, edges };
+async fn banded(mut bands: Bands<'_, '_>) -> Result<Vec<MySqlRow>, sqlx::Error> {
     if usize::from(bands.cut.len()) <= FEW {
         return bands.merge(Parts::all(&bands.cut)).await;
     }
@@ -126,17 +124,26 @@ struct Bands<'b, 'r> {
     reader: &'b mut Reader<'r>,
     query: &'b ListQuery,
     costs: &'b Costs,
-    is_sampled: bool,
     cut: Cut,
     /// Of each edge, rows in range and in its band, as soon as that is known.
     edges: Option<Vec<(f64, f64)>>,
+    is_sampled: bool,
 }
 
 impl Bands<'_, '_> {
-    /// The page from those that begin first after the cursor. First few of them: where the price follows the sort, one has the
-    /// page. All as of one moment: a product whose price moves from one band to another between two statements would be in
-    /// neither.
+    /// The page from those that begin first after the cursor, all as of one moment: a product whose price moves from one band to
+    /// another between two statements would be in neither.
     async fn merge_first(&mut self) -> Result<Vec<MySqlRow>, sqlx::Error> {
+        let found = self.leap_and_merge().await;
+        if found.is_err() {
+            // What is read instead is read by itself.
+            self.reader.end_snapshot().await;
+        }
+        found
+    }
+
+    /// First few of them: where the price follows the sort, one has the page.
+    async fn leap_and_merge(&mut self) -> Result<Vec<MySqlRow>, sqlx::Error> {
         let first_rows = self.reader.begin_snapshot(&plan::leap(self.query, self.cut.bands)).await?;
         let first_rows =
             first_rows.iter().map(|row| first(self.query, row)).collect::<Result<Vec<_>, _>>()?;
@@ -160,10 +167,8 @@ impl Bands<'_, '_> {
             };
             parts.sort_edges(self.costs, self.query, &self.cut, edges);
         }
-        let mut merged = plan::merged(self.query, &parts);
-        if self.is_sampled && !parts.ranged.is_empty() {
-            merged = soon(self.reader, merged);
-        }
+        let merged = plan::merged(self.query, &parts);
+        let merged = if self.is_sampled { soon(self.reader, merged) } else { merged };
         self.reader.fetch(&merged).await
     }
 }

@@ -220,7 +220,10 @@ mod tests {
         assert_eq!(estimate(&[("minPrice", "5"), ("maxPrice", "6")]), (1_000.0, 1_000_000.0));
         assert_eq!(estimate(&[("minPrice", "1"), ("category", "none")]), (1_000.0, 1_000.0));
         let cut = Cut::of((price(299), price(350)));
-        assert_eq!(sample.edges(&query(&[("minPrice", "1")]), &cut), [(2_000.0, 8_000.0), (6_000.0, 8_000.0)]);
+        assert_eq!(
+            sample.edges(&query(&[("minPrice", "1")]), &cut),
+            [(2_000.0, 8_000.0), (6_000.0, 8_000.0)]
+        );
         assert_eq!(sample.edges(&query(&[("category", "none")]), &cut), [(1_000.0, 1_000.0); 2]);
     }
 

@@ -18,18 +18,20 @@ use crate::{
 };
 
 /// Ids that are drawn. A look at each costs the database some 40 ms in all.
-const SIZE: u64 = 16_384;
+const SIZE: u32 = 16_384;
 /// In one statement: it has the deadline of a list, even where all are read from disk.
-const BATCH: usize = 128;
+const BATCH: u32 = 128;
+/// What was drawn by then is the sample, however slow the database is.
+const LONGEST: Duration = Duration::from_secs(5);
 /// Where there are so many times more ids than products, a few are far above all others.
 const SPARSE: u64 = 2;
 /// Fewer products than this are no sample.
-const FEWEST: usize = 1_000;
+const FEWEST: u64 = 1_000;
 /// How long a sample stands for what the catalogue has. Prices do not move as fast, and a sample that is wrong makes lists
 /// slower and nothing else.
 const RENEWED_AFTER: Duration = Duration::from_mins(5);
-/// When to try again where there was none: the database is away, or nothing has been seeded yet. No draw takes longer, and a
-/// sample that is in doubt is used for so long at the least.
+/// When to try again where there was none: the database is away, or nothing has been seeded yet; or the last was far off. No draw
+/// takes longer.
 const TRIED_AFTER: Duration = Duration::from_secs(10);
 /// How long it is made use of. Where nobody asks for a price range for long, it ends up older than it should be.
 const GOOD_FOR: Duration = Duration::from_mins(10);
@@ -46,12 +48,23 @@ struct State {
     sample: Option<(Instant, Arc<Sample>)>,
     /// When to draw the next one.
     next: Option<Instant>,
+    /// The last one that was not replaced in time was far off, and no other has been in use for its whole time since.
+    was_wrong: bool,
 }
 
 impl State {
-    fn doubt(&mut self) {
-        if let Some((drawn, _)) = self.sample {
-            self.next = self.next.min(Some(drawn + TRIED_AFTER));
+    fn keep(&mut self, sample: Sample, now: Instant) {
+        self.was_wrong = self.was_wrong && self.sample.is_none();
+        self.sample = Some((now, Arc::new(sample)));
+        self.next = Some(now + RENEWED_AFTER);
+    }
+
+    fn forget(&mut self, wrong: &Arc<Sample>, now: Instant) {
+        if self.sample.take_if(|(_, sample)| Arc::ptr_eq(sample, wrong)).is_some() {
+            // The database may have been slow for a while. Or there is much that no sample sees.
+            let pause = if self.was_wrong { RENEWED_AFTER } else { TRIED_AFTER };
+            self.next = Some(now + pause);
+            self.was_wrong = true;
         }
     }
 }
@@ -85,16 +98,14 @@ impl Sampler {
     /// Draws another one.
     pub(crate) async fn renew(&self) -> Result<(), sqlx::Error> {
         if let Some(sample) = draw(&self.database).await? {
-            let (drawn, mut state) = (Instant::now(), self.lock());
-            state.sample = Some((drawn, Arc::new(sample)));
-            state.next = Some(drawn + RENEWED_AFTER);
+            self.lock().keep(sample, Instant::now());
         }
         Ok(())
     }
 
-    /// What the sample said was far off, or the database was slow: another one is drawn soon.
-    pub(crate) fn doubt(&self) {
-        self.lock().doubt();
+    /// Makes no more use of this sample, which was far off. Another one is drawn in a while.
+    pub(crate) fn forget(&self, wrong: &Arc<Sample>) {
+        self.lock().forget(wrong, Instant::now());
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -124,8 +135,12 @@ async fn draw(database: &Database) -> Result<Option<Sample>, sqlx::Error> {
     let (Some(Some(first)), Some(Some(last))) = (end(0)?, end(1)?) else { return Ok(None) };
     let explained = database.answer(&plan::sample::count(), &mut connection).await?;
     let last = last.min(densest(first, expected_rows(&explained, 0)?));
-    let mut drawn = Vec::new();
-    for _ in 0..SIZE / BATCH as u64 {
+    if last - first < FEWEST {
+        return Ok(None);
+    }
+    let (mut drawn, mut asked) = (Vec::new(), 0_u32);
+    while asked < SIZE && started.elapsed() < LONGEST {
+        asked += BATCH;
         let ids: Vec<u64> = (0..BATCH).map(|_| rand::random_range(first..=last)).collect();
         for row in database.answer(&plan::sample::products(&ids), &mut connection).await? {
             drawn.push(Drawn {
@@ -141,8 +156,8 @@ async fn draw(database: &Database) -> Result<Option<Sample>, sqlx::Error> {
     let _ = timeout(FAREWELL, connection.close()).await;
     database.record(Kind::Sample, started.elapsed());
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    let scale = (last - first) as f64 / SIZE as f64;
-    Ok((drawn.len() >= FEWEST).then(|| Sample::new(drawn, scale)))
+    let scale = (last - first) as f64 / f64::from(asked);
+    Ok((drawn.len() as u64 >= FEWEST).then(|| Sample::new(drawn, scale)))
 }
 
 #[cfg(test)]
@@ -150,21 +165,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sample_in_doubt_is_replaced_soon_and_not_all_the_time() {
-        let next = |age: u64, left: u64| {
-            let now = Instant::now() + Duration::from_hours(1);
-            let drawn = now - Duration::from_secs(age);
-            let sample = Some((drawn, Arc::new(Sample::new(Vec::new(), 1.0))));
-            let mut state = State { sample, next: Some(now + Duration::from_secs(left)) };
-            state.doubt();
-            state.next.map(|next| next.saturating_duration_since(now).as_secs())
+    fn a_sample_that_was_wrong_is_replaced_soon_and_the_next_that_is_wrong_is_not() {
+        let (mut state, start) = (State::default(), Instant::now());
+        let draw = |state: &mut State, now| {
+            state.keep(Sample::new(Vec::new(), 1.0), now);
+            state.sample.clone().map(|(_, sample)| sample).unwrap()
         };
-        assert_eq!(next(60, 240), Some(0));
-        assert_eq!(next(1, 299), Some(9));
-        // One is being drawn.
-        assert_eq!(next(5, 2), Some(2));
-        let mut none = State::default();
-        none.doubt();
-        assert_eq!(none.next, None);
+        let first = draw(&mut state, start);
+        state.forget(&first, start);
+        assert_eq!(state.next, Some(start + TRIED_AFTER));
+        // Others who were using it forget it too.
+        state.forget(&first, start + TRIED_AFTER);
+        assert_eq!(state.next, Some(start + TRIED_AFTER));
+        let second = draw(&mut state, start);
+        state.forget(&first, start);
+        assert!(state.sample.is_some());
+        state.forget(&second, start);
+        assert_eq!(state.next, Some(start + RENEWED_AFTER));
+        // One that was good until it was replaced makes up for it.
+        draw(&mut state, start);
+        let fourth = draw(&mut state, start);
+        state.forget(&fourth, start);
+        assert_eq!(state.next, Some(start + TRIED_AFTER));
     }
 }
