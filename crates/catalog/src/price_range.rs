@@ -60,9 +60,9 @@ pub(crate) const FEW: usize = 3;
 /// More bands have a price in no catalogue that we know of.
 const POPULATED: f64 = 600.0;
 
-/// Rows of a price range, and of any price, as the optimiser sees them: exact up to some thousand, right within a factor
-/// of two or three above.
-#[derive(Clone, Copy, Debug)]
+/// Rows of a price range, and of any price; of an edge, those in range and all of its band. As the optimiser sees them, exact up
+/// to some thousand and right within a factor of two or three above; or as the sample does.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Estimate {
     pub(crate) in_range: f64,
     pub(crate) of_any_price: f64,
@@ -102,8 +102,8 @@ impl Costs {
     }
 
     /// Of the rows of an edge's band that are not in range. A walk passes by none of them, or by all.
-    fn of_passed_by(&self, (in_range, in_band): (f64, f64)) -> f64 {
-        self.filtered * (in_band - in_range).max(0.0) / 2.0
+    fn of_passed_by(&self, edge: Estimate) -> f64 {
+        self.filtered * (edge.of_any_price - edge.in_range).max(0.0) / 2.0
     }
 
     /// Of so many rows along the sort's index.
@@ -115,14 +115,8 @@ impl Costs {
     /// page within twice the rows that it is expected to need. If they have, it may find none: so it is tried only if that
     /// costs at most as much as the way that answers in any case.
     ///
-    /// `edges` are of each edge that is known rows in range, and in its band.
-    pub(crate) fn ways(
-        &self,
-        query: &ListQuery,
-        cut: &Cut,
-        estimate: Estimate,
-        edges: &[(f64, f64)],
-    ) -> Ways {
+    /// `edges` are those of the bands' edges, as far as they are known.
+    pub(crate) fn ways(&self, query: &ListQuery, cut: &Cut, estimate: Estimate, edges: &[Estimate]) -> Ways {
         let range = self.of_range(query, estimate.in_range);
         let band = if query.sort() == Sort::Id { self.band_by_id } else { self.band };
         let merge = if usize::from(cut.len()) <= FEW {
@@ -130,7 +124,7 @@ impl Costs {
         } else {
             self.merge + band * f64::from(cut.len()).min(estimate.in_range).min(POPULATED)
         };
-        let of_edge = |edge: &(f64, f64)| self.of_range(query, edge.0).min(self.of_passed_by(*edge));
+        let of_edge = |edge: &Estimate| self.of_range(query, edge.in_range).min(self.of_passed_by(*edge));
         let bands = merge + edges.iter().map(of_edge).sum::<f64>();
         let (then, cost) = if range <= bands { (Way::Range, range) } else { (Way::Bands, bands) };
 
@@ -255,18 +249,12 @@ impl Parts {
         self.walked.iter().any(|part| cut.edge(part.band).is_some())
     }
 
-    /// Sorts those edges that are expected to be cheaper so. `estimates` are of each edge: rows in range, and in its band.
-    pub(crate) fn sort_edges(
-        &mut self,
-        costs: &Costs,
-        query: &ListQuery,
-        cut: &Cut,
-        estimates: &[(f64, f64)],
-    ) {
+    /// Sorts those edges that are expected to be cheaper so.
+    pub(crate) fn sort_edges(&mut self, costs: &Costs, query: &ListQuery, cut: &Cut, estimates: &[Estimate]) {
         for (edge, estimate) in cut.edges.iter().zip(estimates) {
             let part = self.walked.iter().position(|part| part.band == edge.band);
             if let Some(nth) = part
-                && costs.of_range(query, estimate.0) <= costs.of_passed_by(*estimate)
+                && costs.of_range(query, estimate.in_range) <= costs.of_passed_by(*estimate)
             {
                 self.walked.remove(nth);
                 self.ranged.push(edge.prices);
@@ -355,7 +343,9 @@ mod tests {
         let first_rows: Vec<First> = cut.edges.iter().map(of_edges).collect();
         let mut parts = Parts::of(&query, &cut, &first_rows, 5);
         assert!(parts.have_edge_of(&cut));
-        parts.sort_edges(&Costs::default(), &query, &cut, &[(100.0, 300_000.0), (5_000.0, 5_100.0)]);
+        let estimates = [(100.0, 300_000.0), (5_000.0, 5_100.0)]
+            .map(|(in_range, of_any_price)| Estimate { in_range, of_any_price });
+        parts.sort_edges(&Costs::default(), &query, &cut, &estimates);
         assert_eq!(parts.ranged, [cut.edges[0].prices]);
         let walked = Walked { band: cut.edges[1].band, prices: cut.edges[1].prices };
         assert_eq!(parts.walked, [walked]);

@@ -38,7 +38,7 @@ pub(crate) async fn bench(environment: &Environment, rounds: usize, duration: Du
     report.say(&format!(
         "{SEARCHERS} clients search for the {} most common words ({}, ...), no search twice. Hot: one list at {} \
          connections with wrk; cold: every shape, no query twice, at {COLD_CLIENTS} connections. {rounds} rounds of {} s \
-         for each case by turns; medians. The searchers and the load share the machine's cores with the servers.",
+         for each case by turns; medians, \"of alone\" that of the rounds' ratios. The searchers and the load share the machine's cores with the servers.",
         words.len(),
         words[..words.len().min(5)].join(", "),
         hot::CONNECTIONS,

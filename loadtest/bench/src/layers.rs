@@ -26,14 +26,15 @@ pub(crate) async fn bench(environment: &Environment, rounds: usize, duration: Du
         servers.push((layers.adds(), Server::reference(environment, &name, &body).await?));
     }
     servers.push(("an answer looked up in memory and its headers, but no route: the API", api));
-    let command = "cargo run --release -p farmlokal-bench -- layers";
-    let mut report = Report::new("layers", "What each layer costs a request", command);
+    let seconds = duration.as_secs();
+    let command =
+        format!("cargo run --release -p farmlokal-bench -- layers --rounds {rounds} --seconds {seconds}");
+    let mut report = Report::new("layers", "What each layer costs a request", &command);
     report.say(&format!(
-        "`{}` with wrk at {} connections, {rounds} rounds of {} s for each stack by turns. Each line is the stack of the \
+        "`{}` with wrk at {} connections, {rounds} rounds of {seconds} s for each stack by turns. Each line is the stack of the \
          line above and one thing more; CPU is the server's, user and system, medians over the rounds.",
         hot::PATH,
         hot::CONNECTIONS,
-        duration.as_secs()
     ));
 
     let mut measured: Vec<Vec<Measured>> = vec![Vec::new(); servers.len()];

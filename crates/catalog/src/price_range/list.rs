@@ -102,8 +102,15 @@ async fn walk(
 
 /// How many rows the price range holds, as the optimiser sees it.
 async fn asked(reader: &mut Reader<'_>, query: &ListQuery) -> Result<Estimate, sqlx::Error> {
-    let explained = reader.fetch(&plan::estimate(query)).await?;
-    Ok(Estimate { in_range: expected_rows(&explained, 0)?, of_any_price: expected_rows(&explained, 1)? })
+    estimate(&reader.fetch(&plan::estimate(query)).await?, 0)
+}
+
+/// The two rows of an explanation from the `nth` on.
+fn estimate(explained: &[MySqlRow], nth: usize) -> Result<Estimate, sqlx::Error> {
+    Ok(Estimate {
+        in_range: expected_rows(explained, nth)?,
+        of_any_price: expected_rows(explained, nth + 1)?,
+    })
 }
 
 /// The page from the bands of the price range.
@@ -125,8 +132,8 @@ struct Bands<'b, 'r> {
     query: &'b ListQuery,
     costs: &'b Costs,
     cut: Cut,
-    /// Of each edge, rows in range and in its band, as soon as that is known.
-    edges: Option<Vec<(f64, f64)>>,
+    /// Of each edge, as soon as that is known.
+    edges: Option<Vec<Estimate>>,
     is_sampled: bool,
 }
 
@@ -173,16 +180,14 @@ impl Bands<'_, '_> {
     }
 }
 
-/// Of each edge, how many rows are in range and how many are in its band.
+/// How many rows each edge holds, as the optimiser sees it.
 async fn estimate_edges(
     reader: &mut Reader<'_>,
     query: &ListQuery,
     cut: &Cut,
-) -> Result<Vec<(f64, f64)>, sqlx::Error> {
+) -> Result<Vec<Estimate>, sqlx::Error> {
     let explained = reader.fetch(&plan::estimate_edges(query, cut)).await?;
-    (0..cut.edges.len())
-        .map(|nth| Ok((expected_rows(&explained, 2 * nth)?, expected_rows(&explained, 2 * nth + 1)?)))
-        .collect()
+    (0..cut.edges.len()).map(|nth| estimate(&explained, 2 * nth)).collect()
 }
 
 /// Whether no row of another band comes before the last of these.

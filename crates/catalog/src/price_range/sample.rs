@@ -96,15 +96,18 @@ impl Sample {
     /// How many rows the query's price range holds. Where the sample has none of them, there may still be as many as a product
     /// of it stands for.
     pub(crate) fn estimate(&self, query: &ListQuery) -> Estimate {
-        let prices = self.prices(query);
-        let in_range = count(prices, query.prices());
-        Estimate { in_range: self.rows(in_range.max(1)), of_any_price: self.rows(prices.len().max(1)) }
+        self.of(self.prices(query), query.prices(), (Price::MIN, Price::MAX))
     }
 
-    /// Of each edge, how many rows are in range and how many are in its band.
-    pub(crate) fn edges(&self, query: &ListQuery, cut: &Cut) -> Vec<(f64, f64)> {
-        let rows_at = |prices| self.rows(count(self.prices(query), prices).max(1));
-        cut.edges.iter().map(|edge| (rows_at(edge.prices), rows_at(edge.band.prices()))).collect()
+    /// How many rows each edge of it holds.
+    pub(crate) fn edges(&self, query: &ListQuery, cut: &Cut) -> Vec<Estimate> {
+        let prices = self.prices(query);
+        cut.edges.iter().map(|edge| self.of(prices, edge.prices, edge.band.prices())).collect()
+    }
+
+    fn of(&self, prices: &[Price], range: (Price, Price), all: (Price, Price)) -> Estimate {
+        let rows_at = |range| self.rows(count(prices, range).max(1));
+        Estimate { in_range: rows_at(range), of_any_price: rows_at(all) }
     }
 
     /// How rows in the price range lie along the order, from where the page begins. In the midst of names that cannot be said:
@@ -211,20 +214,18 @@ mod tests {
     #[test]
     fn rows_in_range_are_as_many_as_its_products_stand_for_and_never_none() {
         let sample = sample();
-        let estimate = |pairs: &[(&str, &str)]| {
-            let Estimate { in_range, of_any_price } = sample.estimate(&query(pairs));
-            (in_range, of_any_price)
-        };
-        assert_eq!(estimate(&[("minPrice", "1"), ("maxPrice", "1.99")]), (200_000.0, 1_000_000.0));
-        assert_eq!(estimate(&[("minPrice", "1"), ("category", "odd")]), (400_000.0, 500_000.0));
-        assert_eq!(estimate(&[("minPrice", "5"), ("maxPrice", "6")]), (1_000.0, 1_000_000.0));
-        assert_eq!(estimate(&[("minPrice", "1"), ("category", "none")]), (1_000.0, 1_000.0));
+        let rows = |in_range, of_any_price| Estimate { in_range, of_any_price };
+        let estimate = |pairs: &[(&str, &str)]| sample.estimate(&query(pairs));
+        assert_eq!(estimate(&[("minPrice", "1"), ("maxPrice", "1.99")]), rows(200_000.0, 1_000_000.0));
+        assert_eq!(estimate(&[("minPrice", "1"), ("category", "odd")]), rows(400_000.0, 500_000.0));
+        assert_eq!(estimate(&[("minPrice", "5"), ("maxPrice", "6")]), rows(1_000.0, 1_000_000.0));
+        assert_eq!(estimate(&[("minPrice", "1"), ("category", "none")]), rows(1_000.0, 1_000.0));
         let cut = Cut::of((price(299), price(350)));
         assert_eq!(
             sample.edges(&query(&[("minPrice", "1")]), &cut),
-            [(2_000.0, 8_000.0), (6_000.0, 8_000.0)]
+            [rows(2_000.0, 8_000.0), rows(6_000.0, 8_000.0)]
         );
-        assert_eq!(sample.edges(&query(&[("category", "none")]), &cut), [(1_000.0, 1_000.0); 2]);
+        assert_eq!(sample.edges(&query(&[("category", "none")]), &cut), [rows(1_000.0, 1_000.0); 2]);
     }
 
     #[test]
