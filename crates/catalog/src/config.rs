@@ -97,7 +97,7 @@ impl Default for SearchConfig {
 }
 
 /// More prepared statements than a connection that sees every shape of query has.
-pub(crate) const STATEMENTS: usize = 1_024;
+pub(crate) const STATEMENTS: usize = 512;
 
 /// What every connection of ours has in common, whatever the server's defaults are.
 ///

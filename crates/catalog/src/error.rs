@@ -166,7 +166,8 @@ pub(crate) fn is_missing_index(error: &sqlx::Error) -> bool {
     matches!(server_error(error), Some(number::KEY_DOES_NOT_EXIST | number::FT_MATCHING_KEY_NOT_FOUND))
 }
 
-/// A sort was stopped, at a bound or at the deadline. No walk of ours sorts, unless another version's optimiser sees to it.
+/// A sort was stopped: at a bound, where another version's optimiser has a walk sort; or at its deadline, which most versions
+/// [tell](is_deadline).
 pub(crate) fn is_sort_abort(error: &sqlx::Error) -> bool {
     server_error(error) == Some(number::FILSORT_ABORT)
 }
@@ -176,12 +177,7 @@ pub(crate) fn is_sort_abort(error: &sqlx::Error) -> bool {
 pub(crate) fn is_deadline(error: &sqlx::Error) -> bool {
     matches!(
         server_error(error),
-        Some(
-            number::STATEMENT_TIMEOUT
-                | number::QUERY_TIMEOUT
-                | number::FTS_INTERRUPTED
-                | number::FILSORT_ABORT
-        )
+        Some(number::STATEMENT_TIMEOUT | number::QUERY_TIMEOUT | number::FTS_INTERRUPTED)
     )
 }
 

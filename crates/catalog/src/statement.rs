@@ -151,6 +151,19 @@ impl<'q> Statement<'q> {
         Statement { is_prepared: false, ..Statement::begin(kind, "START TRANSACTION READ ONLY; SELECT ") }
     }
 
+    /// With its values as part of its text, and not prepared.
+    pub(crate) fn spelt_out(self) -> Statement<'q> {
+        let mut text = String::with_capacity(2 * self.text.len());
+        let mut values = self.values.iter();
+        for (nth, words) in self.text.split('?').enumerate() {
+            if nth > 0 {
+                text.extend(values.next().map(Value::to_string));
+            }
+            text.push_str(words);
+        }
+        Statement { kind: self.kind, text, values: Vec::new(), is_prepared: false }
+    }
+
     /// Stopped after `deadline`, whatever the session's is. `self` is a `SELECT`.
     pub(crate) fn within(mut self, server: Server, deadline: Duration) -> Statement<'q> {
         let (at, words) = match server {
@@ -213,6 +226,25 @@ impl<'q> Statement<'q> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_statement_is_spelt_out_as_it_would_have_been_at_first() {
+        let build = |mut statement: Statement<'static>| {
+            statement
+                .push("a = ")
+                .bind(Value::Text("?"))
+                .push(" AND price = ")
+                .bind(Value::Price(Price::MAX));
+            statement.push(" LIMIT ").bind(Value::Number(1));
+            statement
+        };
+        let spelt = build(Statement::select(Kind::Range)).spelt_out();
+        assert_eq!(
+            spelt.text,
+            "SELECT a = _utf8mb4 X'3F' AND price = CAST(99999999.99 AS DECIMAL(10,2)) LIMIT 1"
+        );
+        assert!(spelt.values.is_empty() && !spelt.is_prepared);
+    }
 
     #[test]
     fn values_are_spelt_so_that_they_stay_values() {

@@ -313,9 +313,8 @@ pub(super) fn all(query: &ListQuery) -> Vec<Statement<'_>> {
             }
         }
     }
-    for statement in bounded {
-        statements.push(statement.clone().within(Server::MariaDb, Duration::from_millis(100)));
-        statements.push(statement);
-    }
+    // What is not bounded is not prepared.
+    let bounded = bounded.into_iter();
+    statements.extend(bounded.map(|statement| statement.within(Server::MariaDb, Duration::from_millis(100))));
     statements
 }

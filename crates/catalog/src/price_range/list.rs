@@ -26,15 +26,17 @@ pub(crate) async fn ranged_list(
 ) -> Result<Vec<MySqlRow>, sqlx::Error> {
     if let Some(sample) = sampler.sample() {
         match decided(reader, query, costs, Some(&sample)).await {
-            Err(error) if is_deadline(&error) && !reader.is_late() => sampler.forget(&sample),
+            Err(error) if (is_deadline(&error) || is_sort_abort(&error)) && !reader.is_late() => {
+                sampler.forget(&sample);
+            }
             answered => return answered,
         }
     }
     decided(reader, query, costs, None).await
 }
 
-/// The sample is believed, but what it decides without another bound is stopped [soon]: it may be of other times, or not have
-/// seen what there is.
+/// The sample is believed, but what it decides without another bound is [stopped early](bounded): it may be of other times, or
+/// not have seen what there is.
 async fn decided(
     reader: &mut Reader<'_>,
     query: &ListQuery,
@@ -64,27 +66,27 @@ async fn decided(
         // Nothing but what was added since can be beyond.
         Along::Ends(rows) => {
             if costs.of_walk(query, rows) < ways.cost {
-                return reader.fetch(&soon(reader, plan::filtered(query))).await;
+                return reader.fetch(&bounded(reader, plan::filtered(query), true)).await;
             }
         }
     }
     let is_sampled = sample.is_some();
     match ways.then {
-        Way::Range => {
-            let range = plan::range(query);
-            reader.fetch(&if is_sampled { soon(reader, range) } else { range }).await
-        }
+        Way::Range => reader.fetch(&bounded(reader, plan::range(query), is_sampled)).await,
         Way::Bands => match banded(Bands { reader, query, costs, cut, edges, is_sampled }).await {
             // The catalogue was migrated or seeded a moment ago, and these indexes are still being built.
-            Err(error) if is_missing_index(&error) => reader.fetch(&plan::filtered(query)).await,
+            Err(error) if is_missing_index(&error) => {
+                reader.fetch(&bounded(reader, plan::filtered(query), false)).await
+            }
             answered => answered,
         },
     }
 }
 
-/// What is to take some milliseconds may take a tenth of a list's time: enough of it is left to answer without a sample.
-fn soon<'q>(reader: &Reader<'_>, statement: Statement<'q>) -> Statement<'q> {
-    statement.within(reader.server(), reader.deadline() / 10)
+/// What is to take some milliseconds by the sample may take a tenth of a list's time: enough of it is left to answer without one.
+/// That is rare, and not prepared: a server has room for so many statements in all.
+fn bounded<'q>(reader: &Reader<'_>, statement: Statement<'q>, is_sampled: bool) -> Statement<'q> {
+    if is_sampled { statement.within(reader.server(), reader.deadline() / 10) } else { statement.spelt_out() }
 }
 
 /// The page, if it lies within the next rows of the sort's index.
@@ -95,7 +97,7 @@ async fn walk(
 ) -> Result<Option<Vec<MySqlRow>>, sqlx::Error> {
     match reader.fetch(&plan::walked(query, far, reader.server())).await {
         Ok(found) => Ok((found.len() as u64 == query.rows()).then_some(found)),
-        Err(error) if is_sort_abort(&error) => Ok(None),
+        Err(error) if is_sort_abort(&error) && !reader.is_late() => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -142,7 +144,7 @@ impl Bands<'_, '_> {
     /// another between two statements would be in neither.
     async fn merge_first(&mut self) -> Result<Vec<MySqlRow>, sqlx::Error> {
         let found = self.leap_and_merge().await;
-        if found.is_err() {
+        if found.is_err() && !self.reader.is_late() {
             // What is read instead is read by itself.
             self.reader.end_snapshot().await;
         }
@@ -174,8 +176,7 @@ impl Bands<'_, '_> {
             };
             parts.sort_edges(self.costs, self.query, &self.cut, edges);
         }
-        let merged = plan::merged(self.query, &parts);
-        let merged = if self.is_sampled { soon(self.reader, merged) } else { merged };
+        let merged = bounded(self.reader, plan::merged(self.query, &parts), self.is_sampled);
         self.reader.fetch(&merged).await
     }
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::{Connection as _, Row as _};
+use sqlx::{Connection as _, MySqlConnection, Row as _};
 use tokio::time::timeout;
 
 use crate::{
@@ -21,11 +21,11 @@ use crate::{
 const SIZE: u32 = 16_384;
 /// In one statement: it has the deadline of a list, even where all are read from disk.
 const BATCH: u32 = 128;
-/// What was drawn by then is the sample, however slow the database is.
+/// What was drawn by then, or until the database failed, is the sample: if it is [enough](FEWEST).
 const LONGEST: Duration = Duration::from_secs(5);
 /// Where there are so many times more ids than products, a few are far above all others.
 const SPARSE: u64 = 2;
-/// Fewer products than this are no sample.
+/// Fewer ids than this, or fewer draws that found a product, are no sample.
 const FEWEST: u64 = 1_000;
 /// How long a sample stands for what the catalogue has. Prices do not move as fast, and a sample that is wrong makes lists
 /// slower and nothing else.
@@ -48,7 +48,7 @@ struct State {
     sample: Option<(Instant, Arc<Sample>)>,
     /// When to draw the next one.
     next: Option<Instant>,
-    /// The last one that was not replaced in time was far off, and no other has been in use for its whole time since.
+    /// One was forgotten, and none has lasted until it was replaced since.
     was_wrong: bool,
 }
 
@@ -95,10 +95,14 @@ impl Sampler {
         (drawn.elapsed() < GOOD_FOR).then(|| Arc::clone(sample))
     }
 
-    /// Draws another one.
+    /// Draws another one. It is of no use if one is forgotten meanwhile: what made that one wrong may go on.
     pub(crate) async fn renew(&self) -> Result<(), sqlx::Error> {
+        let next = self.lock().next;
         if let Some(sample) = draw(&self.database).await? {
-            self.lock().keep(sample, Instant::now());
+            let mut state = self.lock();
+            if state.next == next {
+                state.keep(sample, Instant::now());
+            }
         }
         Ok(())
     }
@@ -128,21 +132,33 @@ fn densest(first: u64, products: f64) -> u64 {
 /// On a connection of its own: under load it would have to wait for dozens of turns, and until there is a sample, price ranges
 /// take longer.
 async fn draw(database: &Database) -> Result<Option<Sample>, sqlx::Error> {
-    let started = Instant::now();
     let mut connection = database.connect().await?;
-    let ends = database.answer(&plan::sample::ends(), &mut connection).await?;
+    let sample = draw_by(database, &mut connection).await;
+    // It may stand still by now.
+    let _ = timeout(FAREWELL, connection.close()).await;
+    sample
+}
+
+async fn draw_by(
+    database: &Database,
+    connection: &mut MySqlConnection,
+) -> Result<Option<Sample>, sqlx::Error> {
+    let started = Instant::now();
+    let ends = database.answer(&plan::sample::ends(), connection).await?;
     let end = |nth| ends.first().map(|row| row.try_get::<Option<u64>, _>(nth)).transpose();
     let (Some(Some(first)), Some(Some(last))) = (end(0)?, end(1)?) else { return Ok(None) };
-    let explained = database.answer(&plan::sample::count(), &mut connection).await?;
+    let explained = database.answer(&plan::sample::count(), connection).await?;
     let last = last.min(densest(first, expected_rows(&explained, 0)?));
-    if last - first < FEWEST {
+    let ids = (last - first).saturating_add(1);
+    if ids < FEWEST {
         return Ok(None);
     }
     let (mut drawn, mut asked) = (Vec::new(), 0_u32);
     while asked < SIZE && started.elapsed() < LONGEST {
+        let batch: Vec<u64> = (0..BATCH).map(|_| rand::random_range(first..=last)).collect();
+        let Ok(rows) = database.answer(&plan::sample::products(&batch), connection).await else { break };
         asked += BATCH;
-        let ids: Vec<u64> = (0..BATCH).map(|_| rand::random_range(first..=last)).collect();
-        for row in database.answer(&plan::sample::products(&ids), &mut connection).await? {
+        for row in rows {
             drawn.push(Drawn {
                 id: row.try_get(0)?,
                 category: row.try_get(1)?,
@@ -152,11 +168,9 @@ async fn draw(database: &Database) -> Result<Option<Sample>, sqlx::Error> {
             });
         }
     }
-    // It may stand still by now.
-    let _ = timeout(FAREWELL, connection.close()).await;
     database.record(Kind::Sample, started.elapsed());
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    let scale = (last - first) as f64 / f64::from(asked);
+    let scale = ids as f64 / f64::from(asked);
     Ok((drawn.len() as u64 >= FEWEST).then(|| Sample::new(drawn, scale)))
 }
 
