@@ -67,8 +67,8 @@ impl Refusal {
 
 /// Numbers of the server errors that we tell apart, MySQL's and MariaDB's.
 mod number {
-    pub(super) const FILSORT_ABORT: u16 = 1028;
     pub(super) const CON_COUNT: u16 = 1040;
+    pub(super) const FILSORT_ABORT: u16 = 1028;
     pub(super) const SERVER_SHUTDOWN: u16 = 1053;
     pub(super) const ACCESS_DENIED_DATABASE: u16 = 1044;
     pub(super) const ACCESS_DENIED: u16 = 1045;

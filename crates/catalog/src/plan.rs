@@ -306,7 +306,6 @@ mod tests {
             }
         }
         // With and without a cursor.
-        println!("{} statements", texts.len() * 2);
         assert!(texts.len() * 2 < STATEMENTS, "{} statements", texts.len() * 2);
     }
 }

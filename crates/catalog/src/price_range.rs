@@ -84,8 +84,8 @@ pub(crate) struct Ways {
 pub(crate) struct Walk {
     /// The page lies within so many rows, if price and sort have nothing to do with one another.
     pub(crate) rows: u64,
-    /// As many, or so many as cost half as much as what answers in any case, if those are more. A server that stops where it has the page may go so far: names
-    /// of one kind come together, and so do their prices.
+    /// As many, or so many as cost half as much as what answers in any case, if those are more. A server that stops where it has
+    /// the page may go so far: names of one kind come together, and so do their prices.
     pub(crate) at_most: u64,
 }
 

@@ -130,7 +130,7 @@ impl fmt::Display for Value<'_> {
 const LONG: usize = 512;
 
 /// A `SELECT`, which the database stops at its session's deadline. The text holds no value, so that it is prepared once for each
-/// shape; or it holds all of them, [spelt out](Statement::begin_snapshot).
+/// shape; or it holds all of them, [spelt out](Statement::spelt_out).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Statement<'q> {
     pub(crate) kind: Kind,
@@ -145,10 +145,10 @@ impl<'q> Statement<'q> {
         Statement::begin(kind, "SELECT ")
     }
 
-    /// The first `SELECT` of what is read as of one moment, after the begin of a transaction. Its values are spelt out as part of
-    /// its text, and it is not prepared, which would be one statement at a time; and `MySQL` plans well only then.
+    /// The first `SELECT` of what is read as of one moment, after the begin of a transaction. To be [spelt out](Self::spelt_out):
+    /// what is prepared is one statement at a time.
     pub(crate) fn begin_snapshot(kind: Kind) -> Statement<'q> {
-        Statement { is_prepared: false, ..Statement::begin(kind, "START TRANSACTION READ ONLY; SELECT ") }
+        Statement::begin(kind, "START TRANSACTION READ ONLY; SELECT ")
     }
 
     /// With its values as part of its text, and not prepared.
@@ -195,10 +195,6 @@ impl<'q> Statement<'q> {
 
     /// A placeholder with its value. Prices are cast: compared with a text, a `DECIMAL` would become a float.
     pub(crate) fn bind(&mut self, value: Value<'q>) -> &mut Self {
-        if !self.is_prepared {
-            self.text.push_str(&value.to_string());
-            return self;
-        }
         self.text.push_str(if matches!(value, Value::Price(_)) { "CAST(? AS DECIMAL(10,2))" } else { "?" });
         self.values.push(value);
         self

@@ -94,6 +94,18 @@ pub async fn other_connections(connection: &mut MySqlConnection) -> Vec<u64> {
     others.unwrap_or_else(|error| panic!("cannot list the connections: {error}"))
 }
 
+/// Ends all of [them](other_connections).
+///
+/// # Panics
+/// The server does not answer.
+pub async fn kill_other_connections(connection: &mut MySqlConnection) {
+    for other in other_connections(connection).await {
+        // It may be gone by now.
+        let kill = sqlx::AssertSqlSafe(format!("KILL {other}"));
+        let _ = sqlx::raw_sql(kill).execute(&mut *connection).await;
+    }
+}
+
 /// Two test processes may start within one clock tick, and two tests within one process.
 fn unique() -> u64 {
     use std::hash::{BuildHasher as _, RandomState};
@@ -110,10 +122,7 @@ impl Drop for TestDatabase {
             runtime.block_on(async {
                 let mut connection = MySqlConnection::connect_with(&options).await?;
                 // One may be in a transaction that the test's runtime, which stands still, does not get to end.
-                for other in other_connections(&mut connection).await {
-                    let kill = sqlx::AssertSqlSafe(format!("KILL {other}"));
-                    let _ = sqlx::raw_sql(kill).execute(&mut connection).await;
-                }
+                kill_other_connections(&mut connection).await;
                 sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await?;
                 connection.close().await
             })

@@ -8,9 +8,8 @@ use std::{
 
 use farmlokal_catalog::{
     Catalog, CatalogConfig, ListQuery, Page,
-    testing::{PriceRanges, TestDatabase, other_connections},
+    testing::{PriceRanges, TestDatabase, kill_other_connections},
 };
-use sqlx::AssertSqlSafe;
 
 const PRODUCTS: u32 = 40;
 /// Changes of one product's price, and lists at the least.
@@ -78,11 +77,7 @@ async fn a_list_goes_on_when_its_connection_is_killed() {
             while lists.load(Ordering::Relaxed) < enough {
                 tokio::time::sleep(Duration::from_micros(500 + 100 * nth % 2_000)).await;
             }
-            for connection in other_connections(&mut own).await {
-                // It may be gone by now.
-                let kill = AssertSqlSafe(format!("KILL {connection}"));
-                let _ = sqlx::query(kill).execute(&mut *own).await;
-            }
+            kill_other_connections(&mut own).await;
         }
         killed.store(true, Ordering::Relaxed);
     };

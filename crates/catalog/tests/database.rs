@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use farmlokal_catalog::{
     Catalog, CatalogConfig, Error, ListQuery, MigrateError, Refusal, migrate,
-    testing::{PriceRanges, TestDatabase, other_connections},
+    testing::{PriceRanges, TestDatabase, kill_other_connections, other_connections},
 };
 use farmlokal_devstack::Database;
 
@@ -124,12 +124,8 @@ async fn reads_go_on_when_every_connection_was_killed() {
     }
     assert!(catalog.pool().open > 1);
     let mut own = database.pool().acquire().await.unwrap();
-    let connections = other_connections(&mut own).await;
-    assert!(connections.len() > 1);
-    for connection in connections {
-        // It may be gone.
-        let _ = sqlx::query(sqlx::AssertSqlSafe(format!("KILL {connection}"))).execute(&mut *own).await;
-    }
+    assert!(other_connections(&mut own).await.len() > 1);
+    kill_other_connections(&mut own).await;
     let by_bands = catalog.clone().answering(PriceRanges::Bands);
     for _ in 0..32 {
         by_bands.list(&range).await.unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use farmlokal_catalog::{
     Catalog, CatalogConfig, Change, Error, Event, ListQuery, Outcome, Price, Pruned, Receipt,
-    testing::{TestDatabase, other_connections},
+    testing::{TestDatabase, kill_other_connections, other_connections},
 };
 
 fn price(cents: u64) -> Price {
@@ -125,11 +125,8 @@ async fn connections_that_broke_cost_no_event() {
         call.await.unwrap().unwrap();
     }
     let mut own = database.pool().acquire().await.unwrap();
-    let others = other_connections(&mut own).await;
-    assert!(others.len() > 1);
-    for connection in others {
-        let _ = sqlx::query(sqlx::AssertSqlSafe(format!("KILL {connection}"))).execute(&mut *own).await;
-    }
+    assert!(other_connections(&mut own).await.len() > 1);
+    kill_other_connections(&mut own).await;
     for number in 0..8 {
         let event = event(format!("e{number}"), 7, 50 - number, upsert("Racket", 1));
         assert_eq!(catalog.apply(&event).await.unwrap(), Receipt::New(Outcome::Applied));

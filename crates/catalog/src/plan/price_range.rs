@@ -123,7 +123,7 @@ pub(crate) fn leap(query: &ListQuery, bands: (Band, Band)) -> Statement<'_> {
         leap.group_by(&mut statement);
         statement.push(" ORDER BY first_id ").push(query.order().as_str());
         statement.push(" LIMIT ").bind(Value::Number(firsts));
-        return statement;
+        return statement.spelt_out();
     }
     let column = column(query.sort());
     statement.push("price_band, begins_at, first_id FROM (");
@@ -157,7 +157,7 @@ pub(crate) fn leap(query: &ListQuery, bands: (Band, Band)) -> Statement<'_> {
     statement.push(") AS beyond WHERE place <= ").bind(Value::Number(firsts));
     statement.push(") AS firsts ORDER BY place, first_id ").push(query.order().as_str());
     statement.push(" LIMIT ").bind(Value::Number(firsts));
-    statement
+    statement.spelt_out()
 }
 
 /// The first rows of all the parts, and of each whether it comes before the end that they have: only then it is sure that
