@@ -45,7 +45,7 @@ pub async fn run(args: ServeArgs, fills: Handle) -> anyhow::Result<()> {
     let (metrics, traces) = farmlokal_telemetry::init_with_traces(&args.logs, &args.traces, SERVICE)?;
     farmlokal_cache::describe_metrics();
     farmlokal_catalog::describe_metrics();
-    farmlokal_limits::describe_metrics();
+    farmlokal_rate_limit::describe_metrics();
     farmlokal_redis::describe_metrics();
     routes::describe_metrics();
     // From the first moment on: a signal during the start counts as well.

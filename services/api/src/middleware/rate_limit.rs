@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use axum::extract::Request;
 use axum::response::Response;
-use farmlokal_limits::{Limiter, Quota, Verdict};
+use farmlokal_rate_limit::{Limiter, Quota, Verdict};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 use tower_governor::governor::Governor;

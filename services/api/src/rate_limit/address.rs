@@ -6,7 +6,7 @@ use std::sync::Once;
 use axum::http::header::FORWARDED;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use clap::ValueEnum;
-use farmlokal_limits::Client;
+use farmlokal_rate_limit::Client;
 use ipnet::IpNet;
 use tracing::warn;
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use clap::Args;
-use farmlokal_limits::Rate;
+use farmlokal_rate_limit::Rate;
 use ipnet::IpNet;
 
 use super::{Class, ClientAddress, ForwardedHeader};

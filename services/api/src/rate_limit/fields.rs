@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
-use farmlokal_limits::{Policy, Quota};
+use farmlokal_rate_limit::{Policy, Quota};
 
 use crate::problem::{Code, Problem};
 

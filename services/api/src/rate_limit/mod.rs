@@ -15,7 +15,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
 use axum::response::{IntoResponse as _, Response};
-use farmlokal_limits::{Client, Limiter, Policy, Quota, Rate};
+use farmlokal_rate_limit::{Client, Limiter, Policy, Quota, Rate};
 use farmlokal_redis::Connection;
 use governor::clock::QuantaInstant;
 use governor::middleware::NoOpMiddleware;

@@ -1,4 +1,4 @@
-//! What a check costs for a client that is known: `cargo run --release -p farmlokal-limits --example hot_client`. Needs a
+//! What a check costs for a client that is known: `cargo run --release -p farmlokal-rate-limit --example hot_client`. Needs a
 //! Redis (`REDIS_URL`), to which the reports go. No metrics recorder is installed.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use farmlokal_limits::{Client, Limiter, Policy};
+use farmlokal_rate_limit::{Client, Limiter, Policy};
 use farmlokal_redis::{Connection, RedisConfig};
 
 const CHECKS: u32 = 2_000_000;

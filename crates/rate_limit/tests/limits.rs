@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use farmlokal_devstack::Redis;
-use farmlokal_limits::{Client, Limiter, Policy, Verdict};
+use farmlokal_rate_limit::{Client, Limiter, Policy, Verdict};
 use farmlokal_redis::{Connection, RedisConfig};
 
 /// Longer than anything here should take; only a test that fails anyway waits this long.

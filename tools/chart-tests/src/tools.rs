@@ -176,5 +176,5 @@ pub(crate) fn skipped(wanted: &str, error: &anyhow::Error) {
 
 /// Past the test harness, which would keep what a passing test prints.
 fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "farmlokal-k8s-tests: {line}");
+    let _ = writeln!(std::io::stderr(), "farmlokal-chart-tests: {line}");
 }

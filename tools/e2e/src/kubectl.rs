@@ -144,12 +144,12 @@ pub(crate) fn repository() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
-/// Reads one of `k8s/e2e`'s files and puts the images' names in.
+/// Reads one of `tools/e2e`'s files and puts the images' names in.
 ///
 /// # Errors
 /// There is no such file, or it wants an image that nobody named.
 pub(crate) fn manifest(name: &str, images: &[(&str, &str)]) -> Result<String> {
-    let path = repository().join("k8s/e2e/manifests").join(name);
+    let path = repository().join("tools/e2e/manifests").join(name);
     let mut text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     for (placeholder, image) in images {
         text = text.replace(&format!("${{{placeholder}}}"), image);

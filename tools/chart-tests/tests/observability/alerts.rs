@@ -12,7 +12,7 @@ use crate::exposition::REAL;
 use crate::promql;
 
 const RULES: &str = "charts/farmlokal/files/alerts.yaml";
-const TESTS: &str = "k8s/tests/alerts";
+const TESTS: &str = "tools/chart-tests/alerts";
 const RUNBOOKS: &str = "https://github.com/farmlokal/farmlokal/blob/main/docs/runbooks.md#";
 
 fn rules() -> Vec<Value> {

@@ -236,7 +236,7 @@ fn no_command_for_people_uses_the_short_name() {
 }
 
 /// Against the cluster of the current kubeconfig, where nothing is changed but that the namespace is made:
-/// `cargo test -p farmlokal-k8s-tests --test manifests -- --ignored`
+/// `cargo test -p farmlokal-chart-tests --test manifests -- --ignored`
 #[test]
 #[ignore = "needs a cluster"]
 fn a_cluster_takes_all_of_it() {

@@ -13,7 +13,7 @@ const GOAL: Duration = Duration::from_secs(30);
 /// `helm install` or `helm upgrade` with the chart and values.yaml, until everything is ready.
 pub(super) async fn helm(suite: &Suite<'_>, command: &str, values: &[&str]) -> Result<()> {
     let path = |path: &str| repository().join(path).display().to_string();
-    let (chart, file) = (path("charts/farmlokal"), path("k8s/e2e/values.yaml"));
+    let (chart, file) = (path("charts/farmlokal"), path("tools/e2e/values.yaml"));
     let mut arguments = vec![command, RELEASE, &chart, "--values", &file, "--wait", "--timeout", "3m"];
     for value in values {
         arguments.extend(["--set", value]);
