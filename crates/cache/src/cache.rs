@@ -6,7 +6,6 @@ use std::{
 
 use farmlokal_redis::{Connection, client};
 use redis::ProtocolVersion;
-use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument as _, Span, field::Empty, info_span};
 
@@ -18,7 +17,6 @@ use crate::{
     keys::{Generation, Keys},
     local::Local,
     metrics::CacheMetrics,
-    promise::Promise,
     store::Store,
     subscription,
 };
@@ -33,7 +31,6 @@ pub struct Cache<V>(Arc<Inner<V>>);
 struct Inner<V> {
     local: Option<Arc<Local<V>>>,
     store: Store,
-    promise: Promise,
     flights: Arc<Flights<Landed<V>>>,
     flusher: Flusher,
     metrics: CacheMetrics,
@@ -56,20 +53,18 @@ impl<V: Value> Cache<V> {
     /// Connects in the background; Redis may be down. Call it in a tokio runtime, after the metrics recorder was
     /// installed.
     pub fn new(config: CacheConfig) -> Result<Self, ConfigError> {
-        let CacheConfig { redis, fresh, stale, local, runtime } = config;
+        let CacheConfig { redis, fresh, stale, local } = config;
         if fresh.is_zero() {
             return Err(ConfigError::Zero("the time that an entry is fresh"));
         }
         let connection = Connection::with_setup(&redis, "cache", adopt_server)?;
-        let runtime = runtime.unwrap_or_else(Handle::current);
-        // Where the timers of the fills' own operations are: on busier threads its answers would come late to them.
-        let mut supervisors = vec![spawn(&runtime, Arc::clone(&connection).supervise())];
+        let mut supervisors = vec![spawn(Arc::clone(&connection).supervise())];
         let local = match local {
             Some(local) => {
                 let local = Arc::new(Local::new(&local)?);
                 let client = client(&redis, ProtocolVersion::RESP3)?;
                 let supervisor = subscription::supervise(client, Arc::clone(&local));
-                supervisors.push(spawn(&Handle::current(), supervisor));
+                supervisors.push(spawn(supervisor));
                 Some(local)
             }
             None => None,
@@ -77,8 +72,7 @@ impl<V: Value> Cache<V> {
         Ok(Self(Arc::new(Inner {
             local,
             store: Store { connection, fresh, stale },
-            promise: Promise::new(),
-            flights: Flights::new(runtime),
+            flights: Flights::new(),
             flusher: Flusher::new(&redis)?,
             metrics: CacheMetrics::new(),
             supervisors: Mutex::new(supervisors),
@@ -94,24 +88,6 @@ impl<V: Value> Cache<V> {
         // It is over as soon as it has begun: the span says that it was here that the answer came from.
         drop(info_span!("cache.local", farmlokal.cache.result = "hit"));
         Some(hit)
-    }
-
-    /// Lets [`get_local`](Self::get_local) find the answer to `key` under `alias` too, while the in-process layer has it:
-    /// for a question that is asked in other words. The alias must always mean `key`, and be no key itself.
-    pub fn alias_local(&self, alias: &str, key: &str) {
-        if let Some(local) = &self.0.local {
-            local.alias(alias, key);
-        }
-    }
-
-    /// Whether the answer to `key` is in the in-process layer, being filled, or likely enough in Redis for it to be worth a
-    /// round trip: for a caller who cannot fill now. A key that Redis lately had is. Of other keys, the less Redis has lately
-    /// had, the fewer are: one in 256 at the least, by chance.
-    #[must_use]
-    pub fn may_have(&self, key: &str) -> bool {
-        let Inner { local, store, promise, .. } = &*self.0;
-        local.as_ref().is_some_and(|local| local.get(key).is_some())
-            || (store.connection.is_up() && promise.is_worth_asking(key))
     }
 
     /// The answer to `key` from the in-process layer, Redis or `fill`, in this order.
@@ -163,10 +139,6 @@ impl<V: Value> Cache<V> {
             None => redis.bypass.increment(1),
             Some(reading) => {
                 generation = reading.generation;
-                let promise = &self.0.promise;
-                promise.record(reading.entry.is_some());
-                // Where there is none, it is about to be filled.
-                promise.expect(key);
                 match reading.entry {
                     Some(entry) if entry.remaining > Duration::ZERO => {
                         redis.hit.increment(1);
@@ -304,6 +276,6 @@ impl<V: Value> Inner<V> {
     }
 }
 
-fn spawn(runtime: &Handle, supervisor: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
-    AbortOnDropHandle::new(runtime.spawn(supervisor))
+fn spawn(supervisor: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(supervisor))
 }

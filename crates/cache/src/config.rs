@@ -1,7 +1,6 @@
 use std::time::Duration;
 
 use farmlokal_redis::RedisConfig;
-use tokio::runtime::Handle;
 
 /// Settings of a [`Cache`](crate::Cache).
 #[derive(Clone, Debug)]
@@ -15,10 +14,6 @@ pub struct CacheConfig {
     pub stale: Duration,
     /// The in-process layer; `None` switches it off. On by default.
     pub local: Option<LocalConfig>,
-    /// Where fills run, and the connection to Redis: on threads of their own they go on at their rate however many requests
-    /// wait for an answer. It has to outlast all who ask the cache. `None`, the default, is the runtime in which the cache is
-    /// made.
-    pub runtime: Option<Handle>,
 }
 
 impl CacheConfig {
@@ -30,7 +25,6 @@ impl CacheConfig {
             fresh: Duration::from_mins(1),
             stale: Duration::from_mins(5),
             local: Some(LocalConfig::default()),
-            runtime: None,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{runtime::Handle, sync::watch, time::timeout};
+use tokio::{sync::watch, time::timeout};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, Span, field::Empty, info_span};
 
@@ -30,7 +30,6 @@ type Results<T> = watch::Receiver<Option<T>>;
 pub(crate) struct Flights<T> {
     in_flight: Mutex<HashMap<FlightKey, Flight<T>>>,
     leaders: TaskTracker,
-    runtime: Handle,
 }
 
 struct Flight<T> {
@@ -40,9 +39,8 @@ struct Flight<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> Flights<T> {
-    /// Fills run on `runtime`.
-    pub(crate) fn new(runtime: Handle) -> Arc<Self> {
-        Arc::new(Self { in_flight: Mutex::default(), leaders: TaskTracker::new(), runtime })
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { in_flight: Mutex::default(), leaders: TaskTracker::new() })
     }
 
     /// The result of the flight under `key`, which `lead` starts if there is none. It runs as a task of its own:
@@ -73,7 +71,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         };
         // Not under the lock: a runtime that has ended drops the leader there and then, which takes the lock.
         if let Some(leader) = leader {
-            self.leaders.spawn_on(leader, &self.runtime);
+            self.leaders.spawn(leader);
         }
         let result = results.wait_for(Option::is_some).await.ok()?;
         result.clone()

@@ -11,7 +11,6 @@ mod keys;
 mod local;
 mod lookup;
 mod metrics;
-mod promise;
 mod store;
 mod subscription;
 

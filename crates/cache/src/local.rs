@@ -97,13 +97,6 @@ impl<V: Value> Local<V> {
         self.entries.insert(key.into(), entry);
     }
 
-    /// Keeps the entry of `key` under another key as well, no longer than it was good for.
-    pub(crate) fn alias(&self, alias: &str, key: &str) {
-        if let Some(entry) = self.entries.get(key) {
-            self.entries.insert(alias.into(), entry);
-        }
-    }
-
     /// A flush was heard of: nothing read before this moment counts any more.
     pub(crate) fn invalidate(&self) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
@@ -142,20 +135,6 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-
-    #[test]
-    fn an_alias_is_good_for_as_long_as_its_entry() {
-        let local = Local::<Number>::new(&LocalConfig::default()).unwrap();
-        local.extend_lease(Instant::now() + MINUTE);
-        local.alias("other", "key");
-        assert!(local.get("other").is_none());
-        local.insert("key", local.epoch(), Number(1), Duration::ZERO, MINUTE);
-        local.alias("other", "key");
-        assert_eq!(local.get("other").unwrap().value, Number(1));
-        local.invalidate();
-        local.alias("other", "key");
-        assert!(local.get("other").is_none());
-    }
 
     const MINUTE: Duration = Duration::from_mins(1);
 

@@ -58,21 +58,10 @@ impl Gate {
             Err(_) => self.wait().await,
         };
         let Some(place) = place else {
-            return Err(self.refuse());
+            self.refused.increment(1);
+            return Err(Full);
         };
         Ok(Turn { gate: self, started: Instant::now(), _place: place })
-    }
-
-    /// False while [`enter`](Self::enter) would refuse a call at once.
-    pub(crate) fn has_room(&self) -> bool {
-        let place = self.waiting.load(Ordering::Relaxed);
-        self.places.available_permits() > 0 || !self.is_too_far(place)
-    }
-
-    /// Counts a call that was not made, since there was no room.
-    pub(crate) fn refuse(&self) -> Full {
-        self.refused.increment(1);
-        Full
     }
 
     async fn wait(&self) -> Option<SemaphorePermit<'_>> {
@@ -161,9 +150,7 @@ mod tests {
         let asked =
             std::future::poll_fn(|context| std::task::Poll::Ready(fifth.as_mut().poll(context))).await;
         assert!(matches!(asked, std::task::Poll::Ready(Err(Full))));
-        assert!(!gate.has_room());
         queue.pop();
-        assert!(gate.has_room());
         let mut fourth = Box::pin(gate.enter());
         let asked =
             std::future::poll_fn(|context| std::task::Poll::Ready(fourth.as_mut().poll(context))).await;

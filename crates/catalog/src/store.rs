@@ -70,20 +70,6 @@ impl Catalog {
         })
     }
 
-    /// False while all calls without a search are refused since too many wait already: for a caller who has other work to do
-    /// before such a call.
-    #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.database.gate().has_room()
-    }
-
-    /// What such a call ends with; counted like one.
-    #[must_use]
-    pub fn refuse(&self) -> Error {
-        self.database.gate().refuse();
-        Error::Busy
-    }
-
     /// A page of the list.
     pub async fn list(&self, query: &ListQuery) -> Result<Page, Error> {
         if query.words().is_empty() {

@@ -1,18 +1,12 @@
 //! What every handler works with.
 
-use std::panic::resume_unwind;
 use std::sync::Arc;
 
-use axum::http::Uri;
 use axum::http::request::Parts;
-use axum::http::uri::PathAndQuery;
 use axum::response::Response;
-use farmlokal_cache::{Cache, Source};
+use farmlokal_cache::Cache;
 use farmlokal_catalog::Catalog;
 use farmlokal_telemetry::{Metrics, request_id};
-use tokio::runtime::Handle;
-use tokio_util::task::AbortOnDropHandle;
-use tracing::Instrument as _;
 
 use crate::answer::{Answer, Freshness};
 use crate::health::Health;
@@ -26,8 +20,6 @@ use crate::webhook::Webhook;
 pub(crate) struct App {
     pub(crate) catalog: Catalog,
     pub(crate) cache: Cache<Answer>,
-    /// Where the cache and the database are asked; see [`fill_runtime`](crate::fill_runtime).
-    pub(crate) fills: Handle,
     /// For all that is kept in Redis beside the cache.
     pub(crate) redis: Arc<farmlokal_redis::Connection>,
     pub(crate) partners: Partners,
@@ -67,31 +59,10 @@ impl App {
                 }
             })
         };
-        let (cache, asked) = (self.cache.clone(), key.to_owned());
-        let lookup = async move { cache.get_or_fill(&asked, fill).await };
-        let lookup = request_id::scope_of(request_id::current(), lookup).in_current_span();
-        // The threads of requests answer at once what can be, and wait for the rest. Whoever goes away takes the task along.
-        let lookup = match AbortOnDropHandle::new(self.fills.spawn(lookup)).await {
-            Ok(lookup) => lookup.map_err(Arc::unwrap_or_clone)?,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => resume_unwind(panic),
-                Err(_) => return Err(Problem::new(Code::Internal, "The service is ending.")),
-            },
-        };
+        let lookup = self.cache.get_or_fill(key, fill).await.map_err(Arc::unwrap_or_clone)?;
         match self.freshness.respond(&lookup, &request.headers) {
-            Some(response) => {
-                // Most of what is asked once is not asked again, and is kept once.
-                if lookup.source != Source::Miss {
-                    self.cache.alias_local(path_and_query(&request.uri), key);
-                }
-                Ok(response)
-            }
+            Some(response) => Ok(response),
             None => Err(Problem::new(Code::NotFound, "There is no product with this id.")),
         }
     }
-}
-
-/// The path and query as they were sent; no key of the cache starts with a slash.
-pub(crate) fn path_and_query(uri: &Uri) -> &str {
-    uri.path_and_query().map_or("/", PathAndQuery::as_str)
 }

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use farmlokal_catalog::{Catalog, Error};
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -42,12 +41,12 @@ pub(crate) struct Health {
 }
 
 impl Health {
-    /// Starts to watch the database, on the threads that read it: busy ones would find it late. The task ends with the last
+    /// Starts to watch the database. The task ends with the last
     /// `Health`.
-    pub(crate) fn watch(catalog: Catalog, runtime: &Handle) -> Self {
+    pub(crate) fn watch(catalog: Catalog) -> Self {
         let (sender, database) = watch::channel(Database::Unknown);
         let reached = Arc::new(AtomicBool::new(false));
-        runtime.spawn(watch_database(catalog, sender, Arc::clone(&reached)));
+        tokio::spawn(watch_database(catalog, sender, Arc::clone(&reached)));
         Self { started: Instant::now(), database, reached, draining: Arc::default() }
     }
 

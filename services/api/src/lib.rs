@@ -7,7 +7,6 @@ mod app;
 pub mod check;
 pub mod config;
 mod encoding;
-pub mod fill_runtime;
 mod health;
 pub mod middleware;
 pub mod migrate;

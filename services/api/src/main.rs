@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use farmlokal_api::config::{Cli, Command, ServeArgs};
-use farmlokal_api::{check, fill_runtime, migrate, openapi, serve};
+use farmlokal_api::config::{Cli, Command};
+use farmlokal_api::{check, migrate, openapi, serve};
 use mimalloc::MiMalloc;
 use tokio::runtime::Runtime;
 
@@ -24,21 +24,14 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
-        None => serve(cli.serve),
-        Some(Command::Serve(args)) => serve(*args),
+        None => threads()?.block_on(serve::run(cli.serve)),
+        Some(Command::Serve(args)) => threads()?.block_on(serve::run(*args)),
         Some(Command::Migrate(args)) => threads()?.block_on(migrate::run(&args)),
         Some(Command::Openapi) => {
             openapi::document().to_pretty_json().map_err(Into::into).map(|text| print(&text))
         }
         Some(Command::Check(args)) => threads()?.block_on(check::run(&args)).map(|text| print(&text)),
     }
-}
-
-fn serve(args: ServeArgs) -> anyhow::Result<()> {
-    let fills = fill_runtime::start().context("threads for the database")?;
-    // Ends first: nobody waits for a fill whose threads are gone.
-    let requests = threads()?;
-    requests.block_on(serve::run(args, fills.handle().clone()))
 }
 
 fn threads() -> anyhow::Result<Runtime> {

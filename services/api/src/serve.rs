@@ -11,7 +11,6 @@ use farmlokal_cache::{Cache, CacheConfig, LocalConfig, RedisConfig};
 use farmlokal_catalog::{Catalog, CatalogConfig, SearchConfig};
 use farmlokal_telemetry::{Metrics, Service};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -20,7 +19,7 @@ use crate::answer::Freshness;
 use crate::app::App;
 use crate::config::{CacheArgs, ServeArgs};
 use crate::health::Health;
-use crate::middleware::{Apart, BodyLimits, EarlyAnswers, InFlight, Limits, RouteTable, Stack};
+use crate::middleware::{Apart, BodyLimits, InFlight, Limits, RouteTable, Stack};
 use crate::partners::Partners;
 use crate::rate_limit::RateLimits;
 use crate::routes;
@@ -36,12 +35,11 @@ const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 /// beyond it would try again after a second.
 const BACKLOG: u32 = 4_096;
 
-/// Serves until SIGTERM or SIGINT, then finishes what is in flight. `fills` is the runtime that reads the database, and
-/// outlasts the one that this runs on.
+/// Serves until SIGTERM or SIGINT, then finishes what is in flight.
 ///
 /// # Errors
 /// A setting that cannot work, or a port that cannot be had.
-pub async fn run(args: ServeArgs, fills: Handle) -> anyhow::Result<()> {
+pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let (metrics, traces) = farmlokal_telemetry::init_with_traces(&args.logs, &args.traces, SERVICE)?;
     farmlokal_cache::describe_metrics();
     farmlokal_catalog::describe_metrics();
@@ -52,7 +50,7 @@ pub async fn run(args: ServeArgs, fills: Handle) -> anyhow::Result<()> {
     let terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
     let interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
     let shutdown = CancellationToken::new();
-    let app = Arc::new(wire(&args, metrics, &fills, &shutdown)?);
+    let app = Arc::new(wire(&args, metrics, &shutdown)?);
     let server = &args.server;
     let listener = bind(SocketAddr::new(server.host, server.port), "PORT")?;
     let management = match server.management_port {
@@ -81,7 +79,6 @@ pub async fn run(args: ServeArgs, fills: Handle) -> anyhow::Result<()> {
     let rate_limits = Arc::clone(&app.rate_limits);
     let everybody = Stack::new(table, limits, app.in_flight.clone())
         .limited_by(Arc::clone(&rate_limits))
-        .answering(Arc::clone(&app) as Arc<dyn EarlyAnswers>)
         .closing(app.health.draining());
     // Operators get in even when the API is full.
     let operators = Stack::new(table, limits, InFlight::default());
@@ -132,17 +129,16 @@ pub async fn run(args: ServeArgs, fills: Handle) -> anyhow::Result<()> {
 fn wire(
     args: &ServeArgs,
     metrics: Metrics,
-    fills: &Handle,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<App> {
     let catalog = Catalog::new(catalog_config(args, args.database.url()?.as_str())?)?;
     let redis = RedisConfig { timeout: args.cache.redis_timeout, ..RedisConfig::new(args.redis.url()) };
-    let cache = Cache::new(cache_config(&args.cache, redis.clone(), fills))?;
+    let cache = Cache::new(cache_config(&args.cache, redis.clone()))?;
     let redis = farmlokal_redis::Connection::new(&redis, "shared")?;
     let request_timeout = args.server.request_timeout;
     let partners = Partners::new(&args.partners, request_timeout, &redis, shutdown.child_token())?;
     let freshness = Freshness::new(args.server.http_max_age);
-    let health = Health::watch(catalog.clone(), fills);
+    let health = Health::watch(catalog.clone());
     let webhook =
         Webhook::start(&args.webhook, catalog.clone(), cache.clone(), Arc::clone(&redis), health.clone())?;
     let rate_limits = Arc::new(RateLimits::new(&args.rate_limit, Arc::clone(&redis)));
@@ -150,7 +146,6 @@ fn wire(
     Ok(App {
         catalog,
         cache,
-        fills: fills.clone(),
         redis,
         partners,
         freshness,
@@ -182,14 +177,13 @@ fn catalog_config(args: &ServeArgs, url: &str) -> anyhow::Result<CatalogConfig> 
     })
 }
 
-fn cache_config(args: &CacheArgs, redis: RedisConfig, fills: &Handle) -> CacheConfig {
+fn cache_config(args: &CacheArgs, redis: RedisConfig) -> CacheConfig {
     let local = LocalConfig { ttl: args.local_cache_ttl, capacity: u64::from(args.local_cache_mib) << 20 };
     CacheConfig {
         redis,
         fresh: args.cache_ttl,
         stale: args.cache_stale_ttl,
         local: args.local_cache.then_some(local),
-        runtime: Some(fills.clone()),
     }
 }
 

@@ -1,7 +1,5 @@
 //! Connections: accepted, bounded, served, and on shutdown finished.
 
-mod heads;
-
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +11,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -84,7 +82,7 @@ where
             // Routers and our layers are always ready, so there is nothing to wait for before the call.
             service.lock().unwrap_or_else(PoisonError::into_inner).call(request.map(Body::new))
         });
-        let (stream, http) = http(stream, limits, connection.crowded);
+        let http = http(limits, connection.crowded);
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(limits.write_timeout));
         let stream = TokioIo::new(Box::pin(stream));
@@ -100,20 +98,13 @@ where
     tokio::time::timeout(grace, connections.shutdown()).await.is_ok()
 }
 
-/// The protocol of a connection, and its stream as the protocol's timer watches it.
-fn http(
-    stream: TcpStream,
-    limits: ConnectionLimits,
-    crowded: bool,
-) -> (heads::Watched<TcpStream>, http1::Builder) {
-    let header_timeout =
-        limits.header_timeout.min(if crowded { SPARE_HEADER_TIMEOUT } else { Duration::MAX });
-    let (stream, timer) = heads::watch(stream, header_timeout);
+/// The protocol of a connection.
+fn http(limits: ConnectionLimits, crowded: bool) -> http1::Builder {
+    let timeout = if crowded { SPARE_HEADER_TIMEOUT } else { limits.header_timeout };
     let mut http = http1::Builder::new();
-    // The timer has the limit of a head that has begun.
-    http.timer(timer).header_read_timeout(limits.idle_timeout);
+    http.timer(TokioTimer::new()).header_read_timeout(timeout);
     http.max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS).keep_alive(!crowded);
-    (stream, http)
+    http
 }
 
 struct Places {

@@ -10,7 +10,6 @@ mod body;
 mod catch_panic;
 mod closing;
 mod deadline;
-mod early;
 mod observe;
 mod rate_limit;
 mod request_id;
@@ -31,7 +30,6 @@ pub use body::{BodyLayer, BodyLimits};
 pub use catch_panic::CatchPanicLayer;
 pub use closing::ClosingLayer;
 pub use deadline::DeadlineLayer;
-pub use early::{EarlyAnswers, EarlyLayer};
 pub use observe::{ObserveLayer, RouteTable};
 pub use rate_limit::RateLimitLayer;
 pub use request_id::RequestIdLayer;
@@ -57,7 +55,6 @@ pub struct Stack {
     request_id: RequestIdLayer,
     observe: ObserveLayer,
     rate_limits: Option<Arc<RateLimits>>,
-    early: Option<EarlyLayer>,
     admission: AdmissionLayer,
     body: BodyLayer,
     deadline: DeadlineLayer,
@@ -72,7 +69,6 @@ impl Stack {
             request_id: RequestIdLayer::default(),
             observe: ObserveLayer::new(table),
             rate_limits: None,
-            early: None,
             admission: AdmissionLayer::new(limits.max_requests, in_flight),
             body: BodyLayer::new(limits.body),
             deadline: DeadlineLayer::new(limits.request_timeout),
@@ -89,12 +85,6 @@ impl Stack {
     #[must_use]
     pub fn limited_by(self, limits: Arc<RateLimits>) -> Stack {
         Stack { rate_limits: Some(limits), ..self }
-    }
-
-    /// The same with these early answers.
-    #[must_use]
-    pub fn answering(self, early: Arc<dyn EarlyAnswers>) -> Stack {
-        Stack { early: Some(EarlyLayer::new(early)), ..self }
     }
 
     /// Wraps `routes` in the whole stack for one connection, outermost layer first.
@@ -124,9 +114,6 @@ impl Stack {
             .option_layer(stack.rate_limits.map(|limits| RateLimitLayer::new(limits, peer)))
             // A panic is one failed request, not a lost connection.
             .layer(CatchPanicLayer)
-            // What lies in memory is answered there and then, whatever else the service has to do; so is what it has no room
-            // for.
-            .option_layer(stack.early)
             // A slow sender holds no place among the requests that are answered.
             .layer(stack.body)
             // Turns requests away before they cost anything.

@@ -3,7 +3,6 @@
 mod auth;
 mod categories;
 pub(crate) mod documentation;
-mod early;
 mod external;
 mod operations;
 mod products;

@@ -172,19 +172,6 @@ fn item_key(id: u64) -> String {
     format!("item:{id}")
 }
 
-/// The cache's key of what is asked for at this URI, if it is a list without a search or a product, and nothing is wrong with it.
-/// A path with escapes may be missed: no honest client writes digits like that.
-pub(super) fn list_or_item_key(uri: &Uri) -> Option<String> {
-    match uri.path().strip_prefix("/products")? {
-        "" => query::list(uri).ok().filter(|list| list.words().is_empty()).map(|list| list_key(&list)),
-        rest => {
-            let id = product_id(rest.strip_prefix('/')?).ok()?;
-            query::refuse_parameters(uri).ok()?;
-            Some(item_key(id))
-        }
-    }
-}
-
 /// A path's id: digits only, from 1 to the largest 64-bit number.
 fn product_id(text: &str) -> Result<u64, Problem> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
@@ -266,33 +253,6 @@ mod tests {
         );
         let cheap = Product { price: "0.1".parse().unwrap(), ..product };
         assert!(serde_json::to_string(&representation(&cheap)).unwrap().contains("\"price\":0.10,"));
-    }
-
-    #[test]
-    fn a_uri_has_the_key_that_its_route_uses() {
-        let key = |uri: &str| list_or_item_key(&uri.parse().unwrap());
-        let list = |uri: &str| list_key(&query::list(&uri.parse().unwrap()).unwrap());
-        for uri in ["/products", "/products?", "/products?limit=5&sort=price"] {
-            assert_eq!(key(uri), Some(list(uri)), "{uri}");
-        }
-        for uri in ["/products/17", "/products/17?"] {
-            assert_eq!(key(uri), Some(item_key(17)), "{uri}");
-        }
-        for other in [
-            "/products?search=ball",
-            "/products?search=",
-            "/products?limit=0",
-            "/products?x=1",
-            "/products/",
-            "/products/0",
-            "/products/17?x=1",
-            "/products/17/x",
-            "/productsX",
-            "/categories",
-            "/",
-        ] {
-            assert_eq!(key(other), None, "{other}");
-        }
     }
 
     #[test]
