@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use farmlokal_k8s_tests::repository;
+use farmlokal_chart_tests::repository;
 use parse_dockerfile::{Command as Arguments, Dockerfile, Flag, Instruction, Source};
 use serde_json::Value;
 

@@ -8,7 +8,7 @@ use std::fs;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use farmlokal_k8s_tests::{Tool, helm, kustomize, repository, yaml};
+use farmlokal_chart_tests::{Tool, helm, kustomize, repository, yaml};
 use serde_json::{Value, json};
 
 /// All calls of Tilt's functions, in their order; `None` where no Starlark interpreter can be had.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderValue, Uri};
+use axum::http::HeaderValue;
 use axum::response::Response;
 use chrono::{DateTime, SecondsFormat, Utc};
 use farmlokal_catalog::{InvalidParam, InvalidQuery, ListQuery, Page, Price, Product};
