@@ -17,12 +17,15 @@ pub fn describe_metrics() {
     );
     describe_counter!(
         FILLS,
-        "Fills by result: stored in Redis; refused, a flush came between; failed, the database gave no answer; \
-         skipped, answered but not stored because Redis was down or had no generation"
+        "Fills by result: stored in Redis; refused, a flush or a change came between; failed, the database gave no \
+         answer; skipped, answered but not stored because Redis was down or slow"
     );
-    describe_counter!(FLUSHES, "Flushes of the whole cache by result (ok, failed)");
+    describe_counter!(FLUSHES, "Flushes, of everything or of changed products, by result (ok, failed)");
     describe_counter!(FLUSHED_KEYS, "Keys that flushes removed from Redis");
-    describe_gauge!(LOCAL_SUBSCRIBED, "1 if the in-process layer hears of flushes, 0 if it is bypassed");
+    describe_gauge!(
+        LOCAL_SUBSCRIBED,
+        "1 if the in-process layer hears of flushes and changes, 0 if it is bypassed"
+    );
     describe_gauge!(LOCAL_ENTRIES, "Entries in the in-process layer");
     describe_gauge!(LOCAL_BYTES, Unit::Bytes, "Size of the entries in the in-process layer");
 }
@@ -43,7 +46,7 @@ impl TierMetrics {
 
 /// The handles of the request path: looking a metric up by its labels costs more than a local hit.
 pub(crate) struct CacheMetrics {
-    pub(crate) local: TierMetrics,
+    pub(crate) in_process: TierMetrics,
     pub(crate) redis: TierMetrics,
     pub(crate) redis_stale: Counter,
     pub(crate) stored: Counter,
@@ -56,7 +59,7 @@ impl CacheMetrics {
     pub(crate) fn new() -> Self {
         let fills = |result: &'static str| counter!(FILLS, "result" => result);
         Self {
-            local: TierMetrics::new("local"),
+            in_process: TierMetrics::new("local"),
             redis: TierMetrics::new("redis"),
             redis_stale: counter!(REQUESTS, "tier" => "redis", "result" => "stale"),
             stored: fills("stored"),
@@ -67,13 +70,13 @@ impl CacheMetrics {
     }
 }
 
-pub(crate) struct LocalMetrics {
+pub(crate) struct InProcessMetrics {
     pub(crate) subscribed: Gauge,
     pub(crate) entries: Gauge,
     pub(crate) bytes: Gauge,
 }
 
-impl LocalMetrics {
+impl InProcessMetrics {
     pub(crate) fn new() -> Self {
         Self {
             subscribed: gauge!(LOCAL_SUBSCRIBED),

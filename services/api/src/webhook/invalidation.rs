@@ -3,12 +3,10 @@
 //! Where Redis cannot be told, the database keeps a note of it: then the flush is owed by whichever process reaches Redis
 //! first, and neither a killed process nor a sender that has had its 200 can make anybody forget it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use farmlokal_cache::{Cache, Value};
 use farmlokal_catalog::{Catalog, Error};
-use farmlokal_redis::Backoff;
 use metrics::{Gauge, gauge};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
@@ -16,14 +14,23 @@ use tracing::{debug, info, warn};
 
 /// From the end of one to the start of the next: at most 40 a second, so that a flood of events leaves the cache some use.
 const PAUSE: Duration = Duration::from_millis(25);
+/// From the end of an attempt that failed to the start of the next.
+const RETRY_EVERY: Duration = Duration::from_millis(500);
 /// How often a process looks whether a flush is owed, by others or by one that was killed.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// The one task that makes the cache invalid for all events of this process.
 pub(super) struct Invalidation {
-    wanted: watch::Sender<u64>,
+    wanted: watch::Sender<Wanted>,
     ended: watch::Receiver<Ended>,
     _worker: AbortOnDropHandle<()>,
+}
+
+/// What has been asked for: how many times, and the products that no attempt has taken up yet.
+#[derive(Debug, Default)]
+struct Wanted {
+    number: u64,
+    products: Vec<u64>,
 }
 
 /// What became of a flush.
@@ -48,19 +55,20 @@ struct Ended {
 impl Invalidation {
     /// Starts the task; it ends with this value.
     pub(super) fn start<V: Value>(cache: Cache<V>, catalog: Catalog) -> Self {
-        let (wanted, requests) = watch::channel(0);
+        let wanted = watch::Sender::new(Wanted::default());
         let (results, ended) = watch::channel(Ended::default());
-        let worker = AbortOnDropHandle::new(tokio::spawn(work(cache, catalog, requests, results)));
+        let worker = AbortOnDropHandle::new(tokio::spawn(work(cache, catalog, wanted.clone(), results)));
         Self { wanted, ended, _worker: worker }
     }
 
-    /// Makes invalid what was cached before this call, by an attempt that starts after it. If that fails, the task goes
+    /// Makes invalid what was cached of this product before this call, and every list, by an attempt that starts after it. If that fails, the task goes
     /// on trying until it succeeds.
-    pub(super) async fn run(&self) -> Flush {
+    pub(super) async fn run(&self, product: u64) -> Flush {
         let mut number = 0;
         self.wanted.send_modify(|wanted| {
-            *wanted += 1;
-            number = *wanted;
+            wanted.number += 1;
+            wanted.products.push(product);
+            number = wanted.number;
         });
         let mut ended = self.ended.clone();
         match ended.wait_for(|ended| ended.tried >= number).await.as_deref() {
@@ -74,29 +82,40 @@ impl Invalidation {
 async fn work<V: Value>(
     cache: Cache<V>,
     catalog: Catalog,
-    mut requests: watch::Receiver<u64>,
+    wanted: watch::Sender<Wanted>,
     results: watch::Sender<Ended>,
 ) {
     let owed: Gauge = gauge!("farmlokal_webhook_flush_owed");
     owed.set(0.0);
-    let mut failing: Option<Backoff> = None;
+    let mut failing = false;
+    let mut requests = wanted.subscribe();
+    let mut products = Vec::new();
     loop {
-        if failing.is_none() && requests.changed().await.is_err() {
+        if !failing && requests.changed().await.is_err() {
             return;
         }
+        requests.mark_unchanged();
         // All who have asked by now are covered by what starts now.
-        let number = *requests.borrow_and_update();
-        match cache.invalidate().await {
+        let mut number = 0;
+        wanted.send_if_modified(|wanted| {
+            number = wanted.number;
+            products.append(&mut wanted.products);
+            false
+        });
+        products.sort_unstable();
+        products.dedup();
+        match cache.invalidate_products(&products).await {
             Ok(()) => {
+                products.clear();
                 results.send_modify(|ended| (ended.tried, ended.done) = (number, number));
-                if failing.take().is_some() {
+                if std::mem::take(&mut failing) {
                     owed.set(0.0);
                     info!("the cache was flushed after all");
                 }
                 tokio::time::sleep(PAUSE).await;
             }
             Err(error) => {
-                if failing.is_none() {
+                if !failing {
                     owed.set(1.0);
                     warn!(%error, "the cache was not flushed after an event: trying again until it is");
                 }
@@ -110,25 +129,26 @@ async fn work<V: Value>(
                         ended.noted = number;
                     }
                 });
-                failing.get_or_insert_default().wait(None).await;
+                failing = true;
+                tokio::time::sleep(RETRY_EVERY).await;
             }
         }
     }
 }
 
 /// Makes up for the flushes that any process owes, for ever: from the start on, since one that was killed may owe one.
-pub(super) async fn pay(catalog: Catalog, invalidation: Arc<Invalidation>) {
+pub(super) async fn pay<V: Value>(catalog: Catalog, cache: Cache<V>) {
     loop {
-        if let Err(error) = pay_once(&catalog, &invalidation).await {
+        if let Err(error) = pay_once(&catalog, &cache).await {
             debug!(%error, "whether a flush is owed is not known");
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
-async fn pay_once(catalog: &Catalog, invalidation: &Invalidation) -> Result<(), Error> {
+async fn pay_once<V: Value>(catalog: &Catalog, cache: &Cache<V>) -> Result<(), Error> {
     let Some(owed) = catalog.owed_flush().await? else { return Ok(()) };
-    if invalidation.run().await == Flush::Done {
+    if cache.flush().await.is_ok() {
         catalog.forget_owed_flush(&owed).await?;
         info!("the cache was flushed for an event whose own flush was owed");
     }

@@ -89,10 +89,10 @@ impl Webhook {
     ) -> anyhow::Result<Arc<Self>> {
         describe_metrics();
         let config = args.check()?;
-        let invalidation = Arc::new(Invalidation::start(cache, catalog.clone()));
+        let invalidation = Arc::new(Invalidation::start(cache.clone(), catalog.clone()));
         let mut background = vec![
             spawn(prune::run(catalog.clone(), config.retention + config.tolerance)),
-            spawn(invalidation::pay(catalog.clone(), Arc::clone(&invalidation))),
+            spawn(invalidation::pay(catalog.clone(), cache)),
         ];
         if let Some(registration) = config.registration {
             let client = partners::client()?;
@@ -189,7 +189,11 @@ impl Webhook {
             }
         };
         // For a duplicate too: the delivery before this one may have been cut off after its commit.
-        let flush = if outcome == Outcome::Applied { self.invalidation.run().await } else { Flush::Done };
+        let flush = if outcome == Outcome::Applied {
+            self.invalidation.run(event.product).await
+        } else {
+            Flush::Done
+        };
         if flush == Flush::Done {
             self.claims.settle(event).await;
             return Ok(status);
