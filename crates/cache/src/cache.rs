@@ -5,6 +5,7 @@ use std::{
 };
 
 use farmlokal_redis::{Connection, client};
+use metrics::Counter;
 use redis::ProtocolVersion;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::{Instrument as _, Span, field::Empty, info_span};
@@ -14,7 +15,7 @@ use crate::{
     entry::Entry,
     in_process::InProcess,
     keys::{RedisKeys, Scope, Stamp, slot},
-    metrics::CacheMetrics,
+    metrics::{fills, register, requests},
     redis_tier::RedisTier,
     server_identity::check_server,
     single_flight::{FlightKey, Leader, SingleFlight},
@@ -33,7 +34,8 @@ struct Inner<V> {
     redis: RedisTier,
     flights: Arc<SingleFlight<Landed<V>>>,
     flusher: Flusher,
-    metrics: CacheMetrics,
+    /// Looking the metric up by its labels would cost more than the hit.
+    in_process_hits: Counter,
     supervisors: Vec<AbortHandle>,
 }
 
@@ -71,6 +73,7 @@ impl<V: Value> Cache<V> {
         let connection = Connection::with_setup(&redis, "cache", check_server)?;
         let flusher = Flusher::new(&redis)?;
         let in_process = in_process.map(|config| InProcess::new(&config).map(Arc::new)).transpose()?;
+        register();
         let mut supervisors = vec![tasks.spawn(Arc::clone(&connection).supervise())];
         if let Some(layer) = &in_process {
             let client = client(&redis, ProtocolVersion::RESP3)?;
@@ -81,7 +84,7 @@ impl<V: Value> Cache<V> {
             redis: RedisTier { connection, fresh, stale },
             flights: SingleFlight::new(),
             flusher,
-            metrics: CacheMetrics::new(),
+            in_process_hits: requests("local", "hit"),
             supervisors,
         })))
     }
@@ -90,7 +93,7 @@ impl<V: Value> Cache<V> {
     #[must_use]
     pub fn get_in_process(&self, key: &Key) -> Option<Lookup<V>> {
         let hit = self.0.in_process.as_ref()?.get(key)?;
-        self.0.metrics.in_process.hit.increment(1);
+        self.0.in_process_hits.increment(1);
         // It is over as soon as it has begun: the span says that it was here that the answer came from.
         drop(info_span!("cache.local", farmlokal.cache.result = "hit"));
         Some(hit)
@@ -117,61 +120,59 @@ impl<V: Value> Cache<V> {
             farmlokal.cache.flight = Empty,
             farmlokal.cache.local = Empty,
         );
-        let found = self.find(key, fill).instrument(span.clone()).await;
+        let find = async {
+            // Before anything is read: what a flush overtakes from here on belongs to an epoch that is over.
+            let epoch = self.0.in_process.as_ref().map_or(0, |layer| layer.epoch(key));
+            if let Some(hit) = self.get_in_process(key) {
+                return Ok(hit);
+            }
+            if let Some(layer) = &self.0.in_process {
+                let result = if layer.is_subscribed() { "miss" } else { "bypass" };
+                Span::current().record("farmlokal.cache.local", result);
+                requests("local", result).increment(1);
+            }
+            let keys = RedisKeys::of(key);
+            let reading = self.0.redis.read::<V>(&keys).await;
+            let mut request =
+                Request { key: key.clone(), keys, epoch, stamp: None, redis_answered: reading.is_some() };
+            let mut expired = None;
+            match reading {
+                None => requests("redis", "bypass").increment(1),
+                Some(reading) => {
+                    request.stamp = reading.stamp;
+                    match reading.entry {
+                        Some(entry) if entry.remaining > Duration::ZERO => {
+                            requests("redis", "hit").increment(1);
+                            return Ok(self.0.keep(&request, entry));
+                        }
+                        entry => {
+                            requests("redis", "miss").increment(1);
+                            expired = entry;
+                        }
+                    }
+                }
+            }
+            let flight =
+                FlightKey { epoch, stamp: request.stamp, key: key.clone(), error: TypeId::of::<E>() };
+            let inner = Arc::clone(&self.0);
+            let landed = self.0.flights.join(flight, |leader| inner.lead(leader, request, fill)).await;
+            if let (None | Some(Err(_)), Some(expired)) = (&landed, expired) {
+                requests("redis", "stale").increment(1);
+                return Ok(Lookup { value: expired.value, source: Source::Stale, age: expired.age });
+            }
+            match landed {
+                Some(Ok(lookup)) => Ok(lookup),
+                Some(Err(error)) => {
+                    Err(error.downcast().unwrap_or_else(|_| unreachable!("flights differ by error")))
+                }
+                None => panic!("the fill of a cache entry panicked"),
+            }
+        };
+        let found: Result<Lookup<V>, Arc<E>> = find.instrument(span.clone()).await;
         if let Ok(lookup) = &found {
             span.record("farmlokal.cache.source", lookup.source.label());
         }
         found
-    }
-
-    async fn find<F, Fut, E>(&self, key: &Key, fill: F) -> Result<Lookup<V>, Arc<E>>
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<V, E>> + Send + 'static,
-        E: Send + Sync + 'static,
-    {
-        // Before anything is read: what a flush overtakes from here on belongs to an epoch that is over.
-        let epoch = self.0.in_process.as_ref().map_or(0, |layer| layer.epoch(key));
-        if let Some(hit) = self.get_in_process(key) {
-            return Ok(hit);
-        }
-        self.0.count_in_process_miss();
-        let keys = RedisKeys::of(key);
-        let reading = self.0.redis.read::<V>(&keys).await;
-        let mut request =
-            Request { key: key.clone(), keys, epoch, stamp: None, redis_answered: reading.is_some() };
-        let metrics = &self.0.metrics.redis;
-        let mut expired = None;
-        match reading {
-            None => metrics.bypass.increment(1),
-            Some(reading) => {
-                request.stamp = reading.stamp;
-                match reading.entry {
-                    Some(entry) if entry.remaining > Duration::ZERO => {
-                        metrics.hit.increment(1);
-                        return Ok(self.0.keep(&request, entry));
-                    }
-                    entry => {
-                        metrics.miss.increment(1);
-                        expired = entry;
-                    }
-                }
-            }
-        }
-        let flight = FlightKey { epoch, stamp: request.stamp, key: key.clone(), error: TypeId::of::<E>() };
-        let inner = Arc::clone(&self.0);
-        let landed = self.0.flights.join(flight, |leader| inner.lead(leader, request, fill)).await;
-        if let (None | Some(Err(_)), Some(expired)) = (&landed, expired) {
-            self.0.metrics.redis_stale.increment(1);
-            return Ok(Lookup { value: expired.value, source: Source::Stale, age: expired.age });
-        }
-        match landed {
-            Some(Ok(lookup)) => Ok(lookup),
-            Some(Err(error)) => {
-                Err(error.downcast().unwrap_or_else(|_| unreachable!("flights differ by error")))
-            }
-            None => panic!("the fill of a cache entry panicked"),
-        }
     }
 
     /// Whether Redis answers and whether the in-process layer is in use.
@@ -251,10 +252,10 @@ impl<V: Value> Inner<V> {
                 }
                 leader.publish(Ok(Lookup { value: value.clone(), source: Source::Miss, age }));
                 // Nobody waits for this; those who come meanwhile still find the flight.
-                self.redis.fill(&keys, stamp, &value, read_at, &self.metrics).await;
+                self.redis.fill(&keys, stamp, &value, read_at).await;
             }
             Err(error) => {
-                self.metrics.failed.increment(1);
+                fills("failed").increment(1);
                 Span::current().record("otel.status_code", "ERROR").record("error.type", "fill_failed");
                 leader.publish(Err(Arc::new(error)));
             }
@@ -273,13 +274,5 @@ impl<V: Value> Inner<V> {
         if let Some(layer) = &self.in_process {
             layer.invalidate(scope);
         }
-    }
-
-    fn count_in_process_miss(&self) {
-        let Some(layer) = &self.in_process else { return };
-        let tier = &self.metrics.in_process;
-        let result = if layer.is_subscribed() { "miss" } else { "bypass" };
-        Span::current().record("farmlokal.cache.local", result);
-        if result == "miss" { tier.miss.increment(1) } else { tier.bypass.increment(1) }
     }
 }

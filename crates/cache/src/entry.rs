@@ -27,7 +27,7 @@ pub(crate) fn encode(value: &impl Value, stamp: Stamp, read_at: SystemTime, fres
     let body = value.encode();
     let mut bytes = Vec::with_capacity(HEADER + body.len());
     bytes.push(LAYOUT);
-    bytes.extend_from_slice(&stamp.to_bytes());
+    bytes.extend_from_slice(&stamp.0);
     bytes.extend_from_slice(&unix_millis(read_at).to_be_bytes());
     bytes.extend_from_slice(&unix_millis(read_at + fresh).to_be_bytes());
     bytes.extend_from_slice(&body);
@@ -45,7 +45,7 @@ pub(crate) fn decode<V: Value>(
     fresh: Duration,
 ) -> Option<Entry<V>> {
     let bytes = Bytes::from(bytes);
-    if bytes.len() < HEADER || bytes[0] != LAYOUT || bytes[1..READ_AT] != current.to_bytes() {
+    if bytes.len() < HEADER || bytes[0] != LAYOUT || bytes[1..READ_AT] != current.0 {
         return None;
     }
     let millis = |at: usize| {
@@ -68,7 +68,7 @@ fn unix_millis(time: SystemTime) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::Token;
+    use crate::keys::new_token;
 
     const FRESH: Duration = Duration::from_mins(1);
 
@@ -88,7 +88,7 @@ mod tests {
     }
 
     fn new_stamp() -> Stamp {
-        Stamp { generation: Token::new(), token: Some(Token::new()) }
+        Stamp::new(&new_token(), &new_token()).unwrap()
     }
 
     fn at(seconds: u64) -> SystemTime {
@@ -113,9 +113,9 @@ mod tests {
         let stamp = new_stamp();
         let bytes = encode(&Text(Bytes::new()), stamp, at(1000), FRESH);
         for other in [
-            Stamp { generation: Token::new(), ..stamp },
-            Stamp { token: Some(Token::new()), ..stamp },
-            Stamp { token: None, ..stamp },
+            Stamp::new(&new_token(), stamp.token()).unwrap(),
+            Stamp::new(stamp.generation(), &new_token()).unwrap(),
+            Stamp::new(stamp.generation(), &Stamp::NO_TOKEN).unwrap(),
         ] {
             assert!(decode::<Text>(bytes.clone(), other, at(1000), FRESH).is_none(), "{other:?}");
         }

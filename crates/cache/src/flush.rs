@@ -4,14 +4,13 @@ use deadpool::managed::{self, Metrics, Object, Pool, PoolError, RecycleResult};
 use deadpool_redis::{Manager, Runtime};
 use farmlokal_redis::{CONNECT_TIMEOUT, client};
 use redis::{
-    AsyncConnectionConfig, Pipeline, ProtocolVersion, RedisError, RedisResult,
-    aio::{ConnectionLike, MultiplexedConnection},
+    AsyncConnectionConfig, Pipeline, ProtocolVersion, RedisError, RedisResult, aio::MultiplexedConnection,
 };
 
 use crate::{
     ConfigError, RedisConfig,
-    keys::{ENTRY_PATTERN, TAGS, Token, changed_key, item_generation, list_generation, slot, token_key},
-    metrics::FlushMetrics,
+    keys::{ENTRY_PATTERN, TAGS, changed_key, item_generation, list_generation, new_token, slot, token_key},
+    metrics::count_flushes,
 };
 
 /// The longest that one step of a flush may take. No request waits for it.
@@ -63,8 +62,7 @@ impl Flusher {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| ConfigError::Url(error.to_string()))?;
-        // There from the start: a rate cannot see the first of what it has not seen at zero.
-        FlushMetrics::new();
+        count_flushes(0, 0, 0);
         Ok(Self { pool })
     }
 
@@ -83,8 +81,8 @@ impl Flusher {
             Ok(()) => self.remove_entries().await.map_err(FlushError::Remove),
             Err(error) => Err(FlushError::Invalidate(error)),
         };
-        let keys = count(result)?;
-        FlushMetrics::new().keys.increment(keys);
+        let keys = counted(result)?;
+        count_flushes(0, 0, keys);
         Ok(Flushed { keys, took: started.elapsed() })
     }
 
@@ -98,7 +96,7 @@ impl Flusher {
             pipeline.del(token_key(*id)).ignore().set(changed_key(slot(*id)), "").ignore();
         }
         renew(&mut pipeline, list_generation);
-        count(self.run(&pipeline).await.map_err(FlushError::Invalidate))
+        counted(self.run(&pipeline).await.map_err(FlushError::Invalidate))
     }
 
     /// Nobody has tested the connection since it was last used. If Redis has closed it meanwhile, the next one is tried;
@@ -117,11 +115,19 @@ impl Flusher {
 
     async fn remove_entries(&self) -> RedisResult<u64> {
         let mut connection = self.pool.get().await.map_err(redis_error)?;
-        let result = remove_entries(&mut *connection).await;
-        if result.is_err() {
-            drop(Object::take(connection));
+        let (mut removed, mut cursor) = (0, 0_u64);
+        loop {
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg(ENTRY_PATTERN).arg("COUNT").arg(BATCH);
+            let (next, keys): (u64, Vec<Vec<u8>>) = scan.query_async(&mut *connection).await?;
+            if !keys.is_empty() {
+                removed += redis::cmd("UNLINK").arg(keys).query_async::<u64>(&mut *connection).await?;
+            }
+            if next == 0 {
+                return Ok(removed);
+            }
+            cursor = next;
         }
-        result
     }
 }
 
@@ -151,31 +157,12 @@ pub(crate) fn renewed_generations() -> Pipeline {
 
 fn renew(pipeline: &mut Pipeline, key: fn(u64) -> String) {
     for tag in 0..TAGS {
-        pipeline.set(key(tag), Token::new().as_bytes()).ignore();
+        pipeline.set(key(tag), &new_token()[..]).ignore();
     }
 }
 
-async fn remove_entries(connection: &mut impl ConnectionLike) -> RedisResult<u64> {
-    let mut removed = 0;
-    let mut cursor = 0_u64;
-    loop {
-        let mut scan = redis::cmd("SCAN");
-        scan.arg(cursor).arg("MATCH").arg(ENTRY_PATTERN).arg("COUNT").arg(BATCH);
-        let (next, keys): (u64, Vec<Vec<u8>>) = scan.query_async(connection).await?;
-        if !keys.is_empty() {
-            removed += redis::cmd("UNLINK").arg(keys).query_async::<u64>(connection).await?;
-        }
-        if next == 0 {
-            return Ok(removed);
-        }
-        cursor = next;
-    }
-}
-
-fn count<T>(result: Result<T, FlushError>) -> Result<T, FlushError> {
-    let metrics = FlushMetrics::new();
-    let counter = if result.is_ok() { metrics.ok } else { metrics.failed };
-    counter.increment(1);
+fn counted<T>(result: Result<T, FlushError>) -> Result<T, FlushError> {
+    count_flushes(u64::from(result.is_ok()), u64::from(result.is_err()), 0);
     result
 }
 

@@ -10,7 +10,7 @@ use moka::sync::Cache;
 use crate::{
     ConfigError, InProcessConfig, Key, Lookup, Source, Value,
     keys::{SLOTS, Scope, slot},
-    metrics::InProcessMetrics,
+    metrics::show_in_process,
 };
 
 #[derive(Clone)]
@@ -37,7 +37,6 @@ pub(crate) struct InProcess<V> {
     /// Nanoseconds after `started`; zero while there is no subscription.
     lease: AtomicU64,
     started: Instant,
-    metrics: InProcessMetrics,
 }
 
 impl<V: Value> InProcess<V> {
@@ -47,12 +46,10 @@ impl<V: Value> InProcess<V> {
         }
         let entries = Cache::builder()
             .max_capacity(config.capacity)
-            .weigher(|key: &Key, entry: &InProcessEntry<V>| {
-                let key = if let Key::List(query) = key { query.len() } else { 0 };
-                entry.value.weight().saturating_add(u32::try_from(key).unwrap_or(u32::MAX))
-            })
+            .weigher(|_, entry: &InProcessEntry<V>| entry.value.weight())
             .time_to_live(config.ttl)
             .build();
+        show_in_process(false, 0, 0);
         Ok(Self {
             entries,
             ttl: config.ttl,
@@ -61,7 +58,6 @@ impl<V: Value> InProcess<V> {
             slot_epochs: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
             lease: AtomicU64::new(0),
             started: Instant::now(),
-            metrics: InProcessMetrics::new(),
         })
     }
 
@@ -112,38 +108,32 @@ impl<V: Value> InProcess<V> {
     /// it is replaced or its time to live is over.
     pub(crate) fn invalidate(&self, scope: Scope) {
         let renew = |epoch: &AtomicU64| epoch.fetch_add(1, Ordering::SeqCst);
-        match scope {
-            Scope::Lists => renew(&self.list_epoch),
-            Scope::Items => renew(&self.item_epoch),
-            Scope::Slot(slot) => renew(&self.slot_epochs[slot]),
-            Scope::Everything => {
-                renew(&self.list_epoch);
-                renew(&self.item_epoch);
-                self.entries.invalidate_all();
-                return;
-            }
-        };
+        if let Scope::Slot(slot) = scope {
+            renew(&self.slot_epochs[slot]);
+        }
+        if matches!(scope, Scope::Lists | Scope::Everything) {
+            renew(&self.list_epoch);
+        }
+        if matches!(scope, Scope::Items | Scope::Everything) {
+            renew(&self.item_epoch);
+        }
+        if scope == Scope::Everything {
+            self.entries.invalidate_all();
+        }
     }
 
     /// The subscription is proven until `until`.
     pub(crate) fn extend_lease(&self, until: Instant) {
         let lease = until.saturating_duration_since(self.started).as_nanos();
         self.lease.store(u64::try_from(lease).unwrap_or(u64::MAX), Ordering::SeqCst);
-        self.metrics.subscribed.set(1.0);
-        #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
-        {
-            self.metrics.entries.set(self.entries.entry_count() as f64);
-            self.metrics.bytes.set(self.entries.weighted_size() as f64);
-        }
+        show_in_process(true, self.entries.entry_count(), self.entries.weighted_size());
     }
 
     /// The subscription is lost, and invalidations may be missed from now on.
     pub(crate) fn end_lease(&self) {
         self.lease.store(0, Ordering::SeqCst);
         self.invalidate(Scope::Everything);
-        self.metrics.subscribed.set(0.0);
-        self.metrics.entries.set(0.0);
-        self.metrics.bytes.set(0.0);
+        show_in_process(false, 0, 0);
     }
 
     fn holds_at(&self, now: Instant) -> bool {

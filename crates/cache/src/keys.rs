@@ -109,46 +109,35 @@ impl Scope {
     }
 }
 
+/// Bytes of a generation and of a token.
+const TOKEN: usize = 16;
+
 /// A value that was never used before: a generation, or the token of a product. A counter would not do: Redis may lose
 /// it and count from one again.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Token([u8; Self::LEN]);
-
-impl Token {
-    pub(crate) const LEN: usize = 16;
-
-    pub(crate) fn new() -> Self {
-        Self(rand::random())
-    }
-
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(Self)
-    }
-
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
+pub(crate) fn new_token() -> [u8; TOKEN] {
+    rand::random()
 }
 
-/// What an entry is valid under: all of it must still be so in Redis.
+/// What an entry is valid under: a generation and, for an item, its token, both as they are in Redis now.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Stamp {
-    pub(crate) generation: Token,
-    /// Items only.
-    pub(crate) token: Option<Token>,
-}
+pub(crate) struct Stamp(pub(crate) [u8; Self::LEN]);
 
 impl Stamp {
-    pub(crate) const LEN: usize = 2 * Token::LEN;
+    pub(crate) const LEN: usize = 2 * TOKEN;
+    /// In the place of the token that a list does not have.
+    pub(crate) const NO_TOKEN: [u8; TOKEN] = [0; TOKEN];
 
-    /// A list has zeros in the place of the token.
-    pub(crate) fn to_bytes(self) -> [u8; Self::LEN] {
-        let mut bytes = [0; Self::LEN];
-        bytes[..Token::LEN].copy_from_slice(self.generation.as_bytes());
-        if let Some(token) = self.token {
-            bytes[Token::LEN..].copy_from_slice(token.as_bytes());
-        }
-        bytes
+    /// `None` if Redis has something else under these keys.
+    pub(crate) fn new(generation: &[u8], token: &[u8]) -> Option<Self> {
+        [generation, token].concat().try_into().ok().map(Self)
+    }
+
+    pub(crate) fn generation(&self) -> &[u8] {
+        &self.0[..TOKEN]
+    }
+
+    pub(crate) fn token(&self) -> &[u8] {
+        &self.0[TOKEN..]
     }
 }
 

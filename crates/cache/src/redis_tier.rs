@@ -12,8 +12,8 @@ use tracing::{Instrument as _, Span, field::Empty, info_span};
 use crate::{
     Value,
     entry::{self, Entry},
-    keys::{RedisKeys, Stamp, Token},
-    metrics::CacheMetrics,
+    keys::{RedisKeys, Stamp, new_token},
+    metrics::fills,
 };
 
 /// Sets the entry only if the generation, and an item's token, are still those that its reader saw before it asked the
@@ -64,8 +64,7 @@ impl RedisTier {
     async fn read_inside<V: Value>(&self, keys: &RedisKeys) -> Option<Reading<V>> {
         let mut pipeline = redis::pipe();
         if let Some(token) = &keys.token {
-            let new = Token::new();
-            let set = pipeline.cmd("SET").arg(token).arg(new.as_bytes());
+            let set = pipeline.cmd("SET").arg(token).arg(&new_token()[..]);
             set.arg("NX").arg("PX").arg(self.lifetime()).ignore();
         }
         pipeline.cmd("MGET").arg(&keys.entry).arg(&keys.generation).arg(keys.token.as_ref());
@@ -77,18 +76,17 @@ impl RedisTier {
             values
         });
         let mut values = values.await?.into_iter();
-        let bytes = values.next().flatten();
-        let mut token = || values.next().flatten().as_deref().and_then(Token::from_bytes);
-        let Some(generation) = token() else {
+        let mut next = || values.next().flatten();
+        let (bytes, generation) = (next(), next());
+        if generation.is_none() {
             self.set_missing_generation(keys).await;
-            return Some(Reading { stamp: None, entry: None });
-        };
-        let stamp = Stamp { generation, token: token() };
-        if keys.token.is_some() && stamp.token.is_none() {
-            return Some(Reading { stamp: None, entry: None });
         }
-        let entry = bytes.and_then(|bytes| entry::decode(bytes, stamp, SystemTime::now(), self.fresh));
-        Some(Reading { stamp: Some(stamp), entry })
+        let token = if keys.token.is_some() { next() } else { Some(Stamp::NO_TOKEN.to_vec()) };
+        let stamp = generation.zip(token).and_then(|(generation, token)| Stamp::new(&generation, &token));
+        let valid = bytes.zip(stamp);
+        let entry =
+            valid.and_then(|(bytes, stamp)| entry::decode(bytes, stamp, SystemTime::now(), self.fresh));
+        Some(Reading { stamp, entry })
     }
 
     /// Fills the entry with `value`, which was read from the database at `read_at`, under the `stamp` seen before that.
@@ -98,43 +96,34 @@ impl RedisTier {
         stamp: Option<Stamp>,
         value: &V,
         read_at: SystemTime,
-        metrics: &CacheMetrics,
     ) {
         let Some(stamp) = stamp else {
-            return metrics.skipped.increment(1);
+            return fills("skipped").increment(1);
         };
         let span = redis_span("EVALSHA");
         let mut fill = GUARDED_FILL.prepare_invoke();
         fill.key(&keys.entry).key(&keys.generation).key(keys.token.as_ref());
         fill.arg(entry::encode(value, stamp, read_at, self.fresh)).arg(self.lifetime());
-        fill.arg(stamp.generation.as_bytes()).arg(stamp.token.as_ref().map(Token::as_bytes));
+        fill.arg(stamp.generation()).arg(stamp.token());
         let stored = self
             .connection
             .run(|mut connection| async move { fill.invoke_async::<bool>(&mut connection).await })
             .instrument(span.clone())
             .await;
-        let (counter, result) = match stored {
-            Some(true) => (&metrics.stored, "stored"),
-            Some(false) => (&metrics.refused, "refused"),
-            None => (&metrics.skipped, "skipped"),
+        let result = match stored {
+            Some(true) => "stored",
+            Some(false) => "refused",
+            None => "skipped",
         };
-        counter.increment(1);
+        fills(result).increment(1);
         span.record("farmlokal.cache.result", result);
     }
 
     /// NX: of several that find it missing, all end up with the same one; and a flush's is never overwritten.
     async fn set_missing_generation(&self, keys: &RedisKeys) {
-        let generation = Token::new();
-        self.connection
-            .run(|mut connection| async move {
-                redis::cmd("SET")
-                    .arg(&keys.generation)
-                    .arg(generation.as_bytes())
-                    .arg("NX")
-                    .exec_async(&mut connection)
-                    .await
-            })
-            .await;
+        let mut set = redis::cmd("SET");
+        set.arg(&keys.generation).arg(&new_token()[..]).arg("NX");
+        self.connection.run(|mut connection| async move { set.exec_async(&mut connection).await }).await;
     }
 
     /// How long Redis keeps an entry, in milliseconds.

@@ -8,7 +8,7 @@ use std::{
 
 use farmlokal_redis::{Attempts, CONNECT_TIMEOUT};
 use redis::{AsyncConnectionConfig, Client, PushInfo, PushKind, RedisError, Value as RedisValue};
-use tokio::{sync::watch, time::sleep};
+use tokio::time::sleep;
 
 use crate::{
     Value,
@@ -40,17 +40,12 @@ async fn subscribe<V: Value>(
     layer: &Arc<InProcess<V>>,
     attempts: &mut Attempts,
 ) -> Result<Infallible, RedisError> {
-    let lost = watch::Sender::new(false);
-    let mut is_lost = lost.subscribe();
     let listener = Arc::clone(layer);
     // Called where the connection is read, so before any later answer on it reaches anybody.
     let on_push = move |push: PushInfo| {
         match push.kind {
             PushKind::Invalidate => invalidate(&listener, &push.data),
-            PushKind::Disconnection => {
-                lost.send_replace(true);
-                listener.end_lease();
-            }
+            PushKind::Disconnection => listener.end_lease(),
             _ => {}
         }
         Ok::<_, Infallible>(())
@@ -73,14 +68,8 @@ async fn subscribe<V: Value>(
         let sent = Instant::now();
         redis::cmd("PING").exec_async(&mut connection).await?;
         layer.extend_lease(sent + LEASE);
-        // In this order, or a loss between the answer and the extension would be forgotten.
-        tokio::select! {
-            biased;
-            _ = is_lost.wait_for(|lost| *lost) => {
-                return Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset).into());
-            }
-            () = sleep(PING_EVERY) => {}
-        }
+        // If the connection is lost before, the next PING finds out.
+        sleep(PING_EVERY).await;
     }
 }
 

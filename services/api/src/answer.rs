@@ -69,33 +69,31 @@ impl Document {
     }
 }
 
-/// The stored form: a byte for the kind, two for the length of the link (big-endian), the link, the body.
-mod stored {
-    pub(super) const MISSING: u8 = 0;
-    pub(super) const DOCUMENT: u8 = 1;
-    pub(super) const HEADER: usize = 3;
-}
+// The stored form: a byte for the kind, two for the length of the link (big-endian), the link, the body.
+const STORED_MISSING: u8 = 0;
+const STORED_DOCUMENT: u8 = 1;
+const STORED_HEADER: usize = 3;
 
 impl Value for Answer {
     fn encode(&self) -> Vec<u8> {
-        let Some(document) = &self.0 else { return vec![stored::MISSING] };
+        let Some(document) = &self.0 else { return vec![STORED_MISSING] };
         let link = document.next.as_ref().map_or(&b""[..], HeaderValue::as_bytes);
         // A link holds a cursor and filters of bounded length, far below 64 KiB; see `catalog::ListQuery`.
         let length = u16::try_from(link.len()).unwrap_or(0);
         let link = &link[..usize::from(length)];
-        [&[stored::DOCUMENT], &length.to_be_bytes()[..], link, &document.body].concat()
+        [&[STORED_DOCUMENT], &length.to_be_bytes()[..], link, &document.body].concat()
     }
 
     fn decode(mut bytes: Bytes) -> Option<Self> {
         match *bytes.first()? {
-            stored::MISSING => Some(Self::MISSING),
-            stored::DOCUMENT => {
+            STORED_MISSING => Some(Self::MISSING),
+            STORED_DOCUMENT => {
                 let length = usize::from(u16::from_be_bytes([*bytes.get(1)?, *bytes.get(2)?]));
-                if bytes.len() < stored::HEADER + length {
+                if bytes.len() < STORED_HEADER + length {
                     return None;
                 }
-                let body = bytes.split_off(stored::HEADER + length);
-                let link = bytes.slice(stored::HEADER..);
+                let body = bytes.split_off(STORED_HEADER + length);
+                let link = bytes.slice(STORED_HEADER..);
                 let next = (length > 0).then(|| HeaderValue::from_maybe_shared(link)).transpose().ok()?;
                 Some(Self::document(body, next))
             }
@@ -139,19 +137,18 @@ impl Freshness {
         }
         if matches_etag(request, &document.etag) {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
-            *response.headers_mut() = headers;
-            return Some(response);
-        }
-        headers.insert(CONTENT_TYPE, JSON);
-        if let Some(next) = &document.next {
-            headers.insert(LINK, next.clone());
-        }
-        let (body, coding) = document.body(Encoding::negotiate(request)).await;
-        if let Some(coding) = coding {
-            headers.insert(CONTENT_ENCODING, coding.header());
+        } else {
+            headers.insert(CONTENT_TYPE, JSON);
+            if let Some(next) = &document.next {
+                headers.insert(LINK, next.clone());
+            }
+            let (body, coding) = document.body(Encoding::negotiate(request)).await;
+            if let Some(coding) = coding {
+                headers.insert(CONTENT_ENCODING, coding.header());
+            }
+            *response.body_mut() = Body::from(body);
         }
         *response.headers_mut() = headers;
-        *response.body_mut() = Body::from(body);
         Some(response)
     }
 }

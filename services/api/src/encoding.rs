@@ -52,8 +52,7 @@ impl Encoding {
             return Accepted { coding: None, identity: true };
         }
         let mut weights = [None::<u16>; 3];
-        let mut any = None;
-        let mut identity = None;
+        let (mut any, mut identity) = (None, None);
         for item in accepted.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
             let mut parts = item.split(';');
             let name = parts.next().unwrap_or_default().trim();

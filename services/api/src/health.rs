@@ -71,8 +71,7 @@ impl Health {
     /// Comes back when the database is found to be down, with `database_unavailable`.
     pub(crate) async fn database_lost(&self) -> Problem {
         let mut database = self.database.clone();
-        let lost = database.wait_for(|database| matches!(database, Database::Down { .. })).await.is_ok();
-        if !lost {
+        if database.wait_for(|database| matches!(database, Database::Down { .. })).await.is_err() {
             // Nobody watches any more: the service is shutting down.
             std::future::pending::<()>().await;
         }

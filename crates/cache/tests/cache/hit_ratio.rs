@@ -1,6 +1,7 @@
 //! How much of the cache is left under a stream of changes. Run by hand:
 //! `cargo test -p farmlokal-cache --test cache -- hit_ratio --ignored --nocapture`.
-#![allow(clippy::print_stdout, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#![allow(clippy::print_stdout)]
+#![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
 
 use std::{
     convert::Infallible,
