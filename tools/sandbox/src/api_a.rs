@@ -12,7 +12,7 @@ use chrono::{SecondsFormat, Utc};
 use serde_json::json;
 
 use crate::journal::Endpoint;
-use crate::partners::Partners;
+use crate::sandbox::Partners;
 
 pub(crate) fn routes() -> Router<Partners> {
     Router::new().route("/api-a/status", get(status))
@@ -21,7 +21,7 @@ pub(crate) fn routes() -> Router<Partners> {
 async fn status(State(partners): State<Partners>, headers: HeaderMap) -> Response {
     let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let token = header.strip_prefix("Bearer ").unwrap_or_default();
-    if !partners.bearers.accepts(token) {
+    if !partners.tokens.accepts(token) {
         return Endpoint::ApiA.refusal();
     }
     let sequence = partners.sequence.fetch_add(1, Relaxed) + 1;

@@ -5,13 +5,15 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use serde::Deserialize;
 use serde_json::json;
-use tokio::runtime::Handle;
+use serde_json::value::RawValue;
 
 use crate::api_b::{Plan, Report, SendError};
-use crate::faults::{FaultChange, Faults};
-use crate::journal::{Counters, Seen};
-use crate::partners::Partners;
+use crate::faults::Fault;
+use crate::journal::{Counters, Endpoint, Faults, Seen};
+use crate::object::{Object, object};
+use crate::sandbox::Partners;
 
 pub(crate) fn routes() -> Router<Partners> {
     Router::new()
@@ -24,29 +26,50 @@ pub(crate) fn routes() -> Router<Partners> {
 }
 
 async fn faults(State(partners): State<Partners>) -> Json<Faults> {
-    Json(partners.faults.get())
+    Json(partners.faults())
 }
 
-async fn change_faults(State(partners): State<Partners>, Json(change): Json<FaultChange>) -> Json<Faults> {
-    Json(partners.faults.change(change))
+/// New faults for the endpoints that it names; the others keep theirs.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct FaultChange {
+    token: Option<Box<RawValue>>,
+    api_a: Option<Box<RawValue>>,
+    api_b: Option<Box<RawValue>>,
+}
+
+async fn change_faults(
+    State(partners): State<Partners>,
+    Object(FaultChange { token, api_a, api_b }): Object<FaultChange>,
+) -> Result<Json<Faults>, (StatusCode, String)> {
+    let mut faults = partners.faults();
+    for (endpoint, change) in [(Endpoint::Token, token), (Endpoint::ApiA, api_a), (Endpoint::ApiB, api_b)] {
+        if let Some(change) = change {
+            let fault: serde_json::Result<Fault> = object(change.get().as_bytes());
+            *faults.of(endpoint) =
+                fault.map_err(|error| (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
+        }
+    }
+    partners.set_faults(faults.clone());
+    Ok(Json(faults))
 }
 
 async fn counters(State(partners): State<Partners>) -> Json<Counters> {
-    Json(partners.journal.counters())
+    Json(partners.counters())
 }
 
 async fn requests(State(partners): State<Partners>) -> Json<Vec<Seen>> {
-    Json(partners.journal.seen())
+    Json(partners.requests())
 }
 
 async fn revoke_tokens(State(partners): State<Partners>) -> StatusCode {
-    partners.bearers.revoke_all();
+    partners.revoke_tokens();
     StatusCode::NO_CONTENT
 }
 
 /// Begins a run of webhooks; every member of the plan has a default.
-async fn send(State(partners): State<Partners>, Json(plan): Json<Plan>) -> Response {
-    match partners.sender.start(&partners, plan, &Handle::current()) {
+async fn send(State(partners): State<Partners>, Object(plan): Object<Plan>) -> Response {
+    match partners.send(plan) {
         Ok(report) => (StatusCode::ACCEPTED, Json(report)).into_response(),
         Err(error) => {
             let status = match error {
@@ -59,11 +82,11 @@ async fn send(State(partners): State<Partners>, Json(plan): Json<Plan>) -> Respo
 }
 
 async fn report(State(partners): State<Partners>) -> Result<Json<Report>, StatusCode> {
-    partners.sender.report().map(Json).ok_or(StatusCode::NOT_FOUND)
+    partners.report().map(Json).ok_or(StatusCode::NOT_FOUND)
 }
 
 async fn stop(State(partners): State<Partners>) -> StatusCode {
-    partners.sender.stop();
+    partners.stop_sending();
     StatusCode::NO_CONTENT
 }
 

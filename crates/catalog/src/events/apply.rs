@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, MySqlConnection, Row as _};
 use tokio::time::{sleep, timeout_at};
-use tracing::{Instrument as _, Span};
+use tracing::{Instrument as _, Span, debug};
 
 use super::version::{Effect, Stamp, Version};
 use super::{Change, Event, Outcome, Receipt};
@@ -17,9 +18,9 @@ use crate::{
 };
 
 /// Deadlocks are rare, and one of two that meet always gets through.
-const ATTEMPTS: u32 = 8;
-/// The wait before the second attempt; it doubles, with jitter.
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const RETRIES: usize = 7;
+/// The wait before the second attempt, with jitter up to twice as long; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(3);
 
 impl Catalog {
     /// Lets an event take effect, unless it has before: its row in the inbox and its effect on the product are one
@@ -46,37 +47,29 @@ impl Catalog {
         deadline: tokio::time::Instant,
     ) -> Result<Receipt, Error> {
         let mut writer = self.event_database().reader().await?;
-        let mut pause = FIRST_PAUSE;
-        for attempt in 1.. {
+        let pauses = ExponentialBuilder::new().with_jitter().with_min_delay(FIRST_PAUSE);
+        let mut pauses = pauses.with_max_times(RETRIES).build();
+        loop {
             // A connection cut off in the middle of a transaction is not used again.
             let Ok(result) = timeout_at(deadline, transact(writer.begin().await?, event)).await else {
-                break;
+                return Err(Error::Deadline);
             };
-            match result {
-                Err(error) if attempt < ATTEMPTS && is_transient_write(&error) => {
-                    tracing::debug!(%error, event = event.id, attempt, "applying the event again");
-                    sleep(pause.mul_f64(jitter())).await;
-                    pause *= 2;
-                    writer.replace_broken().await?;
-                }
-                Err(error) => {
-                    record(&error, &Span::current());
-                    return Err(error.into());
-                }
+            let error = match result {
                 Ok(receipt) => {
                     writer.end();
                     return Ok(receipt);
                 }
-            }
+                Err(error) => error,
+            };
+            let Some(pause) = pauses.next().filter(|_| is_transient_write(&error)) else {
+                record(&error, &Span::current());
+                return Err(error.into());
+            };
+            debug!(%error, event = event.id, "applying the event again");
+            sleep(pause).await;
+            writer.replace_broken().await?;
         }
-        Err(Error::Deadline)
     }
-}
-
-/// From a half to the whole, differently for each caller. No reason for a generator of random numbers.
-fn jitter() -> f64 {
-    let nanoseconds = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().subsec_nanos();
-    0.5 + f64::from(nanoseconds % 1_000) / 2_000.0
 }
 
 /// The row of the product's version is locked first, so that all events of one product queue there, duplicates among

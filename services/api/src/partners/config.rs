@@ -6,18 +6,27 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use farmlokal_settings::{duration, nonzero_duration};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::api_a::ApiAConfig;
 use super::breaker::BreakerPolicy;
-use super::oauth::{Credentials, Margins};
+use super::oauth::OauthConfig;
 use super::retry::RetryPolicy;
 
 /// The longest that the breaker stays open, however often it is opened in a row.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
+/// How the client says at the token endpoint who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ClientAuth {
+    /// Id and secret in the form
+    Body,
+    /// HTTP Basic
+    Basic,
+}
 
 /// Tokens for partners, and API A.
 #[derive(Args, Clone, Debug)]
@@ -35,6 +44,15 @@ pub(crate) struct PartnersArgs {
     /// Audience that the tokens are for, where the provider wants one
     #[arg(long, env = "OAUTH_AUDIENCE")]
     oauth_audience: Option<String>,
+    /// Scope that tokens are asked for, where the provider wants one
+    #[arg(long, env = "OAUTH_SCOPE")]
+    oauth_scope: Option<String>,
+    /// Where the token endpoint wants client id and secret
+    #[arg(long, env = "OAUTH_CLIENT_AUTH", default_value = "body")]
+    oauth_client_auth: ClientAuth,
+    /// How long a token is taken to live whose provider does not say
+    #[arg(long, env = "OAUTH_DEFAULT_LIFETIME", default_value = "5m", value_parser = nonzero_duration)]
+    oauth_default_lifetime: Duration,
     /// A token is not used any more this long before it ends, at the most a fifth of its life
     #[arg(long, env = "OAUTH_EXPIRY_BUFFER", default_value = "60s", value_parser = duration)]
     oauth_expiry_buffer: Duration,
@@ -71,11 +89,11 @@ pub(crate) struct PartnersArgs {
 }
 
 impl PartnersArgs {
-    /// Who asks for tokens; `None` where no token endpoint is set.
+    /// How tokens are fetched; `None` where no token endpoint is set.
     ///
     /// # Errors
     /// A token endpoint without the rest, or with a timeout that requests do not have.
-    pub(super) fn credentials(&self, request_timeout: Duration) -> anyhow::Result<Option<Credentials>> {
+    pub(super) fn oauth(&self, request_timeout: Duration) -> anyhow::Result<Option<OauthConfig>> {
         let Some(token_url) = &self.oauth_token_url else {
             if self.api_a_url.is_some() {
                 bail!("API_A_URL is set and OAUTH_TOKEN_URL is not: API A is called with a token");
@@ -83,23 +101,19 @@ impl PartnersArgs {
             return Ok(None);
         };
         below("OAUTH_TIMEOUT", self.oauth_timeout, request_timeout)?;
-        Ok(Some(Credentials {
-            token_url: http_url("OAUTH_TOKEN_URL", token_url.expose_secret())?,
-            client_id: self.oauth_client_id.clone().context("OAUTH_TOKEN_URL needs OAUTH_CLIENT_ID")?,
-            client_secret: self
-                .oauth_client_secret
-                .clone()
-                .context("OAUTH_TOKEN_URL needs OAUTH_CLIENT_SECRET")?,
+        let (id, secret) = (self.oauth_client_id.clone(), self.oauth_client_secret.clone());
+        Ok(Some(OauthConfig {
+            token_url: partner_url("OAUTH_TOKEN_URL", token_url)?,
+            client_id: id.context("OAUTH_TOKEN_URL needs OAUTH_CLIENT_ID")?,
+            client_secret: secret.context("OAUTH_TOKEN_URL needs OAUTH_CLIENT_SECRET")?,
+            client_auth: self.oauth_client_auth,
             audience: self.oauth_audience.clone(),
+            scope: self.oauth_scope.clone(),
+            default_lifetime: self.oauth_default_lifetime,
+            expiry_buffer: self.oauth_expiry_buffer,
+            refresh_ahead: self.oauth_refresh_ahead,
+            timeout: self.oauth_timeout,
         }))
-    }
-
-    pub(super) fn margins(&self) -> Margins {
-        Margins { expiry_buffer: self.oauth_expiry_buffer, refresh_ahead: self.oauth_refresh_ahead }
-    }
-
-    pub(super) fn token_timeout(&self) -> Duration {
-        self.oauth_timeout
     }
 
     /// How API A is called; `None` where it is not set.
@@ -110,7 +124,7 @@ impl PartnersArgs {
         let Some(url) = &self.api_a_url else { return Ok(None) };
         below("API_A_TIMEOUT", self.api_a_timeout, request_timeout)?;
         Ok(Some(ApiAConfig {
-            url: http_url("API_A_URL", url.expose_secret())?,
+            url: partner_url("API_A_URL", url)?,
             retry: RetryPolicy {
                 attempts: self.api_a_attempts,
                 attempt_timeout: self.api_a_attempt_timeout,
@@ -135,20 +149,28 @@ fn below(name: &str, timeout: Duration, request_timeout: Duration) -> anyhow::Re
     Ok(())
 }
 
-/// Parses a URL that can be called; the error does not repeat it, since it may hold a password.
-fn http_url(name: &str, text: &str) -> anyhow::Result<Url> {
-    let url = Url::parse(text).with_context(|| format!("{name} (write https://host/path)"))?;
+/// Parses the URL of a partner that is called with a token or a form.
+fn partner_url(name: &str, text: &SecretString) -> anyhow::Result<Url> {
+    let url = http_url(name, text)?;
     // It would not be sent as one, and libraries log what they take for the host.
     if !url.username().is_empty() || url.password().is_some() {
         bail!("{name}: partners get no user and password from the URL");
     }
+    Ok(url)
+}
+
+/// Parses a URL that can be called; the error does not repeat it, since it may hold a password.
+pub(crate) fn http_url(name: &str, text: &SecretString) -> anyhow::Result<Url> {
+    let url =
+        Url::parse(text.expose_secret()).with_context(|| format!("{name} (write https://host/path)"))?;
     match url.scheme() {
         "http" | "https" => Ok(url),
         other => bail!("{name}: the scheme is {other}, not https or http"),
     }
 }
 
+/// Reads what must not be shown, as it is: clap's errors repeat what they cannot read, so it is checked later.
 #[expect(clippy::unnecessary_wraps, reason = "the shape of a value parser")]
-fn secret(text: &str) -> Result<SecretString, Infallible> {
+pub(crate) fn secret(text: &str) -> Result<SecretString, Infallible> {
     Ok(text.into())
 }

@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use super::not_stored;
 use crate::app::App;
-use crate::partners::{Outcome, Report};
+use crate::partners::{ApiAAnswer, ApiAReport};
 use crate::problem::{CallBody, Code, Problem, ProblemBody};
 use crate::query;
 
@@ -56,19 +56,19 @@ async fn test_api_a(State(app): State<Arc<App>>, request: Request) -> Result<Res
     let Some(api_a) = &app.partners.api_a else {
         return Err(Problem::new(Code::NotConfigured, "API A is not configured."));
     };
-    let Report { attempts, breaker, outcome } = api_a.status().await;
+    let ApiAReport { attempts, breaker, answer } = api_a.status().await;
     let call = |outcome| CallBody { outcome, attempts, breaker: breaker.name() };
-    let body = match outcome {
-        Outcome::Fresh(data) => {
+    let body = match answer {
+        ApiAAnswer::Fresh(data) => {
             TestApiAResponse { call: call("fresh"), reason: None, age_seconds: None, data }
         }
-        Outcome::Fallback { body, age, failure } => TestApiAResponse {
+        ApiAAnswer::Fallback { body, age, error } => TestApiAResponse {
             call: call("fallback"),
-            reason: Some(failure.code()),
+            reason: Some(error.code()),
             age_seconds: Some(age.as_secs_f64()),
             data: body,
         },
-        Outcome::Failed(failure) => return Err(Problem::from(failure).with_call(call("failed"))),
+        ApiAAnswer::Failed(error) => return Err(Problem::from(error).with_call(call("failed"))),
     };
     Ok(not_stored(body))
 }

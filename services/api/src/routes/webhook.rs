@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
+use axum::http::header::ACCEPT_ENCODING;
 use axum::http::{HeaderMap, Uri};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -13,8 +14,9 @@ use utoipa_axum::routes;
 
 use super::not_stored;
 use crate::app::App;
-use crate::problem::{Problem, ProblemBody};
+use crate::problem::{Code, Problem, ProblemBody};
 use crate::query;
+use crate::webhook::Delivered;
 
 /// An event about a product, for the OpenAPI document; `webhook::event` reads and checks it.
 #[derive(ToSchema)]
@@ -51,8 +53,10 @@ enum EventType {
 #[expect(dead_code, reason = "documentation")]
 struct EventData {
     /// The product.
-    #[schema(minimum = 1, maximum = 9_223_372_036_854_775_807_i64)]
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_i64)]
     id: u64,
+    /// Texts are stored in Unicode's form NFC, without white space around them. They have no control characters, and
+    /// something to see.
     #[schema(min_length = 1, max_length = 255)]
     name: Option<String>,
     #[schema(max_length = 1000)]
@@ -100,8 +104,9 @@ struct DeliveryResponse {
         (status = 404, description = "The service has no keys to verify events with", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "Another delivery of it is being applied", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "The body is compressed, or is not JSON", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "Another event with this id has taken effect", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "The database cannot be reached, or the service is overloaded", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The database cannot be reached, the cache was not invalidated, or the service is overloaded", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 async fn receive_event(
@@ -111,9 +116,13 @@ async fn receive_event(
     body: Bytes,
 ) -> Result<Response, Problem> {
     query::refuse_parameters(&uri)?;
-    let delivered = app.webhook.receive(&headers, &body).await?;
-    let body = DeliveryResponse { event_id: delivered.event_id, status: delivered.status };
-    Ok(not_stored(body))
+    match app.webhook.receive(&headers, &body).await {
+        Ok(Delivered { event_id, status }) => Ok(not_stored(DeliveryResponse { event_id, status })),
+        Err(problem) if problem.code() == Code::UnsupportedMediaType => {
+            Ok(([(ACCEPT_ENCODING, "identity")], problem).into_response())
+        }
+        Err(problem) => Err(problem),
+    }
 }
 
 pub(super) fn router() -> OpenApiRouter<Arc<App>> {

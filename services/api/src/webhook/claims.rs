@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use farmlokal_catalog::Event;
 use farmlokal_redis::Connection;
 
@@ -91,13 +93,7 @@ fn key(event: &Event) -> String {
 
 /// With the hash of the payload, so that an id with another one is told apart without the database.
 fn state(word: &str, event: &Event) -> String {
-    use std::fmt::Write as _;
-    let mut state = format!("{word}:");
-    for byte in event.payload_hash {
-        // Writing to a string cannot fail.
-        let _ = write!(state, "{byte:02x}");
-    }
-    state
+    format!("{word}:{}", STANDARD.encode(event.payload_hash))
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -7,8 +7,6 @@ mod claims;
 mod config;
 mod event;
 mod invalidation;
-#[cfg(any(test, feature = "testing"))]
-pub(crate) mod properties;
 mod prune;
 mod register;
 mod signature;
@@ -16,18 +14,20 @@ mod signature;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue};
 use chrono::Utc;
 use farmlokal_cache::Cache;
 use farmlokal_catalog::{Catalog, Event, Outcome, Receipt};
 use metrics::{counter, describe_counter, describe_gauge};
-use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tokio::task::JoinSet;
+use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use self::claims::{Claim, Claims};
 pub use self::config::WebhookArgs;
 use self::event::Times;
-use self::invalidation::{Flush, Invalidation};
+use self::invalidation::Invalidation;
 use crate::answer::Answer;
 use crate::health::Health;
 use crate::partners;
@@ -35,7 +35,7 @@ use crate::problem::{Code, Problem};
 
 const EVENTS: &str = "farmlokal_webhook_events_total";
 /// What a delivery can come to.
-const OUTCOMES: [&str; 14] = [
+const OUTCOMES: [&str; 16] = [
     "applied",
     "superseded",
     "deferred",
@@ -45,7 +45,9 @@ const OUTCOMES: [&str; 14] = [
     "not_configured",
     "event_in_flight",
     "body_too_large",
+    "unsupported_media_type",
     "event_conflict",
+    "invalidation_failed",
     "database_unavailable",
     "overloaded",
     "timed_out",
@@ -62,10 +64,9 @@ pub(crate) struct Webhook {
     catalog: Catalog,
     health: Health,
     claims: Claims,
-    invalidation: Arc<Invalidation>,
+    invalidation: Invalidation,
     /// What is under way, whether or not its sender still waits.
     deliveries: TaskTracker,
-    _background: Vec<AbortOnDropHandle<()>>,
 }
 
 /// What a sender is told of an event that has taken effect.
@@ -76,7 +77,7 @@ pub(crate) struct Delivered {
 }
 
 impl Webhook {
-    /// Starts what works in the background; call it in a tokio runtime, after the metrics recorder was installed.
+    /// Starts what works in the background in `tasks`; call it in a tokio runtime, after the metrics recorder was installed.
     ///
     /// # Errors
     /// A setting that cannot work.
@@ -86,17 +87,13 @@ impl Webhook {
         cache: Cache<Answer>,
         redis: Arc<farmlokal_redis::Connection>,
         health: Health,
+        tasks: &mut JoinSet<()>,
     ) -> anyhow::Result<Arc<Self>> {
         describe_metrics();
         let config = args.check()?;
-        let invalidation = Arc::new(Invalidation::start(cache, catalog.clone()));
-        let mut background = vec![
-            spawn(prune::run(catalog.clone(), config.retention + config.tolerance)),
-            spawn(invalidation::pay(catalog.clone(), Arc::clone(&invalidation))),
-        ];
+        tasks.spawn(prune::run(catalog.clone(), config.retention + config.tolerance));
         if let Some(registration) = config.registration {
-            let client = partners::client()?;
-            background.push(spawn(register::run(client, registration)));
+            tasks.spawn(register::run(partners::client()?, registration));
         }
         Ok(Arc::new(Self {
             keys: config.keys,
@@ -105,9 +102,8 @@ impl Webhook {
             catalog,
             health,
             claims: Claims::new(redis),
-            invalidation,
+            invalidation: Invalidation::start(cache, tasks),
             deliveries: TaskTracker::new(),
-            _background: background,
         }))
     }
 
@@ -157,6 +153,7 @@ impl Webhook {
             let detail = "The service has no key that events could be verified with.";
             return Err(Problem::new(Code::NotConfigured, detail));
         }
+        require_json(headers)?;
         let now = Utc::now();
         self.keys
             .verify(headers, body, now, self.tolerance)
@@ -188,25 +185,37 @@ impl Webhook {
                 return Err(problem);
             }
         };
-        // For a duplicate too: the delivery before this one may have been cut off after its commit.
-        let flush = if outcome == Outcome::Applied { self.invalidation.run().await } else { Flush::Done };
-        if flush == Flush::Done {
-            self.claims.settle(event).await;
-            return Ok(status);
+        // For a duplicate too: after the commit of the delivery before, the invalidation may have failed.
+        if outcome == Outcome::Applied && !self.invalidation.of_product(event.product).await {
+            self.claims.release(event).await;
+            // After a 200 the sender would not deliver it again.
+            let detail = "The event has taken effect, but answers from before it may still be cached.";
+            return Err(Problem::new(Code::InvalidationFailed, detail).retry_after(RETRY));
         }
-        self.claims.release(event).await;
-        if flush == Flush::Owed {
-            return Ok(status);
-        }
-        // A 200 would be the last that is heard of it.
-        let detail = "The event has taken effect, but answers from before it may still be cached.";
-        Err(Problem::new(Code::DatabaseUnavailable, detail).retry_after(RETRY))
+        self.claims.settle(event).await;
+        Ok(status)
     }
 
     async fn apply(&self, event: &Event) -> Result<Receipt, Problem> {
         self.health.require_database()?;
         Ok(self.catalog.apply(event).await?)
     }
+}
+
+/// Refuses a body that is compressed, or said to be something else than JSON.
+fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let is = |value: &HeaderValue, name: &str| {
+        let value = value.to_str().unwrap_or_default();
+        value.split(';').next().is_some_and(|value| value.trim().eq_ignore_ascii_case(name))
+    };
+    let detail = if headers.get_all(CONTENT_ENCODING).iter().any(|coding| !is(coding, "identity")) {
+        "The body must not be compressed: send it without Content-Encoding."
+    } else if headers.get(CONTENT_TYPE).is_some_and(|kind| !is(kind, "application/json")) {
+        "The body must be application/json."
+    } else {
+        return Ok(());
+    };
+    Err(Problem::new(Code::UnsupportedMediaType, detail))
 }
 
 fn conflict() -> Problem {
@@ -228,11 +237,13 @@ fn describe_metrics() {
         "Deliveries by outcome: applied; superseded by a newer event; deferred, a price without a product; \
          duplicate; or the code of the problem"
     );
-    describe_counter!("farmlokal_webhook_pruned_rows_total", "Old rows removed, by table");
-    describe_gauge!("farmlokal_webhook_flush_owed", "1 while the cache could not be flushed after an event");
+    for table in ["webhook_events", "product_versions"] {
+        counter!(prune::PRUNED_ROWS, "table" => table).increment(0);
+    }
+    describe_counter!(prune::PRUNED_ROWS, "Old rows removed, by table");
+    describe_gauge!(
+        "farmlokal_webhook_invalidation_failing",
+        "1 while the cache could not be invalidated after an event"
+    );
     describe_gauge!("farmlokal_webhook_registered", "1 once API B has taken our callback");
-}
-
-fn spawn(task: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
-    AbortOnDropHandle::new(tokio::spawn(task))
 }

@@ -4,15 +4,15 @@ mod attempt;
 mod callbacks;
 mod event;
 mod plan;
-mod report;
+mod run;
 mod schedule;
 mod sender;
 mod signature;
 
-pub use callbacks::{Callback, CallbackError};
+pub use callbacks::Callback;
 pub use event::{Change, Event, Product};
 pub use plan::{InvalidPlan, Plan};
-pub use report::{Report, State};
+pub use run::{Report, State};
 pub use sender::SendError;
 pub use signature::{InvalidKey, SigningKey, sign};
 

@@ -87,7 +87,7 @@ impl Plan {
         within((1..=256).contains(&self.senders), "senders: must be 1 to 256")?;
         within((0.0..=10.0).contains(&self.duplicates), "duplicates: must be 0 to 10")?;
         within(self.reorder <= self.count, "reorder: must be at most count")?;
-        within((1..=1 << 62).contains(&self.first_product), "firstProduct: must be at least 1")?;
+        within((1..=1 << 52).contains(&self.first_product), "firstProduct: must be 1 to 2^52")?;
         within((1..=1_000_000).contains(&self.products), "products: must be 1 to 1000000")?;
         let year = self.start().year();
         within((1970..=9999).contains(&year), "occurredFrom: must be a time from 1970 to 9999")?;
@@ -100,8 +100,8 @@ impl Plan {
         within((1..=600_000).contains(&self.backoff_ms), "backoffMs: must be 1 to 600000")?;
         within((1..=600_000).contains(&self.max_backoff_ms), "maxBackoffMs: must be 1 to 600000")?;
         within((1..=10_000).contains(&self.max_attempts), "maxAttempts: must be 1 to 10000")?;
-        let url = self.url.as_deref().map(parse_url).transpose();
-        within(url.is_ok(), "url: must be an http:// URL")?;
+        let is_url = |url| parse_url(url).is_some();
+        within(self.url.as_deref().is_none_or(is_url), "url: must be an http:// URL")?;
         self.occurred_from = Some(self.start());
         Ok(self)
     }

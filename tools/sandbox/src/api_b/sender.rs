@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use rand::RngExt as _;
+use reqwest::Client;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -12,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
-use super::attempt::{Answer, Courier};
+use super::attempt::{client, deliver};
 use super::callbacks::parse_url;
-use super::report::Progress;
+use super::run::Progress;
 use super::{Callback, InvalidPlan, Plan, Report};
-use crate::partners::Partners;
+use crate::sandbox::Partners;
 
 /// Deliveries under way at the most, those that wait for their next attempt included: more wait for their first one.
 const MOST_PENDING: usize = 4096;
@@ -60,9 +61,9 @@ impl Sender {
         runtime: &Handle,
     ) -> Result<Report, SendError> {
         let plan = plan.settled()?;
-        let callbacks = match plan.url.as_deref().map(parse_url) {
-            Some(Ok(url)) => vec![Callback { url, key: partners.key.clone() }],
-            _ => partners.callbacks.all(),
+        let callbacks = match plan.url.as_deref().and_then(parse_url) {
+            Some(url) => vec![Callback { url, key: partners.key.clone() }],
+            None => partners.callbacks.all(),
         };
         if callbacks.is_empty() {
             return Err(SendError::NoCallback);
@@ -81,7 +82,7 @@ impl Sender {
         };
         *current = Some(run.clone());
         let work = Work {
-            courier: Courier::new(Duration::from_millis(plan.timeout_ms)),
+            client: client(Duration::from_millis(plan.timeout_ms)).map_err(|_| SendError::NoCallback)?,
             senders: Arc::new(Semaphore::new(plan.senders as usize)),
             pending: Arc::new(Semaphore::new(MOST_PENDING)),
             callbacks,
@@ -133,7 +134,7 @@ impl Run {
 struct Work {
     plan: Plan,
     callbacks: Vec<Callback>,
-    courier: Courier,
+    client: Client,
     senders: Arc<Semaphore>,
     pending: Arc<Semaphore>,
     run: Run,
@@ -175,32 +176,28 @@ impl Work {
 
     /// Attempts a delivery until it is acknowledged or given up. It holds a sender while it makes a request only.
     async fn deliver(&self, turn: u64, event: u32, callback: usize, mut sender: OwnedSemaphorePermit) {
-        let mut pauses = self.plan.rng(PAUSES + turn);
-        let event_id = self.plan.event(event).event_id;
-        let body = Bytes::from(serde_json::to_vec(&self.plan.event(event)).unwrap_or_default());
-        for attempt in 1..=self.plan.max_attempts {
-            let answer = self.courier.deliver(&self.callbacks[callback], &event_id, body.clone()).await;
+        let plan = &self.plan;
+        let most = Duration::from_millis(plan.max_backoff_ms);
+        let mut pauses = ExponentialBuilder::new()
+            .with_jitter()
+            .with_jitter_seed(plan.rng(PAUSES + turn).random())
+            .with_min_delay(Duration::from_millis(plan.backoff_ms))
+            .with_max_delay(most)
+            .with_max_times(plan.max_attempts as usize - 1)
+            .build();
+        let event_id = plan.event(event).event_id;
+        let body = serde_json::to_vec(&plan.event(event)).unwrap_or_default();
+        loop {
+            let answer = deliver(&self.client, &self.callbacks[callback], &event_id, body.clone()).await;
             self.run.progress().attempted(event, callback, answer);
             drop(sender);
             if answer.is_acknowledgement() {
                 return;
             }
-            if attempt == self.plan.max_attempts {
-                break;
-            }
-            tokio::time::sleep(self.pause(attempt, answer, pauses.random())).await;
+            let Some(pause) = pauses.next() else { return self.run.progress().abandoned() };
+            tokio::time::sleep(pause.max(answer.retry_after.unwrap_or_default()).min(most)).await;
             let Ok(again) = Arc::clone(&self.senders).acquire_owned().await else { return };
             sender = again;
         }
-        self.run.progress().abandoned();
-    }
-
-    /// The pause after a failed attempt; `random` is between 0 and 1.
-    fn pause(&self, attempt: u32, answer: Answer, random: f64) -> Duration {
-        let most = Duration::from_millis(self.plan.max_backoff_ms);
-        let doubled = Duration::from_millis(self.plan.backoff_ms).saturating_mul(1 << (attempt - 1).min(20));
-        // From half of it up: attempts spread, and none comes at once.
-        let backoff = doubled.min(most).mul_f64(0.5 + random / 2.0);
-        backoff.max(answer.retry_after.unwrap_or_default()).min(most)
     }
 }

@@ -8,6 +8,8 @@ use farmlokal_redis::Connection;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::object::object;
+
 /// An answer and when it was given.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct Good {
@@ -60,7 +62,7 @@ impl LastGood {
         get.arg(&self.key);
         let stored: Option<Option<Vec<u8>>> =
             self.redis.run(async move |mut connection| get.query_async(&mut connection).await).await;
-        let shared = stored.flatten().and_then(|stored| serde_json::from_slice::<Good>(&stored).ok());
+        let shared = stored.flatten().and_then(|stored| object::<Good>(&stored).ok());
         let remembered = self.memory.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let newest = shared.into_iter().chain(remembered).max_by_key(|good| good.at)?;
         (newest.age() <= self.keep).then_some(newest)
@@ -75,7 +77,7 @@ mod tests {
     fn the_stored_form_gives_the_same_answer_back() {
         let body = RawValue::from_string(r#"{"b":1.50,"a":"x"}"#.to_owned()).unwrap();
         let good = Good::now(body);
-        let back: Good = serde_json::from_slice(&serde_json::to_vec(&good).unwrap()).unwrap();
+        let back: Good = object(&serde_json::to_vec(&good).unwrap()).unwrap();
         assert_eq!((back.at, back.body.get()), (good.at, good.body.get()));
     }
 
