@@ -1,5 +1,6 @@
 //! API A: one small answer for those with a valid token.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use axum::extract::State;
@@ -14,11 +15,11 @@ use serde_json::json;
 use crate::journal::Endpoint;
 use crate::sandbox::Partners;
 
-pub(crate) fn routes() -> Router<Partners> {
+pub(crate) fn routes() -> Router<Arc<Partners>> {
     Router::new().route("/api-a/status", get(status))
 }
 
-async fn status(State(partners): State<Partners>, headers: HeaderMap) -> Response {
+async fn status(State(partners): State<Arc<Partners>>, headers: HeaderMap) -> Response {
     let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let token = header.strip_prefix("Bearer ").unwrap_or_default();
     if !partners.tokens.accepts(token) {

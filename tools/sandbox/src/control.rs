@@ -1,32 +1,34 @@
 //! `/control`: switches faults and tells what happened. Only the sandbox has it, no partner.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
-use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::api_b::{Plan, Report, SendError};
 use crate::faults::Fault;
-use crate::journal::{Counters, Endpoint, Faults, Seen};
+use crate::journal::{Endpoint, Faults};
 use crate::object::{Object, object};
 use crate::sandbox::Partners;
 
-pub(crate) fn routes() -> Router<Partners> {
-    Router::new()
-        .route("/control/faults", get(faults).put(change_faults))
-        .route("/control/counters", get(counters))
-        .route("/control/requests", get(requests))
-        .route("/control/tokens", delete(revoke_tokens))
-        .route("/control/webhooks", get(report).post(send).delete(stop))
-        .route("/control/reset", post(reset))
-}
+type Shared = State<Arc<Partners>>;
 
-async fn faults(State(partners): State<Partners>) -> Json<Faults> {
-    Json(partners.faults())
+pub(crate) fn routes() -> Router<Arc<Partners>> {
+    let stop = async |State(partners): Shared| partners.stop_sending();
+    Router::new()
+        .route(
+            "/control/faults",
+            get(async |State(partners): Shared| Json(partners.faults())).put(change_faults),
+        )
+        .route("/control/counters", get(async |State(partners): Shared| Json(partners.counters())))
+        .route("/control/requests", get(async |State(partners): Shared| Json(partners.requests())))
+        .route("/control/tokens", delete(async |State(partners): Shared| partners.revoke_tokens()))
+        .route("/control/webhooks", get(report).post(send).delete(stop))
+        .route("/control/reset", post(async |State(partners): Shared| partners.reset()))
 }
 
 /// New faults for the endpoints that it names; the others keep theirs.
@@ -39,7 +41,7 @@ struct FaultChange {
 }
 
 async fn change_faults(
-    State(partners): State<Partners>,
+    State(partners): Shared,
     Object(FaultChange { token, api_a, api_b }): Object<FaultChange>,
 ) -> Result<Json<Faults>, (StatusCode, String)> {
     let mut faults = partners.faults();
@@ -54,43 +56,14 @@ async fn change_faults(
     Ok(Json(faults))
 }
 
-async fn counters(State(partners): State<Partners>) -> Json<Counters> {
-    Json(partners.counters())
-}
-
-async fn requests(State(partners): State<Partners>) -> Json<Vec<Seen>> {
-    Json(partners.requests())
-}
-
-async fn revoke_tokens(State(partners): State<Partners>) -> StatusCode {
-    partners.revoke_tokens();
-    StatusCode::NO_CONTENT
-}
-
 /// Begins a run of webhooks; every member of the plan has a default.
-async fn send(State(partners): State<Partners>, Object(plan): Object<Plan>) -> Response {
-    match partners.send(plan) {
-        Ok(report) => (StatusCode::ACCEPTED, Json(report)).into_response(),
-        Err(error) => {
-            let status = match error {
-                SendError::Plan(_) => StatusCode::UNPROCESSABLE_ENTITY,
-                SendError::Busy | SendError::NoCallback => StatusCode::CONFLICT,
-            };
-            (status, Json(json!({ "error": error.to_string() }))).into_response()
-        }
-    }
+async fn send(
+    State(partners): Shared,
+    Object(plan): Object<Plan>,
+) -> Result<(StatusCode, Json<Report>), SendError> {
+    Ok((StatusCode::ACCEPTED, Json(partners.send(plan)?)))
 }
 
-async fn report(State(partners): State<Partners>) -> Result<Json<Report>, StatusCode> {
+async fn report(State(partners): Shared) -> Result<Json<Report>, StatusCode> {
     partners.report().map(Json).ok_or(StatusCode::NOT_FOUND)
-}
-
-async fn stop(State(partners): State<Partners>) -> StatusCode {
-    partners.stop_sending();
-    StatusCode::NO_CONTENT
-}
-
-async fn reset(State(partners): State<Partners>) -> StatusCode {
-    partners.reset();
-    StatusCode::NO_CONTENT
 }

@@ -1,5 +1,6 @@
 //! How an endpoint fails, switched at run time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -13,8 +14,8 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use crate::journal::Endpoint;
-use crate::listener::Breaker;
-use crate::sandbox::Partners;
+use crate::listener::{Breaker, CLOSE, CUT, RESET};
+use crate::sandbox::{Partners, lock};
 
 /// What [`Mode::Slow`] waits where no latency is set: longer than any client of ours does.
 const SLOW: Duration = Duration::from_secs(5);
@@ -93,12 +94,12 @@ impl From<Mode> for Fault {
 
 /// Counts a request, lets it meet its endpoint's fault, and counts what came of it.
 pub(crate) async fn meet(
-    State((partners, endpoint)): State<(Partners, Endpoint)>,
+    State((partners, endpoint)): State<(Arc<Partners>, Endpoint)>,
     ConnectInfo(breaker): ConnectInfo<Breaker>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let fault = partners.journal().arrived(endpoint, request.headers());
+    let fault = lock(&partners.journal).arrived(endpoint, request.headers());
     let slow = if fault.mode == Mode::Slow { SLOW } else { Duration::ZERO };
     let latency = if fault.latency_ms == 0 { slow } else { Duration::from_millis(fault.latency_ms) };
     if !latency.is_zero() {
@@ -116,15 +117,11 @@ pub(crate) async fn meet(
         Mode::Garbage => Html("<html><h1>It works!</h1></html>").into_response(),
         Mode::Empty => Json(json!({})).into_response(),
         Mode::Truncated => {
-            breaker.cut();
+            breaker.end(CUT);
             next.run(request).await
         }
-        Mode::Down => {
-            breaker.close();
-            StatusCode::OK.into_response()
-        }
-        Mode::Reset => {
-            breaker.reset();
+        Mode::Down | Mode::Reset => {
+            breaker.end(if mode == Mode::Down { CLOSE } else { RESET });
             StatusCode::OK.into_response()
         }
         Mode::Hang => {
@@ -132,7 +129,7 @@ pub(crate) async fn meet(
             StatusCode::SERVICE_UNAVAILABLE.into_response()
         }
     };
-    partners.journal().answered(endpoint, mode, response.status());
+    lock(&partners.journal).answered(endpoint, mode, response.status());
     response
 }
 

@@ -25,8 +25,7 @@ mod token;
 mod tokens;
 
 pub use api_b::{
-    Callback, Change, Event, InvalidKey, InvalidPlan, Plan, Product, Report, SendError, SigningKey, State,
-    sign,
+    Callback, Change, Event, InvalidKey, Plan, Product, Report, SendError, SigningKey, State, sign,
 };
 pub use config::{Cli, Config};
 pub use faults::{Fault, Mode};

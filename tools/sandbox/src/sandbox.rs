@@ -15,7 +15,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::api_b::{Callback, Callbacks, Plan, Report, SendError, Sender, SigningKey};
+use crate::api_b::{Callback, Run, SigningKey};
 use crate::config::Config;
 use crate::journal::{Counters, Endpoint, Faults, Journal, Seen};
 use crate::listener::{BreakableListener, Breaker};
@@ -27,31 +27,26 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Bytes of a request's body that are read at the most.
 const MAX_BODY: usize = 64 * 1024;
 
-/// What tests and handlers work with; clones are the same.
-#[derive(Clone)]
-pub struct Partners(Arc<Inner>);
-
-/// What [`Partners`] share.
-pub struct Inner {
+/// What tests and handlers work with.
+pub struct Partners {
     pub(crate) config: Config,
     /// Signs webhooks to callbacks without a secret of their own.
     pub(crate) key: SigningKey,
-    journal: Mutex<Journal>,
+    pub(crate) journal: Mutex<Journal>,
     pub(crate) tokens: AccessTokens,
-    pub(crate) callbacks: Callbacks,
-    sender: Sender,
+    pub(crate) callbacks: Mutex<Vec<Callback>>,
+    /// The run of webhooks that is under way, or was the last.
+    pub(crate) run: Mutex<Option<Run>>,
+    pub(crate) client: reqwest::Client,
     /// Answers that API A has given.
     pub(crate) sequence: AtomicU64,
     pub(crate) shutdown: CancellationToken,
-    runtime: Handle,
+    pub(crate) runtime: Handle,
 }
 
-impl Deref for Partners {
-    type Target = Inner;
-
-    fn deref(&self) -> &Inner {
-        &self.0
-    }
+/// Nothing under a lock is left half changed by a panic.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Partners {
@@ -63,25 +58,25 @@ impl Partners {
 
     /// The faults that requests meet from now on.
     pub fn set_faults(&self, faults: Faults) {
-        self.journal().faults = faults;
+        lock(&self.journal).faults = faults;
     }
 
     /// The faults as they are now; `fail_next` counts down.
     #[must_use]
     pub fn faults(&self) -> Faults {
-        self.journal().faults.clone()
+        lock(&self.journal).faults.clone()
     }
 
     /// What happened at each endpoint since the start or the last reset.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        self.journal().counters.clone()
+        lock(&self.journal).counters.clone()
     }
 
     /// The last 256 requests, oldest first.
     #[must_use]
     pub fn requests(&self) -> Vec<Seen> {
-        self.journal().seen.iter().cloned().collect()
+        lock(&self.journal).seen.iter().cloned().collect()
     }
 
     /// API A refuses every token issued so far.
@@ -89,63 +84,36 @@ impl Partners {
         self.tokens.revoke_all();
     }
 
-    /// The callbacks that are registered.
+    /// The callbacks that are registered, in the order they came.
     #[must_use]
     pub fn callbacks(&self) -> Vec<Callback> {
-        self.callbacks.all()
-    }
-
-    /// Begins to send webhooks. The report has the plan with its times settled: it makes the events that are sent.
-    ///
-    /// # Errors
-    /// A run is under way, the plan is out of range, or there is nowhere to send to.
-    pub fn send(&self, plan: Plan) -> Result<Report, SendError> {
-        self.sender.start(self, plan, &self.runtime)
-    }
-
-    /// What the run of webhooks has done so far; none where there was none.
-    #[must_use]
-    pub fn report(&self) -> Option<Report> {
-        self.sender.report()
-    }
-
-    /// Waits until the run of webhooks has ended: until all is acknowledged or given up, or it is stopped.
-    pub async fn sent(&self) -> Option<Report> {
-        self.sender.ended().await
-    }
-
-    /// Ends the run of webhooks.
-    pub fn stop_sending(&self) {
-        self.sender.stop();
+        lock(&self.callbacks).clone()
     }
 
     /// No faults, all counters at zero, nothing being sent; callbacks stay registered.
     pub fn reset(&self) {
-        *self.journal() = Journal::default();
-        self.sender.forget();
-    }
-
-    pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
-        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.journal) = Journal::default();
+        self.stop_sending();
+        *lock(&self.run) = None;
     }
 
     /// The endpoints of all partners, each with its faults.
-    fn router(&self) -> Router {
-        let faulty = |routes: Router<Partners>, endpoint| {
-            routes.route_layer(from_fn_with_state((self.clone(), endpoint), faults::meet))
+    fn router(self: &Arc<Self>) -> Router {
+        let faulty = |routes: Router<Arc<Partners>>, endpoint| {
+            routes.route_layer(from_fn_with_state((Arc::clone(self), endpoint), faults::meet))
         };
         faulty(token::routes(), Endpoint::Token)
             .merge(faulty(api_a::routes(), Endpoint::ApiA))
             .merge(faulty(api_b::routes(), Endpoint::ApiB))
             .merge(control::routes())
             .layer(DefaultBodyLimit::max(MAX_BODY))
-            .with_state(self.clone())
+            .with_state(Arc::clone(self))
     }
 }
 
 /// The partners, on a thread of their own: they answer while a test blocks its own. They end with this value.
 pub struct Sandbox {
-    partners: Partners,
+    partners: Arc<Partners>,
     address: SocketAddr,
     server: Option<JoinHandle<io::Result<()>>>,
     runtime: Option<Runtime>,
@@ -183,19 +151,21 @@ impl Sandbox {
         })?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
+        let client = api_b::client().map_err(io::Error::other)?;
         let runtime =
             Builder::new_multi_thread().worker_threads(1).thread_name("sandbox").enable_all().build()?;
-        let partners = Partners(Arc::new(Inner {
+        let partners = Arc::new(Partners {
             config,
             key,
             journal: Mutex::default(),
             tokens: AccessTokens::default(),
-            callbacks: Callbacks::default(),
-            sender: Sender::default(),
+            callbacks: Mutex::default(),
+            run: Mutex::default(),
+            client,
             sequence: AtomicU64::new(0),
             shutdown: CancellationToken::new(),
             runtime: runtime.handle().clone(),
-        }));
+        });
         let service = partners.router().into_make_service_with_connect_info::<Breaker>();
         let shutdown = partners.shutdown.clone().cancelled_owned();
         let server = runtime.spawn(async {

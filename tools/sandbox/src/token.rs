@@ -1,6 +1,7 @@
 //! The OAuth token endpoint: client credentials, [RFC 6749, 4.4](https://www.rfc-editor.org/rfc/rfc6749#section-4.4).
 //! Credentials come in a form, in a JSON body as Auth0 takes it, or as HTTP Basic.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -21,7 +22,7 @@ use crate::journal::Endpoint;
 use crate::object::object;
 use crate::sandbox::Partners;
 
-pub(crate) fn routes() -> Router<Partners> {
+pub(crate) fn routes() -> Router<Arc<Partners>> {
     Router::new().route("/oauth/token", post(issue))
 }
 
@@ -36,7 +37,7 @@ struct TokenRequest {
 }
 
 async fn issue(
-    State(partners): State<Partners>,
+    State(partners): State<Arc<Partners>>,
     Extension(fault): Extension<Fault>,
     headers: HeaderMap,
     body: Bytes,

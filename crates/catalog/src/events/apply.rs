@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, MySqlConnection, Row as _};
-use tokio::time::{sleep, timeout_at};
+use tokio::time::{sleep, timeout};
 use tracing::{Instrument as _, Span, debug};
 
 use super::version::{Effect, Stamp, Version};
@@ -31,9 +31,10 @@ impl Catalog {
     /// every call may meet. Whether the event has taken effect is then unknown.
     pub async fn apply(&self, event: &Event) -> Result<Receipt, Error> {
         let (started, span) = (Instant::now(), Kind::Event.span());
-        let deadline = (started + self.event_database().pool().deadline()).into();
-        let applying = self.apply_until_done(event, deadline).instrument(span.clone());
-        let receipt = timeout_at(deadline, applying).await.unwrap_or(Err(Error::Deadline));
+        let applying = self.apply_until_done(event).instrument(span.clone());
+        // A connection cut off in the middle of a transaction is not used again.
+        let receipt = timeout(self.event_database().pool().deadline(), applying).await;
+        let receipt = receipt.unwrap_or(Err(Error::Deadline));
         self.event_database().record(Kind::Event, started.elapsed());
         if matches!(receipt, Err(Error::Deadline)) {
             span.record("otel.status_code", "ERROR").record("error.type", "deadline");
@@ -41,20 +42,12 @@ impl Catalog {
         receipt
     }
 
-    async fn apply_until_done(
-        &self,
-        event: &Event,
-        deadline: tokio::time::Instant,
-    ) -> Result<Receipt, Error> {
+    async fn apply_until_done(&self, event: &Event) -> Result<Receipt, Error> {
         let mut writer = self.event_database().reader().await?;
         let pauses = ExponentialBuilder::new().with_jitter().with_min_delay(FIRST_PAUSE);
         let mut pauses = pauses.with_max_times(RETRIES).build();
         loop {
-            // A connection cut off in the middle of a transaction is not used again.
-            let Ok(result) = timeout_at(deadline, transact(writer.begin().await?, event)).await else {
-                return Err(Error::Deadline);
-            };
-            let error = match result {
+            let error = match transact(writer.begin().await?, event).await {
                 Ok(receipt) => {
                     writer.end();
                     return Ok(receipt);
@@ -80,7 +73,7 @@ async fn transact(connection: &mut MySqlConnection, event: &Event) -> Result<Rec
     let effect = version.take(event);
     let outcome = change_product(&mut transaction, event, effect).await?;
     if effect != Effect::None {
-        store_version(&mut transaction, event.product, &version).await?;
+        store_version(&mut transaction, event.product, version).await?;
     }
     match insert_into_inbox(&mut transaction, event, outcome).await {
         Ok(()) => {
@@ -122,19 +115,20 @@ async fn lock_version(connection: &mut MySqlConnection, event: &Event) -> Result
 async fn store_version(
     connection: &mut MySqlConnection,
     product: u64,
-    version: &Version,
+    version: Version,
 ) -> Result<(), sqlx::Error> {
-    let content = version.content.as_ref();
-    let price = version.price.as_ref();
+    let (content_at, content_event) = version.content.map(|stamp| (stamp.at, stamp.event)).unzip();
+    let (stamp, price) = version.price.unzip();
+    let (price_at, price_event) = stamp.map(|stamp| (stamp.at, stamp.event)).unzip();
     sqlx::query(
         "UPDATE product_versions \
          SET content_at = ?, content_event = ?, price_at = ?, price_event = ?, price = ? WHERE product_id = ?",
     )
-    .bind(content.map(|stamp| stamp.at))
-    .bind(content.map(|stamp| stamp.event.as_str()))
-    .bind(price.map(|(stamp, _)| stamp.at))
-    .bind(price.map(|(stamp, _)| stamp.event.as_str()))
-    .bind(price.map(|(_, price)| *price))
+    .bind(content_at)
+    .bind(content_event)
+    .bind(price_at)
+    .bind(price_event)
+    .bind(price)
     .bind(product)
     .execute(connection)
     .await?;

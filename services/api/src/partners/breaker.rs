@@ -13,16 +13,8 @@ use failsafe::failure_policy::{ConsecutiveFailures, consecutive_failures};
 use metrics::gauge;
 use tracing::{info, warn};
 
-/// When a breaker opens, and for how long.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct BreakerPolicy {
-    /// Failed calls in a row that open it.
-    pub(crate) failures: u32,
-    /// How long it stays open the first time; each probe that fails doubles that.
-    pub(crate) pause: Duration,
-    /// The longest that it stays open.
-    pub(crate) longest_pause: Duration,
-}
+/// The longest that a breaker stays open, unless its first pause is longer.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// Where a breaker stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,12 +55,13 @@ struct Inner {
 }
 
 impl Breaker {
-    /// A closed breaker; `partner` is its name in metrics and logs.
-    pub(crate) fn new(partner: &'static str, policy: BreakerPolicy) -> Arc<Self> {
-        let pauses = Pauses { next: policy.pause, longest: policy.longest_pause };
+    /// A closed breaker; `partner` is its name in metrics and logs. So many `failures` in a row open it, at first for
+    /// `pause`; each probe that fails doubles that, up to a minute.
+    pub(crate) fn new(partner: &'static str, failures: u32, pause: Duration) -> Arc<Self> {
+        let pauses = Pauses { next: pause, longest: pause.max(LONGEST_PAUSE) };
         let mut inner = Inner {
             partner,
-            machine: StateMachine::new(consecutive_failures(policy.failures, pauses.clone()), ()),
+            machine: StateMachine::new(consecutive_failures(failures, pauses.clone()), ()),
             state: BreakerState::Closed,
             changes: 0,
             probing: false,
@@ -190,11 +183,10 @@ mod tests {
 
     use super::*;
 
-    const POLICY: BreakerPolicy =
-        BreakerPolicy { failures: 3, pause: Duration::from_secs(5), longest_pause: Duration::from_secs(60) };
+    const PAUSE: Duration = Duration::from_secs(5);
 
     fn opened() -> Arc<Breaker> {
-        let breaker = Breaker::new("test", POLICY);
+        let breaker = Breaker::new("test", 3, PAUSE);
         for _ in 0..3 {
             assert_eq!(breaker.state(), BreakerState::Closed);
             breaker.admit().ok().unwrap().tell(Some(false));
@@ -209,7 +201,7 @@ mod tests {
 
     #[test]
     fn failures_in_a_row_open_it_and_a_success_between_them_does_not() {
-        let breaker = Breaker::new("test", POLICY);
+        let breaker = Breaker::new("test", 3, PAUSE);
         for _ in 0..5 {
             breaker.admit().ok().unwrap().tell(Some(false));
             breaker.admit().ok().unwrap().tell(Some(false));
@@ -220,12 +212,12 @@ mod tests {
 
     #[test]
     fn a_call_that_is_dropped_counts_as_failed() {
-        let breaker = Breaker::new("test", POLICY);
+        let breaker = Breaker::new("test", 3, PAUSE);
         for _ in 0..3 {
             drop(breaker.admit());
         }
         assert_eq!(breaker.state(), BreakerState::Open);
-        assert!(breaker.admit().is_err_and(|wait| wait <= POLICY.pause && wait > Duration::from_secs(1)));
+        assert!(breaker.admit().is_err_and(|wait| wait <= PAUSE && wait > Duration::from_secs(1)));
     }
 
     #[test]
@@ -282,7 +274,7 @@ mod tests {
     #[test]
     fn calls_from_before_it_opened_decide_nothing() {
         clock::freeze(|time| {
-            let breaker = Breaker::new("test", POLICY);
+            let breaker = Breaker::new("test", 3, PAUSE);
             let stragglers: Vec<_> = (0..3).map(|_| breaker.admit().ok().unwrap()).collect();
             for _ in 0..3 {
                 breaker.admit().ok().unwrap().tell(Some(false));

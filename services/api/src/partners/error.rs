@@ -18,16 +18,14 @@ pub(crate) enum Partner {
 impl Partner {
     /// Its name in metrics, logs and problems.
     pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Oauth => "oauth",
-            Self::ApiA => "api_a",
-        }
+        self.names().0
     }
 
-    fn title(self) -> &'static str {
+    /// For metrics, and for people.
+    fn names(self) -> (&'static str, &'static str) {
         match self {
-            Self::Oauth => "The token endpoint",
-            Self::ApiA => "API A",
+            Self::Oauth => ("oauth", "The token endpoint"),
+            Self::ApiA => ("api_a", "API A"),
         }
     }
 }
@@ -108,7 +106,7 @@ impl CallError {
 /// For logs, with the cause.
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.partner.title(), self.kind.described().2)?;
+        write!(f, "{} {}", self.partner.names().1, self.kind.described().2)?;
         self.status.map_or(Ok(()), |status| write!(f, " (status {status})"))?;
         self.cause.as_ref().map_or(Ok(()), |cause| write!(f, ": {cause}"))
     }
@@ -117,7 +115,7 @@ impl fmt::Display for CallError {
 impl From<CallError> for Problem {
     fn from(error: CallError) -> Self {
         let (_, code, what) = error.kind.described();
-        let problem = Problem::new(code, format!("{} {what}.", error.partner.title()));
+        let problem = Problem::new(code, format!("{} {what}.", error.partner.names().1));
         match error.retry_after {
             Some(wait) => problem.retry_after(wait),
             None => problem,

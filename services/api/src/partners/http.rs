@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 use metrics::histogram;
-use reqwest::{Client, Request, Response};
+use reqwest::{Client, Request, RequestBuilder, Response};
 use serde::Deserialize;
 use tokio::time::timeout;
 use tracing::{Instrument as _, field};
@@ -53,14 +53,15 @@ pub(crate) fn client() -> anyhow::Result<Client> {
 /// # Errors
 /// What the partner's silence, its status, or an answer that `parse` does not take means.
 pub(super) async fn exchange<T>(
-    client: &Client,
     partner: Partner,
-    mut request: Request,
+    request: RequestBuilder,
     attempt: u32,
     limit: Duration,
     parse: impl FnOnce(&[u8]) -> Option<T>,
 ) -> Result<T, CallError> {
     let started = Instant::now();
+    let (client, request) = request.build_split();
+    let mut request = request.map_err(|_| CallError::new(partner, CallErrorKind::Invalid))?;
     // Names of https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client-span. The path is left out of
     // the name, and the URL out of the span: settings may have put a credential into it.
     let span = tracing::info_span!(
@@ -78,7 +79,7 @@ pub(super) async fn exchange<T>(
     );
     let result = async {
         farmlokal_telemetry::inject_context(request.headers_mut());
-        match timeout(limit, send(client, partner, request)).await {
+        match timeout(limit, send(&client, partner, request)).await {
             Ok(result) => parse(&result?).ok_or(CallError::new(partner, CallErrorKind::Invalid)),
             Err(_) => Err(CallError::new(partner, CallErrorKind::TimedOut)),
         }

@@ -17,8 +17,9 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
-pub(crate) use api_a::{ApiA, ApiAAnswer, ApiAReport};
+pub(crate) use api_a::ApiA;
 pub(crate) use config::{PartnersArgs, http_url, secret};
+pub(crate) use error::CallError;
 pub(crate) use http::client;
 pub(crate) use oauth::{TokenSource, Tokens};
 
@@ -46,15 +47,13 @@ impl Partners {
         tasks: &mut JoinSet<()>,
     ) -> anyhow::Result<Self> {
         describe_metrics();
-        let Some(config) = args.oauth(request_timeout)? else { return Ok(Self::default()) };
+        let Some((token_url, api_a_url)) = args.check(request_timeout)? else { return Ok(Self::default()) };
         let (client, calls) = (http::client()?, TaskTracker::new());
-        let audience = config.audience.clone();
-        let tokens = Tokens::new(client.clone(), Arc::clone(redis), config, calls.clone());
+        let tokens = Tokens::new(client.clone(), Arc::clone(redis), token_url, args, calls.clone());
         tasks.spawn(Arc::clone(&tokens).keep_fresh());
-        let api_a = args
-            .api_a(request_timeout)?
-            .map(|config| ApiA::new(client, Arc::clone(&tokens), Arc::clone(redis), config, calls.clone()));
-        Ok(Self { audience, tokens: Some(tokens), api_a, calls })
+        let api_a = |url| ApiA::new(client, Arc::clone(&tokens), Arc::clone(redis), url, args, calls.clone());
+        let api_a = api_a_url.map(api_a);
+        Ok(Self { audience: args.oauth_audience.clone(), tokens: Some(tokens), api_a, calls })
     }
 
     /// Waits for the calls under way: each has a deadline. What they learned, and their spans, would be lost.

@@ -7,7 +7,6 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::ACCEPT_ENCODING;
 use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse as _, Response};
-use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -16,7 +15,7 @@ use super::not_stored;
 use crate::app::App;
 use crate::problem::{Code, Problem, ProblemBody};
 use crate::query;
-use crate::webhook::Delivered;
+use crate::webhook::Delivery;
 
 /// An event about a product, for the OpenAPI document; `webhook::event` reads and checks it.
 #[derive(ToSchema)]
@@ -68,19 +67,6 @@ struct EventData {
     price: Option<f64>,
 }
 
-/// What became of an event.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = Delivery)]
-struct DeliveryResponse {
-    #[schema(example = "evt_2Y9QvX")]
-    event_id: String,
-    /// `applied`, now; `superseded`: a newer event of the product was there first; `deferred`: a price for a product that
-    /// is not there, kept in case it comes late; `duplicate`: it had taken effect before.
-    #[schema(example = "applied", pattern = "^(applied|superseded|deferred|duplicate)$")]
-    status: &'static str,
-}
-
 /// Take an event
 ///
 /// For partners. Signed as [Standard Webhooks](https://www.standardwebhooks.com) has it. Each event takes effect exactly
@@ -98,7 +84,7 @@ struct DeliveryResponse {
     ),
     request_body(content = EventBody, content_type = "application/json", description = "At most 256 KiB, unless `MAX_BODY` says otherwise"),
     responses(
-        (status = 200, description = "The event has taken effect, now or before", body = DeliveryResponse),
+        (status = 200, description = "The event has taken effect, now or before", body = Delivery),
         (status = 400, description = "No event; each bad field is named", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "The signature is missing, wrong, or too old", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "The service has no keys to verify events with", body = ProblemBody, content_type = "application/problem+json"),
@@ -116,8 +102,8 @@ async fn receive_event(
     body: Bytes,
 ) -> Result<Response, Problem> {
     query::refuse_parameters(&uri)?;
-    match app.webhook.receive(&headers, &body).await {
-        Ok(Delivered { event_id, status }) => Ok(not_stored(DeliveryResponse { event_id, status })),
+    match app.webhook.receive(headers, body).await {
+        Ok(delivery) => Ok(not_stored(delivery)),
         Err(problem) if problem.code() == Code::UnsupportedMediaType => {
             Ok(([(ACCEPT_ENCODING, "identity")], problem).into_response())
         }

@@ -40,17 +40,17 @@ pub(super) fn parse<'b>(
         .map_err(|error| vec![wrong("body", "malformed", format!("must be a JSON object: {error}"))])?;
     let mut fields = Fields(Vec::new());
     let id = fields.event_id(headers, &envelope);
+    let kind = fields.read(&envelope, "", "type", |raw| json::<String>(raw, "must be a text"));
     let occurred_at = fields.read(&envelope, "", "occurredAt", |raw| occurred_at(raw, times));
     let data = |raw: &'b RawValue| {
         object(raw.get().as_bytes()).map_err(|_| ("malformed", "must be an object".to_owned()))
     };
     let Some(data) = fields.read::<Members<'_>>(&envelope, "", "data", data) else {
-        fields.read(&envelope, "", "type", kind);
         return Err(fields.0);
     };
     let product = fields.read(&data, "data.", "id", product_id);
-    let change = match fields.read(&envelope, "", "type", kind) {
-        Some(Kind::Upserted) => {
+    let change = match kind.as_deref() {
+        Some("product.upserted") => {
             let name = fields.read(&data, "data.", "name", |raw| text(raw, 1..=255));
             let description = fields.read(&data, "data.", "description", |raw| text(raw, 0..=1000));
             let category = fields.read(&data, "data.", "category", |raw| text(raw, 1..=64));
@@ -62,8 +62,13 @@ pub(super) fn parse<'b>(
                 _ => None,
             }
         }
-        Some(Kind::PriceChanged) => fields.read(&data, "data.", "price", price).map(Change::PriceChange),
-        Some(Kind::Deleted) => Some(Change::Delete),
+        Some("product.price_changed") => fields.read(&data, "data.", "price", price).map(Change::PriceChange),
+        Some("product.deleted") => Some(Change::Delete),
+        Some(_) => {
+            let types = "must be product.upserted, product.price_changed or product.deleted";
+            fields.0.push(wrong("type", "unknown_type", types));
+            None
+        }
         None => None,
     };
     match (id, product, occurred_at, change) {
@@ -119,33 +124,14 @@ impl Fields {
                 ids.push(self.keep(name, valid_id(text))?);
             }
         }
-        let id = ids.pop();
-        let wrong = if id.is_none() {
-            ("missing", "must be in the body, or in the header webhook-id or x-event-id")
-        } else if ids.iter().any(|other| Some(other) != id.as_ref()) {
-            ("ambiguous", "is not the same in the body and all headers")
-        } else {
-            return id;
+        let all_agree = ids.windows(2).all(|pair| pair[0] == pair[1]);
+        let (code, detail) = match ids.pop() {
+            Some(id) if all_agree => return Some(id),
+            Some(_) => ("ambiguous", "is not the same in the body and all headers"),
+            None => ("missing", "must be in the body, or in the header webhook-id or x-event-id"),
         };
-        self.keep("eventId", Err((wrong.0, wrong.1.to_owned())))
-    }
-}
-
-enum Kind {
-    Upserted,
-    PriceChanged,
-    Deleted,
-}
-
-fn kind(raw: &RawValue) -> Result<Kind, Wrong> {
-    match json::<String>(raw, "must be a text")?.as_str() {
-        "product.upserted" => Ok(Kind::Upserted),
-        "product.price_changed" => Ok(Kind::PriceChanged),
-        "product.deleted" => Ok(Kind::Deleted),
-        _ => {
-            let types = "must be product.upserted, product.price_changed or product.deleted";
-            Err(("unknown_type", types.to_owned()))
-        }
+        self.0.push(wrong("eventId", code, detail));
+        None
     }
 }
 

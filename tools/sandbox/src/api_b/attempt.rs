@@ -17,23 +17,31 @@ pub(super) struct Answer {
     pub(super) retry_after: Option<Duration>,
 }
 
-/// A client that keeps its connections and waits so long for an answer.
-pub(super) fn client(timeout: Duration) -> reqwest::Result<Client> {
+/// A client that keeps its connections.
+pub(crate) fn client() -> reqwest::Result<Client> {
     // A client wants a TLS provider even for plain HTTP. An error says that the program has already chosen one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
         .no_proxy()
+        // Without any: a machine may have none, and callbacks are plain HTTP.
+        .tls_certs_only([])
         .redirect(redirect::Policy::none())
-        .timeout(timeout)
         .user_agent(concat!("farmlokal-sandbox/", env!("CARGO_PKG_VERSION")))
         .build()
 }
 
-/// Delivers `body` once, signed now.
-pub(super) async fn deliver(client: &Client, callback: &Callback, id: &str, body: Vec<u8>) -> Answer {
+/// Delivers `body` once, signed now, and waits for `timeout` at the most.
+pub(super) async fn deliver(
+    client: &Client,
+    timeout: Duration,
+    callback: &Callback,
+    id: &str,
+    body: Vec<u8>,
+) -> Answer {
     let timestamp = Utc::now().timestamp();
     let request = client
         .post(callback.url.to_string())
+        .timeout(timeout)
         .header(CONTENT_TYPE, "application/json")
         .header("webhook-id", id)
         .header("webhook-timestamp", timestamp)

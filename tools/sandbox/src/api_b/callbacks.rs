@@ -1,6 +1,6 @@
 //! `/api-b/callbacks`: where webhooks go.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, Uri};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::SigningKey;
 use crate::object::Object;
-use crate::sandbox::Partners;
+use crate::sandbox::{Partners, lock};
 
 /// Callbacks that are held at the most.
 const MOST: usize = 16;
@@ -28,38 +28,6 @@ pub struct Callback {
     pub key: SigningKey,
 }
 
-/// The registered callbacks, in the order they came.
-#[derive(Default)]
-pub(crate) struct Callbacks(Mutex<Vec<Callback>>);
-
-impl Callbacks {
-    /// Registers a callback, or gives one that is there another key. Returns whether it is new; `None` if there are too
-    /// many.
-    fn register(&self, callback: Callback) -> Option<bool> {
-        let mut callbacks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(same) = callbacks.iter_mut().find(|same| same.url == callback.url) {
-            *same = callback;
-            return Some(false);
-        }
-        let has_room = callbacks.len() < MOST;
-        if has_room {
-            callbacks.push(callback);
-        }
-        has_room.then_some(true)
-    }
-
-    fn remove(&self, url: &str) -> bool {
-        let mut callbacks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = callbacks.len();
-        callbacks.retain(|callback| callback.url != url);
-        callbacks.len() < before
-    }
-
-    pub(crate) fn all(&self) -> Vec<Callback> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
 /// A URL that webhooks can be sent to. Without TLS: partner and callback are on one machine or in one cluster.
 pub(super) fn parse_url(url: &str) -> Option<Uri> {
     let uri: Uri = url.parse().ok()?;
@@ -67,7 +35,7 @@ pub(super) fn parse_url(url: &str) -> Option<Uri> {
     fits.then_some(uri)
 }
 
-pub(crate) fn routes() -> Router<Partners> {
+pub(crate) fn routes() -> Router<Arc<Partners>> {
     Router::new().route("/api-b/callbacks", post(register).get(list).delete(remove))
 }
 
@@ -80,7 +48,7 @@ struct Registration {
 }
 
 async fn register(
-    State(partners): State<Partners>,
+    State(partners): State<Arc<Partners>>,
     Object(Registration { url, secret }): Object<Registration>,
 ) -> Response {
     let refuse =
@@ -94,26 +62,32 @@ async fn register(
         Some(Ok(key)) => key,
         Some(Err(error)) => return refuse(StatusCode::UNPROCESSABLE_ENTITY, format!("secret: {error}")),
     };
-    let status = match partners.callbacks.register(Callback { url: uri, key }) {
-        Some(true) => StatusCode::CREATED,
-        Some(false) => StatusCode::OK,
-        None => return refuse(StatusCode::CONFLICT, format!("there are {MOST} callbacks already")),
+    let mut callbacks = lock(&partners.callbacks);
+    let callback = Callback { url: uri, key };
+    let status = if let Some(same) = callbacks.iter_mut().find(|same| same.url == callback.url) {
+        *same = callback;
+        StatusCode::OK
+    } else if callbacks.len() < MOST {
+        callbacks.push(callback);
+        StatusCode::CREATED
+    } else {
+        return refuse(StatusCode::CONFLICT, format!("there are {MOST} callbacks already"));
     };
     (status, Json(json!({ "url": url }))).into_response()
 }
 
-async fn list(State(partners): State<Partners>) -> Json<Value> {
-    let urls: Vec<_> = partners.callbacks.all().iter().map(|callback| callback.url.to_string()).collect();
+async fn list(State(partners): State<Arc<Partners>>) -> Json<Value> {
+    let urls: Vec<_> = partners.callbacks().iter().map(|callback| callback.url.to_string()).collect();
     Json(json!({ "callbacks": urls }))
 }
 
 /// `?url=` says which one.
-async fn remove(State(partners): State<Partners>, RawQuery(query): RawQuery) -> StatusCode {
+async fn remove(State(partners): State<Arc<Partners>>, RawQuery(query): RawQuery) -> StatusCode {
     let query = query.unwrap_or_default();
     let url = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "url");
-    match url {
-        Some((_, url)) if partners.callbacks.remove(&url) => StatusCode::NO_CONTENT,
-        Some(_) => StatusCode::NOT_FOUND,
-        None => StatusCode::BAD_REQUEST,
-    }
+    let Some((_, url)) = url else { return StatusCode::BAD_REQUEST };
+    let mut callbacks = lock(&partners.callbacks);
+    let before = callbacks.len();
+    callbacks.retain(|callback| callback.url != *url);
+    if callbacks.len() < before { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
 }

@@ -11,10 +11,11 @@ mod signature;
 
 pub use callbacks::Callback;
 pub use event::{Change, Event, Product};
-pub use plan::{InvalidPlan, Plan};
+pub use plan::Plan;
 pub use run::{Report, State};
 pub use sender::SendError;
 pub use signature::{InvalidKey, SigningKey, sign};
 
-pub(crate) use callbacks::{Callbacks, routes};
-pub(crate) use sender::Sender;
+pub(crate) use attempt::client;
+pub(crate) use callbacks::routes;
+pub(crate) use sender::Run;

@@ -10,38 +10,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use axum::http::header::{ACCEPT, AUTHORIZATION};
-use axum::http::{HeaderValue, Method};
+use axum::http::header::ACCEPT;
 use metrics::counter;
-use reqwest::{Client, Request};
+use reqwest::Client;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, Span, warn};
 use url::Url;
 
-use super::breaker::{Breaker, BreakerPolicy, BreakerState};
+use super::breaker::{Breaker, BreakerState};
+use super::config::PartnersArgs;
 use super::error::{CallError, CallErrorKind, Partner};
 use super::http::exchange;
-use super::oauth::{Obtained, Token, Tokens, fingerprint};
+use super::oauth::{Token, Tokens, fingerprint};
 use super::retry::{Retries, RetryPolicy};
 use crate::object::object;
-use last_good::{Good, LastGood};
-
-/// How API A is called.
-#[derive(Clone, Debug)]
-pub(crate) struct ApiAConfig {
-    pub(crate) url: Url,
-    pub(crate) retry: RetryPolicy,
-    pub(crate) breaker: BreakerPolicy,
-    /// Calls in flight at the most.
-    pub(crate) concurrency: usize,
-    /// How old the answer may be that stands in for a failure.
-    pub(crate) fallback_ttl: Duration,
-}
+pub(crate) use last_good::Good;
+use last_good::LastGood;
 
 /// The client of API A.
 pub(crate) struct ApiA {
@@ -63,19 +52,19 @@ pub(crate) struct ApiAReport {
     pub(crate) attempts: u32,
     /// The breaker after the call.
     pub(crate) breaker: BreakerState,
-    pub(crate) answer: ApiAAnswer,
+    /// The answer; with an error, it is an older one in its place.
+    pub(crate) result: Result<(Good, Option<CallError>), CallError>,
 }
 
-/// What the caller gets.
-pub(crate) enum ApiAAnswer {
-    Fresh(Box<RawValue>),
-    /// An answer from before, and why there is no other.
-    Fallback {
-        body: Box<RawValue>,
-        age: Duration,
-        error: CallError,
-    },
-    Failed(CallError),
+impl ApiAReport {
+    /// `fresh`, `fallback` or `failed`.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match &self.result {
+            Ok((_, None)) => "fresh",
+            Ok((_, Some(_))) => "fallback",
+            Err(_) => "failed",
+        }
+    }
 }
 
 /// A call while it is made: requests so far, and what they came to.
@@ -86,35 +75,42 @@ impl ApiA {
         client: Client,
         tokens: Arc<Tokens>,
         redis: Arc<farmlokal_redis::Connection>,
-        config: ApiAConfig,
+        url: Url,
+        args: &PartnersArgs,
         calls: TaskTracker,
     ) -> Arc<Self> {
-        let ApiAConfig { url, retry, breaker, concurrency, fallback_ttl } = config;
+        let failures = args.api_a_breaker_failures;
+        let permits = (args.api_a_concurrency as usize).min(Semaphore::MAX_PERMITS);
         Arc::new(Self {
-            last_good: LastGood::new(redis, &fingerprint(url.as_str()), fallback_ttl),
-            breaker: Breaker::new(Partner::ApiA.name(), breaker),
-            permits: Arc::new(Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS))),
+            last_good: LastGood::new(redis, &fingerprint(url.as_str()), args.api_a_fallback_ttl),
+            breaker: Breaker::new(Partner::ApiA.name(), failures, args.api_a_breaker_pause),
+            permits: Arc::new(Semaphore::new(permits)),
             reached: AtomicBool::new(false),
+            retry: RetryPolicy {
+                attempts: args.api_a_attempts,
+                attempt_timeout: args.api_a_attempt_timeout,
+                deadline: args.api_a_timeout,
+            },
             calls,
             client,
             url,
             tokens,
-            retry,
         })
     }
 
     /// Asks API A for its status, which may be asked any number of times.
     pub(crate) async fn status(self: &Arc<Self>) -> ApiAReport {
         let (attempts, called) = self.guarded().await;
-        let (outcome, answer) = match called {
-            Ok(good) => ("fresh", ApiAAnswer::Fresh(good.body)),
+        let result = match called {
+            Ok(good) => Ok((good, None)),
             Err(error) => match self.last_good.find().await {
-                Some(good) => ("fallback", ApiAAnswer::Fallback { age: good.age(), body: good.body, error }),
-                None => ("failed", ApiAAnswer::Failed(error)),
+                Some(older) => Ok((older, Some(error))),
+                None => Err(error),
             },
         };
-        counter!("farmlokal_api_a_calls_total", "outcome" => outcome).increment(1);
-        ApiAReport { attempts, breaker: self.breaker.state(), answer }
+        let report = ApiAReport { attempts, breaker: self.breaker.state(), result };
+        counter!("farmlokal_api_a_calls_total", "outcome" => report.outcome()).increment(1);
+        report
     }
 
     /// The call behind the bound on calls in flight and the breaker.
@@ -129,56 +125,52 @@ impl ApiA {
             Ok(admitted) => admitted,
             Err(wait) => return not_called(CallErrorKind::BreakerOpen, wait),
         };
-        let (sender, called) = oneshot::channel();
         let this = Arc::clone(self);
-        // A task of its own: clients that go away must not be able to open the breaker.
         let call = async move {
             let (attempts, result) = this.attempts().await;
             // A token that cannot be had says nothing about API A.
             let called = !matches!(&result, Err(error) if error.partner == Partner::Oauth);
             admitted.tell(called.then_some(result.is_ok()));
-            if called
-                && !this.reached.swap(true, Relaxed)
-                && let Err(error) = &result
-            {
-                warn!(%error, "the first call of API A failed");
+            match &result {
+                Ok(good) => this.last_good.keep(good, &this.calls),
+                Err(error) if called && !this.reached.load(Relaxed) => {
+                    warn!(%error, "the first call of API A failed");
+                }
+                Err(_) => {}
             }
-            let good = result.as_ref().ok().cloned();
-            if let Some(good) = &good {
-                this.last_good.remember(good);
-            }
-            // Nobody may be waiting any more.
-            let _ = sender.send((attempts, result));
-            if let Some(good) = good {
-                this.last_good.share(&good).await;
-            }
+            this.reached.fetch_or(called, Relaxed);
             drop(permit);
+            (attempts, result)
         };
-        self.calls.spawn(call.instrument(Span::current()));
-        called.await.unwrap_or_else(|_| (0, Err(CallError::new(Partner::ApiA, CallErrorKind::Failed))))
+        // A task of its own: clients that go away must not be able to open the breaker.
+        let called = self.calls.spawn(call.instrument(Span::current())).await;
+        called.unwrap_or_else(|_| (0, Err(CallError::new(Partner::ApiA, CallErrorKind::Failed))))
     }
 
     /// Attempts until one succeeds or there must be no other. A 401 may mean that the token was revoked: it is replaced,
     /// once, and the attempt made again.
     async fn attempts(&self) -> Called {
         let mut retries = Retries::start(self.retry);
-        let mut token = match in_time(&retries, self.tokens.get()).await {
-            Ok((token, _)) => token,
-            Err(error) => return (0, Err(error)),
-        };
-        let mut replaced = false;
+        let mut revoked: Option<Arc<Token>> = None;
         loop {
+            let token = async {
+                match &revoked {
+                    None => self.tokens.get().await,
+                    Some(revoked) => self.tokens.replace(revoked).await,
+                }
+            };
+            let late = |_| Err(CallError::new(Partner::Oauth, CallErrorKind::TimedOut));
+            let token = match timeout_at(retries.ends, token).await.unwrap_or_else(late) {
+                Ok((token, _)) => token,
+                Err(error) => return (retries.attempts, Err(error)),
+            };
             let limit = retries.next_attempt();
             let error = match self.attempt(&token, retries.attempts, limit).await {
                 Ok(body) => return (retries.attempts, Ok(Good::now(body))),
                 Err(error) => error,
             };
-            if error.status == Some(401) && !replaced {
-                replaced = true;
-                match in_time(&retries, self.tokens.replace(&token)).await {
-                    Ok((newer, _)) => token = newer,
-                    Err(error) => return (retries.attempts, Err(error)),
-                }
+            if error.status == Some(401) && revoked.is_none() {
+                revoked = Some(token);
             } else if !retries.wait_after(&error).await {
                 return (retries.attempts, Err(error));
             }
@@ -186,21 +178,10 @@ impl ApiA {
     }
 
     async fn attempt(&self, token: &Token, number: u32, limit: Duration) -> Result<Box<RawValue>, CallError> {
-        let mut request = Request::new(Method::GET, self.url.clone());
-        let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.secret.expose_secret()))
-            .map_err(|_| CallError::new(Partner::Oauth, CallErrorKind::Invalid))?;
-        // Kept out of debugging output.
-        bearer.set_sensitive(true);
-        request.headers_mut().insert(AUTHORIZATION, bearer);
-        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-        exchange(&self.client, Partner::ApiA, request, number, limit, parse).await
+        let request = self.client.get(self.url.clone()).bearer_auth(token.secret.expose_secret());
+        let request = request.header(ACCEPT, "application/json");
+        exchange(Partner::ApiA, request, number, limit, parse).await
     }
-}
-
-/// A token, if there is one before the call's deadline.
-async fn in_time(retries: &Retries, token: impl Future<Output = Obtained>) -> Obtained {
-    let late = || Err(CallError::new(Partner::Oauth, CallErrorKind::TimedOut));
-    timeout_at(retries.ends, token).await.unwrap_or_else(|_| late())
 }
 
 /// API A's answer as it was sent, if it is one: whatever it has beside the name of the service is passed on too.

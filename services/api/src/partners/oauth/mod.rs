@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use metrics::counter;
-use secrecy::SecretString;
 use serde::Serialize;
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep};
@@ -24,7 +23,7 @@ use utoipa::ToSchema;
 
 pub(crate) use token::{Token, fingerprint};
 
-use super::config::ClientAuth;
+use super::config::PartnersArgs;
 use super::error::{CallError, CallErrorKind, Partner};
 use provider::Provider;
 use token_cache::{Lookup, TokenCache};
@@ -37,26 +36,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How much longer than a fetch its lock lasts.
 const LOCK_MARGIN: Duration = Duration::from_secs(1);
-
-/// Whom to ask for tokens, for what, and how long they are used.
-#[derive(Clone, Debug)]
-pub(crate) struct OauthConfig {
-    pub(crate) token_url: Url,
-    pub(crate) client_id: String,
-    pub(crate) client_secret: SecretString,
-    pub(crate) client_auth: ClientAuth,
-    pub(crate) audience: Option<String>,
-    pub(crate) scope: Option<String>,
-    /// How long a token lives whose provider does not say.
-    pub(crate) default_lifetime: Duration,
-    /// How long before its end a token is no longer used: at most a fifth of its life, so that short-lived tokens are of
-    /// use too.
-    pub(crate) expiry_buffer: Duration,
-    /// How long before that a new one is fetched, at most a fifth of its life.
-    pub(crate) refresh_ahead: Duration,
-    /// The longest that getting a token may take.
-    pub(crate) timeout: Duration,
-}
 
 /// Where a token came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -76,7 +55,6 @@ pub(crate) type Obtained = Result<(Arc<Token>, TokenSource), CallError>;
 /// The tokens of one client for one audience.
 pub(crate) struct Tokens {
     provider: Provider,
-    config: OauthConfig,
     cache: TokenCache,
     current: watch::Sender<Option<Arc<Token>>>,
     /// Held by the one who is getting a token for this process.
@@ -97,12 +75,9 @@ impl Trouble {
 
     /// Notes what came of a fetch, and says in an error how long to wait.
     fn note(&mut self, obtained: Obtained) -> Obtained {
-        let mut error = match obtained {
-            Ok(token) => {
-                self.0 = None;
-                return Ok(token);
-            }
-            Err(error) => error,
+        let Err(mut error) = obtained else {
+            self.0 = None;
+            return obtained;
         };
         let mut pauses = if let Some((_, _, pauses)) = self.0.take() {
             debug!(%error, "still no access token");
@@ -124,18 +99,18 @@ impl Tokens {
     pub(crate) fn new(
         client: reqwest::Client,
         redis: Arc<farmlokal_redis::Connection>,
-        config: OauthConfig,
+        url: Url,
+        args: &PartnersArgs,
         calls: TaskTracker,
     ) -> Arc<Self> {
-        let OauthConfig { token_url, client_id, audience, scope, .. } = &config;
-        let (audience, scope) =
-            (audience.as_deref().unwrap_or_default(), scope.as_deref().unwrap_or_default());
+        let text = |setting: &Option<String>| setting.clone().unwrap_or_default();
+        let [id, audience, scope] =
+            [&args.oauth_client_id, &args.oauth_audience, &args.oauth_scope].map(text);
         // What tells these tokens from others: a new secret does not make them others.
-        let name = fingerprint(&format!("{token_url}\n{client_id}\n{audience}\n{scope}"));
+        let name = fingerprint(&format!("{url}\n{id}\n{audience}\n{scope}"));
         Arc::new(Self {
-            cache: TokenCache::new(redis, &name, config.timeout + LOCK_MARGIN),
-            provider: Provider::new(client, config.clone()),
-            config,
+            cache: TokenCache::new(redis, &name, args.oauth_timeout + LOCK_MARGIN),
+            provider: Provider { client, url, args: args.clone() },
             current: watch::Sender::new(None),
             flight: Arc::default(),
             calls,
@@ -184,7 +159,7 @@ impl Tokens {
 
     /// A token from Redis, or else from the provider.
     async fn fetch(&self, refused: &str) -> Obtained {
-        let ends = Instant::now() + self.config.timeout;
+        let ends = Instant::now() + self.provider.args.oauth_timeout;
         let owner = format!("{:032x}", rand::random::<u128>());
         loop {
             match self.cache.look(&owner, refused).await {
@@ -198,8 +173,8 @@ impl Tokens {
             }
         }
         match self.provider.issue(ends).await {
-            Ok((issued, asked)) => {
-                let token = self.keep(Token::new(issued, &self.config, asked));
+            Ok(token) => {
+                let token = self.keep(token);
                 info!(fingerprint = token.fingerprint, expires_at = %token.expires_at, "a new access token");
                 self.cache.store(&owner, &token).await;
                 Ok((token, TokenSource::Provider))

@@ -7,14 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use super::OauthConfig;
-
-/// What the provider gives out.
-#[derive(Debug)]
-pub(crate) struct Issued {
-    pub(crate) secret: SecretString,
-    pub(crate) lifetime: Duration,
-}
+use crate::partners::config::PartnersArgs;
 
 /// An access token. Its times of use are by this process's own clock, which no step of the system's moves.
 #[derive(Debug)]
@@ -32,16 +25,15 @@ pub(crate) struct Token {
 
 impl Token {
     /// A token that was asked for at `asked`: its life began no earlier.
-    pub(super) fn new(issued: Issued, config: &OauthConfig, asked: Instant) -> Self {
-        let Issued { secret, lifetime } = issued;
-        let buffer = config.expiry_buffer.min(lifetime / 5);
+    pub(super) fn new(secret: SecretString, lifetime: Duration, args: &PartnersArgs, asked: Instant) -> Self {
+        let buffer = args.oauth_expiry_buffer.min(lifetime / 5);
         let usable_until = asked + lifetime.saturating_sub(buffer);
         let expires_in = (asked + lifetime).saturating_duration_since(Instant::now());
         Self {
             fingerprint: fingerprint(secret.expose_secret()),
             expires_at: Utc::now() + TimeDelta::from_std(expires_in).unwrap_or_default(),
             usable_until,
-            refresh_ahead: config.refresh_ahead.min(lifetime / 5),
+            refresh_ahead: args.oauth_refresh_ahead.min(lifetime / 5),
             secret,
         }
     }
@@ -70,11 +62,10 @@ pub(crate) fn fingerprint(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::partners::oauth::provider::tests::config;
+    use crate::partners::config::tests::args;
 
     fn token(lifetime: u64) -> Token {
-        let issued = Issued { secret: "abc".into(), lifetime: Duration::from_secs(lifetime) };
-        Token::new(issued, &config(), Instant::now())
+        Token::new("abc".into(), Duration::from_secs(lifetime), &args(&[]), Instant::now())
     }
 
     #[test]
@@ -103,9 +94,7 @@ mod tests {
 
     #[tokio::test]
     async fn debugging_output_does_not_hold_the_token() {
-        let issued = Issued { secret: "very-secret".into(), lifetime: Duration::from_secs(60) };
-        assert!(!format!("{issued:?}").contains("very-secret"));
-        let token = Token::new(issued, &config(), Instant::now());
+        let token = Token::new("very-secret".into(), Duration::from_secs(60), &args(&[]), Instant::now());
         assert!(!format!("{token:?}").contains("very-secret"));
     }
 }
