@@ -151,6 +151,6 @@ pub(super) mod tests {
             #[command(flatten)]
             partners: PartnersArgs,
         }
-        farmlokal_settings::parse_flags::<Cli>(flags).unwrap().partners
+        Cli::parse_from([&["test"], flags].concat()).partners
     }
 }
