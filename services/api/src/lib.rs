@@ -1,6 +1,6 @@
 //! The FarmLokal REST API.
 //!
-//! A list request travels: [`middleware`] -> `routes::products` -> `ListQuery` -> cache -> catalogue -> bytes.
+//! A list request travels: [`middleware`] -> `routes::products` -> cache -> catalogue -> bytes.
 
 mod answer;
 mod app;
@@ -19,9 +19,3 @@ mod routes;
 pub mod serve;
 pub mod server;
 mod webhook;
-
-/// What holds for every input of the parsers that strangers reach.
-#[cfg(any(test, feature = "testing"))]
-pub mod properties {
-    pub use crate::webhook::properties::{event, signature};
-}

@@ -12,6 +12,7 @@ use farmlokal_catalog::{Catalog, CatalogConfig, SearchConfig};
 use farmlokal_telemetry::{Metrics, Service};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -51,6 +52,8 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
     let shutdown = CancellationToken::new();
     let app = Arc::new(wire(&args, metrics, &shutdown)?);
+    let mut tasks = JoinSet::new();
+    app.catalog.spawn(&mut tasks);
     let server = &args.server;
     let listener = bind(SocketAddr::new(server.host, server.port), "PORT")?;
     let management = match server.management_port {
@@ -126,11 +129,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
 }
 
 /// The parts, not yet connected to anything: the first requests may find Redis or the database missing.
-fn wire(
-    args: &ServeArgs,
-    metrics: Metrics,
-    shutdown: &CancellationToken,
-) -> anyhow::Result<App> {
+fn wire(args: &ServeArgs, metrics: Metrics, shutdown: &CancellationToken) -> anyhow::Result<App> {
     let catalog = Catalog::new(catalog_config(args, args.database.url()?.as_str())?)?;
     let redis = RedisConfig { timeout: args.cache.redis_timeout, ..RedisConfig::new(args.redis.url()) };
     let cache = Cache::new(cache_config(&args.cache, redis.clone()))?;
@@ -143,18 +142,7 @@ fn wire(
         Webhook::start(&args.webhook, catalog.clone(), cache.clone(), Arc::clone(&redis), health.clone())?;
     let rate_limits = Arc::new(RateLimits::new(&args.rate_limit, Arc::clone(&redis)));
     let in_flight = InFlight::default();
-    Ok(App {
-        catalog,
-        cache,
-        redis,
-        partners,
-        freshness,
-        webhook,
-        health,
-        rate_limits,
-        in_flight,
-        metrics,
-    })
+    Ok(App { catalog, cache, redis, partners, freshness, webhook, health, rate_limits, in_flight, metrics })
 }
 
 fn catalog_config(args: &ServeArgs, url: &str) -> anyhow::Result<CatalogConfig> {

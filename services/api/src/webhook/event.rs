@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use axum::http::HeaderMap;
 use chrono::{DateTime, Utc};
-use farmlokal_catalog::{Change, Event, InvalidParam, Price};
+use farmlokal_catalog::{Change, Event, Price};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 use super::signature;
+use crate::problem::InvalidParam;
 
 const X_EVENT_ID: &str = "x-event-id";
 

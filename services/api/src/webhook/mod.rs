@@ -7,8 +7,8 @@ mod claims;
 mod config;
 mod event;
 mod invalidation;
-#[cfg(any(test, feature = "testing"))]
-pub(crate) mod properties;
+#[cfg(test)]
+mod properties;
 mod prune;
 mod register;
 mod signature;
