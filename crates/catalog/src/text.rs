@@ -7,7 +7,7 @@ use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory as _};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidText {
     /// More characters than the column has, counted after normalisation.
-    #[error("must be at most {0} characters")]
+    #[error("must have at most {0} characters")]
     TooLong(usize),
     /// A control character, line breaks and tabs among them.
     #[error("must not contain control characters")]

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use farmlokal_catalog::{
-    Catalog, CatalogConfig, Change, Error, Event, ListQuery, MAX_PRODUCT_ID, Outcome, Price, Pruned, Receipt,
-    testing::{TestDatabase, kill_other_connections, other_connections},
+    Catalog, CatalogConfig, Change, Error, Event, MAX_PRODUCT_ID, Outcome, Price, Pruned, Receipt,
 };
+use farmlokal_testing::{TestDatabase, kill_other_connections, other_connections, query};
 
 fn price(cents: u64) -> Price {
     Price::from_cents(cents).unwrap()
@@ -43,7 +43,7 @@ async fn each_change_is_stored_and_found() {
         (product.name.as_str(), product.category.as_str(), product.price),
         ("Racket XL", "sports", price(950))
     );
-    let found = ListQuery::parse([("search".into(), "xl 2".into())]).unwrap();
+    let found = query(&[("search", "xl 2")]);
     assert_eq!(catalog.list(&found).await.unwrap().products.len(), 1);
     assert_eq!(catalog.apply(&event("b", 7, 20, Change::PriceChange(price(5)))).await.unwrap(), applied);
     assert_eq!(catalog.product(7).await.unwrap().unwrap().price, price(5));

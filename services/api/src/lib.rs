@@ -1,6 +1,6 @@
 //! The FarmLokal REST API.
 //!
-//! A list request travels: [`middleware`] -> `routes::products` -> `ListQuery` -> cache -> catalogue -> bytes.
+//! A list request travels: [`middleware`] -> `routes::products` -> cache -> catalogue -> bytes.
 
 mod answer;
 mod app;

@@ -53,6 +53,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     let mut tasks = JoinSet::new();
     let app = Arc::new(wire(&args, metrics, &mut tasks)?);
+    app.catalog.spawn(&mut tasks);
     let server = &args.server;
     let listener = bind(SocketAddr::new(server.host, server.port), "PORT")?;
     let management = match server.management_port {

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use anyhow::{Context as _, Result, ensure};
-use farmlokal_catalog::testing::page_after;
+use anyhow::{Context as _, Result};
 use farmlokal_catalog::{Catalog, ListQuery, Price, Product};
+use farmlokal_testing::query;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{RngExt as _, SeedableRng as _};
@@ -79,12 +79,14 @@ pub(crate) struct Queries {
 impl Queries {
     /// Reads the sample, spread evenly over all ids.
     pub(crate) async fn sample(catalog: &Catalog) -> Result<Queries> {
-        let newest = catalog.list(&parse("order=DESC&limit=1")?).await?;
+        let newest = catalog.list(&query(&[("order", "DESC"), ("limit", "1")])).await?;
         let last = newest.products.first().context("the catalogue is empty")?.id;
         let mut products = Vec::new();
         for page in 0..SAMPLE_PAGES {
             let cursor = last * page / SAMPLE_PAGES;
-            products.extend(catalog.list(&parse(&format!("cursor={cursor}&limit=100"))?).await?.products);
+            products.extend(
+                catalog.list(&query(&[("cursor", &cursor.to_string()), ("limit", "100")])).await?.products,
+            );
         }
         let mut prices: Vec<_> = products.iter().map(|product| product.price).collect();
         prices.sort_unstable();
@@ -115,21 +117,24 @@ impl Queries {
 
     fn next(&mut self, shape: Shape) -> Result<ColdQuery> {
         let start = self.products.choose(&mut self.random).context("the sample is empty")?.clone();
-        let query = parse(&self.parameters(shape, &start))?;
-        let query = if shape.deep { page_after(&query, &start) } else { query };
-        Ok(ColdQuery { shape, path: query.canonical("/products?"), query })
+        let mut pairs = self.parameters(shape, &start);
+        if shape.deep {
+            let cursor = list_query(&pairs).cursor_after(&start);
+            pairs.push(("cursor", cursor.to_string()));
+        }
+        let text = form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
+        Ok(ColdQuery { shape, path: format!("/products?{text}"), query: list_query(&pairs) })
     }
 
-    /// A query's text without its cursor, made so that `start` is among its answers: a page that begins after `start`
+    /// A query's parameters without its cursor, made so that `start` is among its answers: a page that begins after `start`
     /// is then a page of a real walk, at a random depth.
-    fn parameters(&mut self, shape: Shape, start: &Product) -> String {
+    fn parameters(&mut self, shape: Shape, start: &Product) -> Vec<(&'static str, String)> {
         // First pages without a price range differ by their limit alone.
         let limit = if shape.deep || shape.price_range { 20 } else { self.random.random_range(1..=20) };
-        let mut text = form_urlencoded::Serializer::new(String::new());
-        text.append_pair("sort", shape.sort).append_pair("order", shape.order);
-        text.append_pair("limit", &limit.to_string());
+        let mut pairs = vec![("sort", shape.sort.to_owned()), ("order", shape.order.to_owned())];
+        pairs.push(("limit", limit.to_string()));
         if shape.category {
-            text.append_pair("category", &start.category);
+            pairs.push(("category", start.category.clone()));
         }
         if shape.price_range {
             let at = self.prices.partition_point(|price| *price < start.price);
@@ -140,20 +145,17 @@ impl Queries {
             let high = (low + width).clamp(at, self.prices.len() - 1);
             let (open_below, open_above) = (self.random.random_ratio(1, 5), self.random.random_ratio(1, 5));
             if !open_below || open_above {
-                text.append_pair("minPrice", &self.prices[low].to_string());
+                pairs.push(("minPrice", self.prices[low].to_string()));
             }
             if !open_above {
-                text.append_pair("maxPrice", &self.prices[high].to_string());
+                pairs.push(("maxPrice", self.prices[high].to_string()));
             }
         }
-        text.finish()
+        pairs
     }
 }
 
-/// A query from its text.
-pub(crate) fn parse(text: &str) -> Result<ListQuery> {
-    let query = ListQuery::parse(form_urlencoded::parse(text.as_bytes()));
-    let query = query.map_err(|invalid| anyhow::anyhow!("{text}: {invalid:?}"))?;
-    ensure!(query.words().is_empty(), "a cold list has no search");
-    Ok(query)
+fn list_query(pairs: &[(&'static str, String)]) -> ListQuery {
+    let pairs: Vec<_> = pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    query(&pairs)
 }

@@ -6,6 +6,7 @@ use anyhow::Result;
 use farmlokal_cache::{Flusher, RedisConfig};
 use farmlokal_catalog::{Catalog, CatalogConfig};
 use farmlokal_devstack::{Stack, StackOptions, repository};
+use tokio::task::JoinSet;
 use url::Url;
 
 /// A running database with a million products, a running Redis, and the programs of this workspace.
@@ -56,6 +57,11 @@ impl Environment {
 
     /// The catalogue, straight on the database with this URL.
     pub(crate) fn catalog(url: &str) -> Result<Catalog> {
-        Ok(Catalog::new(CatalogConfig::new(url)?)?)
+        let catalog = Catalog::new(CatalogConfig::new(url)?)?;
+        let mut tasks = JoinSet::new();
+        catalog.spawn(&mut tasks);
+        // They run until the process ends.
+        tasks.detach_all();
+        Ok(catalog)
     }
 }

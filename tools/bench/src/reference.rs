@@ -2,7 +2,6 @@
 //! the same with the API's own layers around it, one more each time, to see what each costs.
 
 use std::convert::Infallible;
-use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,8 +11,8 @@ use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::Request;
+use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::get;
 use clap::{Args, ValueEnum};
@@ -23,7 +22,6 @@ use farmlokal_api::middleware::{
 };
 use farmlokal_api::rate_limit::{RateLimitArgs, RateLimits};
 use farmlokal_api::server::{self, ConnectionLimits};
-use farmlokal_catalog::ListQuery;
 use farmlokal_redis::{Connection, RedisConfig};
 use farmlokal_settings::RedisArgs;
 use farmlokal_telemetry::LogArgs;
@@ -65,7 +63,6 @@ pub(crate) enum Layers {
     RequestId,
     Observe,
     RateLimit,
-    Query,
 }
 
 impl Layers {
@@ -80,7 +77,6 @@ impl Layers {
             Layers::RequestId => "x-request-id",
             Layers::Observe => "metrics and the log of slow and failed requests",
             Layers::RateLimit => "rate limits, the account in Redis included",
-            Layers::Query => "query parsed and checked, cache key made",
         }
     }
 }
@@ -109,7 +105,7 @@ pub(crate) async fn serve(args: ReferenceArgs) -> Result<()> {
         }
     });
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).await?;
-    let route = bytes(body.into(), args.layers == Layers::Query);
+    let route = bytes(body.into());
     let deadline = DeadlineLayer::new(LIMITS.request_timeout);
     let admission = AdmissionLayer::new(LIMITS.max_requests, InFlight::default());
     let table = RouteTable::new(["/products", "/products/{id}", "/categories", "/readyz"]);
@@ -129,7 +125,7 @@ pub(crate) async fn serve(args: ReferenceArgs) -> Result<()> {
             let layers = layers.layer(RequestIdLayer::default()).layer(admission);
             connections(listener, layers.layer(CatchPanicLayer).layer(deadline).service(route)).await;
         }
-        Layers::Observe | Layers::RateLimit | Layers::Query => {
+        Layers::Observe | Layers::RateLimit => {
             let stack = Stack::new(table, LIMITS, InFlight::default());
             let stack = if args.layers == Layers::Observe {
                 stack
@@ -143,19 +139,10 @@ pub(crate) async fn serve(args: ReferenceArgs) -> Result<()> {
     Ok(())
 }
 
-/// One route with the bytes, and optionally what the API's handler does before it looks into the cache.
-fn bytes(body: Bytes, parses_query: bool) -> Router {
+/// One route with the bytes.
+fn bytes(body: Bytes) -> Router {
     let answer = move || ([(CONTENT_TYPE, "application/json")], body.clone());
-    let list = if parses_query {
-        get(async move |uri: Uri| {
-            let query = uri.query().unwrap_or_default();
-            let list = ListQuery::parse(form_urlencoded::parse(query.as_bytes()));
-            black_box(list.map(|list| list.canonical("list:")).ok());
-            answer()
-        })
-    } else {
-        get(async move || answer())
-    };
+    let list = get(async move || answer());
     let refuse = get(async || (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], REFUSED));
     Router::new().route("/products", list).route(REFUSAL, refuse).route("/readyz", get(async || "ready"))
 }

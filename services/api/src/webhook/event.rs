@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use axum::http::HeaderMap;
 use chrono::{DateTime, Utc};
-use farmlokal_catalog::{
-    Change, Event, InvalidParam, InvalidPrice, InvalidText, MAX_PRODUCT_ID, Price, normalized,
-};
+use farmlokal_catalog::{Change, Event, InvalidPrice, InvalidText, MAX_PRODUCT_ID, Price, normalized};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 use super::signature;
 use crate::object::{Members, object};
+use crate::problem::InvalidParam;
 
 const X_EVENT_ID: &str = "x-event-id";
 

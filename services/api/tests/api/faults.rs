@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use farmlokal_catalog::testing::TestDatabase;
+use farmlokal_testing::TestDatabase;
 use farmlokal_devstack::{Database, Redis};
 use tokio::task::JoinHandle;
 

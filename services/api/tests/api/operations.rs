@@ -1,7 +1,7 @@
 //! GET /livez, /readyz, /health, /metrics
 
-use farmlokal_catalog::testing::TestDatabase;
 use farmlokal_devstack::Redis;
+use farmlokal_testing::TestDatabase;
 
 use crate::harness::{Api, Process, client, fetch};
 

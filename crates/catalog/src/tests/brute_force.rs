@@ -1,16 +1,14 @@
 //! Lists of random data against a brute-force reference.
 
-use farmlokal_catalog::{
-    Catalog, short_words,
-    testing::{PriceRanges, TestDatabase},
-};
+use farmlokal_testing::TestDatabase;
 use proptest::{
     prelude::*,
     test_runner::{Config, TestRunner},
 };
 use sqlx::MySqlPool;
 
-use super::{SORTS, ids, reference, time, walk};
+use super::{PriceRanges, SORTS, catalog_of, ids, reference, time, walk};
+use crate::{MAX_PRODUCT_ID, short_words};
 
 /// Equal by the collation, all of them, or not: case, accents, trailing and inner spaces, expansions, empty.
 const NAMES: [&str; 14] = [
@@ -112,8 +110,7 @@ fn asked() -> impl Strategy<Value = Asked> {
 fn a_walk_returns_what_brute_force_does() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let database = runtime.block_on(TestDatabase::create());
-    let (pool, catalog) =
-        runtime.block_on(async { (database.pool(), Catalog::new(database.config()).unwrap()) });
+    let (pool, catalog) = runtime.block_on(async { (database.pool(), catalog_of(&database)) });
     let mut runner = TestRunner::new(Config { cases: 60, failure_persistence: None, ..Config::default() });
     let cases = (rows(), prop::collection::vec(asked(), 6));
     runner
@@ -159,13 +156,13 @@ async fn values_come_back_as_they_were_stored() {
     let pool = database.pool();
     sqlx::query(
         "INSERT INTO products (id, name, description, category, price, created_at, updated_at)
-         VALUES (18446744073709551614, 'Crème 🍏', '', 'x', 99999999.99, '2024-02-29 23:59:59.999', '1999-12-31 00:00:00')",
+         VALUES (9007199254740991, 'Crème 🍏', '', 'x', 99999999.99, '2024-02-29 23:59:59.999', '1999-12-31 00:00:00')",
     )
     .execute(&pool)
     .await
     .unwrap();
-    let catalog = Catalog::new(database.config()).unwrap();
-    let product = catalog.product(u64::MAX - 1).await.unwrap().unwrap();
+    let catalog = catalog_of(&database);
+    let product = catalog.product(MAX_PRODUCT_ID).await.unwrap().unwrap();
     assert_eq!(product.name, "Crème 🍏");
     assert_eq!(product.price.to_string(), "99999999.99");
     assert_eq!(product.created_at.to_rfc3339(), "2024-02-29T23:59:59.999+00:00");

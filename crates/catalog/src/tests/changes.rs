@@ -1,15 +1,14 @@
 //! Lists by bands, which take two statements, while products change and connections break.
-#![allow(clippy::unwrap_used, missing_docs)]
 
 use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::Duration,
 };
 
-use farmlokal_catalog::{
-    Catalog, CatalogConfig, ListQuery, Page,
-    testing::{PriceRanges, TestDatabase, kill_other_connections},
-};
+use farmlokal_testing::{TestDatabase, kill_other_connections};
+
+use super::{PriceRanges, catalog_of, config, query};
+use crate::{Catalog, CatalogConfig, ListQuery, Page};
 
 const PRODUCTS: u32 = 40;
 /// Changes of one product's price, and lists at the least.
@@ -27,8 +26,7 @@ async fn products_of_one_price() -> (TestDatabase, ListQuery) {
         values.push_bind(110).push_bind("");
     });
     insert.build().execute(&database.pool()).await.unwrap();
-    let query = [("minPrice", "100"), ("maxPrice", "1000"), ("limit", "2")];
-    (database, ListQuery::parse(query.map(|(name, value)| (name.into(), value.into()))).unwrap())
+    (database, query(&[("minPrice", "100"), ("maxPrice", "1000"), ("limit", "2")]))
 }
 
 fn ids(page: &Page) -> Vec<u64> {
@@ -49,7 +47,7 @@ async fn a_product_that_moves_within_the_price_range_is_on_its_page_at_any_time(
         }
         changed.store(true, Ordering::Relaxed);
     };
-    let catalog = Catalog::new(database.config()).unwrap().answering(PriceRanges::Bands);
+    let catalog = catalog_of(&database).answering(PriceRanges::Bands);
     let list = async {
         let mut lists = 0;
         while !changed.load(Ordering::Relaxed) || lists < CHANGES {
@@ -66,7 +64,7 @@ async fn a_product_that_moves_within_the_price_range_is_on_its_page_at_any_time(
 async fn a_list_goes_on_when_its_connection_is_killed() {
     let (database, query) = products_of_one_price().await;
     // One at a time: no list has to wait for another connection to be killed as well.
-    let config = CatalogConfig { max_connections: 1, ..database.config() };
+    let config = CatalogConfig { max_connections: 1, ..config(&database) };
     let catalog = Catalog::new(config).unwrap().answering(PriceRanges::Bands);
     let (lists, killed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let kill = async {

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use sqlx::{FromRow as _, Row as _, mysql::MySqlRow};
+use tokio::task::JoinSet;
 
 use crate::{
     CatalogConfig, Error, ListQuery, Page, Product, Refusal,
@@ -23,13 +24,13 @@ const INDEX_BUILD: Duration = Duration::from_secs(30);
 /// The product catalogue. Clones share one pool of connections.
 #[derive(Clone)]
 pub struct Catalog {
-    database: Arc<Database>,
+    pub(crate) database: Arc<Database>,
     /// Connections of their own, so that no list waits for one that a search holds.
     search_database: Arc<Database>,
     /// The same for events, which may wait for each other's locks.
     event_database: Arc<Database>,
-    costs: Costs,
-    sampler: Sampler,
+    pub(crate) costs: Costs,
+    pub(crate) sampler: Sampler,
     searches: Arc<SearchGuards>,
 }
 
@@ -45,20 +46,22 @@ pub struct PoolUse {
 }
 
 impl Catalog {
-    /// Opens no connection: the first call does. Install the metrics recorder before.
+    /// Opens no connection: the first call does. Install the metrics recorder before. A service also [spawns](Self::spawn) its
+    /// tasks.
     pub fn new(config: CatalogConfig) -> Result<Catalog, Error> {
         let options = connect_options(config.connect);
-        let database = |purpose, deadline, connections, patience| {
+        let database = |purpose, deadline, connections, queue_timeout| {
             let pool = Pool::new(options.clone(), purpose, deadline, connections, config.acquire_timeout)?;
-            Ok::<_, sqlx::Error>(Arc::new(Database::new(pool, patience)))
+            Ok::<_, sqlx::Error>(Arc::new(Database::new(pool, queue_timeout)))
         };
         let reads =
             |deadline, connections| database(Purpose::Reads, deadline, connections, config.queue_timeout);
         // The guards let no more searches in than there are connections.
         let searches = u32::try_from(config.search.concurrency).unwrap_or(u32::MAX);
         // A sender can wait longer than a reader, and comes again.
-        let patience = config.acquire_timeout;
-        let events = database(Purpose::Events, config.event_deadline, config.event_connections, patience)?;
+        let queue_timeout = config.acquire_timeout;
+        let events =
+            database(Purpose::Events, config.event_deadline, config.event_connections, queue_timeout)?;
         let lists = reads(config.list_deadline, config.max_connections)?;
         Ok(Catalog {
             sampler: Sampler::new(&lists),
@@ -70,15 +73,20 @@ impl Catalog {
         })
     }
 
+    /// Spawns what the catalogue does in the background. Without it nothing fails, but price ranges are answered more slowly.
+    pub fn spawn(&self, tasks: &mut JoinSet<()>) {
+        tasks.spawn(self.sampler.clone().run());
+    }
+
     /// A page of the list.
     pub async fn list(&self, query: &ListQuery) -> Result<Page, Error> {
         if query.words().is_empty() {
             return Ok(list(&mut self.reader().await?, query, &self.costs, &self.sampler).await?);
         }
         let words = query.words().join(" ");
-        let _admitted = self.searches.admit(&words).await?;
-        let statement = plan::search(query);
-        match self.search_database.reader().await?.fetch(&statement).await {
+        let _permit = self.searches.admit(&words).await?;
+        let mut reader = self.search_database.reader().await?.charged_to(&self.searches);
+        match reader.fetch(&plan::search(query)).await {
             Ok(rows) => Ok(page(query, &rows)?),
             Err(error) if is_deadline(&error) => Err(self.searches.remember_slow(words)),
             Err(error) if is_missing_index(&error) => Err(refused(Refusal::NoIndex, INDEX_BUILD)),
@@ -110,21 +118,6 @@ impl Catalog {
         &self.event_database
     }
 
-    #[cfg(feature = "testing")]
-    pub(crate) fn sampler(&self) -> &Sampler {
-        &self.sampler
-    }
-
-    #[cfg(feature = "testing")]
-    pub(crate) fn costs(&self) -> &Costs {
-        &self.costs
-    }
-
-    #[cfg(feature = "testing")]
-    pub(crate) fn with_costs(self, costs: Costs) -> Catalog {
-        Catalog { costs, ..self }
-    }
-
     pub(crate) async fn reader(&self) -> Result<Reader<'_>, Error> {
         Ok(self.database.reader().await?)
     }
@@ -145,8 +138,8 @@ impl Catalog {
         }
     }
 
-    /// Opens no more connections, and closes each that is not in use; the others go with their calls. A server that stands
-    /// still does not keep it from ending.
+    /// Opens no more connections, and closes each that is not in use; the others are closed when their calls end. It waits a second
+    /// at the most for a server that hangs.
     pub async fn close(&self) {
         tokio::join!(
             self.event_database.pool().close(),

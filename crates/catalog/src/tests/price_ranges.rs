@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use farmlokal_catalog::{
-    Catalog, CatalogConfig, Price,
-    testing::{PriceRanges, TestDatabase, price_band},
-};
+use farmlokal_testing::TestDatabase;
 
-use super::{SORTS, correlated, ids, parse, reference, walk};
+use super::{PriceRanges, SORTS, catalog_of, config, correlated, ids, query_of, reference, walk};
+use crate::{Catalog, CatalogConfig, Price, price_range::band::Band};
 
 /// A sample of a catalogue that is another by now makes lists slower, and never wrong.
 #[tokio::test]
@@ -15,7 +13,7 @@ async fn a_sample_of_other_times_changes_no_answer() {
     let database = TestDatabase::create().await;
     let pool = database.pool();
     correlated(&pool).await;
-    let catalog = Catalog::new(database.config()).unwrap();
+    let catalog = catalog_of(&database);
     catalog.draw_sample().await.unwrap();
     // What was cheap is dear, the first come last, and there are fewer.
     sqlx::query("UPDATE products SET price = 200 - price, price_band = DEFAULT")
@@ -54,10 +52,10 @@ async fn a_sample_that_is_far_off_is_not_believed_for_long() {
     let database = TestDatabase::create().await;
     let pool = database.pool();
     correlated(&pool).await;
-    let config = CatalogConfig { list_deadline: Duration::from_secs(10), ..database.config() };
+    let config = CatalogConfig { list_deadline: Duration::from_secs(10), ..config(&database) };
     let catalog = Catalog::new(config).unwrap();
     catalog.draw_sample().await.unwrap();
-    let query = parse(&[("minPrice", "39.90".to_owned()), ("maxPrice", "41.00".to_owned())]);
+    let query = query_of(&[("minPrice", "39.90".to_owned()), ("maxPrice", "41.00".to_owned())]);
     let (_, statements) = catalog.list_counting_statements(&query).await.unwrap();
     assert_eq!(statements, 1);
     let mut own = pool.acquire().await.unwrap();
@@ -82,7 +80,7 @@ async fn a_price_range_is_exact_far_from_the_start() {
     let database = TestDatabase::create().await;
     let pool = database.pool();
     correlated(&pool).await;
-    let catalog = Catalog::new(database.config()).unwrap();
+    let catalog = catalog_of(&database);
     for (sort, column) in SORTS {
         for order in ["ASC", "DESC"] {
             let mut pairs =
@@ -111,7 +109,7 @@ async fn a_price_range_is_answered_without_indexes_of_bands() {
     .execute(&pool)
     .await
     .unwrap();
-    let catalog = Catalog::new(database.config()).unwrap().answering(PriceRanges::Bands);
+    let catalog = catalog_of(&database).answering(PriceRanges::Bands);
     for sort in ["id", "name", "createdAt"] {
         let pairs = [
             ("sort", sort.to_owned()),
@@ -145,7 +143,7 @@ async fn the_database_bands_prices_as_the_program_does() {
         sqlx::query_as("SELECT price, price_band FROM products").fetch_all(&pool).await.unwrap();
     assert_eq!(rows.len(), cents.len());
     for (price, band) in rows {
-        assert_eq!(band, price_band(price), "{price}");
+        assert_eq!(band, Band::of(price).number(), "{price}");
     }
     for wrong in ["price = price + 50", "price_band = price_band + 1"] {
         let update = format!("UPDATE products SET {wrong} WHERE price > 10 AND price < 1000");
