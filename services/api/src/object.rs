@@ -1,4 +1,4 @@
-//! JSON objects. serde's derive takes an array for a struct, in the order of its fields: nobody has agreed to that.
+//! JSON objects. serde's derive also takes an array for a struct, in the order of its fields, which no API documents.
 
 use std::borrow::Cow;
 use std::fmt;

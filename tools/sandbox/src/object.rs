@@ -3,7 +3,7 @@
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use serde::de::{DeserializeOwned, Error as _};
 
 /// Reads a JSON object.
@@ -24,7 +24,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Object<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
-        let body = Bytes::from_request(request, state).await.map_err(|error| error.into_response())?;
+        let body = Bytes::from_request(request, state).await.map_err(IntoResponse::into_response)?;
         let invalid =
             |error: serde_json::Error| (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()).into_response();
         object(&body).map(Object).map_err(invalid)

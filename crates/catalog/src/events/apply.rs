@@ -66,7 +66,7 @@ impl Catalog {
 }
 
 /// The row of the product's version is locked first, so that all events of one product queue there, duplicates among
-/// them. The row in the inbox comes last: by then its outcome is known, and a duplicate takes all back with it.
+/// them. The row in the inbox comes last: by then the outcome is clear, and a duplicate rolls everything back.
 async fn transact(connection: &mut MySqlConnection, event: &Event) -> Result<Receipt, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     let mut version = lock_version(&mut transaction, event).await?;
@@ -88,7 +88,7 @@ async fn transact(connection: &mut MySqlConnection, event: &Event) -> Result<Rec
     }
 }
 
-/// The row is made before it is locked: a lock on a row that is not there keeps nobody out.
+/// The row is made before it is locked: a lock on a missing row excludes no other transaction.
 async fn lock_version(connection: &mut MySqlConnection, event: &Event) -> Result<Version, sqlx::Error> {
     sqlx::query(
         "INSERT INTO product_versions (product_id, newest_at) VALUES (?, ?) \

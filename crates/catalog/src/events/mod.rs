@@ -14,7 +14,7 @@ pub use prune::Pruned;
 /// What happened to a product, as a partner says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Tells events apart: 1 to 128 visible ASCII characters.
+    /// Identifies the event: 1 to 128 visible ASCII characters.
     pub id: String,
     /// The product's id: 1 to [`MAX_PRODUCT_ID`](crate::MAX_PRODUCT_ID).
     pub product: u64,

@@ -1,4 +1,4 @@
-//! What nobody needs any more of old events.
+//! Removes old events and versions.
 
 use std::time::Duration;
 

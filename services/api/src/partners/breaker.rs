@@ -23,7 +23,7 @@ pub(crate) enum BreakerState {
     Closed,
     /// One call passes, to find out.
     HalfOpen,
-    /// No call passes. It stays so until the first call after the pause.
+    /// No call passes, until the first one after the pause.
     Open,
 }
 
@@ -77,10 +77,10 @@ impl Breaker {
         self.lock().state
     }
 
-    /// Leave for one call. Its outcome must be told to the [`Permit`].
+    /// Admits one call. Its outcome must be told to the [`Permit`].
     ///
     /// # Errors
-    /// None for now; the caller may ask again after this time.
+    /// The breaker is open, or its probe is out: how long to wait before the next try.
     pub(crate) fn admit(self: &Arc<Self>) -> Result<Permit, Duration> {
         let mut inner = self.lock();
         if !inner.machine.is_call_permitted() {
@@ -90,7 +90,6 @@ impl Breaker {
             inner.change(BreakerState::HalfOpen);
         }
         if inner.state == BreakerState::HalfOpen && mem::replace(&mut inner.probing, true) {
-            // The probe will soon be back.
             return Err(Duration::from_secs(1));
         }
         Ok(Permit { breaker: Arc::clone(self), changes: inner.changes, success: Some(false) })

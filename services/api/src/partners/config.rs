@@ -104,7 +104,7 @@ impl PartnersArgs {
     }
 }
 
-/// Beyond the deadline of requests nobody would see the outcome.
+/// Requests end at their own deadline: a later outcome would not be seen.
 fn below(name: &str, timeout: Duration, request_timeout: Duration) -> anyhow::Result<()> {
     if timeout >= request_timeout {
         bail!("{name}: {timeout:?} is not below REQUEST_TIMEOUT, which is {request_timeout:?}");

@@ -66,7 +66,7 @@ impl CallErrorKind {
             }
             Self::Refused => ("refused", Code::PartnerRefused, "refused the request"),
             Self::BreakerOpen => {
-                ("breaker_open", Code::PartnerSuspended, "failed too often and is not called for a while")
+                ("breaker_open", Code::PartnerSuspended, "failed too often: circuit breaker open")
             }
             Self::Busy => ("busy", Code::Overloaded, "has as many calls in flight as it is given"),
         }

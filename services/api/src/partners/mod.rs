@@ -1,4 +1,4 @@
-//! Services of others that this one calls: their tokens, API A, and what keeps their faults away from our clients.
+//! Services of others that this one calls: their tokens, API A, and the protection against their faults.
 //! `docs/partners.md` says for every fault what a client sees.
 
 mod api_a;
@@ -35,7 +35,7 @@ pub(crate) struct Partners {
 }
 
 impl Partners {
-    /// Calls nobody yet. A task in `tasks` replaces tokens in time, from the first one on. Needs the metrics recorder and
+    /// Makes no call yet. A task in `tasks` replaces tokens in time, from the first one on. Needs the metrics recorder and
     /// a tokio runtime.
     ///
     /// # Errors

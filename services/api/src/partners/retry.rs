@@ -22,7 +22,7 @@ pub(crate) struct RetryPolicy {
     pub(crate) deadline: Duration,
 }
 
-/// The attempts at one call. Only for requests that may be made twice: it retries whatever is transient.
+/// The attempts at one call. For requests that are safe to repeat: it retries whatever is transient.
 #[derive(Debug)]
 pub(crate) struct Retries {
     /// When the call as a whole is given up.

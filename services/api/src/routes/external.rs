@@ -47,7 +47,7 @@ struct TestApiAResponse {
         (status = 400, description = "A parameter that does not exist", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "API A is not configured", body = ProblemBody, content_type = "application/problem+json"),
         (status = 502, description = "API A or the token endpoint fails or refuses, and there is no fallback", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "API A is left alone for a while and there is no fallback, or the service is overloaded", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The circuit breaker is open and there is no fallback, or the service is overloaded", body = ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "API A or the token endpoint does not answer in time, and there is no fallback", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]

@@ -25,7 +25,7 @@ use crate::webhook::Delivery;
 }))]
 #[expect(dead_code, reason = "documentation")]
 struct EventBody {
-    /// Tells events apart. It may be in `webhook-id` or `x-event-id` instead; where there are several, they must be equal.
+    /// Identifies the event. It may be in `webhook-id` or `x-event-id` instead; where there are several, they must be equal.
     #[schema(min_length = 1, max_length = 128, pattern = "^[!-~]+$")]
     event_id: Option<String>,
     #[schema(inline)]
@@ -85,7 +85,7 @@ struct EventData {
     request_body(content = EventBody, content_type = "application/json", description = "At most 256 KiB, unless `MAX_BODY` says otherwise"),
     responses(
         (status = 200, description = "The event has taken effect, now or before", body = Delivery),
-        (status = 400, description = "No event; each bad field is named", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "Invalid event; each bad field is named", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "The signature is missing, wrong, or too old", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "The service has no keys to verify events with", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "Another delivery of it is being applied", body = ProblemBody, content_type = "application/problem+json"),

@@ -1,5 +1,5 @@
-//! What Redis knows of an event: that somebody is at it, or that it is done. The fast path only: the inbox in the database
-//! is the truth, and whatever Redis forgets costs a transaction that finds the event there.
+//! Claims on events in Redis: being applied, or done. They are the fast path. The inbox in the database is the truth: what
+//! Redis forgets costs a transaction that finds the event there.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ const PROCESSING_MS: u64 = 10_000;
 /// How long duplicates are answered from Redis alone.
 const DONE_MS: u64 = 24 * 3_600_000;
 
-/// The events that Redis knows.
+/// The claims in Redis.
 pub(super) struct Claims {
     redis: Arc<Connection>,
 }
@@ -22,7 +22,7 @@ pub(super) struct Claims {
 /// What to do with a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claim {
-    /// Apply the event: nobody else has, as far as is known.
+    /// Apply the event: no other delivery of it is under way.
     Ours,
     /// Another delivery of this id is being applied.
     InFlight,
@@ -58,7 +58,7 @@ impl Claims {
         self.redis.run(async move |mut connection| set.exec_async(&mut connection).await).await;
     }
 
-    /// The event did not take effect, or nobody can tell: the next delivery finds out.
+    /// The event did not take effect, or that is unknown: the next delivery finds out.
     pub(super) async fn release(&self, event: &Event) {
         let mut delete = redis::cmd("DEL");
         delete.arg(key(event));
@@ -70,7 +70,7 @@ fn key(event: &Event) -> String {
     format!("farmlokal:webhook:{}", event.id)
 }
 
-/// With the hash of the payload, so that an id with another one is told apart without the database.
+/// With the hash of the payload: the same id with another payload is found without the database.
 fn state(word: &str, event: &Event) -> String {
     format!("{word}:{}", STANDARD.encode(event.payload_hash))
 }

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-/// From the end of one to the start of the next: at most 40 a second, so that a flood of events leaves the cache some use.
+/// From the end of one to the start of the next: at most 40 a second, so that a flood of events leaves some cache hits.
 const PAUSE: Duration = Duration::from_millis(25);
 
 /// The one task that makes the cache invalid for all events of this process.

@@ -16,7 +16,7 @@ const BATCH: u32 = 1_000;
 /// Kept for longer than events are taken, so that no difference of clocks makes a hole between the two.
 const MARGIN: Duration = Duration::from_hours(24);
 
-/// Prunes for ever what nobody needs who takes events up to `retention` after they came.
+/// Prunes for ever what is older than `retention` and a margin: no event that old is taken.
 pub(super) async fn run(catalog: Catalog, retention: Duration) {
     loop {
         tokio::time::sleep(PERIOD.mul_f64(rand::random_range(0.5..=1.0))).await;

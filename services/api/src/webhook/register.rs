@@ -34,7 +34,7 @@ pub(super) async fn run(client: reqwest::Client, registration: Registration) {
         registered.set(1.0);
         info!("the webhook is registered with API B");
     }
-    pending().await
+    pending::<()>().await;
 }
 
 /// The error never holds a URL: either may have a secret in it.

@@ -28,11 +28,10 @@ use super::error::{CallError, CallErrorKind, Partner};
 use provider::Provider;
 use token_cache::{Lookup, TokenCache};
 
-/// How long nobody in this process asks the provider again after it has failed, with jitter up to twice as long; it doubles.
+/// How long this process does not ask the provider again after a failure, with jitter up to twice as long; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// How often one who waits for another replica's token looks for it, at the least. Each replica has one such, whoever waits
-/// for it.
+/// The shortest time between two looks for a token that another replica is fetching. One caller in each replica looks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How much longer than a fetch its lock lasts.
 const LOCK_MARGIN: Duration = Duration::from_secs(1);
@@ -62,7 +61,7 @@ pub(crate) struct Tokens {
     calls: TaskTracker,
 }
 
-/// What went wrong lately: while the pause lasts, everybody in this process gets the same error at once.
+/// The last failure: while the pause lasts, all callers in this process get the same error at once.
 #[derive(Default)]
 struct Trouble(Option<(CallError, Instant, ExponentialBackoff)>);
 
@@ -143,7 +142,7 @@ impl Tokens {
             return Ok((token, TokenSource::Memory));
         }
         let mut trouble = Arc::clone(&self.flight).lock_owned().await;
-        // Whoever was before us may have got one, or found out that there is none.
+        // The caller before us may have got one, or failed.
         if let Some(token) = in_memory() {
             return Ok((token, TokenSource::Memory));
         }
@@ -151,7 +150,7 @@ impl Tokens {
             return Err(error);
         }
         let (this, refused) = (Arc::clone(self), refused.to_owned());
-        // A task of its own: a caller that goes away does not leave the lock in Redis behind.
+        // A task of its own: a caller that goes away does not leave the lock in Redis.
         let flight = async move { trouble.note(this.fetch(&refused).await) };
         let landed = self.calls.spawn(flight.instrument(Span::current())).await;
         landed.unwrap_or_else(|_| Err(CallError::new(Partner::Oauth, CallErrorKind::Failed)))

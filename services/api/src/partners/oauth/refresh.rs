@@ -18,11 +18,11 @@ impl Tokens {
         loop {
             let token = current.borrow_and_update().clone();
             let Some(token) = token.filter(|token| token.is_usable()) else {
-                // It does not end before `self`.
+                // The sender is in `self`: this does not fail.
                 let _ = current.changed().await;
                 continue;
             };
-            // Replicas wake a little apart, so that most of them find the token that the first has fetched.
+            // With jitter, most replicas find the token that the first has fetched.
             let wake = token.refresh_at() + jitter(token.refresh_ahead / 5);
             tokio::select! {
                 _ = current.changed() => continue,

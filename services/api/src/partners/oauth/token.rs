@@ -13,11 +13,11 @@ use crate::partners::config::PartnersArgs;
 #[derive(Debug)]
 pub(crate) struct Token {
     pub(crate) secret: SecretString,
-    /// Tells tokens apart without giving them away: see [`fingerprint`].
+    /// See [`fingerprint`].
     pub(crate) fingerprint: String,
     /// When the provider ends it.
     pub(crate) expires_at: DateTime<Utc>,
-    /// From then on nobody gets it any more.
+    /// From then on it is not used any more.
     pub(super) usable_until: Instant,
     /// How long before that a new one is fetched.
     pub(super) refresh_ahead: Duration,
@@ -52,11 +52,11 @@ impl Token {
     }
 }
 
-/// The first 16 hexadecimal digits of the SHA-256 of `text`: enough to tell secrets apart, too little to find one.
+/// The first 16 hexadecimal digits of the SHA-256 of `text`: enough to distinguish secrets, too little to find one.
 /// `printf %s "$TOKEN" | sha256sum` begins with the same.
 pub(crate) fn fingerprint(text: &str) -> String {
     let digest: [u8; 32] = Sha256::digest(text).into();
-    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:016x}", digest.first_chunk().copied().map_or(0, u64::from_be_bytes))
 }
 
 #[cfg(test)]

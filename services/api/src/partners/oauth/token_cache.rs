@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use super::token::Token;
 
-/// Looks for a token that is not the refused one, then takes the lock: one step, so that nobody fetches between another's
-/// look and its lock.
+/// Looks for a token that is not the refused one, then takes the lock. In one step: no other replica can fetch between the
+/// two.
 static LOOK: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local token = redis.call('HMGET', KEYS[1], 'fingerprint', 'secret', 'expires_at', 'refresh_ahead')
@@ -33,7 +33,7 @@ static STORE: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// Lets go of the lock if it is still the owner's.
+/// Releases the lock if it is still the owner's.
 static UNLOCK: LazyLock<Script> = LazyLock::new(|| {
     Script::new("if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end")
 });
@@ -84,7 +84,7 @@ impl TokenCache {
         }
     }
 
-    /// Stores `token` until it is no longer usable, and lets go of the lock. Redis counts that time down, so clocks need
+    /// Stores `token` until it is no longer usable, and releases the lock. Redis counts that time down, so clocks need
     /// not agree.
     pub(super) async fn store(&self, owner: &str, token: &Token) {
         let ttl = token.usable_for().max(Duration::from_millis(1));
@@ -95,7 +95,7 @@ impl TokenCache {
         self.unlock(owner).await;
     }
 
-    /// Lets go of the lock: another may try.
+    /// Releases the lock: another replica may try.
     pub(super) async fn unlock(&self, owner: &str) {
         let _: Option<()> = self.run(&UNLOCK, &[owner]).await;
     }
