@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn a_trace_goes_on_with_a_span_of_our_own() {
-        let _turn = crate::SUBSCRIBER.lock().unwrap();
+        let _turn = crate::tests::SUBSCRIBER.lock().unwrap();
         let provider = SdkTracerProvider::builder().build();
         let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
         tracing::subscriber::with_default(Registry::default().with(layer), || {
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn where_nothing_is_traced_nothing_is_passed_on() {
-        let _turn = crate::SUBSCRIBER.lock().unwrap();
+        let _turn = crate::tests::SUBSCRIBER.lock().unwrap();
         let parent = format!("00-{TRACE}-{PARENT}-01");
         assert!(passed_on(&[("traceparent", &parent)]).is_empty());
     }

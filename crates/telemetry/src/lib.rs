@@ -11,7 +11,7 @@ pub mod request_id;
 mod traces;
 
 pub use context::{continue_trace, inject_context};
-pub use logs::{LogArgs, LogFormat};
+pub use logs::LogArgs;
 pub use metrics::Metrics;
 pub use traces::{Service, TraceArgs, Traces};
 
@@ -40,6 +40,8 @@ pub fn init_with_traces(
     Ok((metrics, traces))
 }
 
-/// Which subscribers want a span is remembered for the whole process, so tests that set one take turns.
 #[cfg(test)]
-static SUBSCRIBER: std::sync::Mutex<()> = std::sync::Mutex::new(());
+mod tests {
+    /// Which subscribers want a span is remembered for the whole process, so tests that set one take turns.
+    pub(crate) static SUBSCRIBER: std::sync::Mutex<()> = std::sync::Mutex::new(());
+}

@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use anyhow::Context as _;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
@@ -13,7 +11,7 @@ const DURATION_BUCKETS: [f64; 14] =
 #[derive(Clone)]
 pub struct Metrics {
     recorder: PrometheusHandle,
-    process: Arc<Collector>,
+    process: Collector,
 }
 
 impl Metrics {
@@ -38,7 +36,7 @@ pub(crate) fn init() -> anyhow::Result<Metrics> {
         .context("histogram buckets")?
         .install_recorder()
         .context("the metrics recorder")?;
-    let process = Arc::new(Collector::default());
+    let process = Collector::default();
     process.describe();
     Ok(Metrics { recorder, process })
 }
