@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-use anyhow::Context as _;
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
@@ -50,8 +49,10 @@ fn count(rows: u64) -> f64 {
 /// # Errors
 /// The port cannot be had.
 pub(crate) async fn serve(metrics: Metrics, address: SocketAddr) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(address).await;
-    let listener = listener.with_context(|| format!("MANAGEMENT_PORT: cannot listen on {address}"))?;
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        let setting = farmlokal_settings::setting_of_listener(&error, "MANAGEMENT_PORT");
+        anyhow::Error::new(error).context(format!("{setting}: cannot listen on {address}"))
+    })?;
     tracing::info!(address = %listener.local_addr()?, "listening for operators");
     let page = async move || ([(CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render());
     let routes = Router::new().route("/metrics", get(page));

@@ -3,7 +3,7 @@ use rand::distr::Distribution as _;
 use rand::{Rng, RngExt as _};
 use rand_distr::LogNormal;
 
-use super::goods::Trade;
+use super::vocabulary::Trade;
 
 /// Log-normal around the kind's median price, which is for its middle size, with a retailer's ending.
 pub(super) fn price(median_cents: u32, size_percent: u32, trade: Trade, rng: &mut impl Rng) -> Price {
