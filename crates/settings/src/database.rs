@@ -5,7 +5,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use crate::server_url::{check_options, host, parse};
+use crate::server_url::{check_options, host, parse, unknown};
 
 /// Where the database is: `DATABASE_URL`, or the `DB_*` variables.
 #[derive(Args, Clone, Debug)]
@@ -36,7 +36,7 @@ impl DatabaseArgs {
     /// The database as a URL, whichever way it was given. It holds the password: never log it.
     ///
     /// # Errors
-    /// Settings that make no URL, though each is one that could stand in it.
+    /// Settings that do not make a URL together.
     pub fn url(&self) -> Result<Url, url::ParseError> {
         if let Some(url) = &self.database_url {
             return Url::parse(url.expose_secret());
@@ -48,62 +48,47 @@ impl DatabaseArgs {
     }
 }
 
-/// What sqlx 0.9 understands; it ignores all others.
-const OPTIONS: &[&str] = &[
-    "ssl-mode",
-    "sslmode",
-    "ssl-ca",
-    "sslca",
-    "ssl-cert",
-    "sslcert",
-    "ssl-key",
-    "sslkey",
-    "charset",
-    "collation",
-    "statement-cache-capacity",
-    "socket",
-    "time-zone",
-    "timezone",
-];
-
-const SSL_MODES: [&str; 5] = ["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"];
-
 fn database_url(text: &str) -> Result<SecretString, String> {
     let url = parse(text, "mysql://user:password@host:3306/farmlokal")?;
     if !matches!(url.scheme(), "mysql" | "mariadb") {
         return Err(format!("the scheme is {}, not mysql", url.scheme()));
     }
-    check_options(&url, OPTIONS, instead_of, check_option)?;
+    check_options(&url, check_option)?;
     if url.path().trim_start_matches('/').is_empty() {
         return Err("it names no database: end it with /farmlokal".into());
     }
     Ok(text.into())
 }
 
-/// What other clients call an option.
-fn instead_of(unknown: &str) -> Option<&'static str> {
-    match unknown {
-        "ssl" | "usessl" | "requiressl" | "tls" | "usetls" | "tlsmode" => Some("ssl-mode=VERIFY_IDENTITY"),
-        "sslrootcert" | "sslcacert" | "tlsca" | "cafile" => Some("ssl-ca"),
-        "tlscert" => Some("ssl-cert"),
-        "tlskey" => Some("ssl-key"),
-        _ => None,
-    }
-}
-
+/// sqlx 0.9 understands these options, and ignores all others.
 fn check_option(name: &str, value: &str) -> Result<(), String> {
+    const SSL_MODES: [&str; 5] = ["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"];
     match name {
-        "ssl-mode" | "sslmode" if !SSL_MODES.iter().any(|mode| mode.eq_ignore_ascii_case(value)) => {
-            Err(format!("must be one of {}", SSL_MODES.join(", ")))
+        "ssl-mode" | "sslmode" if SSL_MODES.iter().any(|mode| mode.eq_ignore_ascii_case(value)) => Ok(()),
+        "ssl-mode" | "sslmode" => Err(format!("{name} must be one of {}", SSL_MODES.join(", "))),
+        "ssl-ca" | "sslca" | "ssl-cert" | "sslcert" | "ssl-key" | "sslkey" => {
+            let is_pem = value.trim_start().starts_with("-----BEGIN");
+            let opened = if is_pem { Ok(()) } else { std::fs::File::open(value).map(drop) };
+            opened.map_err(|error| format!("{name}: {error}"))
         }
-        "statement-cache-capacity" if value.parse::<usize>().is_err() => Err("must be a number".into()),
-        "ssl-ca" | "sslca" | "ssl-cert" | "sslcert" | "ssl-key" | "sslkey"
-            if !value.trim_start().starts_with("-----BEGIN") =>
-        {
-            std::fs::File::open(value).map(drop).map_err(|error| error.to_string())
+        "statement-cache-capacity" if value.parse::<usize>().is_err() => {
+            Err(format!("{name} must be a number"))
         }
-        _ if value.is_empty() => Err("must have a value".into()),
-        _ => Ok(()),
+        "charset" | "collation" | "socket" | "time-zone" | "timezone" | "statement-cache-capacity" => Ok(()),
+        _ => unknown(name, |plain| match plain {
+            "sslmode" => "write ssl-mode",
+            "ssl" | "usessl" | "requiressl" | "tls" | "usetls" | "tlsmode" => {
+                "write ssl-mode=VERIFY_IDENTITY"
+            }
+            "sslca" | "sslrootcert" | "sslcacert" | "tlsca" => "write ssl-ca",
+            "sslcert" | "tlscert" => "write ssl-cert",
+            "sslkey" | "tlskey" => "write ssl-key",
+            "timezone" => "write time-zone",
+            _ => {
+                "there are ssl-mode, ssl-ca, ssl-cert, ssl-key, charset, collation, socket, time-zone and \
+                 statement-cache-capacity"
+            }
+        }),
     }
 }
 
@@ -121,7 +106,7 @@ mod tests {
     }
 
     fn url(args: &[&str]) -> Url {
-        crate::parse_flags::<Cli>(args).unwrap().database.url().unwrap()
+        crate::tests::parse_flags::<Cli>(args).unwrap().database.url().unwrap()
     }
 
     #[test]
@@ -142,7 +127,7 @@ mod tests {
         assert_eq!(url(&["--db-host", "::1"]).host_str(), Some("[::1]"));
         assert_eq!(url(&["--db-host", "my_db"]).host_str(), Some("my_db"));
         for bad in ["mysql://db", "db:3306", "a b"] {
-            let error = crate::parse_flags::<Cli>(&["--db-host", bad]).unwrap_err();
+            let error = crate::tests::parse_flags::<Cli>(&["--db-host", bad]).unwrap_err();
             assert!(error.contains("--db-host") && error.contains("a host name or an IP address"), "{error}");
         }
     }
@@ -156,7 +141,7 @@ mod tests {
     #[test]
     fn no_password_is_in_debug_output() {
         for secret in [["--db-pass", "hunter2"], ["--database-url", "mysql://u:hunter2@h/d"]] {
-            let cli = crate::parse_flags::<Cli>(&secret).unwrap();
+            let cli = crate::tests::parse_flags::<Cli>(&secret).unwrap();
             assert!(cli.database.url().unwrap().as_str().contains("hunter2"));
             let debug = format!("{cli:?} {cli:#?}");
             assert!(debug.contains("REDACTED") && !debug.contains("hunter2"), "{debug}");
@@ -184,18 +169,17 @@ mod tests {
                 "unknown option connect_timeout; there are ssl-mode, ",
             ),
             ("mysql://u:1/d?secret@h/d", "write ? as %3F"),
-            ("mysql://u:secret@h/d?ssl-mode=verify-full", "the option ssl-mode: must be one of DISABLED, "),
-            ("mysql://u:secret@h/d?ssl-mode", "the option ssl-mode: must be one of "),
-            ("mysql://u:secret@h/d?ssl-ca=/nowhere/ca.pem", "the option ssl-ca: No such file"),
+            ("mysql://u:secret@h/d?ssl-mode=verify-full", "ssl-mode must be one of DISABLED, "),
+            ("mysql://u:secret@h/d?ssl-mode", "ssl-mode must be one of "),
+            ("mysql://u:secret@h/d?ssl-ca=/nowhere/ca.pem", "ssl-ca: No such file"),
             ("mysql://u:secret@h/d?statement-cache-capacity=many", "must be a number"),
         ] {
-            let error = crate::parse_flags::<Cli>(&["--database-url", bad]).unwrap_err();
+            let error = crate::tests::parse_flags::<Cli>(&["--database-url", bad]).unwrap_err();
             assert!(error.starts_with("--database-url") && error.contains(reason), "{bad}: {error}");
             assert!(!error.contains("secret") && !error.contains('\n'), "{error}");
         }
     }
 
-    /// As sqlx reads them: `Preferred` is what it would have without the option.
     #[test]
     fn what_sqlx_understands_is_accepted() {
         for good in [

@@ -23,14 +23,11 @@ pub(crate) fn one_line(error: &clap::Error, command: &Command) -> String {
     let Some(arg) = bad_argument(error, command) else { return message };
     let variable = arg.get_env().filter(|name| std::env::var_os(name).is_some() && !is_on_command_line(arg));
     let setting = variable.map_or_else(|| arg.to_string(), |name| name.display().to_string());
-    match error.source() {
-        reason if arg.is_hide_env_values_set() => {
-            let reason = reason.map_or_else(|| "invalid value".to_owned(), ToString::to_string);
-            format!("{setting}: {reason}")
-        }
-        _ if variable.is_some() => format!("{setting}: {message}"),
-        _ => message,
+    if arg.is_hide_env_values_set() {
+        let reason = error.source().map_or_else(|| "invalid value".to_owned(), ToString::to_string);
+        return format!("{setting}: {reason}");
     }
+    if variable.is_some() { format!("{setting}: {message}") } else { message }
 }
 
 fn bad_argument<'c>(error: &clap::Error, command: &'c Command) -> Option<&'c Arg> {
@@ -39,11 +36,8 @@ fn bad_argument<'c>(error: &clap::Error, command: &'c Command) -> Option<&'c Arg
 }
 
 fn is_on_command_line(arg: &Arg) -> bool {
-    let flag = format!("--{}", arg.get_long().unwrap_or_default());
-    let is_flag = |given: String| {
-        given.strip_prefix(&flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
-    };
-    std::env::args_os().any(|given| is_flag(given.to_string_lossy().into_owned()))
+    let flag = arg.get_long().map(|long| format!("--{long}"));
+    std::env::args_os().any(|given| given.to_string_lossy().split('=').next() == flag.as_deref())
 }
 
 /// Those of its subcommands too.
@@ -57,7 +51,8 @@ mod tests {
 
     use clap::Parser;
 
-    use crate::{duration, parse_flags};
+    use crate::duration;
+    use crate::tests::parse_flags;
 
     #[derive(Debug, Parser)]
     struct Cli {

@@ -11,7 +11,7 @@ mod server_url;
 pub use database::DatabaseArgs;
 pub use redis::RedisArgs;
 
-use std::io::{Error, ErrorKind, Read};
+use std::io::{Error, ErrorKind};
 use std::time::Duration;
 
 use clap::builder::Resettable;
@@ -47,34 +47,17 @@ fn load_dotenv() -> Result<(), String> {
     let Some(path) = directory.ancestors().map(|above| above.join(".env")).find(|path| path.is_file()) else {
         return Ok(());
     };
-    let text = std::fs::read(path).map_err(|error| format!(".env: {error}"))?;
-    let mut lines = Lines { text: &text, read: 0 };
-    dotenvy::from_read(&mut lines).map_err(|error| {
-        // The error's own text would repeat the line, which may hold a password.
-        let more = match error {
-            dotenvy::Error::LineParse(bad, _) => bad.trim_end().matches('\n').count(),
-            _ => 0,
+    let text = std::fs::read_to_string(path).map_err(|error| format!(".env: {error}"))?;
+    let text = text.trim_start_matches('\u{feff}');
+    // The error's own text would repeat the line, which may hold a password.
+    dotenvy::from_read(text.as_bytes()).map_err(|_| {
+        let lines: Vec<_> = text.split_inclusive('\n').collect();
+        let can_be_read = |count: &usize| {
+            dotenvy::from_read_iter(lines[..*count].concat().as_bytes()).all(|item| item.is_ok())
         };
-        let line = lines.read.saturating_sub(more);
-        format!(".env: line {line} cannot be read: write NAME=value, or NAME=\"a value\"")
+        let good = (0..lines.len()).rev().find(can_be_read).unwrap_or_default();
+        format!(".env: line {} cannot be read: write NAME=value, or NAME=\"a value\"", good + 1)
     })
-}
-
-/// Gives out one line at a time, so that it knows which of them is being parsed.
-struct Lines<'t> {
-    text: &'t [u8],
-    read: usize,
-}
-
-impl Read for Lines<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let line = self.text.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
-        let length = line.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&line[..length]);
-        self.read += usize::from(length > 0 && length == line.len());
-        self.text = &self.text[length..];
-        Ok(length)
-    }
 }
 
 fn without_empty(command: Command) -> Command {
@@ -103,18 +86,22 @@ pub fn nonzero_duration(text: &str) -> Result<Duration, String> {
     if duration.is_zero() { Err("must be above zero".into()) } else { Ok(duration) }
 }
 
-/// The setting to blame where a process cannot listen: `HOST` for an address that the machine does not have, else `port`,
-/// the name of the port's setting.
+/// The name of the setting that is wrong where a process cannot listen: `HOST` for an address that the machine does not
+/// have, otherwise that of the port.
 #[must_use]
 pub fn setting_of_listener(error: &Error, port: &'static str) -> &'static str {
     if error.kind() == ErrorKind::AddrNotAvailable { "HOST" } else { port }
 }
 
-/// Parses flags alone, whatever the environment of the tests holds. The error is the line that `parse` would print.
 #[cfg(test)]
-fn parse_flags<T: Parser>(flags: &[&str]) -> Result<T, String> {
-    let mut command = T::command().mut_args(|arg| arg.env(Resettable::Reset));
-    let matches = command.try_get_matches_from_mut([&["x"], flags].concat());
-    let parsed = matches.and_then(|matches| T::from_arg_matches(&matches));
-    parsed.map_err(|error| error::one_line(&error, &command))
+mod tests {
+    use super::*;
+
+    /// Parses flags alone, whatever the environment of the tests holds. The error is the line that `parse` would print.
+    pub(crate) fn parse_flags<T: Parser>(flags: &[&str]) -> Result<T, String> {
+        let mut command = T::command().mut_args(|arg| arg.env(Resettable::Reset));
+        let matches = command.try_get_matches_from_mut([&["x"], flags].concat());
+        let parsed = matches.and_then(|matches| T::from_arg_matches(&matches));
+        parsed.map_err(|error| error::one_line(&error, &command))
+    }
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::server_url::{check_options, host, parse};
+use crate::server_url::{check_options, host, parse, unknown};
 
 /// Where Redis is: `REDIS_URL`, or `REDIS_HOST` and `REDIS_PORT`.
 #[derive(Args, Clone, Debug)]
@@ -33,48 +33,39 @@ impl RedisArgs {
 
 fn redis_url(text: &str) -> Result<SecretString, String> {
     let url = parse(text, "redis://:password@host:6379/0")?;
-    // The options that redis 1.8 understands; it ignores all others.
-    let options: &[_] = match url.scheme() {
-        "redis" | "rediss" | "valkey" | "valkeys" => &["protocol"],
-        "unix" | "redis+unix" | "valkey+unix" => &["db", "user", "pass", "protocol"],
+    let is_socket = match url.scheme() {
+        "redis" | "rediss" | "valkey" | "valkeys" => false,
+        "unix" | "redis+unix" | "valkey+unix" => true,
         other => return Err(format!("the scheme is {other}, not redis or rediss")),
     };
-    let is_socket = options.len() > 1;
-    check_options(&url, options, instead_of, check_option)?;
-    if is_socket {
-        return Ok(text.into());
+    // redis 1.8 understands these options, and ignores all others.
+    check_options(&url, |name, value| match name {
+        "protocol" if ["2", "resp2", "3", "resp3"].contains(&value) => Ok(()),
+        "protocol" => Err("protocol must be resp2 or resp3".into()),
+        "db" if is_socket => is_database(value),
+        "user" | "pass" if is_socket => Ok(()),
+        _ => unknown(name, advice),
+    })?;
+    if !is_socket {
+        url.host_str().filter(|host| !host.is_empty()).ok_or("it names no host")?;
+        is_database(url.path().trim_matches('/'))?;
     }
-    if url.host_str().is_none_or(str::is_empty) {
-        return Err("it names no host; write redis://:password@host:6379/0".into());
-    }
-    match url.path().trim_matches('/') {
-        "" => Ok(text.into()),
-        number => is_database(number).map(|()| text.into()),
-    }
+    Ok(text.into())
 }
 
-/// What other clients call an option.
-fn instead_of(unknown: &str) -> Option<&'static str> {
+fn advice(unknown: &str) -> &'static str {
     match unknown {
-        "ssl" | "tls" | "usessl" | "usetls" => Some("rediss:// for TLS"),
-        "db" | "database" | "dbnumber" => Some("the number of the database as the path, such as /0"),
-        "user" | "username" | "pass" | "password" | "auth" => Some("redis://user:password@host"),
-        _ => None,
+        "ssl" | "tls" | "usessl" | "usetls" => "write rediss:// for TLS",
+        "db" | "database" => "write the number of the database as the path, such as /0",
+        "user" | "username" | "pass" | "password" => "write redis://user:password@host",
+        _ => "there is protocol",
     }
 }
 
-fn check_option(name: &str, value: &str) -> Result<(), String> {
-    match name {
-        "protocol" if !["2", "resp2", "3", "resp3"].contains(&value) => Err("must be resp2 or resp3".into()),
-        "db" => is_database(value),
-        _ => Ok(()),
-    }
-}
-
+/// Redis has a limit of its own, and names it on the first connection.
 fn is_database(number: &str) -> Result<(), String> {
-    // Redis has them up to a number of its own, and says so on the first connection.
-    let is_number = number.parse::<u16>().is_ok();
-    if is_number { Ok(()) } else { Err("the path must be the number of a database, such as /0".into()) }
+    let is_number = number.is_empty() || number.parse::<u16>().is_ok();
+    if is_number { Ok(()) } else { Err("the database must be a number, such as redis://host/0".into()) }
 }
 
 #[cfg(test)]
@@ -91,7 +82,7 @@ mod tests {
 
     #[test]
     fn no_password_is_in_debug_output() {
-        let cli = crate::parse_flags::<Cli>(&["--redis-url", "redis://:hunter2@h:1"]).unwrap();
+        let cli = crate::tests::parse_flags::<Cli>(&["--redis-url", "redis://:hunter2@h:1"]).unwrap();
         assert_eq!(cli.redis.url(), "redis://:hunter2@h:1");
         let debug = format!("{cli:?} {cli:#?}");
         assert!(debug.contains("REDACTED") && !debug.contains("hunter2"), "{debug}");
@@ -99,7 +90,7 @@ mod tests {
 
     #[test]
     fn host_and_port_make_a_url_and_a_url_wins() {
-        let url = |args: &[&str]| crate::parse_flags::<Cli>(args).unwrap().redis.url();
+        let url = |args: &[&str]| crate::tests::parse_flags::<Cli>(args).unwrap().redis.url();
         assert_eq!(url(&["--redis-host", "cache", "--redis-port", "7"]), "redis://cache:7");
         assert_eq!(url(&["--redis-host", "::1"]), "redis://[::1]:6379");
         assert_eq!(url(&["--redis-host", "cache", "--redis-url", "rediss://h:1"]), "rediss://h:1");
@@ -111,18 +102,18 @@ mod tests {
             ("http://u:secret@h", "the scheme is http"),
             ("secret", "relative URL without a base; write redis://"),
             ("redis:///0", "it names no host"),
-            ("redis://:secret@h/one", "the path must be the number of a database"),
-            ("redis://:secret@h/-1", "the path must be the number of a database"),
+            ("redis://:secret@h/one", "the database must be a number"),
+            ("redis://:secret@h/-1", "the database must be a number"),
             ("rediss://:secret@h/0#insecure", "write # as %23"),
             ("redis://:secret@h?db=1", "unknown option db; write the number of the database as the path"),
             ("redis://:secret@h?tls=true", "unknown option tls; write rediss:// for TLS"),
             ("redis://h?password=secret", "unknown option password; write redis://user:password@host"),
-            ("redis://:secret@h?timeout=1", "unknown option timeout; there are protocol"),
-            ("redis://:secret@h?protocol=4", "the option protocol: must be resp2 or resp3"),
-            ("unix:///run/redis?db=x", "the option db: "),
+            ("redis://:secret@h?timeout=1", "unknown option timeout; there is protocol"),
+            ("redis://:secret@h?protocol=4", "protocol must be resp2 or resp3"),
+            ("unix:///run/redis?db=x", "the database must be a number"),
             ("unix:///run/redis?tls=1", "unknown option tls"),
         ] {
-            let error = crate::parse_flags::<Cli>(&["--redis-url", bad]).unwrap_err();
+            let error = crate::tests::parse_flags::<Cli>(&["--redis-url", bad]).unwrap_err();
             assert!(error.starts_with("--redis-url") && error.contains(reason), "{bad}: {error}");
             assert!(!error.contains("secret") && !error.contains('\n'), "{error}");
         }
@@ -136,7 +127,7 @@ mod tests {
             "valkeys://h/0?protocol=resp3",
             "unix:///run/redis?db=1&pass=x",
         ] {
-            crate::parse_flags::<Cli>(&["--redis-url", good]).unwrap();
+            crate::tests::parse_flags::<Cli>(&["--redis-url", good]).unwrap();
         }
     }
 }

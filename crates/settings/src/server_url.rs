@@ -1,5 +1,5 @@
-//! Checks of URLs that the client libraries do not make: they ignore what they do not know. No error repeats a URL, since
-//! it may hold a password.
+//! Checks of URLs that the client libraries do not make: they ignore unknown options. No error repeats a URL, since it may
+//! hold a password.
 
 use std::net::Ipv6Addr;
 
@@ -20,35 +20,24 @@ pub(crate) fn parse(text: &str, example: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// Checks the names and values of a URL's options. `instead` says what to write for an unknown one, whose name it gets in
-/// small letters and digits only.
+/// Checks the name and value of each of the URL's options.
 pub(crate) fn check_options(
     url: &Url,
-    known: &[&str],
-    instead: impl Fn(&str) -> Option<&'static str>,
     check: impl Fn(&str, &str) -> Result<(), String>,
 ) -> Result<(), String> {
-    for (name, value) in url.query_pairs() {
-        if known.contains(&&*name) {
-            check(&name, &value).map_err(|reason| format!("the option {name}: {reason}"))?;
-            continue;
-        }
+    url.query_pairs().try_for_each(|(name, value)| {
         // It may be the rest of a password with an unescaped ? in it.
         if name.len() > 32 || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
-            return Err("it has options after ?, one of them without a name; write ? as %3F".into());
+            return Err("it has an option without a proper name; write ? as %3F".into());
         }
-        let plain = plain(&name);
-        let same = known.iter().find(|known| self::plain(known) == plain).copied();
-        return Err(match same.or_else(|| instead(&plain)) {
-            Some(instead) => format!("unknown option {name}; write {instead}"),
-            None => format!("unknown option {name}; there are {}", known.join(", ")),
-        });
-    }
-    Ok(())
+        check(&name, &value)
+    })
 }
 
-fn plain(name: &str) -> String {
-    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+/// The error for an option that does not exist. `advice` gets its name in small letters and digits only.
+pub(crate) fn unknown(name: &str, advice: impl FnOnce(&str) -> &'static str) -> Result<(), String> {
+    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    Err(format!("unknown option {name}; {}", advice(&plain.to_ascii_lowercase())))
 }
 
 /// A host name or an IP address as it stands in a URL, as clap's `value_parser`.

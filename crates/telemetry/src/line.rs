@@ -1,4 +1,4 @@
-//! Log lines that say which request and which trace they belong to.
+//! Log lines with the ids of their request and trace.
 
 use std::fmt::{self, Write as _};
 

@@ -50,8 +50,8 @@ fn log_level(text: &str) -> Result<String, String> {
     EnvFilter::try_new(&filter).map(|_| filter).map_err(|error| error.to_string())
 }
 
-/// Events go to standard output, spans to `tracer`. Without one nobody listens to spans, and the `tracing` macros make
-/// none: they find that out once and then cost the reading of a static.
+/// Events go to standard output, spans to `tracer`. Without a tracer the `tracing` macros make no spans and cost next to
+/// nothing.
 pub(crate) fn init(args: &LogArgs, tracer: Option<SdkTracer>) -> anyhow::Result<()> {
     Ok(subscriber(args, tracer)?.try_init()?)
 }
@@ -74,7 +74,7 @@ fn subscriber(args: &LogArgs, tracer: Option<SdkTracer>) -> anyhow::Result<impl 
         let layer = tracing_opentelemetry::layer().with_tracer(tracer);
         layer.with_location(false).with_threads(false).with_target(false)
     });
-    // The filter is there with and without a layer: one that is missing would count as one that wants every span.
+    // The filter is there without a layer too: a layer without one would enable every span.
     // Spans of other crates have no stable names.
     let is_our_span = filter_fn(move |metadata| {
         exports && metadata.is_span() && metadata.target().starts_with("farmlokal")

@@ -1,4 +1,4 @@
-//! The phases of a seed run, each of which an earlier run may have done.
+//! The phases of a seed run. A phase that an earlier run has finished is left out.
 
 use anyhow::{Context as _, bail};
 use farmlokal_catalog::Product;

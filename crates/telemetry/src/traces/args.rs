@@ -40,7 +40,7 @@ pub struct TraceArgs {
     #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", default_value = "1", value_parser = ratio)]
     otel_traces_sampler_arg: f64,
     /// Let the sampled flag of a request's traceparent decide whether it is traced, as the parentbased samplers say: only
-    /// where no stranger can send one. Otherwise the sampler decides by itself; the trace goes on either way
+    /// where all clients are trusted. Otherwise the sampler decides by itself; the trace goes on either way
     #[arg(long, env = "TRUST_TRACEPARENT", default_value_t = false, action = clap::ArgAction::Set)]
     trust_traceparent: bool,
     /// true: nothing is traced, whatever the other settings say

@@ -45,8 +45,7 @@ impl Traces {
         self.0.as_ref().map(|provider| provider.tracer("farmlokal"))
     }
 
-    /// Exports what has ended, as the last thing that the process does; gives up after 3 s, so that a collector that is
-    /// gone does not keep it.
+    /// Exports the spans that have ended. Call it last. It gives up after 3 s, in case the collector is gone.
     pub async fn shutdown(self) {
         let Some(provider) = self.0 else { return };
         let flushed = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_TIMEOUT));

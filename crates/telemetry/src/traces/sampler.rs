@@ -2,7 +2,7 @@ use opentelemetry::trace::{Link, SpanKind, TraceId};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{ParentBasedSampler, Sampler, SamplingResult, ShouldSample};
 
-/// What `root` decides for a trace that begins here or with a client, and what was decided above for all else.
+/// `root` decides for a span without a local parent. Other spans follow their parent.
 ///
 /// A client chooses its trace id and its sampled flag, so neither may decide what its requests cost: with the flag it could
 /// have all of them recorded, or none, and with ids of its choice it would be within any ratio.

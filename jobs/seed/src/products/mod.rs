@@ -1,6 +1,6 @@
-//! The seeded products: row `id` is a function of the seed and `id` alone.
+//! The seeded products. A row depends on the seed and its id alone.
 //!
-//! Nothing is drawn from a shared stream, so any batch can be made again after an interruption, in any order.
+//! Each row has a random stream of its own, so any batch can be made again after an interruption.
 
 mod makers;
 mod price;
@@ -19,8 +19,8 @@ use self::makers::Makers;
 use self::rank::Ranks;
 use self::vocabulary::{Category, categories};
 
-/// Names this generator: its code, its word lists and the crates below it. A test holds it to the rows of seed 1, so it
-/// changes whenever they do, and rows of different generators are never taken for one another.
+/// A hash of some rows of seed 1, checked by a test. It is a part of the catalogue's label, so that a run never continues
+/// with the rows of another generator.
 pub(crate) const GENERATOR: u64 = 0x2048_4d20_470d_ec66;
 
 /// Makes products for one seed.

@@ -19,7 +19,7 @@ fn a_row_depends_on_the_seed_and_its_id_alone() {
     assert_ne!(forwards[0].name, Products::new(SEED + 1).unwrap().product(1).name);
 }
 
-/// When this fails on purpose, take the new number over: seeded catalogues then count as others than the new generator's.
+/// After an intended change, put the new number into `GENERATOR`. Catalogues of the old generator are then not continued.
 #[test]
 fn the_generator_is_named_by_its_rows() {
     let sample = rows((1..=64).map(|n| n * n * n));

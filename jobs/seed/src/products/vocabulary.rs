@@ -28,7 +28,7 @@ pub(crate) struct Range {
     pub trade: Trade,
 }
 
-/// How goods of one sort are described, so that every sentence is true of what it stands beside.
+/// Phrases that are true of all goods of one sort.
 #[derive(Clone, Deserialize)]
 pub(crate) struct Phrases {
     /// What a label praises.
@@ -39,7 +39,7 @@ pub(crate) struct Phrases {
     pub uses: Vec<String>,
 }
 
-/// Who stands behind the goods, which decides how the name is put together.
+/// Who makes the goods. It decides the form of the name and the spread of prices.
 #[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Trade {

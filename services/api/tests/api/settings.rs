@@ -39,7 +39,7 @@ fn a_bad_setting_stops_the_start_with_one_line_that_names_it() {
         ("LOG_LEVEL", "banana", "LOG_LEVEL: "),
         ("REDIS_URL", "ftp://u:secret@h", "REDIS_URL: the scheme is ftp"),
         ("REDIS_URL", "redis://:secret@h?db=1", "REDIS_URL: unknown option db; write the number"),
-        ("REDIS_URL", "redis://:secret@h/x", "REDIS_URL: the path must be the number of a database"),
+        ("REDIS_URL", "redis://:secret@h/x", "REDIS_URL: the database must be a number"),
         ("REDIS_HOST", "redis://h", "REDIS_HOST: "),
         ("OTEL_EXPORTER_OTLP_HEADERS", "secret@", "OTEL_EXPORTER_OTLP_HEADERS: must be name=value"),
         ("CACHE_TTL", "0s", "zero"),
@@ -114,7 +114,7 @@ fn an_empty_setting_is_not_set() {
     settings.extend([("DB_HOST", "127.0.0.1"), ("HOST", "192.0.2.1")]);
     let (_, _, error) = run(&[], &settings, "");
     assert!(error.contains("HOST: cannot listen on 192.0.2.1:5000"), "{error}");
-    let dotenv: String = names.iter().map(|name| format!("{name}=\n")).collect();
+    let dotenv = names.join("=\n") + "=\n";
     let (_, _, error) = run(&[], &[("HOST", "192.0.2.1")], &dotenv);
     assert!(error.contains("HOST: cannot listen on 192.0.2.1:5000"), "{error}");
 }
