@@ -211,6 +211,7 @@ mod tests {
             // What each of them takes for a value: a URL, a header, or any text.
             let values = [
                 "mysql://u:hunter2@h/d",
+                "redis://:hunter2@h",
                 "http://u:hunter2@h/hunter2",
                 "authorization=hunter2",
                 "whsec_aHVudGVyMg",

@@ -199,8 +199,11 @@ fn route_table() -> RouteTable {
     RouteTable::new(documented.chain(["/", "/openapi.json", "/problems", "/docs", "/docs/{*file}"]))
 }
 
-fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
-    listen(address).with_context(|| format!("{setting}: cannot listen on {address}"))
+fn bind(address: SocketAddr, setting: &'static str) -> anyhow::Result<TcpListener> {
+    listen(address).map_err(|error| {
+        let setting = farmlokal_settings::setting_of_listener(&error, setting);
+        anyhow::Error::new(error).context(format!("{setting}: cannot listen on {address}"))
+    })
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
