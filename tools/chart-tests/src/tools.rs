@@ -30,8 +30,8 @@ pub enum Tool {
 }
 
 impl Tool {
-    /// The program, ready for its arguments: from the PATH, else from the local cluster's folder, else built by
-    /// `go install` into `target/tools`, or unpacked there from Debian's package. Where none of that is possible there is
+    /// The program, ready for its arguments: from the PATH, else built by `go install` into `target/tools`, or unpacked
+    /// there from Debian's package. Where none of that is possible there is
     /// `None` and one line, once, that says what is missing; the test is then to return.
     ///
     /// # Panics
@@ -49,15 +49,10 @@ impl Tool {
     pub fn path(self) -> Option<&'static Path> {
         static FOUND: [OnceLock<Option<PathBuf>>; 7] = [const { OnceLock::new() }; 7];
         let found = FOUND[self as usize].get_or_init(|| {
-            let found = self.is_here().map_or_else(|| self.fetch(), Ok);
+            let found = self.on_path().map_or_else(|| self.fetch(), Ok);
             found.map_err(|error| skipped(self.name(), &error)).ok()
         });
         found.as_deref()
-    }
-
-    /// On the PATH, or in the local cluster's folder.
-    pub(crate) fn is_here(self) -> Option<PathBuf> {
-        self.on_path().or_else(|| self.of_local_cluster())
     }
 
     /// The name of the program.
@@ -87,19 +82,9 @@ impl Tool {
         })
     }
 
-    fn on_path(self) -> Option<PathBuf> {
+    pub(crate) fn on_path(self) -> Option<PathBuf> {
         let path = std::env::var_os("PATH")?;
         std::env::split_paths(&path).map(|folder| folder.join(self.name())).find(|program| program.is_file())
-    }
-
-    /// The folder that `cluster env` prepends to the PATH.
-    fn of_local_cluster(self) -> Option<PathBuf> {
-        let script = repository("../shared/cluster/cluster");
-        let output = script.is_file().then(|| Command::new(script).arg("env").output().ok())??;
-        let exports = String::from_utf8(output.stdout).ok()?;
-        let (_, path) = exports.split_once("PATH=")?;
-        let program = Path::new(path.split(':').next()?.trim_matches('\'')).join(self.name());
-        program.is_file().then_some(program)
     }
 
     /// Into `target/tools`, once.
