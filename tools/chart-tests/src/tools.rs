@@ -58,28 +58,27 @@ impl Tool {
     /// The name of the program.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Tool::Helm => "helm",
-            Tool::Kubeconform => "kubeconform",
-            Tool::Promtool => "promtool",
-            Tool::Actionlint => "actionlint",
-            Tool::Starlark => "starlark",
-            Tool::Kubectl => "kubectl",
-            Tool::Kustomize => "kustomize",
-        }
+        self.about().0
     }
 
-    /// What `go install` takes; kubectl and promtool cannot be built so.
-    fn module(self) -> Option<(&'static str, &'static str)> {
-        Some(match self {
-            Tool::Helm => ("helm.sh/helm/v4/cmd/helm", "v4.3.1"),
-            Tool::Kubeconform => ("github.com/yannh/kubeconform/cmd/kubeconform", "v0.7.0"),
-            Tool::Actionlint => ("github.com/rhysd/actionlint/cmd/actionlint", "v1.7.12"),
+    /// The name, and what `go install` takes; kubectl and promtool cannot be built so.
+    fn about(self) -> (&'static str, Option<(&'static str, &'static str)>) {
+        match self {
+            Tool::Helm => ("helm", Some(("helm.sh/helm/v4/cmd/helm", "v4.3.1"))),
+            Tool::Kubeconform => {
+                ("kubeconform", Some(("github.com/yannh/kubeconform/cmd/kubeconform", "v0.7.0")))
+            }
+            Tool::Promtool => ("promtool", None),
+            Tool::Actionlint => {
+                ("actionlint", Some(("github.com/rhysd/actionlint/cmd/actionlint", "v1.7.12")))
+            }
             // It has no releases.
-            Tool::Starlark => ("go.starlark.net/cmd/starlark", "v0.0.0-20260908191801-89a6a09411d5"),
-            Tool::Kustomize => ("sigs.k8s.io/kustomize/kustomize/v5", "v5.8.2"),
-            Tool::Promtool | Tool::Kubectl => return None,
-        })
+            Tool::Starlark => {
+                ("starlark", Some(("go.starlark.net/cmd/starlark", "v0.0.0-20260908191801-89a6a09411d5")))
+            }
+            Tool::Kubectl => ("kubectl", None),
+            Tool::Kustomize => ("kustomize", Some(("sigs.k8s.io/kustomize/kustomize/v5", "v5.8.2"))),
+        }
     }
 
     pub(crate) fn on_path(self) -> Option<PathBuf> {
@@ -90,7 +89,7 @@ impl Tool {
     /// Into `target/tools`, once.
     fn fetch(self) -> anyhow::Result<PathBuf> {
         let name = self.name();
-        let (source, version) = match (self, self.module()) {
+        let (source, version) = match (self, self.about().1) {
             (Tool::Promtool, _) => ("the Debian package prometheus", "debian"),
             (_, Some(module)) => module,
             (_, None) => bail!("no {name} here: install it"),

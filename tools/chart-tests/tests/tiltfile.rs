@@ -215,6 +215,7 @@ fn buttons_wait_to_be_pressed_and_name_what_is_there() {
         let text = script.map_or(cmd.to_owned(), |path| fs::read_to_string(repository(path)).unwrap());
         let shell = Command::new("sh").args(["-n", "-c", &text]).status().unwrap();
         assert!(shell.success(), "{name}: the shell cannot read {text}");
+        let text = format!("{cmd}\n{text}");
         let words: Vec<&str> = text.split_whitespace().collect();
         for pair in words.windows(2) {
             match *pair {
@@ -222,7 +223,7 @@ fn buttons_wait_to_be_pressed_and_name_what_is_there() {
                 ["productcatalog", catalog] => {
                     assert!(has("ProductCatalog", catalog), "no catalogue {catalog}");
                 }
-                ["--namespace", namespace] => {
+                ["--namespace" | "k8s/dev/seed.sh", namespace] if !namespace.contains('$') => {
                     assert!(has("Namespace", namespace), "no namespace {namespace}");
                 }
                 _ => {}
