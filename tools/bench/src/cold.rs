@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::closed_loop::{Engine, send_each_once};
 use crate::environment::Environment;
@@ -33,7 +33,9 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
         for (at, (name, engine, mix)) in runs.iter().enumerate() {
             let count = if round == 0 { WARM_UP } else { IN_A_ROUND };
             let queries = queries.of_each(&api, mix, count).await?;
+            let asked = queries.len();
             let (rate, took) = send_each_once(engine, queries, CLIENTS.try_into()?, UNTIL_DONE).await?;
+            ensure!(took.len() == asked, "{} of {asked} lists were refused", asked - took.len());
             if round > 0 {
                 eprintln!("round {round}: {name}: {rate:.0} lists/s");
                 rates[at].push(rate);

@@ -104,7 +104,7 @@ fn announce(port: u16, seeding: bool, partners: Option<&Partners>) {
     let limit = std::env::var("RATE_LIMIT").unwrap_or_else(|_| RATE_LIMIT.into());
     let search = if seeding { "   (once seeding is done)" } else { "" };
     let sandbox = |partners: &Partners| {
-        format!("\n  http://localhost:{}/control/faults   (docs/sandbox.md)", partners.port())
+        format!("\n  http://localhost:{}/control/faults   (docs/partners.md)", partners.port())
     };
     let partners = partners.map(sandbox).unwrap_or_default();
     eprintln!(
