@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts a Job from the chart's CronJob, shows its log, and fails when it fails: sh k8s/dev/seed.sh NAMESPACE
+# Starts a Job from the chart's CronJob, shows its log, and fails when it fails: sh k8s/dev/seed.sh farmlokal
 set -eu
 namespace=${1:-farmlokal} job=seed-$(date +%s)
 in_namespace() { kubectl --namespace "$namespace" "$@"; }

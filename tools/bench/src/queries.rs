@@ -184,10 +184,10 @@ impl Cursors {
     }
 }
 
-/// The version and the query's fingerprint stay, the checksum is that of the whole.
+/// The version, the sort (since version 2) and the query's fingerprint stay, the checksum is that of the whole.
 fn with_position(cursor: &str, position: &[u8]) -> Result<String> {
     let mut bytes = URL_SAFE_NO_PAD.decode(cursor)?;
-    bytes.truncate(9);
+    bytes.truncate(8 + usize::from(bytes[0]));
     bytes.extend(position);
     let checksum = xxh3_64(&bytes).to_be_bytes();
     bytes.extend(&checksum[..4]);

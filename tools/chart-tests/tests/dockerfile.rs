@@ -193,7 +193,7 @@ fn what_dockerignore_leaves_is_enough_for_cargo() {
 /// As Docker does it: the last rule that speaks of a file or of a folder above it decides.
 fn is_left_out(path: &Path, rules: &[&str], used: &mut [bool]) -> bool {
     let mut left_out = false;
-    for (rule, used) in rules.iter().zip(used).filter(|(rule, _)| rule.starts_with('!')) {
+    for (rule, used) in rules.iter().zip(used) {
         let (allows, pattern) = rule.strip_prefix('!').map_or((false, *rule), |pattern| (true, pattern));
         let speaks = if let Some(end) = pattern.strip_prefix("**/*") {
             path.to_string_lossy().ends_with(end)
