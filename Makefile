@@ -37,4 +37,4 @@ doc: ## Build the code's documentation: target/doc
 	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
 clean-data: ## Remove the development database
-	@$(dev) clean-data
+	@rm -rf .devstack

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use farmlokal_devstack::{Stack, repository};
-use futures::TryStreamExt as _;
 use sqlx::MySqlPool;
 use sqlx::mysql::MySqlPoolOptions;
 
@@ -42,18 +41,5 @@ impl Environment {
     pub(crate) async fn database(&self, connections: u32) -> Result<MySqlPool> {
         let pool = MySqlPoolOptions::new().max_connections(connections).test_before_acquire(false);
         Ok(pool.connect(self.stack.database_url()).await?)
-    }
-
-    /// Removes what earlier runs left in Redis. No API may run meanwhile: it would not notice.
-    pub(crate) async fn empty_redis(&self) -> Result<()> {
-        let client = redis::Client::open(self.stack.redis_url())?;
-        let mut connection = client.get_multiplexed_async_connection().await?;
-        let mut scan = connection.clone();
-        let keys: Vec<Vec<u8>> =
-            redis::AsyncCommands::scan_match(&mut scan, "products:*").await?.try_collect().await?;
-        for keys in keys.chunks(1_000) {
-            redis::cmd("UNLINK").arg(keys).query_async::<()>(&mut connection).await?;
-        }
-        Ok(())
     }
 }

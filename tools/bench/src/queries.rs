@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rand::rngs::Xoshiro256PlusPlus;
+use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{RngExt as _, SeedableRng as _};
 use sqlx::{AssertSqlSafe, MySqlPool};
@@ -68,7 +68,7 @@ pub(crate) struct Queries {
     cursors: Cursors,
     /// Hashes of the paths that were given out.
     seen: HashSet<u64>,
-    random: Xoshiro256PlusPlus,
+    random: StdRng,
 }
 
 impl Queries {
@@ -78,7 +78,7 @@ impl Queries {
         let mut prices: Vec<u64> = products.iter().map(|product| product.cents).collect();
         prices.sort_unstable();
         let newest = products.iter().map(|product| product.id).max().context("the catalogue is empty")?;
-        let (cursors, random) = (Cursors::default(), Xoshiro256PlusPlus::seed_from_u64(1));
+        let (cursors, random) = (Cursors::default(), StdRng::from_rng(&mut rand::rng()));
         Ok(Queries { products, prices, newest, cursors, seen: HashSet::new(), random })
     }
 

@@ -25,9 +25,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// The API, with `settings` of its own and empty caches.
+    /// The API, with `settings` of its own.
     pub(crate) async fn api(environment: &Environment, settings: &[(&str, &str)]) -> Result<Server> {
-        environment.empty_redis().await?;
         let port = free_port()?;
         let mut command = Command::new(&environment.api);
         command.env("HOST", "127.0.0.1").env("PORT", port.to_string()).env_remove("MANAGEMENT_PORT");

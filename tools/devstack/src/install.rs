@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use rustix::process::geteuid;
 
 use crate::find;
@@ -20,16 +20,13 @@ pub(crate) fn ensure(database: bool, redis: bool) -> Result<()> {
             eprintln!("farmlokal-dev: {error:#}");
         }
     }
-    let what = match missing(database, redis) {
-        (false, false) => return Ok(()),
-        (true, false) => "no MariaDB or MySQL server",
-        (false, true) => "no Redis or Valkey server",
-        (true, true) => "no MariaDB or MySQL server and no Redis or Valkey server",
-    };
-    bail!(
-        "{what} here: install MariaDB and Redis (`sudo apt-get install mariadb-server-core mariadb-client-core \
-         redis-tools`, or `brew install mariadb redis`), or set DATABASE_URL and REDIS_URL, such as those of containers"
-    )
+    ensure!(
+        missing(database, redis) == (false, false),
+        "no MariaDB and MySQL, or no Redis and Valkey here: install them (`sudo apt-get install mariadb-server-core \
+         mariadb-client-core redis-tools`, or `brew install mariadb redis`), or set DATABASE_URL and REDIS_URL, such as \
+         those of containers"
+    );
+    Ok(())
 }
 
 fn missing(database: bool, redis: bool) -> (bool, bool) {

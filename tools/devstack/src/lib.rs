@@ -19,5 +19,5 @@ pub use database::Database;
 pub use partners::Partners;
 pub use redis::Redis;
 pub use server::Server;
-pub use stack::{RATE_LIMIT, RATE_LIMITS, Stack, cargo, remove_data, repository};
+pub use stack::{RATE_LIMIT, RATE_LIMITS, Stack, cargo, repository};
 pub use supervise::{Supervised, run};

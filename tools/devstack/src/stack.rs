@@ -1,15 +1,14 @@
 use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::database::Database;
 use crate::install;
 use crate::partners::Partners;
 use crate::redis::Redis;
-use crate::supervise::{self, Supervised, run};
+use crate::supervise::{Supervised, run};
 
 /// The settings of the API's rate limits.
 pub const RATE_LIMITS: [&str; 3] = ["RATE_LIMIT", "RATE_LIMIT_SEARCH", "RATE_LIMIT_WEBHOOK"];
@@ -46,7 +45,7 @@ impl Stack {
     /// # Errors
     /// There are none and none can be had, they do not start, or another process uses `.devstack/`.
     pub fn start() -> Result<Stack> {
-        Stack::start_with(|| Database::start_lasting(&devstack()))
+        Stack::start_with(|| Database::start_lasting(&repository().join(".devstack")))
     }
 
     /// Like [`start`](Stack::start), with a database that is empty and forgets everything: for a run of the tests.
@@ -186,19 +185,6 @@ impl Stack {
     }
 }
 
-/// Removes the data of the development stack.
-///
-/// # Errors
-/// The stack is in use, or the directory cannot be removed.
-pub fn remove_data() -> Result<()> {
-    let directory = devstack();
-    if !directory.exists() {
-        return Ok(());
-    }
-    let _lock = supervise::lock(&directory.join("database.log"))?;
-    fs::remove_dir_all(&directory).with_context(|| format!("cannot remove {}", directory.display()))
-}
-
 fn given(variable: &str) -> Option<String> {
     env::var(variable).ok().filter(|value| !value.is_empty())
 }
@@ -224,8 +210,4 @@ pub fn cargo() -> Command {
 pub fn repository() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.ancestors().nth(2).unwrap_or(here).to_owned()
-}
-
-fn devstack() -> PathBuf {
-    repository().join(".devstack")
 }

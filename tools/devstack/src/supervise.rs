@@ -161,7 +161,7 @@ pub fn run(command: &Command) -> Result<()> {
 
 /// The log file, emptied and locked. The lock belongs to the open file, which the child inherits: it is released when
 /// the last process that writes to it is gone, however that ended. A server of before is waited for.
-pub(crate) fn lock(log: &Path) -> Result<File> {
+fn lock(log: &Path) -> Result<File> {
     let open = OpenOptions::new().append(true).create(true).open(log);
     let file = open.with_context(|| format!("cannot write {}", log.display()))?;
     let (name, patience) = (log.display(), Instant::now() + Duration::from_mins(1));
