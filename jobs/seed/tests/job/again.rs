@@ -1,6 +1,6 @@
 //! Running it again, beside another run, or over other products.
 
-use farmlokal_catalog::testing::TestDatabase;
+use farmlokal_testing::TestDatabase;
 
 use crate::running::{catalogue, job, run, undisturbed};
 
