@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use farmlokal_catalog::{Catalog, Error};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::problem::{Code, Problem};
@@ -41,12 +42,11 @@ pub(crate) struct Health {
 }
 
 impl Health {
-    /// Starts to watch the database. The task ends with the last
-    /// `Health`.
-    pub(crate) fn watch(catalog: Catalog) -> Self {
+    /// Watches the database in a task.
+    pub(crate) fn watch(catalog: Catalog, tasks: &mut JoinSet<()>) -> Self {
         let (sender, database) = watch::channel(Database::Unknown);
         let reached = Arc::new(AtomicBool::new(false));
-        tokio::spawn(watch_database(catalog, sender, Arc::clone(&reached)));
+        tasks.spawn(watch_database(catalog, sender, Arc::clone(&reached)));
         Self { started: Instant::now(), database, reached, draining: Arc::default() }
     }
 
@@ -113,7 +113,7 @@ async fn watch_database(catalog: Catalog, sender: watch::Sender<Database>, reach
     let mut ticks = tokio::time::interval(PERIOD);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut late = false;
-    while !sender.is_closed() {
+    loop {
         ticks.tick().await;
         let asked = Instant::now();
         let (found, cause) = match tokio::time::timeout(PATIENCE, catalog.ping()).await {

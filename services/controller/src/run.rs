@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use farmlokal_telemetry::{Metrics, Service};
 use kube::{Api, Client};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -121,11 +120,11 @@ fn objects(settings: &ControllerArgs, client: &Client, own: &str) -> Api<Product
 /// Serves the operators' routes for as long as the process lives.
 async fn serve(settings: &ControllerArgs, readiness: Readiness, metrics: Metrics) -> anyhow::Result<()> {
     let address = SocketAddr::new(settings.host, settings.management_port);
-    let listener = TcpListener::bind(address).await;
+    let listener = farmlokal_http_server::bind(address);
     let listener = listener.with_context(|| format!("MANAGEMENT_PORT: cannot listen on {address}"))?;
     info!(address = %listener.local_addr()?, "listening");
     let router = management::router(readiness, metrics.clone());
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    tokio::spawn(farmlokal_http_server::serve_operators(listener, router));
     tokio::spawn(async move {
         let mut ticks = tokio::time::interval(METRICS_UPKEEP);
         loop {

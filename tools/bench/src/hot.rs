@@ -41,7 +41,7 @@ pub(crate) async fn save_body(environment: &Environment, api: &Server) -> Result
 /// Measures in interleaved rounds, so that whatever else the machine does meets both servers alike.
 pub(crate) async fn bench(environment: &Environment, rounds: usize, duration: Duration) -> Result<()> {
     let api = Server::api(environment, &environment.database_url, &[]).await?;
-    let reference = Server::reference(environment, "bare", &save_body(environment, &api).await?).await?;
+    let reference = Server::reference(environment, &save_body(environment, &api).await?).await?;
     let body = api.body(PATH).await?;
     ensure!(body == reference.body(PATH).await?, "the two servers answer differently");
     let command = "cargo run --release -p farmlokal-bench -- bench hot";

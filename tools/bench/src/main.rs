@@ -8,7 +8,6 @@ mod cold_bench;
 mod environment;
 mod hot;
 mod k6;
-mod layers;
 mod load;
 mod loadtest;
 mod memory;
@@ -61,12 +60,7 @@ enum Command {
         #[command(flatten)]
         rounds: Rounds,
     },
-    /// Measure what each layer of the API's stack costs a request
-    Layers {
-        #[command(flatten)]
-        rounds: Rounds,
-    },
-    /// Serve one body from memory: what `bench` and `layers` compare the API with
+    /// Serve one body from memory: what `bench` compares the API with
     #[command(hide = true)]
     Reference(ReferenceArgs),
 }
@@ -109,10 +103,6 @@ async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Reference(args) => reference::serve(args).await,
         Command::Loadtest { duration } => loadtest::run(&Environment::up().await?, &duration).await,
-        Command::Layers { rounds } => {
-            let (rounds, duration) = rounds.parts()?;
-            layers::bench(&Environment::up().await?, rounds, duration).await
-        }
         Command::Bench { parts, rounds } => {
             let (rounds, duration) = rounds.parts()?;
             let environment = Environment::up().await?;

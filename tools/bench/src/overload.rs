@@ -94,7 +94,7 @@ pub(crate) async fn bench(environment: &Environment, rounds: usize, duration: Du
     let catalog = Environment::catalog(&environment.database_url)?;
     let mut queries = Queries::sample(&catalog).await?;
     let api = Server::api(environment, &environment.database_url, &[]).await?;
-    let bare = Server::reference(environment, "bare", &hot::save_body(environment, &api).await?).await?;
+    let bare = Server::reference(environment, &hot::save_body(environment, &api).await?).await?;
     send_each_once(&Engine::Api(api.address), indexed(&mut queries, 3_000)?, 16, duration).await?;
     let command = "cargo run --release -p farmlokal-bench -- bench overload";
     let mut report = Report::new("overload", "Four times the load that saturates", command);

@@ -40,12 +40,11 @@ impl Server {
         Server::start(command, port, &environment.scratch("bench-api.log")).await
     }
 
-    /// This program's own reference server: a stack of layers (see `layers`) around the bytes of a file.
-    pub(crate) async fn reference(environment: &Environment, layers: &str, file: &Path) -> Result<Server> {
+    /// This program's own reference server: one route with the bytes of a file.
+    pub(crate) async fn reference(environment: &Environment, file: &Path) -> Result<Server> {
         let port = free_port()?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["reference", "--port", &port.to_string(), "--layers", layers, "--file"]).arg(file);
-        command.env("REDIS_URL", &environment.redis_url).envs(RATE_LIMITS.map(|name| (name, RATE_LIMIT)));
+        command.args(["reference", "--port", &port.to_string(), "--file"]).arg(file);
         Server::start(command, port, &environment.scratch("bench-reference.log")).await
     }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::body::Body;
+use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use serde::Serialize;
@@ -108,15 +108,15 @@ async fn receive_event(
     State(app): State<Arc<App>>,
     uri: Uri,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Result<Response, Problem> {
     query::refuse_parameters(&uri)?;
+    let body = app.body_limits.read(body).await?;
     let delivered = app.webhook.receive(&headers, &body).await?;
     let body = DeliveryResponse { event_id: delivered.event_id, status: delivered.status };
     Ok(not_stored(body))
 }
 
 pub(super) fn router() -> OpenApiRouter<Arc<App>> {
-    // The middleware has read and bounded the body; axum's own bound would be a second one.
-    OpenApiRouter::new().routes(routes!(receive_event)).layer(DefaultBodyLimit::disable())
+    OpenApiRouter::new().routes(routes!(receive_event))
 }

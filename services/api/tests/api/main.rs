@@ -8,6 +8,7 @@
 mod categories;
 mod check;
 mod collector;
+mod cors;
 mod documentation;
 mod faults;
 mod flush;
