@@ -1,23 +1,14 @@
 //! [RFC 9112, section 3.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2): a request of HTTP/1.1 without `Host`, with
 //! two, or with a malformed one is a 400. hyper leaves this to its users: <https://github.com/hyperium/hyper/issues/3777>.
 
-use std::{error, fmt};
-
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
 use axum::http::{Request, Version};
 
 /// Why a request is refused, for its client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("{0}")]
 pub struct InvalidHost(pub &'static str);
-
-impl fmt::Display for InvalidHost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl error::Error for InvalidHost {}
 
 /// Lets requests with one valid `Host` pass: a filter for `tower::ServiceBuilder`.
 ///

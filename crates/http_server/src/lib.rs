@@ -23,7 +23,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt as _};
@@ -101,15 +101,21 @@ pub async fn serve<S>(
 where
     S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
-    let permits = Permits::new(limits.max_connections);
+    let semaphore = |permits: usize| Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)));
+    let (usual, spare) = (semaphore(limits.max_connections), semaphore(SPARE_CONNECTIONS));
     let connections = GracefulShutdown::new();
     loop {
         let next = async {
             // A failed connection, or a lack of file descriptors, is no reason to stop: axum waits and tries again.
             let (stream, peer) = Listener::accept(&mut listener).await;
-            (stream, peer, permits.acquire().await)
+            let (permit, is_spare) = tokio::select! {
+                biased;
+                permit = Arc::clone(&usual).acquire_owned() => (permit, false),
+                permit = Arc::clone(&spare).acquire_owned() => (permit, true),
+            };
+            (stream, peer, permit, is_spare)
         };
-        let (stream, peer, (permit, is_spare)) = tokio::select! {
+        let (stream, peer, permit, is_spare) = tokio::select! {
             accepted = next => accepted,
             () = shutdown.cancelled() => break,
         };
@@ -141,26 +147,4 @@ where
     }
     drop(listener);
     tokio::time::timeout(grace, connections.shutdown()).await.is_ok()
-}
-
-/// Permits for connections.
-struct Permits {
-    usual: Arc<Semaphore>,
-    spare: Arc<Semaphore>,
-}
-
-impl Permits {
-    fn new(usual: usize) -> Permits {
-        let semaphore = |permits: usize| Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)));
-        Permits { usual: semaphore(usual), spare: semaphore(SPARE_CONNECTIONS) }
-    }
-
-    /// A permit, and whether it is a spare one. The semaphores are never closed.
-    async fn acquire(&self) -> (Option<OwnedSemaphorePermit>, bool) {
-        tokio::select! {
-            biased;
-            permit = Arc::clone(&self.usual).acquire_owned() => (permit.ok(), false),
-            permit = Arc::clone(&self.spare).acquire_owned() => (permit.ok(), true),
-        }
-    }
 }

@@ -8,8 +8,8 @@ use metrics::{Counter, counter, describe_counter};
 use moka::sync::Cache;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use crate::account::{Account, Step, Terms, nanoseconds};
-use crate::{Client, Policy, layer, store};
+use crate::account::{Account, Terms, nanoseconds};
+use crate::{Client, Policy, middleware, store};
 
 const REPORTS: &str = "farmlokal_rate_limit_reports_total";
 const WAITS: &str = "farmlokal_rate_limit_waits_total";
@@ -29,7 +29,7 @@ pub fn describe_metrics() {
         WAITS,
         "Requests that waited for a report, their replica being as far ahead as it may be"
     );
-    layer::describe_metrics();
+    middleware::describe_metrics();
 }
 
 /// What a client has left, as this replica knows it.
@@ -152,29 +152,20 @@ impl Inner {
         let (policy, client) = key;
         let (_, terms) = &self.policies[policy];
         let (up, now) = (self.connection.is_up(), self.now());
-        let (step, report) = {
-            let mut account = entry.lock();
-            let step = account.judge(terms, now, up);
-            let report = if up && account.is_report_due(terms, now) {
-                let permit = permit.or_else(|| Arc::clone(&self.reports).try_acquire_owned().ok());
-                permit.map(|permit| (account.take_report(), permit))
-            } else {
-                None
-            };
-            (step, report)
-        };
-        if let Some((count, permit)) = report {
-            let report = Arc::clone(self).report(policy, client, Arc::clone(entry), count);
-            tokio::spawn(async move {
-                report.await;
-                drop(permit);
-            });
+        let mut account = entry.lock();
+        let verdict = account.judge(terms, now, up);
+        if up && account.is_report_due(terms, now) {
+            let permit = permit.or_else(|| Arc::clone(&self.reports).try_acquire_owned().ok());
+            if let Some(permit) = permit {
+                let count = account.take_report();
+                let report = Arc::clone(self).report(policy, client, Arc::clone(entry), count);
+                tokio::spawn(async move {
+                    report.await;
+                    drop(permit);
+                });
+            }
         }
-        match step {
-            Step::Admit(quota) => Some(Verdict::Admitted(quota)),
-            Step::Refuse(quota, retry_after) => Some(Verdict::Refused { quota, retry_after }),
-            Step::Wait => None,
-        }
+        verdict
     }
 
     /// The limiter's own clock.

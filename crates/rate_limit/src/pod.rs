@@ -39,7 +39,7 @@ impl Pod {
         // It fails for a zero only, and a rate has none.
         let config = Arc::new(config.unwrap_or_else(|| unreachable!("a rate of {quota} in {window:?}")));
         let layer = GovernorLayer::new(Arc::clone(&config)).error_handler(move |error| {
-            // The layer of this crate names the client of each request, so this is the only error.
+            // The middleware of this crate names the client of each request, so this is the only error.
             let GovernorError::TooManyRequests { wait_time, .. } = error else { return refuse(window) };
             // It was rounded down.
             refuse(Duration::from_secs(wait_time + 1))

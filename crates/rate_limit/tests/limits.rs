@@ -95,7 +95,7 @@ async fn another_replica_hears_of_it_and_the_key_expires() {
     assert!(admitted <= 1, "{admitted}");
     let expiry: i64 = connection
         .run(|mut connection| async move {
-            redis::cmd("PTTL").arg("farmlokal:limit:test:10/60:0.0.0.1").query_async(&mut connection).await
+            redis::cmd("PTTL").arg("farmlokal:limit:test:10/60:0.0.0.1/32").query_async(&mut connection).await
         })
         .await
         .unwrap();

@@ -12,11 +12,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::error_handling::HandleErrorLayer;
-use axum::http::header::{CONNECTION, ETAG, IF_NONE_MATCH, LINK, RETRY_AFTER};
+use axum::http::header::CONNECTION;
 use axum::http::{HeaderName, HeaderValue, Method};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use farmlokal_http_server::{InvalidHost, require_host};
-use farmlokal_rate_limit::{RateLimitLayer, RateLimits};
+use farmlokal_rate_limit::{self as rate_limit, RateLimits};
 use tokio::sync::Semaphore;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::timeout::error::Elapsed;
@@ -31,17 +32,10 @@ pub(crate) use self::observe::ObserveLayer;
 use self::request_id::{Ids, without_unusable_id};
 use crate::problem::{Code, Problem};
 
-/// Header fields that scripts of other origins may read.
-const EXPOSED: [HeaderName; 8] = [
-    ETAG,
-    LINK,
-    RETRY_AFTER,
-    HeaderName::from_static("age"),
-    HeaderName::from_static("cache-status"),
-    HeaderName::from_static("ratelimit"),
-    HeaderName::from_static("ratelimit-policy"),
-    HeaderName::from_static("x-request-id"),
-];
+/// Header fields that scripts of other origins may send and read, beside those that all may.
+const ALLOWED: [&str; 4] = ["if-none-match", "traceparent", "tracestate", "x-request-id"];
+const EXPOSED: [&str; 8] =
+    ["age", "cache-status", "etag", "link", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id"];
 /// For so long browsers may keep the answer to a preflight; Chromium takes no more.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(7_200);
 
@@ -76,7 +70,9 @@ impl Stack {
             // Before the limits: scripts have to see a 429, and a preflight costs nothing.
             .option_layer(self.cors.clone())
             // Before the limit on all requests: a client that asks too much takes no permit from others.
-            .option_layer(self.rate_limits.clone().map(RateLimitLayer::new))
+            .option_layer(
+                self.rate_limits.clone().map(|limits| from_fn_with_state(limits, rate_limit::limit)),
+            )
             .layer(HandleErrorLayer::new(answer_refusal))
             // HTTP demands it, and hyper does not.
             .filter(require_host::<Body>)
@@ -116,9 +112,8 @@ pub(crate) fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
         origins => AllowOrigin::list(origins.iter().cloned()),
     };
     let layer = CorsLayer::new().allow_origin(allowed).allow_methods([Method::GET, Method::HEAD]);
-    let headers = ["traceparent", "tracestate", "x-request-id"].map(HeaderName::from_static);
-    let headers = headers.into_iter().chain([IF_NONE_MATCH]).collect::<Vec<_>>();
-    Some(layer.allow_headers(headers).expose_headers(EXPOSED).max_age(PREFLIGHT_MAX_AGE))
+    let layer = layer.allow_headers(ALLOWED.map(HeaderName::from_static));
+    Some(layer.expose_headers(EXPOSED.map(HeaderName::from_static)).max_age(PREFLIGHT_MAX_AGE))
 }
 
 pub(crate) fn overloaded() -> Response {
@@ -138,6 +133,7 @@ async fn answer_refusal(error: BoxError) -> Response {
     problem.retry_after(Duration::from_secs(1)).into_response()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as tower-http passes it")]
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));

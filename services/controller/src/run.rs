@@ -53,7 +53,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
             readiness.ending();
         }
     });
-    serve(settings, readiness.clone(), metrics).await?;
+    serve(settings, readiness.clone(), metrics)?;
     let candidate = Candidate::new(client.clone(), lease);
     let mut lost = None;
     if let Some(mut leadership) = candidate.elected(&stop, || readiness.in_touch()).await {
@@ -118,7 +118,7 @@ fn objects(settings: &ControllerArgs, client: &Client, own: &str) -> Api<Product
 }
 
 /// Serves the operators' routes for as long as the process lives.
-async fn serve(settings: &ControllerArgs, readiness: Readiness, metrics: Metrics) -> anyhow::Result<()> {
+fn serve(settings: &ControllerArgs, readiness: Readiness, metrics: Metrics) -> anyhow::Result<()> {
     let address = SocketAddr::new(settings.host, settings.management_port);
     let listener = farmlokal_http_server::bind(address);
     let listener = listener.with_context(|| format!("MANAGEMENT_PORT: cannot listen on {address}"))?;

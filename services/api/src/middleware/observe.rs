@@ -45,31 +45,20 @@ impl ObserveLayer {
         ObserveLayer { usual: Arc::new(routes.into_iter().map(|route| (route, OnceLock::new())).collect()) }
     }
 
-    fn record(
-        &self,
-        route: Option<&MatchedPath>,
-        method: &Method,
-        status: u16,
-        error: Option<Code>,
-        seconds: f64,
-    ) {
-        let route = route.map_or(OTHER, MatchedPath::as_str);
+    fn histogram(&self, route: &str, method: &Method, status: u16, error: Option<Code>) -> Histogram {
+        let look_up = || {
+            let mut labels = vec![
+                Label::new("http_route", route.to_owned()),
+                Label::from_static_parts("http_request_method", span::method_name(method).unwrap_or(OTHER)),
+                Label::new("http_response_status_code", status.to_string()),
+            ];
+            let name = |code: Code| Label::from_static_parts("error_type", code.documentation().name);
+            labels.extend(error.map(name));
+            histogram!(DURATION, labels)
+        };
         let usual = if status == 200 && method == Method::GET { self.usual.get(route) } else { None };
-        match usual {
-            Some(usual) => usual.get_or_init(|| duration(route, method, status, error)).record(seconds),
-            None => duration(route, method, status, error).record(seconds),
-        }
+        usual.map_or_else(look_up, |usual| usual.get_or_init(look_up).clone())
     }
-}
-
-fn duration(route: &str, method: &Method, status: u16, error: Option<Code>) -> Histogram {
-    let mut labels = vec![
-        Label::new("http_route", route.to_owned()),
-        Label::from_static_parts("http_request_method", span::method_name(method).unwrap_or(OTHER)),
-        Label::new("http_response_status_code", status.to_string()),
-    ];
-    labels.extend(error.map(|code| Label::from_static_parts("error_type", code.documentation().name)));
-    histogram!(DURATION, labels)
 }
 
 impl<S> Layer<S> for ObserveLayer {
@@ -136,8 +125,8 @@ impl Observation {
         let _entered = self.span.enter();
         span::record(&self.span, status);
         let elapsed = self.started.elapsed();
-        self.layer.record(self.route.as_ref(), &self.method, status, error, elapsed.as_secs_f64());
         let (method, route) = (&self.method, self.route.as_ref().map_or(OTHER, MatchedPath::as_str));
+        self.layer.histogram(route, method, status, error).record(elapsed.as_secs_f64());
         if status != 503 && (status >= 500 || elapsed > SLOW) {
             let elapsed_ms = elapsed.as_secs_f64() * 1e3;
             warn!(%method, route, status, elapsed_ms, "request");

@@ -1,22 +1,21 @@
-//! The layer that limits requests, and what it shares with all its services.
+//! The middleware that limits requests, and what all requests share.
 
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::Uri;
+use axum::middleware::Next;
 use axum::response::Response;
 use farmlokal_redis::Connection;
 use metrics::{Counter, counter, describe_counter};
 use tokio::task::JoinSet;
-use tower::{Layer, Service};
+use tower::Service as _;
 
 use crate::fields::Fields;
 use crate::pod::Pod;
-use crate::{Client, ClientAddress, Limiter, Policy, Quota, Verdict};
+use crate::{ClientAddress, Limiter, Policy, Quota, Verdict};
 
 const REFUSED: &str = "farmlokal_rate_limited_total";
 /// How often the limiters inside the process forget clients that have their whole quota again.
@@ -93,16 +92,6 @@ impl RateLimits {
             }
         }
     }
-
-    /// Marks the request with its client, which `tower_governor` looks for, and gives its class.
-    fn identify(&self, request: &mut Request) -> (usize, Client) {
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        // Only a test calls this without a connection.
-        let peer = peer.map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |ConnectInfo(peer)| peer.ip());
-        let client = self.config.address.resolve(peer, request.headers());
-        request.extensions_mut().insert(client);
-        ((self.config.classify)(request.uri()), client)
-    }
 }
 
 impl Class {
@@ -121,64 +110,28 @@ impl Class {
     }
 }
 
-/// Limits the requests of each client. It takes the peer's address from [`ConnectInfo`]`<SocketAddr>`.
-#[derive(Clone)]
-pub struct RateLimitLayer(Arc<RateLimits>);
-
-impl RateLimitLayer {
-    /// A layer with these limits, which all layers share.
-    #[must_use]
-    pub fn new(limits: Arc<RateLimits>) -> RateLimitLayer {
-        RateLimitLayer(limits)
-    }
-}
-
-impl<S> Layer<S> for RateLimitLayer {
-    type Service = RateLimit<S>;
-
-    fn layer(&self, inner: S) -> RateLimit<S> {
-        RateLimit { inner, limits: Arc::clone(&self.0) }
-    }
-}
-
-/// See [`RateLimitLayer`].
-#[derive(Clone)]
-pub struct RateLimit<S> {
-    inner: S,
-    limits: Arc<RateLimits>,
-}
-
-impl<S> Service<Request> for RateLimit<S>
-where
-    S: Service<Request, Response = Response, Error: Send, Future: Send> + Clone + Send + 'static,
-{
-    type Response = Response;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, mut request: Request) -> Self::Future {
-        let limits = Arc::clone(&self.limits);
-        // The one that was polled for readiness goes with the request.
-        let next = self.inner.clone();
-        let inner = std::mem::replace(&mut self.inner, next);
-        Box::pin(async move {
-            let (class, client) = limits.identify(&mut request);
-            let verdict = limits.limiter.check(class, client).await;
-            let class = &limits.classes[class];
-            match verdict {
-                Verdict::Admitted(quota) => {
-                    Ok(class.fields.on(class.pod.around(inner).call(request).await?, quota))
-                }
-                Verdict::Refused { quota, retry_after } => {
-                    class.refused.increment(1);
-                    Ok(class.fields.on((limits.config.refuse)(retry_after), quota))
-                }
-            }
-        })
+/// Limits the requests of each client: for `axum::middleware::from_fn_with_state`. It takes the peer's address from
+/// [`ConnectInfo`]`<SocketAddr>`.
+pub async fn limit(
+    State(limits): State<Arc<RateLimits>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let client = limits.config.address.resolve(peer.ip(), request.headers());
+    let class = (limits.config.classify)(request.uri());
+    let verdict = limits.limiter.check(class, client).await;
+    let class = &limits.classes[class];
+    match verdict {
+        Verdict::Admitted(quota) => {
+            request.extensions_mut().insert(client);
+            let Ok(response) = class.pod.around(next).call(request).await;
+            class.fields.on(response, quota)
+        }
+        Verdict::Refused { quota, retry_after } => {
+            class.refused.increment(1);
+            class.fields.on((limits.config.refuse)(retry_after), quota)
+        }
     }
 }
 
@@ -192,7 +145,7 @@ mod tests {
     use tower::service_fn;
 
     use super::*;
-    use crate::ForwardedHeader;
+    use crate::{Client, ForwardedHeader};
 
     fn limits(rate: &str, clients: u32, tasks: &mut JoinSet<()>) -> Arc<RateLimits> {
         let config = Config {
