@@ -88,7 +88,7 @@ impl Account {
         self.reported = 0;
         if let Some(whole_in) = whole_in {
             let heard = now.saturating_add(nanoseconds(whole_in));
-            // Redis forgets when it restarts; what is known here still holds.
+            // Redis forgets when it restarts; this account still holds.
             self.whole_at = self.whole_at.max(heard + u64::from(self.unreported) * terms.interval);
         }
     }

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use crate::faults::Fragile;
 use crate::harness::{Api, PATIENCE, Process, fetch};
 
-/// A connection of its own, and what came back on it until the server closed it or the end of a head.
+/// A connection of its own, and what came back on it until the server closed it.
 pub async fn exchange(address: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -71,7 +71,7 @@ async fn connections_beyond_the_bound_get_one_answer() {
         let answer = exchange(&address, &format!("GET {path} {rest}")).await;
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
-    // There are few such places, and nobody holds one for long.
+    // There are few spare connections, and nobody holds one for long.
     assert_eq!(read_to_close(&mut TcpStream::connect(&address).await.unwrap()).await, "");
     drop(held);
     tokio::time::timeout(PATIENCE, async {
