@@ -25,15 +25,17 @@ mod statement;
 mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod text;
 mod words;
 
 pub use config::{CatalogConfig, SearchConfig};
 pub use error::{Error, Refusal};
-pub use events::{Change, Event, Outcome, OwedFlush, Pruned, Receipt};
+pub use events::{Change, Event, Outcome, Pruned, Receipt};
 pub use metrics::describe_metrics;
 pub use migrate::{Applied, MigrateError, migrate};
 pub use price::{InvalidPrice, Price};
-pub use product::{Page, Product};
+pub use product::{MAX_PRODUCT_ID, Page, Product};
 pub use query::{InvalidParam, InvalidQuery, ListQuery, Order, Sort};
 pub use store::{Catalog, PoolUse};
+pub use text::{InvalidText, normalized};
 pub use words::short_words;

@@ -5,10 +5,13 @@ use sqlx::{FromRow, Row as _, mysql::MySqlRow};
 
 use crate::Price;
 
+/// The highest id of a product: 2^53 - 1, the highest whole number that JavaScript reads right from JSON.
+pub const MAX_PRODUCT_ID: u64 = 9_007_199_254_740_991;
+
 /// One product. Times have milliseconds, as the columns do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Product {
-    /// Unique, never reused, at least 1.
+    /// Unique, never reused, from 1 to [`MAX_PRODUCT_ID`].
     pub id: u64,
     /// At most 255 characters.
     pub name: String,

@@ -11,6 +11,7 @@ mod encoding;
 mod health;
 mod middleware;
 pub mod migrate;
+mod object;
 pub mod openapi;
 mod partners;
 mod problem;
@@ -19,9 +20,3 @@ mod rate_limit;
 mod routes;
 pub mod serve;
 mod webhook;
-
-/// What holds for every input of the parsers that strangers reach.
-#[cfg(any(test, feature = "testing"))]
-pub mod properties {
-    pub use crate::webhook::properties::{event, signature};
-}

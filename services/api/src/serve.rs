@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use axum::Router;
-use farmlokal_cache::{Cache, CacheConfig, LocalConfig, RedisConfig};
+use farmlokal_cache::{Cache, CacheConfig, InProcessConfig, RedisConfig};
 use farmlokal_catalog::{Catalog, CatalogConfig, SearchConfig};
 use farmlokal_http_server::{self as http_server, Limits, SPARE_CONNECTIONS};
 use farmlokal_rate_limit::RateLimits;
@@ -61,7 +61,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     // All that runs in the background, for as long as the process lives.
     let mut tasks = JoinSet::new();
-    let app = Arc::new(wire(&args, metrics, &shutdown, &mut tasks)?);
+    let app = Arc::new(wire(&args, metrics, &mut tasks)?);
     let mut servers = serve(&args.server, &app, &shutdown)?;
 
     let stopped = until_stopped(stop, &mut tasks, &mut servers).await;
@@ -76,6 +76,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     }
     app.partners.close().await;
     app.webhook.close().await;
+    // Deliveries need them until then.
     tasks.shutdown().await;
     app.cache.close().await;
     app.catalog.close().await;
@@ -108,23 +109,24 @@ async fn until_stopped(
 }
 
 /// The parts, not yet connected to anything: the first requests may find Redis or the database missing.
-fn wire(
-    args: &ServeArgs,
-    metrics: Metrics,
-    shutdown: &CancellationToken,
-    tasks: &mut JoinSet<()>,
-) -> anyhow::Result<App> {
+fn wire(args: &ServeArgs, metrics: Metrics, tasks: &mut JoinSet<()>) -> anyhow::Result<App> {
     let catalog = Catalog::new(catalog_config(args, args.database.url()?.as_str())?)?;
     let redis = RedisConfig { timeout: args.cache.redis_timeout, ..RedisConfig::new(args.redis.url()) };
-    let cache = Cache::new(cache_config(&args.cache, redis.clone()))?;
+    let cache = Cache::new(cache_config(&args.cache, redis.clone()), tasks)?;
     let redis = farmlokal_redis::Connection::new(&redis, "shared")?;
     tasks.spawn(Arc::clone(&redis).supervise());
     tasks.spawn(keep_metrics(metrics.clone()));
     let request_timeout = args.server.request_timeout;
-    let partners = Partners::new(&args.partners, request_timeout, &redis, shutdown.child_token())?;
+    let partners = Partners::new(&args.partners, request_timeout, &redis, tasks)?;
     let health = Health::watch(catalog.clone(), tasks);
-    let webhook =
-        Webhook::start(&args.webhook, catalog.clone(), cache.clone(), Arc::clone(&redis), health.clone())?;
+    let webhook = Webhook::start(
+        &args.webhook,
+        catalog.clone(),
+        cache.clone(),
+        Arc::clone(&redis),
+        health.clone(),
+        tasks,
+    )?;
     Ok(App {
         catalog,
         cache,
@@ -237,12 +239,13 @@ fn catalog_config(args: &ServeArgs, url: &str) -> anyhow::Result<CatalogConfig> 
 }
 
 fn cache_config(args: &CacheArgs, redis: RedisConfig) -> CacheConfig {
-    let local = LocalConfig { ttl: args.local_cache_ttl, capacity: u64::from(args.local_cache_mib) << 20 };
+    let in_process =
+        InProcessConfig { ttl: args.local_cache_ttl, capacity: u64::from(args.local_cache_mib) << 20 };
     CacheConfig {
         redis,
         fresh: args.cache_ttl,
         stale: args.cache_stale_ttl,
-        local: args.local_cache.then_some(local),
+        in_process: args.local_cache.then_some(in_process),
     }
 }
 

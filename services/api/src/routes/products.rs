@@ -6,6 +6,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::HeaderValue;
 use axum::response::Response;
 use chrono::{DateTime, SecondsFormat, Utc};
+use farmlokal_cache::Key;
 use farmlokal_catalog::{InvalidParam, InvalidQuery, ListQuery, Page, Price, Product};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -129,7 +130,7 @@ enum OrderParam {
 async fn list_products(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let (request, _) = request.into_parts();
     let list = query::list(&request.uri)?;
-    let key = list_key(&list);
+    let key = Key::List(list.canonical("").into());
     app.answer(&request, &key, async move |catalog| page_answer(&list, &catalog.list(&list).await?)).await
 }
 
@@ -155,21 +156,11 @@ async fn get_product(
     let (request, _) = request.into_parts();
     query::refuse_parameters(&request.uri)?;
     let id = product_id(&id)?;
-    app.answer(&request, &item_key(id), async move |catalog| match catalog.product(id).await? {
+    app.answer(&request, &Key::Item(id), async move |catalog| match catalog.product(id).await? {
         Some(product) => Ok(Answer::document(query::json(&representation(&product))?, None)),
         None => Ok(Answer::MISSING),
     })
     .await
-}
-
-/// The cache's key of a list.
-fn list_key(list: &ListQuery) -> String {
-    list.canonical("list:")
-}
-
-/// The cache's key of a product.
-fn item_key(id: u64) -> String {
-    format!("item:{id}")
 }
 
 /// A path's id: digits only, from 1 to the largest 64-bit number.

@@ -11,15 +11,15 @@ use tokio::{sync::watch, time::timeout};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, Span, field::Empty, info_span};
 
-use crate::keys::Generation;
+use crate::{Key, keys::Stamp};
 
-/// Requests that may share an answer. The epoch and the generation are those that the request itself saw, so one
-/// that comes after a flush never joins a fill from before it.
+/// Requests that may share an answer. The epoch and the stamp are those that the request itself saw, so one that
+/// comes after a flush or a change never joins a fill from before it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct FlightKey {
     pub(crate) epoch: u64,
-    pub(crate) generation: Option<Generation>,
-    pub(crate) key: Box<str>,
+    pub(crate) stamp: Option<Stamp>,
+    pub(crate) key: Key,
     /// The type of the fill's error: what is shared can be taken back only as what it was.
     pub(crate) error: TypeId,
 }
@@ -27,7 +27,7 @@ pub(crate) struct FlightKey {
 type Results<T> = watch::Receiver<Option<T>>;
 
 /// The fills in flight.
-pub(crate) struct Flights<T> {
+pub(crate) struct SingleFlight<T> {
     in_flight: Mutex<HashMap<FlightKey, Flight<T>>>,
     leaders: TaskTracker,
 }
@@ -38,7 +38,7 @@ struct Flight<T> {
     span: Span,
 }
 
-impl<T: Clone + Send + Sync + 'static> Flights<T> {
+impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self { in_flight: Mutex::default(), leaders: TaskTracker::new() })
     }
@@ -48,7 +48,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     pub(crate) async fn join<Fut>(
         self: &Arc<Self>,
         key: FlightKey,
-        lead: impl FnOnce(Lead<T>) -> Fut,
+        lead: impl FnOnce(Leader<T>) -> Fut,
     ) -> Option<T>
     where
         Fut: Future<Output = ()> + Send + 'static,
@@ -62,7 +62,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
             }
             hash_map::Entry::Vacant(vacant) => {
                 let (sender, results) = watch::channel(None);
-                let lead = lead(Lead { flights: Arc::clone(self), key: vacant.key().clone(), sender });
+                let lead = lead(Leader { flights: Arc::clone(self), key: vacant.key().clone(), sender });
                 Span::current().record("farmlokal.cache.flight", "leader");
                 let span = info_span!("cache.fill", otel.status_code = Empty, "error.type" = Empty);
                 vacant.insert(Flight { results: results.clone(), span: span.clone() });
@@ -77,7 +77,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         result.clone()
     }
 
-    /// Waits until no flight is left, but no longer than this.
+    /// Waits until no flight is left, for `limit` at the most.
     pub(crate) async fn settle(&self, limit: Duration) {
         self.leaders.close();
         let _ = timeout(limit, self.leaders.wait()).await;
@@ -89,21 +89,21 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     }
 }
 
-/// The right and the duty to land a flight. Dropping it ends the flight, also when the leader panics.
-pub(crate) struct Lead<T> {
-    flights: Arc<Flights<T>>,
+/// Held by the one that fills. Dropping it ends the flight, also when the fill panics.
+pub(crate) struct Leader<T> {
+    flights: Arc<SingleFlight<T>>,
     key: FlightKey,
     sender: watch::Sender<Option<T>>,
 }
 
-impl<T> Lead<T> {
-    /// Gives `result` to all who wait, and to those who still come until the lead is dropped.
+impl<T> Leader<T> {
+    /// Gives `result` to all who wait, and to those who still come until the leader is dropped.
     pub(crate) fn publish(&self, result: T) {
         self.sender.send_replace(Some(result));
     }
 }
 
-impl<T> Drop for Lead<T> {
+impl<T> Drop for Leader<T> {
     fn drop(&mut self) {
         self.flights.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
     }
