@@ -22,9 +22,9 @@ mod product;
 mod query;
 mod reader;
 mod statement;
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 mod words;
 
 pub use catalog::{Catalog, PoolUse};

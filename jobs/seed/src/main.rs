@@ -36,7 +36,7 @@ async fn seed_until_stopped(cli: &Cli) -> anyhow::Result<ExitCode> {
     metrics::start(cli.rows);
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     if let Some(port) = cli.management_port {
-        metrics::serve(metrics, SocketAddr::new(cli.host, port)).await?;
+        metrics::serve(metrics, SocketAddr::new(cli.host, port))?;
     }
     let code = tokio::select! {
         seeded = run::seed(cli) => return seeded.map(|()| ExitCode::SUCCESS),

@@ -7,7 +7,6 @@ use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use farmlokal_telemetry::Metrics;
 use metrics::{describe_gauge, gauge};
-use tokio::net::TcpListener;
 
 const ROWS: &str = "farmlokal_seed_rows";
 const TARGET: &str = "farmlokal_seed_rows_target";
@@ -48,17 +47,14 @@ fn count(rows: u64) -> f64 {
 ///
 /// # Errors
 /// The port cannot be had.
-pub(crate) async fn serve(metrics: Metrics, address: SocketAddr) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(address).await.map_err(|error| {
+pub(crate) fn serve(metrics: Metrics, address: SocketAddr) -> anyhow::Result<()> {
+    let listener = farmlokal_http_server::bind(address).map_err(|error| {
         let setting = farmlokal_settings::setting_of_listener(&error, "MANAGEMENT_PORT");
         anyhow::Error::new(error).context(format!("{setting}: cannot listen on {address}"))
     })?;
     tracing::info!(address = %listener.local_addr()?, "listening for operators");
     let page = async move || ([(CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render());
     let routes = Router::new().route("/metrics", get(page));
-    tokio::spawn(async move {
-        // It never comes back: a connection that fails ends alone.
-        let _ = axum::serve(listener, routes).await;
-    });
+    tokio::spawn(farmlokal_http_server::serve_operators(listener, routes));
     Ok(())
 }

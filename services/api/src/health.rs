@@ -42,7 +42,7 @@ pub(crate) struct Health {
 }
 
 impl Health {
-    /// Starts to watch the database, in a task of `tasks` that ends with the last `Health`.
+    /// Watches the database in a task.
     pub(crate) fn watch(catalog: Catalog, tasks: &mut JoinSet<()>) -> Self {
         let (sender, database) = watch::channel(Database::Unknown);
         let reached = Arc::new(AtomicBool::new(false));
@@ -112,7 +112,7 @@ async fn watch_database(catalog: Catalog, sender: watch::Sender<Database>, reach
     let mut ticks = tokio::time::interval(PERIOD);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut late = false;
-    while !sender.is_closed() {
+    loop {
         ticks.tick().await;
         let asked = Instant::now();
         let (found, cause) = match tokio::time::timeout(PATIENCE, catalog.ping()).await {

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
     InvalidParameter,
+    InvalidHost,
     NotFound,
     MethodNotAllowed,
     BodyTooSlow,
@@ -41,13 +42,19 @@ pub(crate) struct Documentation {
 }
 
 /// The table of problems, in the order of [`Code`]. `/problems` serves it, and OpenAPI refers to it.
-pub(crate) const PROBLEMS: [Documentation; 25] = [
+pub(crate) const PROBLEMS: [Documentation; 26] = [
     Documentation {
         name: "invalid_parameter",
         status: StatusCode::BAD_REQUEST,
         title: "Invalid parameter",
         meaning: "One or more parameters are unknown, repeated, malformed, out of range or do not go together. \
                   `params` names each of them with a code of its own. The same request never succeeds.",
+    },
+    Documentation {
+        name: "invalid_host",
+        status: StatusCode::BAD_REQUEST,
+        title: "Invalid Host header",
+        meaning: "A request of HTTP/1.1 needs exactly one `Host` header field, with a host and perhaps a port.",
     },
     Documentation {
         name: "not_found",
@@ -217,6 +224,7 @@ mod tests {
     fn every_code_finds_its_own_row() {
         let names = [
             (Code::InvalidParameter, "invalid_parameter"),
+            (Code::InvalidHost, "invalid_host"),
             (Code::NotFound, "not_found"),
             (Code::MethodNotAllowed, "method_not_allowed"),
             (Code::BodyTooSlow, "body_too_slow"),

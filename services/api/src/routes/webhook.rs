@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::body::Body;
+use axum::extract::State;
 use axum::http::header::ACCEPT_ENCODING;
 use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse as _, Response};
@@ -99,9 +99,10 @@ async fn receive_event(
     State(app): State<Arc<App>>,
     uri: Uri,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Result<Response, Problem> {
     query::refuse_parameters(&uri)?;
+    let body = app.body_limits.read(body).await?;
     match app.webhook.receive(headers, body).await {
         Ok(delivery) => Ok(not_stored(delivery)),
         Err(problem) if problem.code() == Code::UnsupportedMediaType => {
@@ -112,6 +113,5 @@ async fn receive_event(
 }
 
 pub(super) fn router() -> OpenApiRouter<Arc<App>> {
-    // The middleware has read and bounded the body; axum's own bound would be a second one.
-    OpenApiRouter::new().routes(routes!(receive_event)).layer(DefaultBodyLimit::disable())
+    OpenApiRouter::new().routes(routes!(receive_event))
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use farmlokal_testing::TestDatabase;
 use farmlokal_devstack::{Database, Redis};
+use farmlokal_testing::TestDatabase;
 use tokio::task::JoinHandle;
 
 use crate::harness::{Answer, Api, PATIENCE, Process, client, fetch};

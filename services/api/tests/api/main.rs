@@ -8,6 +8,7 @@
 mod categories;
 mod check;
 mod collector;
+mod cors;
 mod database;
 mod documentation;
 mod faults;

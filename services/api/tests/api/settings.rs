@@ -21,6 +21,7 @@ fn a_bad_setting_stops_the_start_with_one_line_that_names_it() {
         ("HOST", "192.0.2.1", "HOST: cannot listen on 192.0.2.1:"),
         ("PORT", "65536", "--port"),
         ("CACHE_TTL", "60", "--cache-ttl"),
+        ("CORS_ALLOWED_ORIGINS", "https://a.example,https://b.example/", "--cors-allowed-origins"),
         ("LOCAL_CACHE", "maybe", "--local-cache"),
         ("DB_MAX_CONNECTIONS", "0", "--db-max-connections"),
         ("REQUEST_TIMEOUT", "0s", "must be above zero"),

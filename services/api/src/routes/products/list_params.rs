@@ -4,8 +4,8 @@ use std::fmt::{Display, Write as _};
 
 use axum::http::Uri;
 use farmlokal_catalog::{
-    Category, Cursor, CursorMismatch, Filter, InvalidCategory, InvalidPrice, InvalidText, InvalidWords, Limit, ListQuery,
-    Order, Price, PriceRange, Sort, Words,
+    Category, Cursor, CursorMismatch, Filter, InvalidCategory, InvalidPrice, InvalidText, InvalidWords,
+    Limit, ListQuery, Order, Price, PriceRange, Sort, Words,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use utoipa::IntoParams;

@@ -6,9 +6,10 @@ use std::sync::Once;
 use axum::http::header::FORWARDED;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use clap::ValueEnum;
-use farmlokal_rate_limit::Client;
 use ipnet::IpNet;
 use tracing::warn;
+
+use crate::Client;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 

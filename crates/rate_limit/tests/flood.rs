@@ -2,29 +2,24 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use std::convert::Infallible;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::Request;
-use axum::response::Response;
-use clap::Parser as _;
-use farmlokal_api::middleware::RateLimitLayer;
-use farmlokal_api::rate_limit::{RateLimitArgs, RateLimits};
+use axum::extract::{ConnectInfo, Request};
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse as _, Response};
 use farmlokal_devstack::Redis;
+use farmlokal_rate_limit::{ClientAddress, Config, ForwardedHeader, Policy, RateLimits, limit};
 use farmlokal_redis::{Connection, RedisConfig};
+use tokio::task::JoinSet;
 use tower::{Layer as _, Service, service_fn};
 
 const MILLION: u32 = 1_000_000;
-const CLIENTS: usize = 20_000;
+const CLIENTS: u32 = 20_000;
 /// 20,000 clients at some 500 bytes in each of two tables, what a second brings on top, and what the allocator keeps.
 const BOUND: usize = 64 << 20;
-
-#[derive(Debug, clap::Parser)]
-struct Cli {
-    #[command(flatten)]
-    rate_limit: RateLimitArgs,
-}
 
 /// Resident bytes of this process.
 fn resident() -> usize {
@@ -38,6 +33,7 @@ where
     S: Service<Request, Response = Response, Error = Infallible>,
 {
     let request = Request::get("/products").header("x-forwarded-for", from.to_string());
+    let request = request.extension(ConnectInfo(SocketAddr::from((Ipv4Addr::LOCALHOST, 1))));
     service.call(request.body(Body::empty()).unwrap()).await.unwrap().status().as_u16()
 }
 
@@ -50,14 +46,23 @@ async fn a_million_addresses_take_bounded_memory_and_free_nobody_of_the_limit() 
     while !connection.is_up() {
         tokio::task::yield_now().await;
     }
-    // Permits that do not come back while this runs: no limiter can forget anybody for that reason.
-    let clients = CLIENTS.to_string();
-    let args =
-        ["x", "--rate-limit", "100/3600", "--trusted-hops", "1", "--rate-limit-clients", clients.as_str()];
-    let limits = Arc::new(RateLimits::new(&Cli::parse_from(args).rate_limit, Arc::clone(&connection)));
-    tokio::spawn(Arc::clone(&limits).keep_house());
+    let config = Config {
+        // Permits that do not come back while this runs: no limiter can forget anybody for that reason.
+        policies: vec![Policy::new("default", "100/3600".parse().unwrap(), 2)],
+        classify: |_| 0,
+        refuse: |_| StatusCode::TOO_MANY_REQUESTS.into_response(),
+        address: ClientAddress {
+            networks: Vec::new(),
+            hops: 1,
+            header: ForwardedHeader::XForwardedFor,
+            ipv6_prefix: 64,
+        },
+        clients: CLIENTS,
+    };
+    let mut tasks = JoinSet::new();
+    let limits = RateLimits::new(config, connection, &mut tasks);
     let routes = service_fn(async |_: Request| Ok::<_, Infallible>(Response::new(Body::empty())));
-    let mut service = RateLimitLayer::new(limits, Ipv4Addr::LOCALHOST.into()).layer(routes);
+    let mut service = from_fn_with_state(limits, limit).layer(routes);
 
     let hot = Ipv4Addr::new(203, 0, 113, 7);
     let before = resident();

@@ -1,17 +1,26 @@
+//! What a client may ask: the settings, the classes of requests, and the 429. `crates/rate_limit` does the rest.
+
 #![allow(clippy::doc_markdown, reason = "the help texts are for terminals")]
 
 use std::net::IpAddr;
+use std::time::Duration;
 
+use axum::http::Uri;
+use axum::response::{IntoResponse as _, Response};
 use clap::Args;
-use farmlokal_rate_limit::Rate;
+use farmlokal_rate_limit::{ClientAddress, Config, ForwardedHeader, Policy, Rate};
 use ipnet::IpNet;
 
-use super::{Class, ClientAddress, ForwardedHeader};
+use crate::problem::{Code, Problem};
+
+const DEFAULT: usize = 0;
+const SEARCH: usize = 1;
+const WEBHOOK: usize = 2;
 
 /// What a client may ask, and who is one.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Rate limits")]
-pub struct RateLimitArgs {
+pub(crate) struct RateLimitArgs {
     /// Requests of one client in so many seconds, over all replicas; as many at once
     #[arg(long, env = "RATE_LIMIT", value_name = "REQUESTS/SECONDS", default_value = "1200/60")]
     pub(crate) rate_limit: Rate,
@@ -46,23 +55,52 @@ pub struct RateLimitArgs {
 }
 
 impl RateLimitArgs {
-    pub(super) fn rate(&self, class: Class) -> Rate {
-        match class {
-            Class::Default => self.rate_limit,
-            Class::Search => self.rate_limit_search,
-            Class::Webhook => self.rate_limit_webhook,
-        }
-    }
-
-    pub(super) fn client_address(&self) -> ClientAddress {
+    /// The limits that the settings describe.
+    pub(crate) fn config(&self) -> Config {
+        // In the order of their indexes.
+        let policies = [
+            ("default", self.rate_limit),
+            ("search", self.rate_limit_search),
+            ("webhook", self.rate_limit_webhook),
+        ];
         let all_trusted = if self.trusted_proxies.is_empty() { 0 } else { usize::MAX };
-        ClientAddress {
-            networks: self.trusted_proxies.clone(),
-            hops: self.trusted_hops.map_or(all_trusted, usize::from),
-            header: self.forwarded_header,
-            ipv6_prefix: self.ipv6_prefix,
+        Config {
+            policies: policies.map(|(name, rate)| Policy::new(name, rate, self.ahead)).into(),
+            classify: class,
+            refuse,
+            address: ClientAddress {
+                networks: self.trusted_proxies.clone(),
+                hops: self.trusted_hops.map_or(all_trusted, usize::from),
+                header: self.forwarded_header,
+                ipv6_prefix: self.ipv6_prefix,
+            },
+            clients: self.clients,
         }
     }
+}
+
+fn refuse(retry_after: Duration) -> Response {
+    let problem = Problem::new(Code::RateLimited, "This client has used up its quota of requests.");
+    problem.retry_after(retry_after).into_response()
+}
+
+/// The index of the policy for requests to this URI: requests that cost alike share a quota.
+fn class(uri: &Uri) -> usize {
+    match uri.path() {
+        // A search costs the database what it matches.
+        "/products" if uri.query().is_some_and(searches) => SEARCH,
+        // Few senders, many requests.
+        "/webhook" => WEBHOOK,
+        _ => DEFAULT,
+    }
+}
+
+/// Whether a query has the parameter `search`. A name that is written with escapes may be that: no honest client does it.
+fn searches(query: &str) -> bool {
+    query.split('&').any(|pair| {
+        let name = pair.split('=').next().unwrap_or(pair);
+        name == "search" || name.contains('%')
+    })
 }
 
 /// A network in CIDR notation, or one address.
@@ -86,5 +124,29 @@ mod tests {
         for bad in ["", "10.0.0.0/33", "ingress", "10.0.0"] {
             assert!(network(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_refusal_says_when_to_come_back() {
+        let response = refuse(Duration::from_millis(5_500));
+        assert_eq!(response.status(), 429);
+        assert_eq!(response.headers()["retry-after"], "6");
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+    }
+
+    #[test]
+    fn a_search_is_a_search_however_it_is_written() {
+        let class = |uri: &'static str| class(&Uri::from_static(uri));
+        for uri in
+            ["/products?search=x", "/products?limit=1&search=x", "/products?se%61rch=x", "/products?search"]
+        {
+            assert_eq!(class(uri), SEARCH, "{uri}");
+        }
+        for uri in
+            ["/products", "/products?category=a%26search", "/products/1?search=x", "/search", "/x?search=x"]
+        {
+            assert_eq!(class(uri), DEFAULT, "{uri}");
+        }
+        assert_eq!(class("/webhook?x"), WEBHOOK);
     }
 }
