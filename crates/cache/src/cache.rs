@@ -94,7 +94,7 @@ impl<V: Value> Cache<V> {
     pub fn get_in_process(&self, key: &Key) -> Option<Lookup<V>> {
         let hit = self.0.in_process.as_ref()?.get(key)?;
         self.0.in_process_hits.increment(1);
-        // It is over as soon as it has begun: the span says that it was here that the answer came from.
+        // An empty span, so that a trace shows where the answer came from.
         drop(info_span!("cache.local", farmlokal.cache.result = "hit"));
         Some(hit)
     }
@@ -187,7 +187,7 @@ impl<V: Value> Cache<V> {
     /// Makes every cached answer invalid, in every process; see [`Flusher::flush`].
     pub async fn flush(&self) -> Result<Flushed, FlushError> {
         let result = self.0.flusher.flush().await;
-        // This process need not wait to hear of it.
+        // This process need not wait for the push.
         self.0.invalidate(Scope::Everything);
         result
     }

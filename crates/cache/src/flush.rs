@@ -66,13 +66,13 @@ impl Flusher {
         Ok(Self { pool })
     }
 
-    /// Asks Redis for a sign of life. For a program that wants to say at its start what is wrong with its settings.
+    /// Sends a PING. For a program that reports at its start what is wrong with its settings; the error is the cause.
     pub async fn check(&self) -> RedisResult<()> {
         self.run(redis::pipe().ping()).await
     }
 
     /// When it returns `Ok`, no entry from before is read from Redis any more, and every in-process layer has been
-    /// told. Writers of much call it after they commit.
+    /// told. For writers that change much, after they commit.
     pub async fn flush(&self) -> Result<Flushed, FlushError> {
         let started = Instant::now();
         // In this order: keys removed first could be filled again, under a generation still valid, by a reader that
@@ -88,7 +88,7 @@ impl Flusher {
 
     /// When it returns `Ok`, no list from before and none of these products' entries is read from Redis any more, and
     /// every in-process layer has been told. One round trip, however much is cached: the entries stay in Redis, where
-    /// they count for nothing, until they are overwritten or expire. Writers of little call it after they commit.
+    /// they are invalid, until they are overwritten or expire. For writers that change little, after they commit.
     pub async fn invalidate_products(&self, ids: &[u64]) -> Result<(), FlushError> {
         let mut pipeline = redis::pipe();
         for id in ids {
@@ -99,8 +99,8 @@ impl Flusher {
         counted(self.run(&pipeline).await.map_err(FlushError::Invalidate))
     }
 
-    /// Nobody has tested the connection since it was last used. If Redis has closed it meanwhile, the next one is tried;
-    /// what runs here may run twice.
+    /// The pool does not test its connections. If Redis has closed one since its last use, the next one is tried; so what
+    /// runs here may run twice.
     async fn run(&self, pipeline: &Pipeline) -> RedisResult<()> {
         loop {
             let mut connection = self.pool.get().await.map_err(redis_error)?;

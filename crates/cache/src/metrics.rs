@@ -61,8 +61,7 @@ pub(crate) fn show_in_process(subscribed: bool, entries: u64, bytes: u64) {
 
 /// Adds flushes, and the keys that they removed; zeros register them.
 pub(crate) fn count_flushes(ok: u64, failed: u64, keys: u64) {
-    for (result, count) in [("ok", ok), ("failed", failed)] {
-        counter!(FLUSHES, "result" => result).increment(count);
-    }
+    counter!(FLUSHES, "result" => "ok").increment(ok);
+    counter!(FLUSHES, "result" => "failed").increment(failed);
     counter!(FLUSHED_KEYS).increment(keys);
 }

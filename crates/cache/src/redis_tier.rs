@@ -83,9 +83,8 @@ impl RedisTier {
         }
         let token = if keys.token.is_some() { next() } else { Some(Stamp::NO_TOKEN.to_vec()) };
         let stamp = generation.zip(token).and_then(|(generation, token)| Stamp::new(&generation, &token));
-        let valid = bytes.zip(stamp);
-        let entry =
-            valid.and_then(|(bytes, stamp)| entry::decode(bytes, stamp, SystemTime::now(), self.fresh));
+        let now = SystemTime::now();
+        let entry = bytes.zip(stamp).and_then(|(bytes, stamp)| entry::decode(bytes, stamp, now, self.fresh));
         Some(Reading { stamp, entry })
     }
 

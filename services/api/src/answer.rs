@@ -144,7 +144,7 @@ impl Freshness {
             }
             let (body, coding) = document.body(Encoding::negotiate(request)).await;
             if let Some(coding) = coding {
-                headers.insert(CONTENT_ENCODING, coding.header());
+                headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
             }
             *response.body_mut() = Body::from(body);
         }

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write as _};
 
+use axum::http::HeaderMap;
 use axum::http::header::ACCEPT_ENCODING;
-use axum::http::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 
 /// Below this many bytes a compressed body saves nothing worth its cost: it fits into one packet anyway.
@@ -32,11 +32,8 @@ impl Encoding {
     /// In the order of preference: the fastest for its size first.
     pub(crate) const ALL: [Self; 3] = [Self::Zstd, Self::Brotli, Self::Gzip];
 
-    pub(crate) fn header(self) -> HeaderValue {
-        HeaderValue::from_static(self.name())
-    }
-
-    fn name(self) -> &'static str {
+    /// As `Accept-Encoding` and `Content-Encoding` have it.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Zstd => "zstd",
             Self::Brotli => "br",
