@@ -196,6 +196,14 @@ impl<V: Value> Cache<V> {
         result
     }
 
+    /// Makes what is cached of these products invalid. Everything, as long as items have no generations of their own.
+    ///
+    /// # Errors
+    /// As [`invalidate`](Self::invalidate).
+    pub async fn invalidate_products(&self, _ids: &[u64]) -> Result<(), FlushError> {
+        self.invalidate().await
+    }
+
     /// Lets fills end, for a second at most, then ends the connections; later requests go to the database.
     pub async fn close(&self) {
         self.0.flights.settle(SETTLE).await;

@@ -1,8 +1,8 @@
 //! What a list is filtered by: values that are within their bounds, or do not exist.
 
-use crate::{Price, words::words};
+use crate::{InvalidText, Price, normalized, words::words};
 
-/// A category as products have it: without spaces around, 1 to 64 characters.
+/// A category as products have it: [`normalized`], 1 to 64 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Category(String);
 
@@ -15,6 +15,9 @@ pub enum InvalidCategory {
     /// Longer than the column.
     #[error("must have at most {} characters", Category::MAX_LENGTH)]
     TooLong,
+    /// A text that is not stored.
+    #[error(transparent)]
+    NotStored(InvalidText),
 }
 
 impl Category {
@@ -23,12 +26,11 @@ impl Category {
 
     /// A category of this name, normalised as stored text is.
     pub fn new(name: &str) -> Result<Category, InvalidCategory> {
-        // LEAD: normalise by `crate::text`, as events do, once it is there (NFC beside trimming).
-        let name = name.trim();
-        match name.chars().count() {
-            0 => Err(InvalidCategory::Empty),
-            length if length > Category::MAX_LENGTH => Err(InvalidCategory::TooLong),
-            _ => Ok(Category(name.to_owned())),
+        match normalized(name, Category::MAX_LENGTH) {
+            Ok(name) if name.is_empty() => Err(InvalidCategory::Empty),
+            Ok(name) => Ok(Category(name)),
+            Err(InvalidText::TooLong(_)) => Err(InvalidCategory::TooLong),
+            Err(error) => Err(InvalidCategory::NotStored(error)),
         }
     }
 

@@ -24,17 +24,19 @@ mod reader;
 mod statement;
 #[cfg(test)]
 mod tests;
+mod text;
 mod words;
 
 pub use catalog::{Catalog, PoolUse};
 pub use config::{CatalogConfig, SearchConfig};
 pub use cursor::{Cursor, InvalidCursor};
 pub use error::{Error, Refusal};
-pub use events::{Change, Event, Outcome, OwedFlush, Pruned, Receipt};
+pub use events::{Change, Event, Outcome, Pruned, Receipt};
 pub use filter::{Category, EmptyPriceRange, InvalidCategory, InvalidWords, PriceRange, Words};
 pub use metrics::describe_metrics;
 pub use migrate::{Applied, MigrateError, migrate};
 pub use price::{InvalidPrice, Price};
 pub use product::{MAX_PRODUCT_ID, Page, Product};
 pub use query::{CursorMismatch, Filter, Limit, ListQuery, NothingToRank, Order, Sort};
+pub use text::{InvalidText, normalized};
 pub use words::short_words;

@@ -9,7 +9,10 @@ pub(crate) const SEARCHES_REFUSED: &str = "farmlokal_searches_refused_total";
 pub fn describe_metrics() {
     describe_histogram!(QUERY_DURATION, Unit::Seconds, "Queries and their time, by statement");
     describe_gauge!(QUEUE, "Calls that wait in the admission queue before the database");
-    describe_counter!(QUEUE_REFUSED, "Calls that found the admission queue before the database full, or waited in it for too long");
+    describe_counter!(
+        QUEUE_REFUSED,
+        "Calls that found the admission queue before the database full, or waited in it for too long"
+    );
     describe_counter!(
         SEARCHES_REFUSED,
         "Searches turned away by reason: concurrency, too many at once; budget, searches have used up their share; \

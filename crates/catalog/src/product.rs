@@ -5,8 +5,8 @@ use sqlx::{FromRow, Row as _, mysql::MySqlRow};
 
 use crate::{Cursor, Price};
 
-/// The highest id of a product, 2^53 - 1: JSON's numbers are exact up to there in JavaScript.
-pub const MAX_PRODUCT_ID: u64 = (1 << 53) - 1;
+/// The highest id of a product: 2^53 - 1, the highest whole number that JavaScript reads right from JSON.
+pub const MAX_PRODUCT_ID: u64 = 9_007_199_254_740_991;
 
 /// One product. Times have milliseconds, as the columns do.
 #[derive(Clone, Debug, PartialEq, Eq)]

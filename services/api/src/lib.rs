@@ -10,6 +10,7 @@ mod encoding;
 mod health;
 pub mod middleware;
 pub mod migrate;
+mod object;
 pub mod openapi;
 mod partners;
 mod problem;

@@ -51,8 +51,8 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
     let interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
     let shutdown = CancellationToken::new();
-    let app = Arc::new(wire(&args, metrics, &shutdown)?);
     let mut tasks = JoinSet::new();
+    let app = Arc::new(wire(&args, metrics, &mut tasks)?);
     app.catalog.spawn(&mut tasks);
     let server = &args.server;
     let listener = bind(SocketAddr::new(server.host, server.port), "PORT")?;
@@ -120,6 +120,8 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     limiting.abort();
     redis.abort();
     app.webhook.close().await;
+    // Deliveries need them until then.
+    tasks.shutdown().await;
     app.cache.close().await;
     app.catalog.close().await;
     // The last thing, so that nothing that ended before is missing.
@@ -129,17 +131,23 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
 }
 
 /// The parts, not yet connected to anything: the first requests may find Redis or the database missing.
-fn wire(args: &ServeArgs, metrics: Metrics, shutdown: &CancellationToken) -> anyhow::Result<App> {
+fn wire(args: &ServeArgs, metrics: Metrics, tasks: &mut JoinSet<()>) -> anyhow::Result<App> {
     let catalog = Catalog::new(catalog_config(args, args.database.url()?.as_str())?)?;
     let redis = RedisConfig { timeout: args.cache.redis_timeout, ..RedisConfig::new(args.redis.url()) };
     let cache = Cache::new(cache_config(&args.cache, redis.clone()))?;
     let redis = farmlokal_redis::Connection::new(&redis, "shared")?;
     let request_timeout = args.server.request_timeout;
-    let partners = Partners::new(&args.partners, request_timeout, &redis, shutdown.child_token())?;
+    let partners = Partners::new(&args.partners, request_timeout, &redis, tasks)?;
     let freshness = Freshness::new(args.server.http_max_age);
     let health = Health::watch(catalog.clone());
-    let webhook =
-        Webhook::start(&args.webhook, catalog.clone(), cache.clone(), Arc::clone(&redis), health.clone())?;
+    let webhook = Webhook::start(
+        &args.webhook,
+        catalog.clone(),
+        cache.clone(),
+        Arc::clone(&redis),
+        health.clone(),
+        tasks,
+    )?;
     let rate_limits = Arc::new(RateLimits::new(&args.rate_limit, Arc::clone(&redis)));
     let in_flight = InFlight::default();
     Ok(App { catalog, cache, redis, partners, freshness, webhook, health, rate_limits, in_flight, metrics })

@@ -19,7 +19,9 @@ pub(crate) enum Code {
     InvalidSignature,
     EventInFlight,
     EventConflict,
+    InvalidationFailed,
     BodyTooLarge,
+    UnsupportedMediaType,
     NotConfigured,
     PartnerUnreachable,
     PartnerTimedOut,
@@ -39,7 +41,7 @@ pub(crate) struct Documentation {
 }
 
 /// The table of problems, in the order of [`Code`]. `/problems` serves it, and OpenAPI refers to it.
-pub(crate) const PROBLEMS: [Documentation; 23] = [
+pub(crate) const PROBLEMS: [Documentation; 25] = [
     Documentation {
         name: "invalid_parameter",
         status: StatusCode::BAD_REQUEST,
@@ -130,10 +132,23 @@ pub(crate) const PROBLEMS: [Documentation; 23] = [
         meaning: "An event with this id and another payload has taken effect. This one has not, and never will.",
     },
     Documentation {
+        name: "invalidation_failed",
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "Cache not invalidated",
+        meaning: "The event has taken effect, but Redis could not be told, so answers from before it may still be served. \
+                  Deliver it again after `Retry-After`: it takes effect once.",
+    },
+    Documentation {
         name: "body_too_large",
         status: StatusCode::PAYLOAD_TOO_LARGE,
         title: "Request body too large",
         meaning: "The request's body has more bytes than this path takes.",
+    },
+    Documentation {
+        name: "unsupported_media_type",
+        status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        title: "Unsupported media type",
+        meaning: "The request's body is compressed, or of another type than this path takes. `detail` says which.",
     },
     Documentation {
         name: "not_configured",
@@ -215,7 +230,9 @@ mod tests {
             (Code::InvalidSignature, "invalid_signature"),
             (Code::EventInFlight, "event_in_flight"),
             (Code::EventConflict, "event_conflict"),
+            (Code::InvalidationFailed, "invalidation_failed"),
             (Code::BodyTooLarge, "body_too_large"),
+            (Code::UnsupportedMediaType, "unsupported_media_type"),
             (Code::NotConfigured, "not_configured"),
             (Code::PartnerUnreachable, "partner_unreachable"),
             (Code::PartnerTimedOut, "partner_timed_out"),

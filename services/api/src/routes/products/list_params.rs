@@ -165,8 +165,8 @@ fn order(value: &str) -> Result<Order, Invalid> {
 
 fn category(value: &str) -> Result<Category, Invalid> {
     Category::new(value).map_err(|error| match error {
-        InvalidCategory::Empty => wrong("malformed", error),
         InvalidCategory::TooLong => wrong("too_long", error),
+        InvalidCategory::Empty | InvalidCategory::NotStored(_) => wrong("malformed", error),
     })
 }
 

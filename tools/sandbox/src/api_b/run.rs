@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -38,7 +37,7 @@ pub struct Report {
     /// Events in the plan.
     pub events: u32,
     /// Events acknowledged so far.
-    pub acknowledged: u32,
+    pub acknowledged: usize,
     /// Events and copies that are to be delivered, for each callback.
     pub deliveries: usize,
     /// Of these, acknowledged.
@@ -55,16 +54,9 @@ pub struct Report {
     pub plan: Plan,
 }
 
-/// The state of a run, in a few bytes an event.
+/// A run: its report, and a few bytes for each event.
 pub(super) struct Progress {
-    started_at: DateTime<Utc>,
-    ended: Option<(DateTime<Utc>, State)>,
-    plan: Plan,
-    deliveries: usize,
-    delivered: usize,
-    abandoned: usize,
-    attempts: u64,
-    answers: BTreeMap<Option<StatusCode>, u64>,
+    report: Report,
     /// For each event the callbacks that have acknowledged it, a bit each.
     acknowledged: Vec<u16>,
     /// The bits of all callbacks.
@@ -75,61 +67,57 @@ impl Progress {
     /// Of a plan that begins now. There are at most 16 callbacks.
     pub(super) fn new(plan: Plan, deliveries: usize, callbacks: usize) -> Progress {
         Progress {
-            started_at: Utc::now(),
-            ended: None,
-            deliveries,
-            delivered: 0,
-            abandoned: 0,
-            attempts: 0,
-            answers: BTreeMap::new(),
             acknowledged: vec![0; plan.count as usize],
             complete: (0..callbacks).fold(0, |bits, callback| bits | 1 << callback),
-            plan,
+            report: Report {
+                state: State::Running,
+                started_at: Utc::now(),
+                ended_at: None,
+                events: plan.count,
+                acknowledged: 0,
+                deliveries,
+                delivered: 0,
+                abandoned: 0,
+                attempts: 0,
+                answers: BTreeMap::new(),
+                unacknowledged: Vec::new(),
+                plan,
+            },
         }
     }
 
     pub(super) fn attempted(&mut self, event: u32, callback: usize, answer: Answer) {
-        self.attempts += 1;
-        *self.answers.entry(answer.status).or_default() += 1;
+        let status = answer.status.map_or("none".to_owned(), |status| status.as_str().to_owned());
+        self.report.attempts += 1;
+        *self.report.answers.entry(status).or_default() += 1;
         if answer.is_acknowledgement() {
-            self.delivered += 1;
+            self.report.delivered += 1;
             self.acknowledged[event as usize] |= 1 << callback;
         }
     }
 
     pub(super) fn abandoned(&mut self) {
-        self.abandoned += 1;
+        self.report.abandoned += 1;
     }
 
     pub(super) fn ended(&mut self) {
-        let finished = self.delivered + self.abandoned == self.deliveries;
-        self.ended = Some((Utc::now(), if finished { State::Finished } else { State::Stopped }));
-    }
-
-    pub(super) fn has_ended(&self) -> bool {
-        self.ended.is_some()
+        let Report { delivered, abandoned, deliveries, .. } = self.report;
+        self.report.state =
+            if delivered + abandoned == deliveries { State::Finished } else { State::Stopped };
+        self.report.ended_at = Some(Utc::now());
     }
 
     pub(super) fn report(&self) -> Report {
-        let missing = || self.acknowledged.iter().zip(0..).filter(|(bits, _)| **bits != self.complete);
-        let text =
-            |status: &Option<StatusCode>| status.map_or("none".into(), |status| status.as_str().to_owned());
-        Report {
-            state: self.ended.map_or(State::Running, |(_, state)| state),
-            started_at: self.started_at,
-            ended_at: self.ended.map(|(at, _)| at),
-            events: self.plan.count,
-            acknowledged: self.acknowledged.iter().map(|bits| u32::from(*bits == self.complete)).sum(),
-            deliveries: self.deliveries,
-            delivered: self.delivered,
-            abandoned: self.abandoned,
-            attempts: self.attempts,
-            answers: self.answers.iter().map(|(status, count)| (text(status), *count)).collect(),
-            unacknowledged: missing()
-                .take(MOST_LISTED)
-                .map(|(_, number)| self.plan.event(number).event_id)
-                .collect(),
-            plan: self.plan.clone(),
-        }
+        let missing = self.acknowledged.iter().zip(0..).filter(|(bits, _)| **bits != self.complete);
+        let missing: Vec<u32> = missing.map(|(_, event)| event).collect();
+        let mut report = self.report.clone();
+        report.acknowledged = self.acknowledged.len() - missing.len();
+        let listed = missing.into_iter().take(MOST_LISTED);
+        report.unacknowledged = listed.map(|number| report.plan.event(number).event_id).collect();
+        report
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.report.ended_at.is_some()
     }
 }

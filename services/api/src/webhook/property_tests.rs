@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use chrono::DateTime;
-use farmlokal_catalog::{Change, Event};
+use farmlokal_catalog::{Change, Event, MAX_PRODUCT_ID};
+use proptest::prelude::*;
 
 use super::event::{Times, parse};
 use super::signature::{ID, Key, Keys, SIGNATURE, TIMESTAMP};
 
 /// A body as it was sent: it is an event within its bounds, always the same one, or refused for stated reasons.
-///
-/// # Panics
-/// Where that does not hold.
 fn event(body: &[u8]) {
     let now = DateTime::from_timestamp_millis(1_743_379_200_000).unwrap_or_default();
     let times = Times { now, retention: Duration::from_secs(86_400), tolerance: Duration::from_secs(300) };
@@ -25,11 +23,12 @@ fn event(body: &[u8]) {
         }
     };
     assert!((1..=Event::MAX_ID).contains(&event.id.len()) && event.id.is_ascii());
-    assert!((1..=Event::MAX_PRODUCT).contains(&event.product));
+    assert!((1..=MAX_PRODUCT_ID).contains(&event.product));
     let age = now.signed_duration_since(event.occurred_at).num_milliseconds();
     assert!((-300_000..=86_400_000).contains(&age), "{age} ms old");
     if let Change::Upsert { name, description, category, .. } = &event.change {
         let lengths = [name, description, category].map(|text| text.chars().count());
+        assert!([name, description, category].into_iter().all(|text| !text.contains(char::is_control)));
         assert!((1..=255).contains(&lengths[0]) && lengths[1] <= 1000 && (1..=64).contains(&lengths[2]));
     }
     assert!(
@@ -38,9 +37,6 @@ fn event(body: &[u8]) {
 }
 
 /// The headers of a signature as they were sent: without a key, nobody makes one that is taken.
-///
-/// # Panics
-/// Where that does not hold.
 fn signature(text: &[u8]) {
     let Ok(header) = HeaderValue::from_bytes(text) else { return };
     let key = Key::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
@@ -56,44 +52,37 @@ fn signature(text: &[u8]) {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
+const SOUND: [&str; 3] = [
+    r#"{"eventId":"evt_1","type":"product.upserted","occurredAt":"2025-03-31T00:00:00.123456+02:00","data":{"id":7,"name":" Ball XL ","description":"","category":"sports","price":12.50}}"#,
+    r#"{"eventId":"evt_1","type":"product.price_changed","occurredAt":"2025-03-30T23:59:60Z","data":{"id":7,"price":0.1}}"#,
+    r#"{"eventId":"evt_1","type":"product.deleted","occurredAt":"2025-03-30T23:00:00Z","data":{"id":18446744073709551615}}"#,
+];
 
-    use super::*;
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
 
-    const SOUND: [&str; 3] = [
-        r#"{"eventId":"evt_1","type":"product.upserted","occurredAt":"2025-03-31T00:00:00.123456+02:00","data":{"id":7,"name":" Ball XL ","description":"","category":"sports","price":12.50}}"#,
-        r#"{"eventId":"evt_1","type":"product.price_changed","occurredAt":"2025-03-30T23:59:60Z","data":{"id":7,"price":0.1}}"#,
-        r#"{"eventId":"evt_1","type":"product.deleted","occurredAt":"2025-03-30T23:00:00Z","data":{"id":18446744073709551615}}"#,
-    ];
+    #[test]
+    fn any_bytes(body in prop::collection::vec(any::<u8>(), 0..200)) {
+        event(&body);
+        signature(&body);
+    }
 
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(4096))]
+    #[test]
+    fn headers_that_are_almost_signatures(text in "(v1,[A-Za-z0-9+/=]{0,48} ?){0,3}|[0-9]{1,22}|\\PC{0,60}") {
+        signature(text.as_bytes());
+    }
 
-        #[test]
-        fn any_bytes(body in prop::collection::vec(any::<u8>(), 0..200)) {
-            event(&body);
-            signature(&body);
+    /// A sound event with some of its bytes replaced, or cut out.
+    #[test]
+    fn an_event_that_is_almost_right(
+        sound in prop::sample::select(SOUND.to_vec()),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), "[0-9eE.\\-\"{}\\[\\],:ntZ ]{0,3}|\\PC"), 0..4),
+    ) {
+        let mut body = sound.as_bytes().to_vec();
+        for (at, with) in edits {
+            let at = at.index(body.len());
+            body.splice(at..=at, with.into_bytes());
         }
-
-        #[test]
-        fn headers_that_are_almost_signatures(text in "(v1,[A-Za-z0-9+/=]{0,48} ?){0,3}|[0-9]{1,22}|\\PC{0,60}") {
-            signature(text.as_bytes());
-        }
-
-        /// A sound event with some of its bytes replaced, or cut out.
-        #[test]
-        fn an_event_that_is_almost_right(
-            sound in prop::sample::select(SOUND.to_vec()),
-            edits in prop::collection::vec((any::<prop::sample::Index>(), "[0-9eE.\\-\"{}\\[\\],:ntZ ]{0,3}|\\PC"), 0..4),
-        ) {
-            let mut body = sound.as_bytes().to_vec();
-            for (at, with) in edits {
-                let at = at.index(body.len());
-                body.splice(at..=at, with.into_bytes());
-            }
-            event(&body);
-        }
+        event(&body);
     }
 }
