@@ -2,7 +2,7 @@
 
 use crate::{InvalidText, Price, normalized, words::words};
 
-/// A category as products have it: without spaces around, 1 to 64 characters.
+/// A category as products have it: [`normalized`], 1 to 64 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Category(String);
 
@@ -12,9 +12,12 @@ pub enum InvalidCategory {
     /// Nothing but spaces.
     #[error("must not be empty")]
     Empty,
-    /// Longer than the column, or a text that is never stored.
+    /// Longer than the column.
+    #[error("must have at most {} characters", Category::MAX_LENGTH)]
+    TooLong,
+    /// A text that is not stored.
     #[error(transparent)]
-    Text(#[from] InvalidText),
+    NotStored(InvalidText),
 }
 
 impl Category {
@@ -23,8 +26,12 @@ impl Category {
 
     /// A category of this name, normalised as stored text is.
     pub fn new(name: &str) -> Result<Category, InvalidCategory> {
-        let name = normalized(name, Category::MAX_LENGTH)?;
-        if name.is_empty() { Err(InvalidCategory::Empty) } else { Ok(Category(name)) }
+        match normalized(name, Category::MAX_LENGTH) {
+            Ok(name) if name.is_empty() => Err(InvalidCategory::Empty),
+            Ok(name) => Ok(Category(name)),
+            Err(InvalidText::TooLong(_)) => Err(InvalidCategory::TooLong),
+            Err(error) => Err(InvalidCategory::NotStored(error)),
+        }
     }
 
     /// Its name.

@@ -47,13 +47,13 @@ pub enum MigrateError {
     Locked,
     /// The database was migrated by a newer program.
     #[error(
-        "the database is at migration {database}, newer than this program's, which is {known}: run a newer program"
+        "the database is at migration {database}, newer than this program's, which is {newest}: run a newer program"
     )]
     Newer {
         /// The database's newest migration.
         database: i64,
         /// This program's newest migration.
-        known: i64,
+        newest: i64,
     },
     /// The URL names no database.
     #[error("the database URL names no database")]
@@ -98,9 +98,9 @@ async fn migrate_locked(connection: &mut MySqlConnection) -> Result<Vec<Applied>
     let before: Vec<i64> = sqlx::query_scalar("SELECT version FROM _sqlx_migrations ORDER BY version")
         .fetch_all(&mut *connection)
         .await?;
-    let known = newest();
-    if let Some(&database) = before.last().filter(|&&database| database > known) {
-        return Err(MigrateError::Newer { database, known });
+    let newest = newest();
+    if let Some(&database) = before.last().filter(|&&database| database > newest) {
+        return Err(MigrateError::Newer { database, newest });
     }
     let mut migrator = Migrator::with_migrations(MIGRATIONS.map(migration).to_vec());
     migrator.set_locking(false);

@@ -291,7 +291,7 @@ mod tests {
                         let statements = match Plan::of(&query) {
                             _ if sort == "relevance" => vec![search(&query)],
                             Plan::Page => vec![page(&query)],
-                            Plan::PriceRange => price_range::all(&query),
+                            Plan::PriceRange => price_range::tests::all(&query),
                         };
                         for statement in statements {
                             assert!(!statement.text.contains("9.50") && !statement.text.contains("another"));

@@ -46,7 +46,7 @@ async fn a_newer_database_is_left_alone() {
         .await
         .unwrap();
     let error = migrate(database.options.clone()).await.unwrap_err();
-    assert!(matches!(error, MigrateError::Newer { database: 999, known: 3 }), "{error}");
+    assert!(matches!(error, MigrateError::Newer { database: 999, newest: 3 }), "{error}");
 }
 
 #[tokio::test]

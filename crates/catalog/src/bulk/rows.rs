@@ -11,7 +11,7 @@ const COLUMNS: [&str; 8] =
 const MOST_ROWS: usize = 65_535 / COLUMNS.len();
 
 /// Products, encoded as the values of INSERT statements. Encoding takes the client's time and not the connection's, so
-/// it's done while another batch is being inserted.
+/// it is done while another batch is being inserted.
 pub struct Batch(pub(super) Vec<Rows>);
 
 /// The rows of one statement.

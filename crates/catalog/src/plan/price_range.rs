@@ -286,36 +286,41 @@ fn ordered(statement: &mut Statement<'_>, query: &ListQuery, limit: u64) {
     statement.push(" LIMIT ").bind(Value::Number(limit));
 }
 
-/// Every statement of a query that is prepared, in every size.
 #[cfg(test)]
-pub(super) fn all(query: &ListQuery) -> Vec<Statement<'_>> {
-    use crate::price_range::Walked;
+pub(super) mod tests {
     use std::time::Duration;
 
-    let mut statements = vec![
-        estimate(query),
-        walked(query, Walk { rows: 100, at_most: 100 }, Dialect::MariaDb),
-        walked(query, Walk { rows: 100, at_most: 100 }, Dialect::MySql),
-    ];
-    let cut = Cut::of(query.prices());
-    if !cut.edges.is_empty() {
-        statements.push(estimate_edges(query, &cut));
-    }
-    let mut bounded = vec![filtered(query), range(query)];
-    let part = Walked { band: cut.bands.0, prices: query.prices() };
-    for walked in [0, FEW, enough(query)] {
-        for ranged in 0..=2 {
-            for end in [None, Some(nowhere(query.sort()).clone())] {
-                let parts = Parts { walked: vec![part; walked], ranged: vec![query.prices(); ranged], end };
-                let merged = merged(query, &parts);
-                let values = merged.values.iter().map(|_| Value::Number(0)).collect();
-                bounded.push(Statement { text: merged.text, values, ..range(query) });
+    use super::*;
+    use crate::price_range::Walked;
+
+    /// Every statement of a query that is prepared, in every size.
+    pub(in crate::plan) fn all(query: &ListQuery) -> Vec<Statement<'_>> {
+        let mut statements = vec![
+            estimate(query),
+            walked(query, Walk { rows: 100, at_most: 100 }, Dialect::MariaDb),
+            walked(query, Walk { rows: 100, at_most: 100 }, Dialect::MySql),
+        ];
+        let cut = Cut::of(query.prices());
+        if !cut.edges.is_empty() {
+            statements.push(estimate_edges(query, &cut));
+        }
+        let mut bounded = vec![filtered(query), range(query)];
+        let part = Walked { band: cut.bands.0, prices: query.prices() };
+        for walked in [0, FEW, enough(query)] {
+            for ranged in 0..=2 {
+                for end in [None, Some(nowhere(query.sort()).clone())] {
+                    let parts =
+                        Parts { walked: vec![part; walked], ranged: vec![query.prices(); ranged], end };
+                    let merged = merged(query, &parts);
+                    let values = merged.values.iter().map(|_| Value::Number(0)).collect();
+                    bounded.push(Statement { text: merged.text, values, ..range(query) });
+                }
             }
         }
+        // What is not bounded is not prepared.
+        let bounded = bounded.into_iter();
+        statements
+            .extend(bounded.map(|statement| statement.within(Dialect::MariaDb, Duration::from_millis(100))));
+        statements
     }
-    // What is not bounded is not prepared.
-    let bounded = bounded.into_iter();
-    statements
-        .extend(bounded.map(|statement| statement.within(Dialect::MariaDb, Duration::from_millis(100))));
-    statements
 }

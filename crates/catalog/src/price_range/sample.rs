@@ -1,5 +1,5 @@
-//! What prices the products have, as a random few of them show. It spares price ranges the question to the optimiser, and
-//! tells whether the price has to do with the order that is asked for.
+//! A random sample of the products' prices. With it a price range needs no estimate of the optimiser's, and it tells whether the
+//! price depends on the order that is asked for.
 
 use std::collections::HashMap;
 

@@ -27,13 +27,12 @@ const LONGEST: Duration = Duration::from_secs(5);
 const SPARSE: u64 = 2;
 /// Fewer ids than this, or fewer draws that found a product, are no sample.
 const FEWEST: u64 = 1_000;
-/// How long a sample stands for what the catalogue has. Prices do not move as fast, and a sample that is wrong makes lists
-/// slower and nothing else.
+/// How long a sample is used. Prices change more slowly, and an outdated sample only makes lists slower.
 const RENEWED_AFTER: Duration = Duration::from_mins(5);
-/// When to try again where there was none: the database is away, or nothing has been seeded yet; or the last was far off. No draw
-/// takes longer.
+/// When to try again without a sample: the database was down, nothing was seeded yet, or the last sample was far off. No draw takes
+/// longer.
 const TRIED_AFTER: Duration = Duration::from_secs(10);
-/// How long it is made use of. Where nobody asks for a price range for long, it ends up older than it should be.
+/// A sample that is older is not used: nobody has asked for a price range for long.
 const GOOD_FOR: Duration = Duration::from_mins(10);
 
 /// The sample of one catalogue. Clones share it.

@@ -202,7 +202,8 @@ async fn a_database_that_is_gone_is_an_error_in_spans_and_lines() {
     let of_request: Vec<_> = log.iter().filter(|line| line["request_id"] == "the-one-that-fails").collect();
     assert!(of_request.iter().all(|line| line["trace_id"] == trace.as_str()), "{of_request:#?}");
     // The cause is logged by the task that fills, the outcome by the request's own.
-    let cause = of_request.iter().find(|line| line["level"] == "ERROR").expect("the cause");
+    let cause = of_request.iter().find(|line| line["message"] == "the database holds no catalogue");
+    let cause = cause.expect("the cause");
     assert!(cause["span_id"].as_str().is_some_and(|id| id.len() == 16), "{cause}");
     assert!(of_request.iter().any(|line| line["message"] == "request" && line["status"] == 503));
     let everything = format!("{log:?} {:?}", collector.spans());

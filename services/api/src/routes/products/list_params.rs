@@ -4,12 +4,12 @@ use std::fmt::{Display, Write as _};
 
 use axum::http::Uri;
 use farmlokal_catalog::{
-    Category, Cursor, CursorMismatch, Filter, InvalidCategory, InvalidPrice, InvalidText, InvalidWords,
-    Limit, ListQuery, Order, Price, PriceRange, Sort, Words,
+    Category, Cursor, CursorMismatch, Filter, InvalidCategory, InvalidPrice, InvalidWords, Limit, ListQuery,
+    Order, Price, PriceRange, Sort, Words,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use utoipa::IntoParams;
-use utoipa::openapi::{Object, ObjectBuilder, Type};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::problem::{Code, InvalidParam, Problem};
 use crate::query::{Invalid, MAX_REPORTED, pairs};
@@ -39,10 +39,10 @@ pub(super) struct ListParams {
     #[param(value_type = Option<u8>, minimum = 1, maximum = 100, default = 20)]
     limit: Option<Limit>,
     /// What the list is sorted by; ties are sorted by id. `relevance` needs `search` and is the default with it.
-    #[param(schema_with = sort_schema)]
+    #[param(inline, value_type = Option<SortName>)]
     sort: Option<Sort>,
     /// The direction, in upper or lower case. Relevance is descending by default, all else ascending.
-    #[param(schema_with = order_schema)]
+    #[param(inline, value_type = Option<OrderName>)]
     order: Option<Order>,
     /// Only this category, spelled exactly.
     #[param(value_type = Option<String>)]
@@ -165,8 +165,8 @@ fn order(value: &str) -> Result<Order, Invalid> {
 
 fn category(value: &str) -> Result<Category, Invalid> {
     Category::new(value).map_err(|error| match error {
-        InvalidCategory::Text(InvalidText::TooLong(_)) => wrong("too_long", error),
-        InvalidCategory::Empty | InvalidCategory::Text(_) => wrong("malformed", error),
+        InvalidCategory::TooLong => wrong("too_long", error),
+        InvalidCategory::Empty | InvalidCategory::NotStored(_) => wrong("malformed", error),
     })
 }
 
@@ -185,14 +185,30 @@ fn words(value: &str) -> Result<Words, Invalid> {
     })
 }
 
-fn sort_schema() -> Object {
-    let names = SORTS.map(|(name, _)| name);
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).default(Some("id".into())).build()
+/// The values of `sort` in the OpenAPI document.
+struct SortName;
+
+impl PartialSchema for SortName {
+    fn schema() -> RefOr<Schema> {
+        one_of(SORTS.map(|(name, _)| name)).default(Some("id".into())).into()
+    }
 }
 
-fn order_schema() -> Object {
-    let names = ORDERS.map(|(name, _)| name);
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build()
+impl ToSchema for SortName {}
+
+/// The values of `order` in the OpenAPI document.
+struct OrderName;
+
+impl PartialSchema for OrderName {
+    fn schema() -> RefOr<Schema> {
+        one_of(ORDERS.map(|(name, _)| name)).into()
+    }
+}
+
+impl ToSchema for OrderName {}
+
+fn one_of<const N: usize>(names: [&'static str; N]) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names))
 }
 
 /// The canonical query text of the page of this list that starts at the cursor, after a prefix. It is the same for all

@@ -78,6 +78,8 @@ fn each_rule_has_its_code() {
         ("sort=price&cursor=1000", "cursor_mismatch"),
         ("search=%FF", "malformed"),
         ("category=a%FF", "malformed"),
+        ("category=a%00", "malformed"),
+        ("category=%E2%80%8B", "malformed"),
         ("cursor=%FF%FE", "malformed"),
         ("%FF=5", "malformed"),
     ] {
@@ -95,6 +97,7 @@ fn queries_with_one_answer_have_one_canonical_text() {
         ("minPrice=1", "minPrice=1.00"),
         ("search=XL ball", "search=BALL  xl, ball"),
         ("category=a", "category=%20a++"),
+        ("category=caf%C3%A9", "category=cafe%CC%81"),
         ("search=x+y", "search=y%20x"),
         ("search=x&sort=relevance", "search=X&order=desc"),
     ] {
