@@ -27,6 +27,10 @@ fn names_that_there_are_not() {
         (json!({"api": {"resources": {"request": {}}}}), "'/api/resources': additional properties 'request'"),
         (json!({"seed": {"row": 5}}), "'/seed': additional properties 'row'"),
         (
+            json!({"controller": {"watchNamespace": "*"}}),
+            "'/controller': additional properties 'watchNamespace'",
+        ),
+        (
             json!({"controller": {"resources": {"limits": {"memory": "64 MB"}}}}),
             "'/controller/resources/limits/memory'",
         ),
@@ -78,7 +82,6 @@ fn values_of_another_kind() {
         (json!({"partners": {"apiA": {"url": "https://user:p@host/"}}}), "'/partners/apiA/url'"),
         (json!({"ingress": {"trustedProxies": ["ingress"]}}), "'/ingress/trustedProxies/0'"),
         (json!({"seed": {"rows": 0}}), "'/seed/rows': minimum"),
-        (json!({"catalog": {"keyPattern": "*"}}), "'/catalog/keyPattern'"),
         (json!({"catalog": {"suspend": "yes"}}), "'/catalog/suspend': got string, want boolean"),
         (json!({"imagePullSecrets": ["registry"]}), "'/imagePullSecrets/0': got string, want object"),
         (json!({"networkPolicy": {"ingressFrom": [{"namespace": "x"}]}}), "'/networkPolicy/ingressFrom/0'"),
