@@ -26,10 +26,7 @@ pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
                 Ok((up >= f64::from(u32::try_from(pods)?)).then_some(()))
             })
             .await?;
-            report::say(format!(
-                "Redis, emptied, is used again by every pod after {}",
-                report::time(started.elapsed())
-            ));
+            report::done("Redis, emptied, is used again by every pod", started);
             Ok(())
         })
         .await?;
