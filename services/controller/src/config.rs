@@ -13,24 +13,22 @@ use farmlokal_telemetry::{LogArgs, TraceArgs};
 #[derive(Debug, Parser)]
 #[command(name = "farmlokal-controller", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
-    /// What to do; without a command, run.
+    /// What to do instead of running the controller.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// The settings of `run`.
+    /// The settings of the controller.
     #[command(flatten)]
     pub run: RunArgs,
 }
 
-/// What the binary can do.
+/// What the binary can do besides.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the controller (what happens without a command too)
-    Run(Box<RunArgs>),
     /// Print the definition of ProductCatalog as YAML
     Crd,
 }
 
-/// The settings of `run`.
+/// The settings of the controller.
 #[derive(Args, Clone, Debug)]
 pub struct RunArgs {
     #[command(flatten)]
@@ -55,11 +53,11 @@ pub struct ControllerArgs {
     pub(crate) management_port: u16,
     /// The controller's own namespace, where its lease is and the ProductCatalogs that it serves; by default that of the
     /// kubeconfig's context
-    #[arg(long, env = "POD_NAMESPACE", default_value = "")]
-    pub(crate) pod_namespace: String,
+    #[arg(long, env = "POD_NAMESPACE")]
+    pub(crate) pod_namespace: Option<String>,
     /// This replica's name, which no other may have; by default a random one
-    #[arg(long, env = "POD_NAME", default_value = "")]
-    pub(crate) pod_name: String,
+    #[arg(long, env = "POD_NAME")]
+    pub(crate) pod_name: Option<String>,
     /// The lease that the replicas elect their leader by
     #[arg(long, env = "LEASE_NAME", default_value = "farmlokal-controller")]
     pub(crate) lease_name: String,

@@ -97,14 +97,16 @@ impl ProductCatalog {
     }
 }
 
-/// The definition as YAML, as the chart has it.
+/// Prints the definition as YAML, as the chart has it.
 ///
 /// # Errors
-/// None that is known of: every part of it can be written as YAML.
-pub fn yaml() -> anyhow::Result<String> {
+/// None is expected: every part of it can be written as YAML.
+#[expect(clippy::print_stdout, reason = "the definition is what was asked for")]
+pub fn print() -> anyhow::Result<()> {
     // By way of JSON: a definition has no field that is neither there nor null.
     let definition = serde_json::to_value(ProductCatalog::crd())?;
-    Ok(serde_saphyr::to_string(&definition)?)
+    print!("{}", serde_saphyr::to_string(&definition)?);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -11,19 +11,12 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
-    pub(crate) fn reason(self) -> &'static str {
+    /// The word for it in conditions, and the sentence.
+    pub(crate) fn reason_and_text(self) -> (&'static str, &'static str) {
         match self {
-            Self::Created => "Created",
-            Self::SpecChanged => "SpecChanged",
-            Self::Requested => "FlushRequested",
-        }
-    }
-
-    pub(crate) fn text(self) -> &'static str {
-        match self {
-            Self::Created => "The object was created.",
-            Self::SpecChanged => "The spec was changed.",
-            Self::Requested => "A flush was requested.",
+            Self::Created => ("Created", "The object was created."),
+            Self::SpecChanged => ("SpecChanged", "The spec was changed."),
+            Self::Requested => ("FlushRequested", "A flush was requested."),
         }
     }
 }

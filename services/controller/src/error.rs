@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The longest that a call to the API server may take.
-const API_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const API_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why the cache cannot be flushed. The text is a part of the status: it is the same for the same cause, and never holds a
 /// URL or words of the server.
@@ -48,34 +48,12 @@ pub(crate) enum Error {
     Flush(FlushFailure),
     #[error(transparent)]
     Api(#[from] ApiError),
-    #[error("the lease is lost")]
-    NotLeader,
 }
 
-impl Error {
-    /// The category, as spans have it.
-    pub(crate) fn kind(&self) -> &'static str {
-        match self {
-            Self::Flush(failure) => failure.reason(),
-            Self::Api(ApiError::Kube(_)) => "api",
-            Self::Api(ApiError::Timeout) => "timeout",
-            Self::NotLeader => "not_leader",
-        }
-    }
-}
-
-/// Waits for an answer of the API server, but not for ever.
-pub(crate) async fn answer<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, ApiError> {
-    answer_within(API_TIMEOUT, call).await
-}
-
-/// As [`answer`], for at most `limit`.
+/// Waits for an answer of the API server, at most for `limit`.
 pub(crate) async fn answer_within<T>(
     limit: Duration,
     call: impl Future<Output = kube::Result<T>>,
 ) -> Result<T, ApiError> {
-    match tokio::time::timeout(limit, call).await {
-        Ok(answer) => Ok(answer?),
-        Err(_) => Err(ApiError::Timeout),
-    }
+    Ok(tokio::time::timeout(limit, call).await.map_err(|_| ApiError::Timeout)??)
 }

@@ -8,8 +8,7 @@ use farmlokal_cache::{ConfigError, FlushError, Flushed, Flusher, RedisConfig};
 use farmlokal_redis::CONNECT_TIMEOUT;
 use redis::{AsyncConnectionConfig, Client, ErrorKind, ProtocolVersion, RedisError, RedisResult};
 use tokio::sync::Semaphore;
-use tracing::field::Empty;
-use tracing::{Instrument as _, info, info_span, warn};
+use tracing::{Span, info, instrument, warn};
 
 use crate::error::FlushFailure;
 use crate::failure_log::FailureLog;
@@ -54,28 +53,19 @@ impl CacheFlusher {
     }
 
     /// Flushes all of `products:*`. After an error it is to be run again.
+    #[instrument(skip_all, fields(otel.kind = "client", otel.status_code, db.system.name = "redis", error.type))]
     pub(crate) async fn flush(&self) -> Result<Flushed, FlushFailure> {
-        let span = info_span!(
-            "flush",
-            otel.kind = "client",
-            otel.status_code = Empty,
-            db.system.name = "redis",
-            farmlokal.flushed_keys = Empty,
-            "error.type" = Empty,
-        );
         // Acquiring fails only for a semaphore that is closed, which this one never is.
         let _permit = self.permits.acquire().await;
-        match self.flusher.flush().instrument(span.clone()).await {
+        match self.flusher.flush().await {
             Ok(flushed) => {
-                span.record("farmlokal.flushed_keys", flushed.keys);
                 metrics::flushed(flushed.keys, flushed.took);
                 self.log_success();
                 Ok(flushed)
             }
             Err(error) => {
                 let failure = self.log_failure(redis_error(&error));
-                span.record("otel.status_code", "ERROR");
-                span.record("error.type", failure.reason());
+                Span::current().record("otel.status_code", "ERROR").record("error.type", failure.reason());
                 metrics::flush_failed();
                 Err(failure)
             }

@@ -6,7 +6,6 @@
 //! By hand, since kube has none (<https://github.com/kube-rs/kube/issues/485>), and the crates for it take a lease over by a
 //! patch that no version guards, or notice a lease that was given back only when it would have expired.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::Retryable as _;
@@ -20,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::error::{ApiError, answer_within};
-use crate::failure_log::{FailureLog, category, root_cause};
+use crate::failure_log::FailureLog;
 use crate::flush::pauses;
 
 /// How often a candidate looks: a lease that was given back is taken within this time.
@@ -28,16 +27,16 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Which lease, and who asks for it.
 #[derive(Clone, Debug)]
-pub struct LeaseConfig {
+pub(crate) struct LeaseConfig {
     /// The namespace that the lease is in.
-    pub namespace: String,
+    pub(crate) namespace: String,
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// This replica; no other may have the same name at the same time. A replica that finds itself the holder, since it was
     /// started again, goes on as such.
-    pub identity: String,
+    pub(crate) identity: String,
     /// How long the others wait for a holder that is silent; whole seconds, two at least.
-    pub duration: Duration,
+    pub(crate) duration: Duration,
 }
 
 impl LeaseConfig {
@@ -45,77 +44,31 @@ impl LeaseConfig {
     fn renew_every(&self) -> Duration {
         self.duration / 4
     }
-
-    /// How long a holder may act after it asked for the renewal that succeeded last. The rest of the duration is what its
-    /// clock and those of the others may disagree by.
-    fn usable(&self) -> Duration {
-        self.duration * 3 / 4
-    }
 }
 
-/// Until when this replica may act.
-#[derive(Clone, Debug)]
-pub struct LeaseValidity(Arc<Mutex<Instant>>);
-
-impl LeaseValidity {
-    /// Ends at `end`, unless it is extended.
-    pub(crate) fn until(end: Instant) -> Self {
-        Self(Arc::new(Mutex::new(end)))
-    }
-
-    /// False from the moment on in which another replica might hold the lease.
-    #[must_use]
-    pub fn is_valid(&self) -> bool {
-        !self.remaining().is_zero()
-    }
-
-    fn remaining(&self) -> Duration {
-        let end = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        end.saturating_duration_since(Instant::now())
-    }
-
-    fn set_end(&self, end: Instant) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = end;
-    }
-}
-
-/// Why a replica leads no longer.
-#[derive(Debug, thiserror::Error)]
-pub enum Lost {
-    /// The lease has another holder.
-    #[error("the lease has been taken by another replica")]
-    Taken,
-    /// The API server has not taken a renewal for too long.
-    #[error("the lease could not be renewed in time")]
-    Expired,
-}
+const TAKEN: &str = "the lease has been taken by another replica";
+const EXPIRED: &str = "the lease could not be renewed in time";
 
 /// A replica that wants to lead, or does.
-pub struct Elector {
+pub(crate) struct Elector {
     api: Api<Lease>,
     config: LeaseConfig,
     seen: Option<(LeaseSpec, Instant)>,
-    validity: LeaseValidity,
+    /// How long this replica may lead without another renewal.
+    usable_until: Instant,
     failures: FailureLog,
 }
 
 impl Elector {
     /// Does nothing yet.
-    #[must_use]
-    pub fn new(client: Client, config: LeaseConfig) -> Self {
-        let (validity, failures) = (LeaseValidity::until(Instant::now()), FailureLog::default());
-        Self { api: Api::namespaced(client, &config.namespace), config, seen: None, validity, failures }
-    }
-
-    /// To be asked before anything that only the leader may do.
-    #[must_use]
-    pub fn validity(&self) -> LeaseValidity {
-        self.validity.clone()
+    pub(crate) fn new(client: Client, config: LeaseConfig) -> Self {
+        let (api, usable_until) = (Api::namespaced(client, &config.namespace), Instant::now());
+        Self { api, config, seen: None, usable_until, failures: FailureLog::default() }
     }
 
     /// Waits, for ever if need be, until the lease is this replica's; false if `stop` comes first. `in_touch` is called
     /// whenever the API server has answered.
-    pub async fn acquire(&mut self, stop: &CancellationToken, in_touch: impl Fn()) -> bool {
+    pub(crate) async fn acquire(&mut self, stop: &CancellationToken, in_touch: impl Fn()) -> bool {
         loop {
             // Not cut off by `stop`: a lease that was just taken has to be given back.
             if let Some(holds) = self.try_and_log().await {
@@ -132,17 +85,16 @@ impl Elector {
         }
     }
 
-    /// Renews the lease for as long as that works.
-    pub async fn renew_until_lost(&mut self) -> Lost {
+    /// Renews the lease for as long as that works; returns why it no longer does.
+    pub(crate) async fn renew_until_lost(&mut self) -> &'static str {
         loop {
             tokio::time::sleep(self.config.renew_every()).await;
             // Also an attempt that is under way: an API server that hangs prolongs nothing. If it takes the renewal all the
             // same, the next leader waits for that long.
-            let remaining = self.validity.remaining();
-            match tokio::time::timeout(remaining, self.try_until_answered()).await {
+            match tokio::time::timeout_at(self.usable_until, self.try_until_answered()).await {
                 Ok(true) => {}
-                Ok(false) => return Lost::Taken,
-                Err(_) => return Lost::Expired,
+                Ok(false) => return TAKEN,
+                Err(_) => return EXPIRED,
             }
         }
     }
@@ -167,11 +119,7 @@ impl Elector {
             }
             // Somebody wrote between our read and our write: an answer is one attempt away.
             Err(error) if error.code() == Some(409) => {}
-            Err(error) if self.failures.is_new(&category(&error)) => {
-                let (lease, cause) = (&self.config.name, root_cause(&error));
-                warn!(lease, %error, cause, "the lease cannot be read or written: trying again");
-            }
-            Err(_) => {}
+            Err(error) => self.failures.api_failed("the lease cannot be read or written", &error),
         }
         None
     }
@@ -195,7 +143,8 @@ impl Elector {
                 answer_within(limit, self.api.replace(&self.config.name, &params, &lease)).await?;
             }
         }
-        self.validity.set_end(asked + self.config.usable());
+        // The rest is what our clock and those of the others may disagree by.
+        self.usable_until = asked + self.config.duration * 3 / 4;
         Ok(true)
     }
 
@@ -232,10 +181,8 @@ impl Elector {
         }
     }
 
-    /// Gives the lease back, so that another replica leads at once; from now on this one may do nothing. What is not given
-    /// back expires.
-    pub async fn release(self) {
-        self.validity.set_end(Instant::now());
+    /// Gives the lease back, so that another replica leads at once. What is not given back expires.
+    pub(crate) async fn release(self) {
         let give_back = async || {
             let mut lease = self.api.get(&self.config.name).await?;
             let spec = lease.spec.take().unwrap_or_default();

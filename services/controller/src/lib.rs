@@ -8,7 +8,7 @@ mod error;
 mod events;
 mod failure_log;
 mod flush;
-pub mod leader_election;
+mod leader_election;
 mod management;
 mod metrics;
 mod observed_status;

@@ -11,16 +11,14 @@ use kube::runtime::events::EventType;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, Resource as _, ResourceExt as _};
 use serde_json::json;
-use tracing::field::Empty;
-use tracing::{Instrument as _, info, info_span, warn};
+use tracing::{Span, info, instrument};
 
 use crate::crd::{ProductCatalog, ProductCatalogStatus};
 use crate::decision::{Decision, decide};
-use crate::error::{Error, answer};
-use crate::events::Events;
-use crate::failure_log::{FailureLog, category, root_cause};
+use crate::error::{API_TIMEOUT, Error, answer_within};
+use crate::events;
+use crate::failure_log::FailureLog;
 use crate::flush::{CacheFlusher, pauses};
-use crate::leader_election::LeaseValidity;
 use crate::observed_status::ObservedStatus;
 use crate::{metrics, status};
 
@@ -31,8 +29,8 @@ const FIELD_MANAGER: &str = "farmlokal-controller";
 pub(crate) struct Context {
     client: Client,
     cache: Arc<CacheFlusher>,
-    events: Events,
-    lease: LeaseValidity,
+    /// The name of this replica, in Events.
+    identity: String,
     observed: ObservedStatus,
     /// Of each object that failed, what is left of its pauses.
     retries: Mutex<HashMap<ObjectRef<ProductCatalog>, backon::ExponentialBackoff>>,
@@ -40,16 +38,16 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// `identity` is the replica's name in Events.
-    pub(crate) fn new(
-        client: Client,
-        cache: Arc<CacheFlusher>,
-        identity: &str,
-        lease: LeaseValidity,
-    ) -> Self {
-        let events = Events::new(client.clone(), identity);
-        let (observed, retries) = (ObservedStatus::default(), Mutex::default());
-        Self { client, cache, events, lease, observed, retries, api_failures: FailureLog::default() }
+    pub(crate) fn new(client: Client, cache: Arc<CacheFlusher>, identity: &str) -> Self {
+        let (identity, observed) = (identity.to_owned(), ObservedStatus::default());
+        Self {
+            client,
+            cache,
+            identity,
+            observed,
+            retries: Mutex::default(),
+            api_failures: FailureLog::default(),
+        }
     }
 
     /// Drops what is kept of an object that is gone.
@@ -61,39 +59,29 @@ impl Context {
     fn retries(&self) -> MutexGuard<'_, HashMap<ObjectRef<ProductCatalog>, backon::ExponentialBackoff>> {
         self.retries.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn ensure_leading(&self) -> Result<(), Error> {
-        if self.lease.is_valid() { Ok(()) } else { Err(Error::NotLeader) }
-    }
 }
 
 /// Does the flush of `object` if one is pending, and writes its status.
 ///
 /// # Errors
 /// It has to be reconciled again, after the pause of [`retry`].
+#[instrument(skip_all, fields(
+    k8s.namespace.name = object.namespace(), farmlokal.catalog.name = object.name_any(),
+    farmlokal.catalog.generation = object.metadata.generation, farmlokal.result, otel.status_code, error.type,
+))]
 pub(crate) async fn reconcile(object: Arc<ProductCatalog>, context: Arc<Context>) -> Result<Action, Error> {
-    let started = Instant::now();
-    let span = info_span!(
-        "reconcile",
-        k8s.namespace.name = object.namespace(),
-        farmlokal.catalog.name = object.name_any(),
-        farmlokal.catalog.generation = object.metadata.generation,
-        farmlokal.result = Empty,
-        otel.status_code = Empty,
-        "error.type" = Empty,
-    );
-    let done = decide_and_act(&object, &context).instrument(span.clone()).await;
-    let result = match &done {
-        Ok(result) => {
-            context.retries().remove(&ObjectRef::from_obj(&*object));
-            result
-        }
-        Err(error) => {
-            span.record("otel.status_code", "ERROR");
-            span.record("error.type", error.kind());
-            if let Error::Flush(_) = error { "degraded" } else { "failed" }
-        }
+    let (started, span) = (Instant::now(), Span::current());
+    let done = decide_and_act(&object, &context).await;
+    let (result, error) = match &done {
+        Ok(result) => (*result, None),
+        Err(Error::Flush(failure)) => ("degraded", Some(failure.reason())),
+        Err(Error::Api(_)) => ("failed", Some("api")),
     };
+    if let Some(kind) = error {
+        span.record("otel.status_code", "ERROR").record("error.type", kind);
+    } else {
+        context.retries().remove(&ObjectRef::from_obj(&*object));
+    }
     span.record("farmlokal.result", result);
     metrics::reconciled(result, started.elapsed());
     done.map(|_| Action::await_change())
@@ -108,7 +96,6 @@ pub(crate) fn retry(object: Arc<ProductCatalog>, _: &Error, context: Arc<Context
 }
 
 async fn decide_and_act(object: &ProductCatalog, context: &Context) -> Result<&'static str, Error> {
-    context.ensure_leading()?;
     let before = context.observed.of(object);
     let (after, event, result) = match decide(object, &before) {
         Decision::Ignore => return Ok("gone"),
@@ -121,7 +108,8 @@ async fn decide_and_act(object: &ProductCatalog, context: &Context) -> Result<&'
         Decision::Flush(cause) => match context.cache.flush().await {
             Ok(flushed) => {
                 let ms = flushed.took.as_millis();
-                let note = format!("{} {} keys were removed in {ms} ms.", cause.text(), flushed.keys);
+                let (_, text) = cause.reason_and_text();
+                let note = format!("{text} {} keys were removed in {ms} ms.", flushed.keys);
                 info!(namespace = object.namespace(), catalog = object.name_any(), "{note}");
                 let after = status::flushed(before, object, cause, flushed, &status::now());
                 (after, Some((EventType::Normal, "Flushed", note)), Ok("flushed"))
@@ -140,7 +128,7 @@ async fn decide_and_act(object: &ProductCatalog, context: &Context) -> Result<&'
         return Ok("gone");
     }
     if let Some((type_, reason, note)) = event {
-        context.events.publish(object, type_, reason, note).await;
+        events::publish(&context.client, &context.identity, object, type_, reason, note).await;
     }
     saved?;
     result
@@ -157,8 +145,6 @@ async fn save(
         return Ok(true);
     }
     context.observed.set(object, status.clone());
-    // A flush may have taken so long that another replica leads.
-    context.ensure_leading()?;
     let namespace = object.namespace().unwrap_or_default();
     let api: Api<ProductCatalog> = Api::namespaced(context.client.clone(), &namespace);
     let patch = json!({
@@ -169,7 +155,8 @@ async fn save(
         "status": status,
     });
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    match answer(api.patch_status(&object.name_any(), &params, &Patch::Apply(patch))).await {
+    let (name, patch) = (object.name_any(), Patch::Apply(patch));
+    match answer_within(API_TIMEOUT, api.patch_status(&name, &params, &patch)).await {
         Ok(taken) => {
             context.observed.taken(&taken);
             if context.api_failures.is_over() {
@@ -182,9 +169,7 @@ async fn save(
             Ok(false)
         }
         Err(error) => {
-            if context.api_failures.is_new(&category(&error)) {
-                warn!(%error, cause = root_cause(&error), "a status cannot be written: trying again");
-            }
+            context.api_failures.api_failed("a status cannot be written", &error);
             Err(error.into())
         }
     }

@@ -1,4 +1,4 @@
-//! `farmlokal-controller run`: waits for the lease, reconciles while it is held, and ends in order.
+//! Runs the controller: waits for the lease, reconciles while it is held, and ends in order.
 
 use std::future::pending;
 use std::net::SocketAddr;
@@ -87,7 +87,7 @@ async fn lead(
     }
     metrics::leader(true);
     let objects = Api::namespaced(client.clone(), &namespace);
-    let context = Arc::new(Context::new(client, cache, &identity, elector.validity()));
+    let context = Arc::new(Context::new(client, cache, &identity));
     let time_is_over = async {
         stop.cancelled().await;
         info!("shutting down");
@@ -108,13 +108,11 @@ async fn lead(
 }
 
 fn lease(settings: &ControllerArgs, client: &Client) -> LeaseConfig {
-    let or = |value: &String, default: &dyn Fn() -> String| {
-        if value.is_empty() { default() } else { value.clone() }
-    };
+    let random = || format!("farmlokal-controller-{:08x}", rand::random::<u32>());
     LeaseConfig {
-        namespace: or(&settings.pod_namespace, &|| client.default_namespace().to_owned()),
+        namespace: settings.pod_namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned()),
         name: settings.lease_name.clone(),
-        identity: or(&settings.pod_name, &|| format!("farmlokal-controller-{:08x}", rand::random::<u32>())),
+        identity: settings.pod_name.clone().unwrap_or_else(random),
         duration: settings.lease_duration,
     }
 }

@@ -35,9 +35,10 @@ pub(crate) fn flushed(
         last_flush_duration_milliseconds: Some(i64::try_from(flushed.took.as_millis()).unwrap_or(i64::MAX)),
         conditions: before.conditions,
     };
+    let (reason, text) = cause.reason_and_text();
     let conditions = [
         (READY, true, "UpToDate", "No flush is pending."),
-        (FLUSHED, true, cause.reason(), cause.text()),
+        (FLUSHED, true, reason, text),
         (DEGRADED, false, "AsExpected", "The last flush succeeded."),
     ];
     with_conditions(status, object, now, conditions)

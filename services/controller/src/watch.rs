@@ -10,10 +10,10 @@ use kube::runtime::controller::{Controller, Error};
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, ExponentialBackoff};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::crd::ProductCatalog;
-use crate::failure_log::{FailureLog, category, root_cause};
+use crate::failure_log::FailureLog;
 use crate::flush::pauses;
 use crate::reconcile::{Context, reconcile, retry};
 
@@ -31,10 +31,7 @@ pub(crate) async fn watch(objects: Api<ProductCatalog>, context: Arc<Context>, s
     let mut reconciles = pin!(controller.run(reconcile, retry, Arc::clone(&context)));
     while let Some(reconciled) = reconciles.next().await {
         match reconciled {
-            Err(Error::QueueError(error)) if failures.is_new(&category(&error)) => {
-                let cause = root_cause(&error);
-                warn!(%error, cause, "ProductCatalogs cannot be watched: trying again");
-            }
+            Err(Error::QueueError(error)) => failures.api_failed("ProductCatalogs cannot be watched", &error),
             // It was to be reconciled again, and is gone.
             Err(Error::ObjectNotFound(object)) => {
                 context.forget(&object.into_kind_unchecked(()));

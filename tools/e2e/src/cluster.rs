@@ -66,7 +66,7 @@ impl Cluster {
         ensure!(connected, "Services of this cluster are not routed from this machine: docs/development.md");
         let context = kubectl::run(&["config", "current-context"]).await.unwrap_or_default();
         if let Some(name) = context.trim().strip_prefix("kind-") {
-            let or = |setting: &mut Option<String>, default: String| drop(setting.get_or_insert(default));
+            let or = |setting: &mut Option<String>, default| _ = setting.get_or_insert(default);
             or(&mut args.load_images, format!(r#"kind load docker-image --name {name} "$@""#));
             let kill = r#"docker exec "$1" ctr --namespace k8s.io tasks kill --signal SIGKILL "$2""#;
             or(&mut args.kill_container, kill.to_owned());

@@ -2,10 +2,11 @@
 //! goes on. Every request that got no 200 counts as failed, whatever the cause.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -22,14 +23,11 @@ const MARGIN: Duration = Duration::from_secs(1);
 /// Load that runs until it is told to finish.
 pub(crate) struct Load {
     workers: JoinSet<()>,
-    shared: Shared,
+    tally: Arc<Mutex<Tally>>,
     stop: CancellationToken,
 }
 
 /// What came of it so far.
-#[derive(Clone)]
-struct Shared(Arc<Mutex<Tally>>);
-
 #[derive(Default)]
 struct Tally {
     sent: u64,
@@ -43,22 +41,23 @@ struct Tally {
 impl Load {
     /// Asks `targets` for `paths`, so many requests a second over all connections.
     pub(crate) fn start(targets: &[Target], paths: &Arc<[String]>, rate: u32) -> Load {
-        let (shared, stop, mut workers) = (Shared(Arc::default()), CancellationToken::new(), JoinSet::new());
+        let (tally, stop, mut workers) =
+            (Arc::<Mutex<Tally>>::default(), CancellationToken::new(), JoinSet::new());
         let period = Duration::from_secs(1) * u32::try_from(CONNECTIONS).unwrap_or(1) / rate;
         let mut start = Instant::now();
         for (index, target) in targets.iter().cycle().take(CONNECTIONS).enumerate() {
             let mut paths = paths.to_vec();
             let first = index * paths.len() / CONNECTIONS;
             paths.rotate_left(first);
-            workers.spawn(work(target.clone(), paths, (start, period), shared.clone(), stop.clone()));
+            workers.spawn(work(target.clone(), paths, (start, period), Arc::clone(&tally), stop.clone()));
             start += period / 16;
         }
-        Load { workers, shared, stop }
+        Load { workers, tally, stop }
     }
 
     /// Requests sent so far.
-    pub(crate) fn sent(&self) -> u64 {
-        self.shared.tally().sent
+    pub(crate) async fn sent(&self) -> u64 {
+        self.tally.lock().await.sent
     }
 
     /// Keeps up the load while `disturb` runs, and for `at_least` so many requests in all; says how many were sent meanwhile.
@@ -72,17 +71,17 @@ impl Load {
     ) -> Result<T> {
         let started = Instant::now();
         tokio::time::sleep(MARGIN).await;
-        let before = self.sent();
+        let before = self.sent().await;
         let disturbed = disturb(&self).await;
-        let meanwhile = self.sent() - before;
+        let meanwhile = self.sent().await - before;
         tokio::time::sleep(MARGIN).await;
         // Where the disturbance failed that is what counts; the load's own outcome is still worth a line.
-        while disturbed.is_ok() && self.sent() < at_least {
+        while disturbed.is_ok() && self.sent().await < at_least {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         self.stop.cancel();
         while self.workers.join_next().await.is_some() {}
-        let mut tally = self.shared.tally();
+        let mut tally = self.tally.lock().await;
         tally.latencies.sort_unstable();
         say!(
             "load: {} in {}, {meanwhile} of them during the disturbance",
@@ -97,12 +96,6 @@ impl Load {
             bail!("{} of {} requests failed:{}", tally.failed(), tally.sent, causes.collect::<String>());
         }
         Ok(done)
-    }
-}
-
-impl Shared {
-    fn tally(&self) -> MutexGuard<'_, Tally> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -129,7 +122,7 @@ async fn work(
     target: Target,
     paths: Vec<String>,
     (start, period): (Instant, Duration),
-    shared: Shared,
+    tally: Arc<Mutex<Tally>>,
     stop: CancellationToken,
 ) {
     let (via, mut client) = (target.host.clone(), Client::new(target));
@@ -140,10 +133,10 @@ async fn work(
         if stop.is_cancelled() {
             break;
         }
-        shared.tally().sent += 1;
+        tally.lock().await.sent += 1;
         let failure = match client.get(path).await {
             Ok(answer) if answer.status.is_success() => {
-                shared.tally().latencies.push(due.elapsed());
+                tally.lock().await.latencies.push(due.elapsed());
                 None
             }
             // A problem's code; its text may differ each time.
@@ -151,7 +144,7 @@ async fn work(
             Err(error) => Some(format!("{error:#}")),
         };
         if let Some(cause) = failure {
-            let mut tally = shared.tally();
+            let mut tally = tally.lock().await;
             let entry = tally.failures.entry(format!("via {via}: {cause}")).or_default();
             *entry = (entry.0 + 1, start.elapsed());
         }
@@ -159,5 +152,5 @@ async fn work(
             client.leave();
         }
     }
-    shared.tally().connections += client.connections;
+    tally.lock().await.connections += client.connections;
 }

@@ -45,8 +45,8 @@ impl Suite<'_> {
     /// It failed, or a request did.
     pub(crate) async fn under_load_repeatedly(&self, disturb: impl AsyncFn() -> Result<()>) -> Result<()> {
         let repeat = async |load: &Load| {
-            let enough = load.sent() + self.requests;
-            while load.sent() < enough {
+            let enough = load.sent().await + self.requests;
+            while load.sent().await < enough {
                 disturb().await?;
             }
             Ok(())
@@ -99,22 +99,17 @@ impl Suite<'_> {
         .await
     }
 
-    /// A metric of all pods of a component together, over all series that have these labels.
-    pub(crate) async fn metric(&self, component: &str, name: &str, labels: &[&str]) -> Result<f64> {
+    /// A metric of these pods together, over all series that have this label.
+    pub(crate) async fn metric(&self, pods: &[Pod], name: &str, label: &str) -> Result<f64> {
         let mut sum = 0.0;
-        for pod in kubectl::ready_pods(component).await? {
-            sum += self.pod_metric(&pod, name, labels).await?;
+        for pod in pods {
+            let page = Client::new(cluster::pod(pod, 9090)).get("/metrics").await?;
+            ensure!(page.status.is_success(), "{}: /metrics: {}", pod.name, page.status);
+            let series = page.text().lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
+            let series = series.filter(|line| line.contains(label));
+            sum += series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>();
         }
         Ok(sum)
-    }
-
-    /// A metric of one pod.
-    pub(crate) async fn pod_metric(&self, pod: &Pod, name: &str, labels: &[&str]) -> Result<f64> {
-        let page = Client::new(cluster::pod(pod, 9090)).get("/metrics").await?;
-        ensure!(page.status.is_success(), "{}: /metrics: {}", pod.name, page.status);
-        let series = page.text().lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
-        let wanted = series.filter(|line| labels.iter().all(|label| line.contains(label)));
-        Ok(wanted.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
     }
 
     /// Changes the catalogue's spec, so that it has to be flushed.

@@ -6,7 +6,7 @@ use farmlokal_devstack::Redis;
 use serde_json::Value;
 
 use super::*;
-use crate::error::FlushFailure;
+use crate::error::{ApiError, FlushFailure};
 use crate::tests::{FakeApi, Look, catalog};
 
 const REQUEST: &str = "farmlokal.dev/flush-requested-at";
@@ -25,13 +25,13 @@ impl Rig {
         let api = FakeApi::default();
         api.put_catalog(object);
         let look = Look::into(&redis.url());
-        let context = context(&api, &redis, held());
+        let context = context(&api, &redis);
         Self { api, redis, look, context }
     }
 
     /// As another replica that takes over.
     fn fail_over(&mut self) {
-        self.context = context(&self.api, &self.redis, held());
+        self.context = context(&self.api, &self.redis);
     }
 
     /// Looks at the object as the API server has it.
@@ -67,14 +67,9 @@ impl Rig {
     }
 }
 
-fn context(api: &FakeApi, redis: &Redis, lease: LeaseValidity) -> Arc<Context> {
+fn context(api: &FakeApi, redis: &Redis) -> Arc<Context> {
     let cache = Arc::new(CacheFlusher::new(&redis.url()).unwrap());
-    Arc::new(Context::new(api.client(), cache, "replica-1", lease))
-}
-
-/// A lease that outlasts the test.
-fn held() -> LeaseValidity {
-    LeaseValidity::until(tokio::time::Instant::now() + Duration::from_hours(1))
+    Arc::new(Context::new(api.client(), cache, "replica-1"))
 }
 
 #[tokio::test]
@@ -240,15 +235,6 @@ async fn another_object_of_the_same_name_is_another_object() {
 }
 
 #[tokio::test]
-async fn without_the_lease_nothing_is_done() {
-    let mut rig = Rig::new(&catalog(|_| {}));
-    rig.context = context(&rig.api, &rig.redis, LeaseValidity::until(tokio::time::Instant::now()));
-    rig.flushed();
-    assert!(matches!(rig.look_at_it().await, Err(Error::NotLeader)));
-    assert!(!rig.flushed() && rig.api.count("") == 0);
-}
-
-#[tokio::test]
 async fn an_event_that_is_not_taken_is_no_error() {
     let rig = Rig::new(&catalog(|_| {}));
     rig.api.fail("POST", &[403]);
@@ -264,7 +250,7 @@ async fn what_is_kept_of_an_object_goes_with_it() {
     rig.look_at_it().await.unwrap_err();
     let (object, key) = (catalog(|_| {}), ObjectRef::from_obj(&catalog(|_| {})));
     assert_eq!(rig.context.observed.of(&object).observed_generation, Some(1), "written, though not taken");
-    retry(rig.api.catalog("main"), &Error::NotLeader, Arc::clone(&rig.context));
+    retry(rig.api.catalog("main"), &Error::Api(ApiError::Timeout), Arc::clone(&rig.context));
     rig.context.forget(&key);
     assert_eq!(rig.context.observed.of(&object), ProductCatalogStatus::default());
     assert!(rig.context.retries().is_empty());
@@ -285,7 +271,7 @@ async fn a_status_that_is_newer_than_ours_counts() {
 async fn pauses_grow_for_each_object_by_itself_and_a_success_makes_them_short_again() {
     let rig = Rig::new(&catalog(|_| {}));
     let pause = |object: &Arc<ProductCatalog>| {
-        let action = retry(Arc::clone(object), &Error::NotLeader, Arc::clone(&rig.context));
+        let action = retry(Arc::clone(object), &Error::Api(ApiError::Timeout), Arc::clone(&rig.context));
         (0..5000).find(|ms| action == Action::requeue(Duration::from_millis(*ms)));
         format!("{action:?}")
     };

@@ -77,6 +77,7 @@ fn values_of_another_kind() {
             "'/api/podDisruptionBudget/maxUnavailable'",
         ),
         (json!({"traces": {"endpoint": "collector:4318"}}), "'/traces/endpoint'"),
+        (json!({"partners": {"oauth": {"clientAuth": "header"}}}), "'/partners/oauth/clientAuth'"),
         (json!({"traces": {"ratio": 1.5}}), "'/traces/ratio': maximum"),
         (json!({"partners": {"webhook": {"secrets": ["secret"]}}}), "'/partners/webhook/secrets/0'"),
         (json!({"partners": {"apiA": {"url": "https://user:p@host/"}}}), "'/partners/apiA/url'"),

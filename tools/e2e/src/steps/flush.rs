@@ -53,7 +53,9 @@ pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
 
 /// Successful flushes, of all replicas of the controller.
 async fn flushes(suite: &Suite<'_>) -> Result<f64> {
-    suite.metric("controller", "farmlokal_controller_flushes_total", &["result=\"ok\""]).await
+    suite
+        .metric(&kubectl::ready_pods("controller").await?, "farmlokal_controller_flushes_total", r#"result="ok""#)
+        .await
 }
 
 async fn ensure_flushes(suite: &Suite<'_>, expected: f64, what: &str) -> Result<()> {

@@ -18,7 +18,7 @@ pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
     let pods = kubectl::ready_pods("controller").await?;
     ensure!(!pods.is_empty(), "no controller");
     for pod in &pods {
-        let metric = async |name| suite.pod_metric(pod, name, &[]).await;
+        let metric = async |name| suite.metric(std::slice::from_ref(pod), name, "").await;
         let (started, before) = (Instant::now(), metric("process_cpu_seconds_total").await?);
         tokio::time::sleep(WATCHED).await;
         let used = metric("process_cpu_seconds_total").await? - before;

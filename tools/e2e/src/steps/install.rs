@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 
 use crate::http::Client;
-use crate::kubectl::{self, NAMESPACE, RELEASE, items, repository};
+use crate::kubectl::{self, NAMESPACE, RELEASE, repository};
 use crate::suite::Suite;
 use crate::report::{self, say};
 use crate::{PATIENCE, cluster, wait};
@@ -42,15 +42,10 @@ pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
     let took = started.elapsed();
     report::figure("helm install until everything is ready", &report::time(took), "30 s", took <= GOAL);
 
-    let pods = kubectl::json(&["get", "pods", "--selector", &format!("app.kubernetes.io/instance={RELEASE}")])
-        .await?;
-    for pod in items(&pods) {
-        let containers = pod["status"]["containerStatuses"].as_array().map_or(&[][..], Vec::as_slice);
-        for container in containers {
-            ensure!(container["restartCount"] == 0, "restarted: {}", pod["metadata"]["name"]);
-        }
-    }
-    say!("{} pods, none of which restarted", items(&pods).len());
+    let selector = format!("--selector=app.kubernetes.io/instance={RELEASE}");
+    let counts = "--output=jsonpath={.items[*].status.containerStatuses[*].restartCount}";
+    let restarts = kubectl::run(&["get", "pods", &selector, counts]).await?;
+    ensure!(restarts.split(' ').all(|count| count == "0"), "restarts of the pods: {restarts}");
     kubectl::helm(&["test", RELEASE, "--timeout", "2m"]).await?;
     say!("helm test passed");
     wait::until("the Ingress answers", PATIENCE, async || {

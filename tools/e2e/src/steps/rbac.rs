@@ -63,25 +63,17 @@ async fn rules(account: &str, namespace: &str) -> Result<BTreeSet<String>> {
     ensure!(review["status"]["incomplete"] == false, "the API server cannot list all rules");
     let mut flat = BTreeSet::new();
     for granted in review["status"]["resourceRules"].as_array().context("no rules")? {
-        for (verb, group, resource) in combinations(granted) {
-            let rule = format!("{verb} {resource}.{group}");
-            let names = words(&granted["resourceNames"]);
-            flat.extend(names.iter().map(|name| format!("{rule} named {name}")));
-            flat.extend(names.is_empty().then_some(rule));
+        let [verbs, groups, resources, names] =
+            ["verbs", "apiGroups", "resources", "resourceNames"].map(|key| words(&granted[key]));
+        let of_group = |group| resources.iter().map(move |resource| format!("{resource}.{group}"));
+        for resource in groups.iter().flat_map(of_group) {
+            for verb in &verbs {
+                flat.extend(names.iter().map(|name| format!("{verb} {resource} named {name}")));
+                flat.extend(names.is_empty().then(|| format!("{verb} {resource}")));
+            }
         }
     }
     Ok(flat)
-}
-
-/// Each verb with each group and each resource.
-fn combinations(granted: &Value) -> Vec<(&str, &str, &str)> {
-    let mut all = Vec::new();
-    for verb in words(&granted["verbs"]) {
-        for group in words(&granted["apiGroups"]) {
-            all.extend(words(&granted["resources"]).into_iter().map(|resource| (verb, group, resource)));
-        }
-    }
-    all
 }
 
 fn words(list: &Value) -> Vec<&str> {

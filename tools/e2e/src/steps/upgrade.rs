@@ -18,11 +18,7 @@ const CHARTS_CATALOG: &str = "productcatalog/farmlokal";
 
 pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
     let (catalog, rows) = state(suite).await?;
-    let revision =
-        kubectl::helm(&["list", "--filter", &format!("^{RELEASE}$"), "--output", "json"]).await?;
-    let revision: serde_json::Value = serde_json::from_str(&revision)?;
-    let revision = revision[0]["revision"].as_str().unwrap_or("1").to_owned();
-    let before = max_age().await?;
+    let before = until_max_age(|_| true).await?;
     let charts = kubectl::field(CHARTS_CATALOG, ".metadata.uid").await?;
     suite
         .under_load(async {
@@ -37,7 +33,7 @@ pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
     suite
         .under_load(async {
             let started = Instant::now();
-            kubectl::helm(&["rollback", RELEASE, &revision, "--wait", "--timeout", "3m"]).await?;
+            kubectl::helm(&["rollback", RELEASE, "--wait", "--timeout", "3m"]).await?;
             until_max_age(|now| now == before).await?;
             report::done("rolled back", started);
             Ok(())
@@ -71,14 +67,10 @@ async fn until_made_anew(old: &str) -> Result<String> {
 /// Kubernetes takes a moment to tell every node where the Service's pods are now.
 async fn until_max_age(wanted: impl Fn(&str) -> bool) -> Result<String> {
     wait::until("the setting in effect", PATIENCE, async || {
-        let now = max_age().await?;
+        // A connection of its own: it may not be one to a pod on its way out.
+        let answer = Client::new(cluster::service().await?).get("/products").await?;
+        let now = answer.header("cache-control").to_owned();
         if wanted(&now) { Ok(Some(now)) } else { bail!("Cache-Control is {now}") }
     })
     .await
-}
-
-/// Of a connection of its own: it may not be one to a pod on its way out.
-async fn max_age() -> Result<String> {
-    let answer = Client::new(cluster::service().await?).get("/products").await?;
-    Ok(answer.header("cache-control").to_owned())
 }
