@@ -195,7 +195,7 @@ impl Elector {
             Ok(())
         };
         let give_back = (|| give_back()).retry(pauses());
-        if let Err(error) = answer_within(self.config.renew_every(), async { give_back.await }).await {
+        if let Err(error) = answer_within(self.config.renew_every(), give_back).await {
             warn!(%error, "the lease was not given back: it will expire");
         }
     }

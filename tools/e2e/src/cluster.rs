@@ -35,7 +35,7 @@ pub(crate) struct ClusterArgs {
         global = true
     )]
     pub(crate) redis_image: String,
-    /// Image with sh, sleep and BusyBox's wget
+    /// Image with a shell and busybox's wget
     #[arg(long, env = "E2E_CLIENT_IMAGE", default_value = "docker.io/library/busybox:1.37.0", global = true)]
     pub(crate) client_image: String,
     /// Command that sends SIGKILL to a container; its arguments are the node and the container's id. On kind `ctr`, by docker
@@ -84,17 +84,17 @@ impl Cluster {
         if self.args.images_are_there {
             return Ok(());
         }
-        let names: Vec<String> = packages.iter().map(|package| format!("localhost/{package}:dev")).collect();
-        for (package, name) in packages.iter().zip(&names) {
+        let images: Vec<String> = packages.iter().map(|package| format!("localhost/{package}:dev")).collect();
+        for (package, image) in packages.iter().zip(&images) {
             let target = package.trim_start_matches("farmlokal-");
-            let build = ["build", "--target", target, "--tag", name, "."];
+            let build = ["build", "--target", target, "--tag", image, "."];
             let built =
                 command("docker", &build).current_dir(repository()).status().await.context("docker")?;
-            ensure!(built.success(), "{name} cannot be built");
+            ensure!(built.success(), "{image} cannot be built");
         }
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        shell(self.args.load_images.as_deref(), "--load-images or --images-are-there", &names).await?;
-        say!("{}", names.join(", "));
+        let images: Vec<&str> = images.iter().map(String::as_str).collect();
+        shell(self.args.load_images.as_deref(), "--load-images or --images-are-there", &images).await?;
+        say!("{}", images.join(", "));
         Ok(())
     }
 

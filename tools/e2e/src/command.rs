@@ -22,7 +22,7 @@ pub(crate) fn command(program: &str, arguments: &[&str]) -> Command {
 /// # Errors
 /// It cannot be started, or it failed: the error has what it said on standard error.
 pub(crate) async fn output(mut command: Command, input: &str) -> Result<String> {
-    let shown = shown(&command);
+    let shown = format!("{:?}", command.as_std());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().with_context(|| format!("cannot start {shown}"))?;
     let mut stdin = child.stdin.take().context("no standard input")?;
@@ -39,12 +39,4 @@ pub(crate) async fn output(mut command: Command, input: &str) -> Result<String> 
         bail!("{shown}: {}\n{}{}", ended.status, said.trim_end(), complaint.trim_end());
     }
     Ok(said.into_owned())
-}
-
-/// The command as one would type it, shortened.
-fn shown(command: &Command) -> String {
-    let command = command.as_std();
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    let line = words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
-    line.chars().take(200).collect()
 }

@@ -1,9 +1,7 @@
 //! What a failed step leaves to look at: the pods' state, the events, the end of each log.
 
-use crate::{
-    kubectl,
-    report::{self, say},
-};
+use crate::kubectl;
+use crate::report::{self, say};
 
 const QUESTIONS: [&str; 5] = [
     "get nodes --output wide",

@@ -83,11 +83,8 @@ impl Load {
         while self.workers.join_next().await.is_some() {}
         let mut tally = self.tally.lock().await;
         tally.latencies.sort_unstable();
-        say!(
-            "load: {} in {}, {meanwhile} of them during the disturbance",
-            tally.summary(),
-            report::time(started.elapsed())
-        );
+        let (summary, took) = (tally.summary(), report::time(started.elapsed()));
+        say!("load: {summary} in {took}, {meanwhile} of them during the disturbance");
         let done = disturbed?;
         if !tally.failures.is_empty() {
             let causes = tally.failures.iter().map(|(cause, (count, last))| {

@@ -83,13 +83,11 @@ async fn main() -> ExitCode {
         Command::Images => cluster.load_images(&[&PACKAGES[..], &["farmlokal-sandbox"]].concat()).await,
         Command::Run(args) => run(args, &cluster).await,
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("farmlokal-e2e: {error:#}");
-            ExitCode::FAILURE
-        }
+    if let Err(error) = done {
+        eprintln!("farmlokal-e2e: {error:#}");
+        return ExitCode::FAILURE;
     }
+    ExitCode::SUCCESS
 }
 
 async fn run(args: &RunArgs, cluster: &Cluster) -> Result<()> {
@@ -104,7 +102,7 @@ async fn run(args: &RunArgs, cluster: &Cluster) -> Result<()> {
     }
     // What an earlier run installed, or somebody else has loaded, may be anything.
     let release = !again && !cluster.args.images_are_there;
-    let suite = Suite { cluster, requests: args.requests, rate: args.rate, release };
+    let suite = Suite { cluster, args, release };
     let (started, mut proved) = (Instant::now(), 0);
     for step in wanted(args, again) {
         let value = step.to_possible_value().context("a step without a name")?;

@@ -10,7 +10,7 @@ use crate::http::Client;
 use crate::kubectl::{self, Pod, condition};
 use crate::load::Load;
 use crate::redis::Redis;
-use crate::{PATIENCE, wait};
+use crate::{PATIENCE, RunArgs, wait};
 
 /// Products in the catalogue.
 pub(crate) const ROWS: u64 = 20_000;
@@ -22,10 +22,7 @@ pub(crate) const CATALOG: &str = "productcatalog/e2e";
 /// A cluster with a database and Redis in it, and what to send there.
 pub(crate) struct Suite<'a> {
     pub(crate) cluster: &'a Cluster,
-    /// Requests in each step under load, at the least.
-    pub(crate) requests: u64,
-    /// Requests a second.
-    pub(crate) rate: u32,
+    pub(crate) args: &'a RunArgs,
     /// The images are known to be of a release build.
     pub(crate) release: bool,
 }
@@ -36,7 +33,7 @@ impl Suite<'_> {
     /// # Errors
     /// It failed, or a request did.
     pub(crate) async fn under_load<T>(&self, disturb: impl Future<Output = Result<T>>) -> Result<T> {
-        self.load().await?.during(self.requests, async |_| disturb.await).await
+        self.load().await?.during(self.args.requests, async |_| disturb.await).await
     }
 
     /// The same with a disturbance that is over sooner: again and again, until so many requests were sent during it.
@@ -45,19 +42,19 @@ impl Suite<'_> {
     /// It failed, or a request did.
     pub(crate) async fn under_load_repeatedly(&self, disturb: impl AsyncFn() -> Result<()>) -> Result<()> {
         let repeat = async |load: &Load| {
-            let enough = load.sent().await + self.requests;
+            let enough = load.sent().await + self.args.requests;
             while load.sent().await < enough {
                 disturb().await?;
             }
             Ok(())
         };
-        self.load().await?.during(self.requests, repeat).await
+        self.load().await?.during(self.args.requests, repeat).await
     }
 
     /// Through the Service and the Ingress; it has begun.
     async fn load(&self) -> Result<Load> {
         let targets = [cluster::service().await?, cluster::ingress().await?];
-        Ok(Load::start(&targets, &paths(), self.rate))
+        Ok(Load::start(&targets, &paths(), self.args.rate))
     }
 
     /// Runs one SQL statement; returns what it selected.

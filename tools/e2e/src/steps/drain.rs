@@ -28,13 +28,10 @@ pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
             kubectl::run(&arguments).await?;
             let deployment = format!("deployment/{RELEASE}-api");
             kubectl::run(&["rollout", "status", &deployment, "--timeout=120s"]).await?;
-            Ok(started.elapsed())
+            Ok(started)
         })
         .await;
     kubectl::run(&["uncordon", node]).await?;
-    say!(
-        "{node} drained of {here} API pods, which run elsewhere after {}",
-        report::time(drained?)
-    );
+    report::done(&format!("{node} drained of {here} API pods, which run elsewhere"), drained?);
     Ok(())
 }

@@ -40,10 +40,12 @@ pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
     kubectl::run(&["label", CATALOG, "e2e=touched", "--overwrite"]).await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
     ensure_flushes(suite, edits, "nothing flushes without a change").await?;
-    kubectl::run(&["annotate", CATALOG, "farmlokal.dev/flush-requested-at=now", "--overwrite"]).await?;
+    let request = format!("run {}", std::process::id());
+    let annotation = format!("farmlokal.dev/flush-requested-at={request}");
+    kubectl::run(&["annotate", CATALOG, &annotation, "--overwrite"]).await?;
     wait::until("the requested flush", PATIENCE, async || {
         let handled = kubectl::field(CATALOG, ".status.lastHandledRequest").await?;
-        Ok((handled == "now").then_some(()))
+        Ok((handled == request).then_some(()))
     })
     .await?;
     ensure_flushes(suite, edits + 1.0, "a request flushes once").await?;
