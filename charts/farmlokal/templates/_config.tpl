@@ -33,6 +33,8 @@
   "OAUTH_TOKEN_URL" "tokenUrl"
   "OAUTH_CLIENT_ID" "clientId"
   "OAUTH_AUDIENCE" "audience"
+  "OAUTH_SCOPE" "scope"
+  "OAUTH_CLIENT_AUTH" "clientAuth"
   "API_A_URL" "apiAUrl"
   "API_B_URL" "apiBUrl"
   "WEBHOOK_CALLBACK_URL" "callbackUrl"

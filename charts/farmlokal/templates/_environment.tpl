@@ -110,6 +110,8 @@ tokenUrl: {{ .oauth.tokenUrl | quote }}
 clientId: {{ .oauth.clientId | quote }}
 clientSecret: {{ ternary "" .oauth.clientSecret (not (empty .existingSecret)) | quote }}
 audience: {{ .oauth.audience | quote }}
+scope: {{ .oauth.scope | quote }}
+clientAuth: {{ .oauth.clientAuth | quote }}
 apiAUrl: {{ .apiA.url | quote }}
 apiBUrl: {{ .apiB.url | quote }}
 callbackUrl: {{ .webhook.callbackUrl | quote }}

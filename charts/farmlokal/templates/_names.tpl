@@ -31,8 +31,3 @@ helm.sh/chart: {{ printf "%s-%s" $.Chart.Name $.Chart.Version | replace "+" "_" 
 {{- $ := index . 0 -}}
 {{- printf "%s/farmlokal-%s:%s" (trimSuffix "/" $.Values.image.registry) (index . 1) (default $.Chart.AppVersion $.Values.image.tag) | quote -}}
 {{- end -}}
-
-{{/* Where the chart's own catalogue is: a namespace that the controller serves. */}}
-{{- define "farmlokal.catalogNamespace" -}}
-{{- ternary .Release.Namespace .Values.controller.watchNamespace (has .Values.controller.watchNamespace (list "" "*")) -}}
-{{- end -}}

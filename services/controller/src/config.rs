@@ -13,24 +13,22 @@ use farmlokal_telemetry::{LogArgs, TraceArgs};
 #[derive(Debug, Parser)]
 #[command(name = "farmlokal-controller", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
-    /// What to do; without a command, run.
+    /// What to do instead of running the controller.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// The settings of `run`.
+    /// The settings of the controller.
     #[command(flatten)]
     pub run: RunArgs,
 }
 
-/// What the binary can do.
+/// What the binary can do besides.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the controller (what happens without a command too)
-    Run(Box<RunArgs>),
     /// Print the definition of ProductCatalog as YAML
     Crd,
 }
 
-/// The settings of `run`.
+/// The settings of the controller.
 #[derive(Args, Clone, Debug)]
 pub struct RunArgs {
     #[command(flatten)]
@@ -43,7 +41,7 @@ pub struct RunArgs {
     pub(crate) traces: TraceArgs,
 }
 
-/// What is watched, by whom, and who may act.
+/// Who this replica is, and how the leader is elected.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Controller")]
 pub struct ControllerArgs {
@@ -53,20 +51,18 @@ pub struct ControllerArgs {
     /// TCP port of /livez, /readyz and /metrics
     #[arg(long, env = "MANAGEMENT_PORT", default_value_t = 9090)]
     pub(crate) management_port: u16,
-    /// The namespace whose ProductCatalogs are served, or * for all; by default the controller's own
-    #[arg(long, env = "WATCH_NAMESPACE", default_value = "")]
-    pub(crate) watch_namespace: String,
-    /// The namespace that the controller runs in, where its lease is; by default that of the kubeconfig's context
-    #[arg(long, env = "POD_NAMESPACE", default_value = "")]
-    pub(crate) pod_namespace: String,
+    /// The controller's own namespace, where its lease is and the ProductCatalogs that it serves; by default that of the
+    /// kubeconfig's context
+    #[arg(long, env = "POD_NAMESPACE")]
+    pub(crate) pod_namespace: Option<String>,
     /// This replica's name, which no other may have; by default a random one
-    #[arg(long, env = "POD_NAME", default_value = "")]
-    pub(crate) pod_name: String,
-    /// The lease whose holder acts
+    #[arg(long, env = "POD_NAME")]
+    pub(crate) pod_name: Option<String>,
+    /// The lease that the replicas elect their leader by
     #[arg(long, env = "LEASE_NAME", default_value = "farmlokal-controller")]
     pub(crate) lease_name: String,
-    /// How long a holder that was killed keeps the others waiting; one that ends in order gives the lease back. It stops
-    /// by itself after three quarters of it without an answer of the API server
+    /// How long a leader that was killed keeps the others waiting; one that ends in order gives the lease back. A leader
+    /// stops after three quarters of it without an answer of the API server
     #[arg(long, env = "LEASE_DURATION", default_value = "8s", value_parser = lease_duration)]
     pub(crate) lease_duration: Duration,
     /// On SIGTERM: how long flushes under way may take to finish

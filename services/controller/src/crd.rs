@@ -13,11 +13,9 @@ use serde::{Deserialize, Serialize};
 /// A new value of this annotation asks for a flush. Any text will do; a time reads best.
 pub const FLUSH_REQUESTED_AT: &str = "farmlokal.dev/flush-requested-at";
 
-/// All keys that the cache owns.
-pub const ALL_KEYS: &str = "products:*";
-
 /// A product catalogue whose cache is flushed once for each change of its spec, and once for each new value of the annotation farmlokal.dev/flush-requested-at.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[rustfmt::skip]
 #[kube(
     group = "farmlokal.dev",
     version = "v1alpha1",
@@ -30,45 +28,16 @@ pub const ALL_KEYS: &str = "products:*";
     derive = "PartialEq",
     doc = "A product catalogue whose cache is flushed once for each change of its spec, and once for each new value of the annotation farmlokal.dev/flush-requested-at.",
     printcolumn(name = "Catalogue", type_ = "string", json_path = ".spec.displayName"),
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type=='Ready')].status"
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type=='Ready')].reason"
-    ),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
     printcolumn(name = "Keys", type_ = "integer", json_path = ".status.keysFlushed"),
     printcolumn(name = "Flushed", type_ = "date", json_path = ".status.lastFlushTime"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(
-        name = "Took ms",
-        type_ = "integer",
-        json_path = ".status.lastFlushDurationMilliseconds",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Degraded",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type=='Degraded')].status",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Flushed status",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type=='Flushed')].status",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Generation",
-        type_ = "integer",
-        json_path = ".status.observedGeneration",
-        priority = 1
-    ),
+    printcolumn(name = "Took ms", type_ = "integer", json_path = ".status.lastFlushDurationMilliseconds", priority = 1),
+    printcolumn(name = "Degraded", type_ = "string", json_path = ".status.conditions[?(@.type=='Degraded')].status", priority = 1),
+    printcolumn(name = "Flushed status", type_ = "string", json_path = ".status.conditions[?(@.type=='Flushed')].status", priority = 1),
+    printcolumn(name = "Generation", type_ = "integer", json_path = ".status.observedGeneration", priority = 1),
     printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", priority = 1),
-    printcolumn(name = "Pattern", type_ = "string", json_path = ".spec.keyPattern", priority = 1),
     printcolumn(name = "Request", type_ = "string", json_path = ".status.lastHandledRequest", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
@@ -83,57 +52,21 @@ pub struct ProductCatalogSpec {
     #[schemars(length(max = 1000))]
     pub description: Option<String>,
 
-    /// Which keys a flush removes, as a Redis pattern within products:*. Every entry from before a flush is dead whatever the pattern; it only decides whose memory is freed at once.
-    #[serde(default = "all_keys")]
-    #[schemars(length(max = 200))]
-    #[x_kube(
-        validation = Rule::new("self.startsWith('products:') && self.size() > 9").message("keyPattern must start with products: and go on, such as products:* or products:*:list:*"),
-        validation = Rule::new(r"!self.matches('[\\s\\p{Cc}]')").message("keyPattern must not contain white space or control characters"),
-    )]
-    pub key_pattern: String,
-
-    /// The Redis to flush, where it is not the one that the controller was configured with.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub redis: Option<RedisSource>,
-
-    /// Holds flushes back. What is owed is done, once, when this is false again.
+    /// Holds flushes back. A flush that is pending then is done, once, when this is false again.
     #[serde(default)]
     pub suspend: bool,
-}
-
-/// Where the address of a Redis is kept.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RedisSource {
-    /// The Secret, in the namespace of this object, that holds a whole Redis URL.
-    pub secret_ref: SecretKey,
-}
-
-/// One entry of a Secret.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SecretKey {
-    /// Name of the Secret.
-    #[schemars(length(min = 1, max = 253))]
-    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message("secretRef.name must be the name of a Secret: lower-case letters, digits, - and ."))]
-    pub name: String,
-
-    /// The entry that holds the URL, such as redis://:password@host:6379/0.
-    #[serde(default = "redis_url")]
-    #[schemars(length(min = 1, max = 253))]
-    #[x_kube(validation = Rule::new("self.matches('^[-._a-zA-Z0-9]+$')").message("secretRef.key must be a key of a Secret: letters, digits, -, _ and ."))]
-    pub key: String,
 }
 
 /// What the controller has done.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProductCatalogStatus {
-    /// Ready: nothing is owed and nothing is wrong. Flushed: the cache was flushed for the present spec and request. Degraded: flushing fails, and why.
+    /// Ready: no flush is pending and nothing is wrong. Flushed: the cache was flushed for the present spec and request. Degraded: flushing fails, and why.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 
-    /// The generation of the spec that was flushed for last; a flush is owed while it is not metadata.generation.
+    /// The generation of the spec that was flushed for last; a flush is pending while it is not metadata.generation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
@@ -164,22 +97,16 @@ impl ProductCatalog {
     }
 }
 
-/// The definition as YAML, as the chart has it.
+/// Prints the definition as YAML, as the chart has it.
 ///
 /// # Errors
-/// None that is known of: every part of it can be written as YAML.
-pub fn yaml() -> anyhow::Result<String> {
+/// None is expected: every part of it can be written as YAML.
+#[expect(clippy::print_stdout, reason = "the definition is what was asked for")]
+pub fn print() -> anyhow::Result<()> {
     // By way of JSON: a definition has no field that is neither there nor null.
     let definition = serde_json::to_value(ProductCatalog::crd())?;
-    Ok(serde_saphyr::to_string(&definition)?)
-}
-
-fn all_keys() -> String {
-    ALL_KEYS.to_owned()
-}
-
-fn redis_url() -> String {
-    "REDIS_URL".to_owned()
+    print!("{}", serde_saphyr::to_string(&definition)?);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -209,45 +136,22 @@ mod tests {
     fn good_specs_pass() {
         for spec in [
             json!({ "displayName": "Main" }),
-            json!({ "displayName": " Höfe & Co ", "keyPattern": "products:*" }),
-            json!({ "displayName": "M", "keyPattern": "products:*:list:[a-c]?\\*" }),
-            json!({ "displayName": "M", "redis": { "secretRef": { "name": "a.b-1", "key": "REDIS_URL" } } }),
+            json!({ "displayName": " Höfe & Co ", "description": "All of it", "suspend": true }),
         ] {
             assert_eq!(refusals(&spec), Vec::<String>::new(), "{spec}");
         }
     }
 
     #[test]
-    fn bad_specs_are_refused_with_a_message_that_says_what_to_write() {
-        let secret = |name: &str, key: &str| json!({ "displayName": "M", "redis": { "secretRef": { "name": name, "key": key } } });
-        for (spec, message) in [
-            (json!({ "displayName": "  \t" }), "displayName must say what catalogue this is"),
-            (json!({ "displayName": "M", "keyPattern": "*" }), "keyPattern must start with products:"),
-            (json!({ "displayName": "M", "keyPattern": "" }), "keyPattern must start with products:"),
-            (json!({ "displayName": "M", "keyPattern": "products:" }), "and go on, such as products:*"),
-            (
-                json!({ "displayName": "M", "keyPattern": "product?:*" }),
-                "keyPattern must start with products:",
-            ),
-            (json!({ "displayName": "M", "keyPattern": "products:* *" }), "white space"),
-            (json!({ "displayName": "M", "keyPattern": "products:\u{0}" }), "control characters"),
-            (secret("Cache", "k"), "secretRef.name must be the name of a Secret"),
-            (secret("-a", "k"), "secretRef.name must be the name of a Secret"),
-            (secret("a", "k/v"), "secretRef.key must be a key of a Secret"),
-        ] {
-            let refusals = refusals(&spec);
-            assert!(refusals.len() == 1 && refusals[0].contains(message), "{spec}: {refusals:?}");
-        }
+    fn a_blank_name_is_refused_with_a_message_that_says_what_to_write() {
+        let refusals = refusals(&json!({ "displayName": "  \t" }));
+        assert!(refusals.len() == 1, "{refusals:?}");
+        assert!(refusals[0].contains("displayName must say what catalogue this is"), "{refusals:?}");
     }
 
     #[test]
     fn what_is_left_out_has_its_default() {
-        let spec: ProductCatalogSpec = serde_json::from_value(
-            json!({ "displayName": "M", "redis": { "secretRef": { "name": "cache" } } }),
-        )
-        .unwrap();
-        assert_eq!(spec.key_pattern, "products:*");
-        assert_eq!(spec.redis.unwrap().secret_ref.key, "REDIS_URL");
+        let spec: ProductCatalogSpec = serde_json::from_value(json!({ "displayName": "M" })).unwrap();
         assert!(!spec.suspend && spec.description.is_none());
     }
 }

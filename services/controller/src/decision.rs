@@ -1,8 +1,8 @@
-//! What a `ProductCatalog` is owed, decided from values alone.
+//! Whether a flush is pending, decided from spec, status and annotations alone.
 
 use crate::crd::{ProductCatalog, ProductCatalogStatus};
 
-/// Why a flush is owed.
+/// Why a flush is pending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
     Created,
@@ -11,19 +11,12 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
-    pub(crate) fn reason(self) -> &'static str {
+    /// The word for it in conditions, and the sentence.
+    pub(crate) fn reason_and_text(self) -> (&'static str, &'static str) {
         match self {
-            Self::Created => "Created",
-            Self::SpecChanged => "SpecChanged",
-            Self::Requested => "FlushRequested",
-        }
-    }
-
-    pub(crate) fn text(self) -> &'static str {
-        match self {
-            Self::Created => "The object was created.",
-            Self::SpecChanged => "The spec was changed.",
-            Self::Requested => "A flush was requested.",
+            Self::Created => ("Created", "The object was created."),
+            Self::SpecChanged => ("SpecChanged", "The spec was changed."),
+            Self::Requested => ("FlushRequested", "A flush was requested."),
         }
     }
 }
@@ -31,17 +24,19 @@ impl Cause {
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// It is being deleted.
-    LeaveAlone,
+    /// The object is being deleted.
+    Ignore,
+    /// No flush is pending.
     UpToDate,
-    HoldBack,
+    /// A flush is pending, and `spec.suspend` holds it back.
+    Suspended,
     Flush(Cause),
 }
 
-/// Decides from the object and from the newest status that is known of it, which may be newer than the object's own.
+/// Decides from the object and from its observed status, which may be newer than the object's own.
 pub(crate) fn decide(object: &ProductCatalog, status: &ProductCatalogStatus) -> Decision {
     if object.metadata.deletion_timestamp.is_some() {
-        return Decision::LeaveAlone;
+        return Decision::Ignore;
     }
     let request = object.flush_request();
     let cause = if status.observed_generation.is_none() {
@@ -53,27 +48,27 @@ pub(crate) fn decide(object: &ProductCatalog, status: &ProductCatalogStatus) -> 
     } else {
         return Decision::UpToDate;
     };
-    if object.spec.suspend { Decision::HoldBack } else { Decision::Flush(cause) }
+    if object.spec.suspend { Decision::Suspended } else { Decision::Flush(cause) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::status;
-    use crate::testing::catalog;
+    use crate::tests::catalog;
 
     const REQUEST: &str = "farmlokal.dev/flush-requested-at";
 
     #[test]
-    fn what_is_owed_is_decided_from_generation_request_and_status() {
-        use Decision::{Flush, HoldBack, LeaveAlone, UpToDate};
+    fn a_pending_flush_is_decided_from_generation_request_and_status() {
+        use Decision::{Flush, Ignore, Suspended, UpToDate};
         let handled = |generation: Option<i64>, request: Option<&str>| ProductCatalogStatus {
             observed_generation: generation,
             last_handled_request: request.map(str::to_owned),
             ..ProductCatalogStatus::default()
         };
         // The object's generation and request; what the status says was handled; and what follows, suspended or not.
-        for (generation, request, known, expected) in [
+        for (generation, request, observed, expected) in [
             (1, None, handled(None, None), Flush(Cause::Created)),
             (1, Some("a"), handled(None, None), Flush(Cause::Created)),
             (1, None, handled(Some(1), None), UpToDate),
@@ -96,10 +91,14 @@ mod tests {
                         o["metadata"]["annotations"][REQUEST] = request.into();
                     }
                 });
-                let expected = if suspend && expected != UpToDate { HoldBack } else { expected };
-                assert_eq!(decide(&object, &known), expected, "{generation} {request:?} {known:?} {suspend}");
+                let expected = if suspend && expected != UpToDate { Suspended } else { expected };
+                assert_eq!(
+                    decide(&object, &observed),
+                    expected,
+                    "{generation} {request:?} {observed:?} {suspend}"
+                );
                 object.metadata.deletion_timestamp = Some(status::now());
-                assert_eq!(decide(&object, &known), LeaveAlone);
+                assert_eq!(decide(&object, &observed), Ignore);
             }
         }
     }

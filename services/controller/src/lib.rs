@@ -1,20 +1,20 @@
-//! The controller: flushes the cache when a `ProductCatalog` asks for it, once for each change. `docs/controller.md`
-//! explains how.
+//! The controller: flushes the cache when a `ProductCatalog` asks for it, once for each change. It serves its own namespace
+//! and the one Redis of its settings.
 
 pub mod config;
 pub mod crd;
 mod decision;
 mod error;
 mod events;
+mod failure_log;
 mod flush;
-mod known;
-pub mod leader;
+mod leader_election;
 mod management;
 mod metrics;
-mod outage;
+mod observed_status;
 mod reconcile;
 pub mod run;
 mod status;
 #[cfg(test)]
-mod testing;
-mod work;
+mod tests;
+mod watch;

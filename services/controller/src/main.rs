@@ -11,8 +11,7 @@ async fn main() -> ExitCode {
     let cli = farmlokal_settings::parse::<Cli>();
     let done = match cli.command {
         None => run::run(cli.run).await,
-        Some(Command::Run(args)) => run::run(*args).await,
-        Some(Command::Crd) => print_crd(),
+        Some(Command::Crd) => crd::print(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -21,10 +20,4 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-#[expect(clippy::print_stdout, reason = "the definition is what was asked for")]
-fn print_crd() -> anyhow::Result<()> {
-    print!("{}", crd::yaml()?);
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! `/livez`, `/readyz`, `/metrics`: for the orchestrator and the operators.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
 use axum::Router;
@@ -12,32 +12,32 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use farmlokal_telemetry::Metrics;
 
-const STARTING: u8 = 0;
-const READY: u8 = 1;
-const ENDING: u8 = 2;
-
 /// Whether this replica can do its part: to lead, or to take over.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Readiness(Arc<AtomicU8>);
+pub(crate) struct Readiness(Arc<Flags>);
+
+#[derive(Debug, Default)]
+struct Flags {
+    answered: AtomicBool,
+    ending: AtomicBool,
+}
 
 impl Readiness {
     /// The API server has answered once.
     pub(crate) fn in_touch(&self) {
-        // Nothing comes after the end.
-        let _ = self.0.compare_exchange(STARTING, READY, Relaxed, Relaxed);
+        self.0.answered.store(true, Relaxed);
     }
 
     /// The process is about to end.
     pub(crate) fn ending(&self) {
-        self.0.store(ENDING, Relaxed);
+        self.0.ending.store(true, Relaxed);
     }
 
     fn why_not(&self) -> Option<&'static str> {
-        match self.0.load(Relaxed) {
-            STARTING => Some("the API server has not answered yet"),
-            READY => None,
-            _ => Some("shutting down"),
+        if self.0.ending.load(Relaxed) {
+            return Some("shutting down");
         }
+        (!self.0.answered.load(Relaxed)).then_some("the API server has not answered yet")
     }
 }
 

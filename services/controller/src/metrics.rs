@@ -20,10 +20,10 @@ pub(crate) fn describe() {
     describe_gauge!(LEADER, "1 while this replica holds the lease and acts");
     describe_counter!(
         RECONCILES,
-        "Looks at a ProductCatalog by result: flushed; unchanged, nothing was owed; suspended; degraded, the flush \
+        "Reconciles of a ProductCatalog by result: flushed; unchanged, no flush was pending; suspended; degraded, the flush \
          failed; failed, the API server did not take it; gone, deleted meanwhile"
     );
-    describe_histogram!(RECONCILE_DURATION, Unit::Seconds, "Time of a look at a ProductCatalog");
+    describe_histogram!(RECONCILE_DURATION, Unit::Seconds, "Time of a reconcile of a ProductCatalog");
     describe_counter!(FLUSHES, "Flushes by result (ok, failed)");
     describe_histogram!(FLUSH_DURATION, Unit::Seconds, "Time of a flush that succeeded");
     describe_counter!(FLUSHED_KEYS, "Keys that flushes removed from Redis");

@@ -1,218 +1,178 @@
-//! One look at a `ProductCatalog`: what is to be done is [decided](crate::decision) first; effects follow.
+//! One reconcile of a `ProductCatalog`: what is to be done is [decided](crate::decision) first, effects follow.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use farmlokal_cache::ConfigError;
+use backon::BackoffBuilder as _;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::controller::Action;
+use kube::runtime::events::EventType;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, Resource as _, ResourceExt as _};
 use serde_json::json;
-use tracing::field::Empty;
-use tracing::{Instrument as _, Span, info, info_span, warn};
+use tracing::{Span, info, instrument};
 
 use crate::crd::{ProductCatalog, ProductCatalogStatus};
 use crate::decision::{Decision, decide};
-use crate::error::Error;
-use crate::events::{Events, Notice};
-use crate::flush::Flushers;
-use crate::known::Known;
-use crate::leader::Held;
+use crate::error::{API_TIMEOUT, Error, answer_within};
+use crate::events;
+use crate::failure_log::FailureLog;
+use crate::flush::{CacheFlusher, pauses};
+use crate::observed_status::ObservedStatus;
 use crate::{metrics, status};
 
 /// Who owns the status in the eyes of the API server.
 const FIELD_MANAGER: &str = "farmlokal-controller";
 
-/// What a reconcile works with.
+/// What reconciles work with.
 pub(crate) struct Context {
     client: Client,
-    flushers: Flushers,
-    events: Events,
-    known: Known,
-    held: Held,
+    cache: Arc<CacheFlusher>,
+    /// The name of this replica, in Events.
+    identity: String,
+    observed: ObservedStatus,
+    /// Of each object that failed, what is left of its pauses.
+    retries: Mutex<HashMap<ObjectRef<ProductCatalog>, backon::ExponentialBackoff>>,
+    api_failures: FailureLog,
 }
 
 impl Context {
-    /// `identity` is the replica's name in Events, `held` its right to act.
-    ///
-    /// # Errors
-    /// A URL that is none of Redis's.
-    pub(crate) fn new(
-        client: Client,
-        redis_url: &str,
-        identity: &str,
-        held: Held,
-    ) -> Result<Self, ConfigError> {
-        Ok(Self {
-            flushers: Flushers::new(client.clone(), redis_url)?,
-            events: Events::new(client.clone(), identity),
+    pub(crate) fn new(client: Client, cache: Arc<CacheFlusher>, identity: &str) -> Self {
+        let (identity, observed) = (identity.to_owned(), ObservedStatus::default());
+        Self {
             client,
-            known: Known::default(),
-            held,
-        })
+            cache,
+            identity,
+            observed,
+            retries: Mutex::default(),
+            api_failures: FailureLog::default(),
+        }
     }
 
-    /// Of objects that are gone nothing is owed, and nothing is kept.
-    pub(crate) fn keep_only(&self, is_there: impl Fn(&ObjectRef<ProductCatalog>) -> bool) {
-        self.known.keep_only(&is_there);
-        self.flushers.keep_only(&is_there);
+    /// Drops what is kept of an object that is gone.
+    pub(crate) fn forget(&self, object: &ObjectRef<ProductCatalog>) {
+        self.observed.forget(object);
+        self.retries().remove(object);
+    }
+
+    fn retries(&self) -> MutexGuard<'_, HashMap<ObjectRef<ProductCatalog>, backon::ExponentialBackoff>> {
+        self.retries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Looks at `object` and does what it owes.
+/// Does the flush of `object` if one is pending, and writes its status.
 ///
 /// # Errors
-/// It has to be looked at again, after the pause of [`retry`].
+/// It has to be reconciled again, after the pause of [`retry`].
+#[instrument(skip_all, fields(
+    k8s.namespace.name = object.namespace(), farmlokal.catalog.name = object.name_any(),
+    farmlokal.catalog.generation = object.metadata.generation, farmlokal.result, otel.status_code, error.type,
+))]
 pub(crate) async fn reconcile(object: Arc<ProductCatalog>, context: Arc<Context>) -> Result<Action, Error> {
-    let started = Instant::now();
-    let span = info_span!(
-        "reconcile",
-        k8s.namespace.name = object.namespace(),
-        farmlokal.catalog.name = object.name_any(),
-        farmlokal.catalog.generation = object.metadata.generation,
-        farmlokal.result = Empty,
-        otel.status_code = Empty,
-        "error.type" = Empty,
-    );
-    let done = work(&object, &context).instrument(span.clone()).await;
-    let key = ObjectRef::from_obj(&*object);
-    let result = match &done {
-        Ok(result) => {
-            context.known.succeeded(&key);
-            result
-        }
-        Err(error) => {
-            mark_failed(&span, error);
-            if let Error::Degraded(_) = error { "degraded" } else { "failed" }
-        }
+    let (started, span) = (Instant::now(), Span::current());
+    let done = decide_and_act(&object, &context).await;
+    let (result, error) = match &done {
+        Ok(result) => (*result, None),
+        Err(Error::Flush(failure)) => ("degraded", Some(failure.reason())),
+        Err(Error::Api(_)) => ("failed", Some("api")),
     };
-    span.in_scope(|| tell_of_api(&context, &key, done.as_ref().err()));
+    if let Some(kind) = error {
+        span.record("otel.status_code", "ERROR").record("error.type", kind);
+    } else {
+        context.retries().remove(&ObjectRef::from_obj(&*object));
+    }
     span.record("farmlokal.result", result);
     metrics::reconciled(result, started.elapsed());
     done.map(|_| Action::await_change())
 }
 
-/// When to look again after an error.
+/// When to reconcile again after an error: exponential backoff, for each object by itself.
 #[expect(clippy::needless_pass_by_value, reason = "kube calls it so")]
 pub(crate) fn retry(object: Arc<ProductCatalog>, _: &Error, context: Arc<Context>) -> Action {
-    Action::requeue(context.known.failed(&ObjectRef::from_obj(&*object)))
+    let mut retries = context.retries();
+    let pauses = retries.entry(ObjectRef::from_obj(&*object)).or_insert_with(|| pauses().build());
+    pauses.next().map_or_else(Action::await_change, Action::requeue)
 }
 
-async fn work(object: &ProductCatalog, context: &Context) -> Result<&'static str, Error> {
-    if !context.held.now() {
-        return Err(Error::NotLeader);
-    }
-    let before = context.known.status(object);
-    let decision = decide(object, &before);
-    let flushed = match decision {
-        Decision::LeaveAlone => return Ok("gone"),
-        Decision::Flush(_) => Some(context.flushers.flush(object).await),
-        Decision::UpToDate | Decision::HoldBack => None,
+async fn decide_and_act(object: &ProductCatalog, context: &Context) -> Result<&'static str, Error> {
+    let before = context.observed.of(object);
+    let (after, event, result) = match decide(object, &before) {
+        Decision::Ignore => return Ok("gone"),
+        Decision::UpToDate => (status::up_to_date(before, object, &status::now()), None, Ok("unchanged")),
+        Decision::Suspended => {
+            let note = "A flush is pending and held back by spec.suspend.".to_owned();
+            let event = (!status::is_suspended(&before)).then_some((EventType::Normal, "Suspended", note));
+            (status::suspended(before, object, &status::now()), event, Ok("suspended"))
+        }
+        Decision::Flush(cause) => match context.cache.flush().await {
+            Ok(flushed) => {
+                let ms = flushed.took.as_millis();
+                let (_, text) = cause.reason_and_text();
+                let note = format!("{text} {} keys were removed in {ms} ms.", flushed.keys);
+                info!(namespace = object.namespace(), catalog = object.name_any(), "{note}");
+                let after = status::flushed(before, object, cause, flushed, &status::now());
+                (after, Some((EventType::Normal, "Flushed", note)), Ok("flushed"))
+            }
+            Err(failure) => {
+                let is_new = status::degraded_reason(&before) != Some(failure.reason());
+                let note = format!("{failure}. It is tried until it succeeds.");
+                let event = is_new.then_some((EventType::Warning, failure.reason(), note));
+                let after = status::degraded(before, object, &failure, &status::now());
+                (after, event, Err(Error::Flush(failure)))
+            }
+        },
     };
-    let now = status::now();
-    let (after, notice, failure) = match (decision, flushed) {
-        (Decision::Flush(cause), Some(Ok(flushed))) => {
-            let ms = flushed.took.as_millis();
-            let note = format!("{} {} keys were removed in {ms} ms.", cause.text(), flushed.keys);
-            let after = status::flushed(before, object, cause, flushed, now);
-            (after, Some(Notice { warning: false, reason: "Flushed", note }), None)
-        }
-        (_, Some(Err(Error::Degraded(failure)))) => {
-            let news = status::degraded_reason(&before) != Some(failure.reason());
-            let note = format!("{failure}. It is tried until it succeeds.");
-            let notice = news.then(|| Notice { warning: true, reason: failure.reason(), note });
-            (status::degraded(before, object, &failure, now), notice, Some(Error::Degraded(failure)))
-        }
-        (_, Some(Err(error))) => return Err(error),
-        (Decision::HoldBack, _) => {
-            let news = !status::is_suspended(&before);
-            let note = "A flush is owed and held back by spec.suspend.".to_owned();
-            let notice = news.then_some(Notice { warning: false, reason: "Suspended", note });
-            (status::suspended(before, object, now), notice, None)
-        }
-        _ => (status::up_to_date(before, object, now), None, None),
-    };
-    if let Some(notice) = &notice {
-        log(object, notice);
+    let saved = save(object, after, context).await;
+    if matches!(saved, Ok(false)) {
+        return Ok("gone");
     }
-    context.known.set(object, after.clone(), notice);
-    let found = save(object, after, context).await?;
-    if let Some(failure) = failure {
-        return Err(failure);
+    if let Some((type_, reason, note)) = event {
+        events::publish(&context.client, &context.identity, object, type_, reason, note).await;
     }
-    Ok(match decision {
-        _ if !found => "gone",
-        Decision::Flush(_) => "flushed",
-        Decision::HoldBack => "suspended",
-        Decision::LeaveAlone | Decision::UpToDate => "unchanged",
-    })
+    saved?;
+    result
 }
 
-/// Writes the status if it is another one, then tells what happened. False if the object is gone.
+/// Writes the status if it is another one than the object's. False if the object is gone.
 async fn save(
     object: &ProductCatalog,
     status: ProductCatalogStatus,
     context: &Context,
 ) -> Result<bool, Error> {
-    if object.status.as_ref() != Some(&status) {
-        // A flush may have taken so long that another replica leads.
-        if !context.held.now() {
-            return Err(Error::NotLeader);
+    if object.status.as_ref() == Some(&status) {
+        context.observed.forget(&ObjectRef::from_obj(object));
+        return Ok(true);
+    }
+    context.observed.set(object, status.clone());
+    let namespace = object.namespace().unwrap_or_default();
+    let api: Api<ProductCatalog> = Api::namespaced(context.client.clone(), &namespace);
+    let patch = json!({
+        "apiVersion": ProductCatalog::api_version(&()),
+        "kind": ProductCatalog::kind(&()),
+        // With the uid the API server refuses it for another object of the same name.
+        "metadata": { "name": object.name_any(), "uid": object.uid() },
+        "status": status,
+    });
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    let (name, patch) = (object.name_any(), Patch::Apply(patch));
+    match answer_within(API_TIMEOUT, api.patch_status(&name, &params, &patch)).await {
+        Ok(taken) => {
+            context.observed.taken(&taken);
+            if context.api_failures.is_over() {
+                info!("statuses can be written again");
+            }
+            Ok(true)
         }
-        let api: Api<ProductCatalog> =
-            Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
-        let patch = json!({
-            "apiVersion": ProductCatalog::api_version(&()),
-            "kind": ProductCatalog::kind(&()),
-            // With the uid the API server refuses it for another object of the same name.
-            "metadata": { "name": object.name_any(), "uid": object.uid() },
-            "status": status,
-        });
-        let params = PatchParams::apply(FIELD_MANAGER).force();
-        match Error::within(api.patch_status(&object.name_any(), &params, &Patch::Apply(patch))).await {
-            Ok(_) => {}
-            Err(error) if error.is_not_found() => return Ok(false),
-            Err(error) => return Err(error),
+        Err(error) if error.code() == Some(404) => {
+            context.forget(&ObjectRef::from_obj(object));
+            Ok(false)
         }
-    }
-    for notice in context.known.take_notices(&ObjectRef::from_obj(object)) {
-        // Events are for people; what counts is in the status.
-        if let Err(error) = context.events.publish(object, &notice).await {
-            warn!(%error, reason = notice.reason, "an Event was not published");
-        }
-    }
-    Ok(true)
-}
-
-fn log(object: &ProductCatalog, notice: &Notice) {
-    let (namespace, catalog) = (object.namespace(), object.name_any());
-    let Notice { reason, note, .. } = notice;
-    if notice.warning {
-        warn!(namespace, catalog, reason, "the cache is not flushed: {note}");
-    } else {
-        info!(namespace, catalog, reason, "{note}");
-    }
-}
-
-/// One line when the API server fails for an object, and one when it works again. Of a lost lease the process itself tells.
-fn tell_of_api(context: &Context, key: &ObjectRef<ProductCatalog>, error: Option<&Error>) {
-    if matches!(error, Some(Error::NotLeader)) {
-        return;
-    }
-    let error = error.filter(|error| !matches!(error, Error::Degraded(_)));
-    if context.known.api_is_news(key, error.is_some()) {
-        if let Some(error) = error {
-            warn!(catalog = %key, %error, "the API server failed: trying again");
-        } else {
-            info!(catalog = %key, "the API server works again");
+        Err(error) => {
+            context.api_failures.api_failed("a status cannot be written", &error);
+            Err(error.into())
         }
     }
-}
-
-fn mark_failed(span: &Span, error: &Error) {
-    span.record("otel.status_code", "ERROR");
-    span.record("error.type", error.kind());
 }
 
 #[cfg(test)]

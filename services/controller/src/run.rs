@@ -1,5 +1,6 @@
-//! `farmlokal-controller run`: waits for the lease, reconciles while it is held, and ends in order.
+//! Runs the controller: waits for the lease, reconciles while it is held, and ends in order.
 
+use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,118 +8,121 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use farmlokal_telemetry::{Metrics, Service};
 use kube::{Api, Client};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::{ControllerArgs, RunArgs};
-use crate::crd::ProductCatalog;
-use crate::leader::{Candidate, Leadership, LeaseConfig, Lost};
+use crate::flush::CacheFlusher;
+use crate::leader_election::{Elector, LeaseConfig};
 use crate::management::{self, Readiness};
 use crate::metrics;
 use crate::reconcile::Context;
-use crate::work::work;
+use crate::watch::watch;
 
 const SERVICE: Service = Service { name: "farmlokal-controller", version: env!("CARGO_PKG_VERSION") };
 
 /// How often histograms are folded into their buckets.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
+/// The tasks of the process. The first one that ends, ends the process.
+type Tasks = JoinSet<anyhow::Result<()>>;
+
 /// Runs until SIGTERM or SIGINT, then finishes the flushes under way and gives the lease back.
 ///
 /// # Errors
-/// A setting that cannot work, a port that cannot be had, or a lease that was lost: whoever starts the process again makes
-/// it a candidate.
+/// A setting that cannot work, a port that cannot be had, a task that ended or panicked, or a lease that was lost: whoever
+/// starts the process again makes it a candidate.
 pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     let (metrics, traces) = farmlokal_telemetry::init_with_traces(&args.logs, &args.traces, SERVICE)?;
     metrics::describe();
     farmlokal_cache::describe_metrics();
-    let stop = stop_on(signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (stop, readiness, mut tasks) = (CancellationToken::new(), Readiness::default(), Tasks::new());
+    stop_on_signal(&mut tasks, stop.clone(), readiness.clone())?;
     // An error says that the program has already chosen one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::try_default().await.context("the API server's address")?;
-    let settings = &args.controller;
-    let lease = lease(settings, &client);
-    let objects = objects(settings, &client, &lease.namespace);
-    let identity = lease.identity.clone();
-    // A bad address of Redis stops the start, not the first flush.
-    let context = |held| Context::new(client.clone(), &args.redis.url(), &identity, held);
-    context(crate::leader::Held::always())?;
-
-    let readiness = Readiness::default();
-    tokio::spawn({
-        let (stop, readiness) = (stop.clone(), readiness.clone());
+    let cache = Arc::new(CacheFlusher::new(&args.redis.url())?);
+    serve(&mut tasks, &args.controller, readiness.clone(), metrics)?;
+    tasks.spawn({
+        let cache = Arc::clone(&cache);
         async move {
-            stop.cancelled().await;
-            readiness.ending();
+            cache.reach().await;
+            pending().await
         }
     });
-    serve(settings, readiness.clone(), metrics)?;
-    let candidate = Candidate::new(client.clone(), lease);
-    let mut lost = None;
-    if let Some(mut leadership) = candidate.elected(&stop, || readiness.in_touch()).await {
-        metrics::leader(true);
-        let context = Arc::new(context(leadership.held())?);
-        lost = lead(&mut leadership, work(objects, context, stop.clone()), settings, &stop).await;
-        metrics::leader(false);
-        if lost.is_none() {
-            leadership.release().await;
-        }
-    }
+    tasks.spawn(lead(args.controller, client, cache, readiness.clone(), stop));
+    let ended = first_to_end(tasks).await;
     readiness.ending();
     traces.shutdown().await;
-    if let Some(lost) = lost {
-        bail!(lost);
+    if ended.is_ok() {
+        info!("bye");
     }
-    info!("bye");
-    Ok(())
+    ended
 }
 
-/// Has `work` done until it ends by itself, `stop` and its time are over, or the lease is lost, which is returned. Whatever is
-/// still under way then is cut off before this returns: nobody works without the lease.
+/// Waits for the first task to end; the others are cut off.
+async fn first_to_end(mut tasks: Tasks) -> anyhow::Result<()> {
+    match tasks.join_next().await {
+        Some(ended) => ended.context("a task panicked")?,
+        None => Ok(()),
+    }
+}
+
+/// Has the lease, reconciles, and gives the lease back. Ends well only after `stop`.
 async fn lead(
-    leadership: &mut Leadership,
-    work: impl Future<Output = ()>,
-    settings: &ControllerArgs,
-    stop: &CancellationToken,
-) -> Option<Lost> {
+    settings: ControllerArgs,
+    client: Client,
+    cache: Arc<CacheFlusher>,
+    readiness: Readiness,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let lease = lease(&settings, &client);
+    let (namespace, identity) = (lease.namespace.clone(), lease.identity.clone());
+    let mut elector = Elector::new(client.clone(), lease);
+    if !elector.acquire(&stop, || readiness.in_touch()).await {
+        return Ok(());
+    }
+    metrics::leader(true);
+    let objects = Api::namespaced(client.clone(), &namespace);
+    let context = Arc::new(Context::new(client, cache, &identity));
     let time_is_over = async {
         stop.cancelled().await;
         info!("shutting down");
         tokio::time::sleep(settings.shutdown_timeout).await;
     };
+    // Whatever is still under way when one of these ends is cut off: nobody works without the lease.
     tokio::select! {
-        () = work => None,
-        () = time_is_over => {
-            warn!("a flush did not finish in time: the next leader will");
-            None
-        }
-        lost = leadership.renew_until_lost() => Some(lost),
+        () = watch(objects, context, stop.clone()) => {}
+        () = time_is_over => warn!("a flush did not finish in time: the next leader will"),
+        lost = elector.renew_until_lost() => bail!(lost),
     }
+    metrics::leader(false);
+    elector.release().await;
+    if !stop.is_cancelled() {
+        bail!("the watch ended");
+    }
+    Ok(())
 }
 
 fn lease(settings: &ControllerArgs, client: &Client) -> LeaseConfig {
-    let or = |value: &String, default: &dyn Fn() -> String| {
-        if value.is_empty() { default() } else { value.clone() }
-    };
+    let random = || format!("farmlokal-controller-{:08x}", rand::random::<u32>());
     LeaseConfig {
-        namespace: or(&settings.pod_namespace, &|| client.default_namespace().to_owned()),
+        namespace: settings.pod_namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned()),
         name: settings.lease_name.clone(),
-        identity: or(&settings.pod_name, &|| format!("farmlokal-controller-{:08x}", rand::random::<u32>())),
+        identity: settings.pod_name.clone().unwrap_or_else(random),
         duration: settings.lease_duration,
     }
 }
 
-fn objects(settings: &ControllerArgs, client: &Client, own: &str) -> Api<ProductCatalog> {
-    match settings.watch_namespace.as_str() {
-        "*" => Api::all(client.clone()),
-        "" => Api::namespaced(client.clone(), own),
-        other => Api::namespaced(client.clone(), other),
-    }
-}
-
 /// Serves the operators' routes for as long as the process lives.
-fn serve(settings: &ControllerArgs, readiness: Readiness, metrics: Metrics) -> anyhow::Result<()> {
+fn serve(
+    tasks: &mut Tasks,
+    settings: &ControllerArgs,
+    readiness: Readiness,
+    metrics: Metrics,
+) -> anyhow::Result<()> {
     let address = SocketAddr::new(settings.host, settings.management_port);
     let listener = farmlokal_http_server::bind(address).map_err(|error| {
         let setting = farmlokal_settings::setting_of_listener(&error, "MANAGEMENT_PORT");
@@ -126,8 +130,11 @@ fn serve(settings: &ControllerArgs, readiness: Readiness, metrics: Metrics) -> a
     })?;
     info!(address = %listener.local_addr()?, "listening");
     let router = management::router(readiness, metrics.clone());
-    tokio::spawn(farmlokal_http_server::serve_operators(listener, router));
-    tokio::spawn(async move {
+    tasks.spawn(async move {
+        farmlokal_http_server::serve_operators(listener, router).await;
+        bail!("the management server ended")
+    });
+    tasks.spawn(async move {
         let mut ticks = tokio::time::interval(METRICS_UPKEEP);
         loop {
             ticks.tick().await;
@@ -137,15 +144,35 @@ fn serve(settings: &ControllerArgs, readiness: Readiness, metrics: Metrics) -> a
     Ok(())
 }
 
-fn stop_on(mut terminate: Signal, mut interrupt: Signal) -> CancellationToken {
-    let stop = CancellationToken::new();
-    let cancel = stop.clone();
-    tokio::spawn(async move {
+fn stop_on_signal(tasks: &mut Tasks, stop: CancellationToken, readiness: Readiness) -> anyhow::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tasks.spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        cancel.cancel();
+        readiness.ending();
+        stop.cancel();
+        pending().await
     });
-    stop
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_or_ends_ends_the_process_with_an_error() {
+        for (task, expected) in [(0, "a task panicked"), (1, "the management server ended")] {
+            let mut tasks = Tasks::new();
+            tasks.spawn(pending());
+            tasks.spawn(async move {
+                assert!(task != 0, "on purpose");
+                bail!("the management server ended")
+            });
+            let ended = tokio::time::timeout(Duration::from_secs(5), first_to_end(tasks)).await.unwrap();
+            assert!(ended.unwrap_err().to_string().contains(expected));
+        }
+    }
 }

@@ -4,9 +4,9 @@ use farmlokal_cache::Flushed;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
-use crate::crd::{ProductCatalog, ProductCatalogStatus};
+use crate::crd::{ProductCatalog, ProductCatalogStatus as Status};
 use crate::decision::Cause;
-use crate::error::Failure;
+use crate::error::FlushFailure;
 
 const READY: &str = "Ready";
 const FLUSHED: &str = "Flushed";
@@ -20,13 +20,13 @@ pub(crate) fn now() -> Time {
 
 /// After a flush.
 pub(crate) fn flushed(
-    before: ProductCatalogStatus,
+    before: Status,
     object: &ProductCatalog,
     cause: Cause,
     flushed: Flushed,
-    now: Time,
-) -> ProductCatalogStatus {
-    let mut status = ProductCatalogStatus {
+    now: &Time,
+) -> Status {
+    let status = Status {
         observed_generation: object.metadata.generation,
         // A request that was withdrawn stays handled.
         last_handled_request: object.flush_request().map(str::to_owned).or(before.last_handled_request),
@@ -35,77 +35,71 @@ pub(crate) fn flushed(
         last_flush_duration_milliseconds: Some(i64::try_from(flushed.took.as_millis()).unwrap_or(i64::MAX)),
         conditions: before.conditions,
     };
-    let set = &mut Conditions { status: &mut status, object, now };
-    set.to(READY, true, "UpToDate", "No flush is owed.");
-    set.to(FLUSHED, true, cause.reason(), cause.text());
-    set.to(DEGRADED, false, "AsExpected", "The last flush succeeded.");
-    status
+    let (reason, text) = cause.reason_and_text();
+    let conditions = [
+        (READY, true, "UpToDate", "No flush is pending."),
+        (FLUSHED, true, reason, text),
+        (DEGRADED, false, "AsExpected", "The last flush succeeded."),
+    ];
+    with_conditions(status, object, now, conditions)
 }
 
-/// While flushes are held back.
-pub(crate) fn suspended(
-    mut before: ProductCatalogStatus,
-    object: &ProductCatalog,
-    now: Time,
-) -> ProductCatalogStatus {
-    let set = &mut Conditions { status: &mut before, object, now };
-    set.to(READY, false, "Suspended", "spec.suspend holds flushes back.");
-    set.to(FLUSHED, false, "Suspended", "A flush is owed: it is done when spec.suspend is false again.");
-    set.to(DEGRADED, false, "Suspended", "Redis is not asked while spec.suspend is true.");
-    before
+/// While `spec.suspend` holds a pending flush back.
+pub(crate) fn suspended(before: Status, object: &ProductCatalog, now: &Time) -> Status {
+    let conditions = [
+        (READY, false, "Suspended", "spec.suspend holds flushes back."),
+        (FLUSHED, false, "Suspended", "A flush is pending: it is done when spec.suspend is false again."),
+        (DEGRADED, false, "Suspended", "Redis is not asked while spec.suspend is true."),
+    ];
+    with_conditions(before, object, now, conditions)
 }
 
-/// After a flush that failed. Another failure of the same kind changes nothing: its time and details are no news, and news
-/// would make the controller look at the object again at once.
+/// After a flush that failed. Another failure of the same category changes nothing: a changed status would be an event of
+/// the watch, and the object reconciled again at once.
 pub(crate) fn degraded(
-    mut before: ProductCatalogStatus,
+    before: Status,
     object: &ProductCatalog,
-    failure: &Failure,
-    now: Time,
-) -> ProductCatalogStatus {
-    let known = condition(&before, DEGRADED);
-    let same = known.is_some_and(|known| {
-        is_true(known)
-            && known.reason == failure.reason()
-            && known.observed_generation == object.metadata.generation
-    });
-    if !same {
-        let message = failure.to_string();
-        let set = &mut Conditions { status: &mut before, object, now };
-        set.to(READY, false, failure.reason(), &message);
-        set.to(FLUSHED, false, failure.reason(), "A flush is owed: it is tried until it succeeds.");
-        set.to(DEGRADED, true, failure.reason(), &message);
+    failure: &FlushFailure,
+    now: &Time,
+) -> Status {
+    let is_same = |condition: &Condition| condition.observed_generation == object.metadata.generation;
+    if degraded_reason(&before) == Some(failure.reason()) && condition(&before, DEGRADED).is_some_and(is_same)
+    {
+        return before;
     }
-    before
+    let (reason, message) = (failure.reason(), failure.to_string());
+    let conditions = [
+        (READY, false, reason, &*message),
+        (FLUSHED, false, reason, "A flush is pending: it is tried until it succeeds."),
+        (DEGRADED, true, reason, &*message),
+    ];
+    with_conditions(before, object, now, conditions)
 }
 
-/// While nothing is owed.
-pub(crate) fn up_to_date(
-    mut before: ProductCatalogStatus,
-    object: &ProductCatalog,
-    now: Time,
-) -> ProductCatalogStatus {
-    // Otherwise what was owed has been withdrawn.
-    if !condition(&before, FLUSHED).is_some_and(is_true) {
-        let set = &mut Conditions { status: &mut before, object, now };
-        set.to(READY, true, "UpToDate", "No flush is owed.");
-        set.to(FLUSHED, true, "Withdrawn", "The flush that was owed is no longer asked for.");
-        set.to(DEGRADED, false, "Withdrawn", "No flush is owed.");
+/// While no flush is pending.
+pub(crate) fn up_to_date(before: Status, object: &ProductCatalog, now: &Time) -> Status {
+    if condition(&before, FLUSHED).is_some_and(is_true) {
+        return before;
     }
-    before
+    let conditions = [
+        (READY, true, "UpToDate", "No flush is pending."),
+        (FLUSHED, true, "Withdrawn", "The flush that was pending is no longer asked for."),
+        (DEGRADED, false, "Withdrawn", "No flush is pending."),
+    ];
+    with_conditions(before, object, now, conditions)
 }
 
 /// The reason for which the status says that flushing fails.
-pub(crate) fn degraded_reason(status: &ProductCatalogStatus) -> Option<&str> {
-    condition(status, DEGRADED).filter(|known| is_true(known)).map(|known| known.reason.as_str())
+pub(crate) fn degraded_reason(status: &Status) -> Option<&str> {
+    condition(status, DEGRADED).filter(|condition| is_true(condition)).map(|condition| &*condition.reason)
 }
 
 /// Whether the status says that flushes are held back.
-pub(crate) fn is_suspended(status: &ProductCatalogStatus) -> bool {
-    condition(status, FLUSHED).is_some_and(|known| known.reason == "Suspended")
+pub(crate) fn is_suspended(status: &Status) -> bool {
+    condition(status, FLUSHED).is_some_and(|condition| condition.reason == "Suspended")
 }
 
-fn condition<'a>(status: &'a ProductCatalogStatus, kind: &str) -> Option<&'a Condition> {
+fn condition<'a>(status: &'a Status, kind: &str) -> Option<&'a Condition> {
     status.conditions.iter().find(|condition| condition.type_ == kind)
 }
 
@@ -113,31 +107,26 @@ fn is_true(condition: &Condition) -> bool {
     condition.status == "True"
 }
 
-struct Conditions<'a> {
-    status: &'a mut ProductCatalogStatus,
-    object: &'a ProductCatalog,
-    now: Time,
-}
-
-impl Conditions<'_> {
-    /// A condition keeps its time unless it flips.
-    fn to(&mut self, kind: &str, holds: bool, reason: &str, message: &str) {
-        let status = if holds { "True" } else { "False" };
-        let known = condition(self.status, kind).filter(|known| known.status == status);
-        let since = known.map_or(&self.now, |known| &known.last_transition_time).clone();
-        let condition = Condition {
+/// Sets all conditions: type, whether it holds, reason and message. A condition keeps its transition time unless it flips.
+fn with_conditions(
+    mut status: Status,
+    object: &ProductCatalog,
+    now: &Time,
+    conditions: [(&str, bool, &str, &str); 3],
+) -> Status {
+    let conditions = conditions.map(|(kind, holds, reason, message)| {
+        let before = condition(&status, kind).filter(|before| is_true(before) == holds);
+        Condition {
             type_: kind.to_owned(),
-            status: status.to_owned(),
+            status: if holds { "True" } else { "False" }.to_owned(),
             reason: reason.to_owned(),
             message: message.to_owned(),
-            observed_generation: self.object.metadata.generation,
-            last_transition_time: since,
-        };
-        match self.status.conditions.iter_mut().find(|known| known.type_ == kind) {
-            Some(known) => *known = condition,
-            None => self.status.conditions.push(condition),
+            observed_generation: object.metadata.generation,
+            last_transition_time: before.map_or(now, |before| &before.last_transition_time).clone(),
         }
-    }
+    });
+    status.conditions = conditions.into();
+    status
 }
 
 #[cfg(test)]

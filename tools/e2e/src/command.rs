@@ -1,6 +1,5 @@
-//! Programs that are called: kubectl, helm, docker, cargo and the local cluster's own.
+//! Programs that are called: kubectl, helm, docker and the commands of the settings.
 
-use std::ffi::OsStr;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -8,16 +7,13 @@ use anyhow::{Context as _, Result, bail};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-/// Variables set for a program, beside those of this process.
-pub(crate) type Environment = Vec<(String, String)>;
-
 /// Longer than any single program here takes; what hangs should not hang for ever.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A command that ends with us.
-pub(crate) fn command(program: impl AsRef<OsStr>, environment: &Environment) -> Command {
+pub(crate) fn command(program: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
-    command.envs(environment.iter().map(|(name, value)| (name, value))).kill_on_drop(true);
+    command.args(arguments).kill_on_drop(true);
     command
 }
 
@@ -26,7 +22,7 @@ pub(crate) fn command(program: impl AsRef<OsStr>, environment: &Environment) -> 
 /// # Errors
 /// It cannot be started, or it failed: the error has what it said on standard error.
 pub(crate) async fn output(mut command: Command, input: &str) -> Result<String> {
-    let shown = shown(&command);
+    let shown = format!("{:?}", command.as_std());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().with_context(|| format!("cannot start {shown}"))?;
     let mut stdin = child.stdin.take().context("no standard input")?;
@@ -43,28 +39,4 @@ pub(crate) async fn output(mut command: Command, input: &str) -> Result<String> 
         bail!("{shown}: {}\n{}{}", ended.status, said.trim_end(), complaint.trim_end());
     }
     Ok(said.into_owned())
-}
-
-/// Runs `command` with our own standard output and error.
-///
-/// # Errors
-/// It cannot be started, or it failed.
-pub(crate) async fn shown_run(mut command: Command) -> Result<()> {
-    let shown = shown(&command);
-    let status = command.status().await.with_context(|| format!("cannot start {shown}"))?;
-    if !status.success() {
-        bail!("{shown}: {status}");
-    }
-    Ok(())
-}
-
-/// The command as one would type it, shortened.
-fn shown(command: &Command) -> String {
-    let command = command.as_std();
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    let line = words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(200) {
-        Some((end, _)) => format!("{}...", &line[..end]),
-        None => line,
-    }
 }

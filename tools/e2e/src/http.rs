@@ -1,9 +1,9 @@
 //! HTTP as an ordinary client does it: one keep-alive connection, opened again when the server has closed it, and a
 //! request that got no answer is a failure: it is never sent twice.
 
-use std::fmt;
 use std::time::Duration;
 
+use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -52,32 +52,6 @@ impl Answer {
     }
 }
 
-/// Why a request got no answer.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// No connection.
-    Connect(std::io::Error),
-    /// The connection ended under the request.
-    Lost(hyper::Error),
-    /// Nothing came within ten seconds.
-    Timeout,
-}
-
-impl std::error::Error for Failure {}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::Connect(error) => write!(f, "cannot connect: {error}"),
-            Failure::Lost(error) => match std::error::Error::source(error) {
-                Some(source) => write!(f, "connection lost: {error}: {source}"),
-                None => write!(f, "connection lost: {error}"),
-            },
-            Failure::Timeout => write!(f, "no answer within {} s", PATIENCE.as_secs()),
-        }
-    }
-}
-
 /// One connection at a time.
 pub(crate) struct Client {
     target: Target,
@@ -95,14 +69,14 @@ impl Client {
     ///
     /// # Errors
     /// No answer came. Any status is an answer.
-    pub(crate) async fn get(&mut self, path: &str) -> Result<Answer, Failure> {
+    pub(crate) async fn get(&mut self, path: &str) -> Result<Answer> {
         self.get_with(path, &[]).await
     }
 
     /// The same with further headers.
-    pub(crate) async fn get_with(&mut self, path: &str, headers: &[(&str, &str)]) -> Result<Answer, Failure> {
+    pub(crate) async fn get_with(&mut self, path: &str, headers: &[(&str, &str)]) -> Result<Answer> {
         let exchange = tokio::time::timeout(PATIENCE, self.exchange(path, headers));
-        exchange.await.unwrap_or(Err(Failure::Timeout))
+        exchange.await.with_context(|| format!("no answer within {} s", PATIENCE.as_secs()))?
     }
 
     /// The next request opens another connection.
@@ -110,7 +84,7 @@ impl Client {
         self.sender = None;
     }
 
-    async fn exchange(&mut self, path: &str, headers: &[(&str, &str)]) -> Result<Answer, Failure> {
+    async fn exchange(&mut self, path: &str, headers: &[(&str, &str)]) -> Result<Answer> {
         let mut sender = self.sender().await?;
         let mut request = Request::get(path).header("host", &self.target.host);
         for (name, value) in headers {
@@ -118,24 +92,24 @@ impl Client {
         }
         // A path or a header that is none is a mistake in a step; it shows as an answer of 400.
         let request = request.body(Empty::new()).unwrap_or_default();
-        let answered = sender.send_request(request).await.map_err(Failure::Lost)?;
+        let answered = sender.send_request(request).await.context("connection lost")?;
         let (head, body) = answered.into_parts();
-        let body = body.collect().await.map_err(Failure::Lost)?.to_bytes();
+        let body = body.collect().await.context("connection lost")?.to_bytes();
         self.sender = Some(sender);
         Ok(Answer { status: head.status, headers: head.headers, body })
     }
 
     /// The connection, where the server has kept it; else a new one.
-    async fn sender(&mut self) -> Result<SendRequest<Empty<Bytes>>, Failure> {
+    async fn sender(&mut self) -> Result<SendRequest<Empty<Bytes>>> {
         if let Some(mut sender) = self.sender.take()
             && sender.ready().await.is_ok()
         {
             return Ok(sender);
         }
-        let stream = TcpStream::connect(&self.target.address).await.map_err(Failure::Connect)?;
+        let stream = TcpStream::connect(&self.target.address).await.context("cannot connect")?;
         let _ = stream.set_nodelay(true);
         self.connections += 1;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(Failure::Lost)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.context("connection lost")?;
         // It ends with the sender or with the server's end of it.
         tokio::spawn(connection);
         Ok(sender)

@@ -1,11 +1,10 @@
 //! `farmlokal-e2e`: installs FarmLokal on a real cluster, walks through it, breaks what can break, and removes it again.
-//! `docs/e2e.md` says what each step proves.
+//! `docs/development.md` says how to run it.
 
 mod cluster;
 mod command;
 mod diagnose;
 mod http;
-mod images;
 mod kubectl;
 mod load;
 mod redis;
@@ -21,9 +20,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum as _};
 
-use crate::cluster::{Choice, Cluster, Missing};
-use crate::images::ImageArgs;
-use crate::kubectl::Kubectl;
+use crate::cluster::{Cluster, ClusterArgs};
+use crate::report::say;
 use crate::steps::Step;
 use crate::suite::Suite;
 
@@ -33,26 +31,22 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const NOT_RUN: u8 = 77;
 /// What the chart installs in these tests.
 const PACKAGES: [&str; 3] = ["farmlokal-api", "farmlokal-seed", "farmlokal-controller"];
-const SANDBOX: &str = "farmlokal-sandbox";
 
-/// Proves FarmLokal on a real cluster.
+/// Proves FarmLokal on the cluster of the current kubeconfig.
 #[derive(Debug, Parser)]
 #[command(name = "farmlokal-e2e", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Which cluster
-    #[arg(long, env = "E2E_CLUSTER", value_enum, default_value_t = Choice::Auto, global = true)]
-    cluster: Choice,
     #[command(flatten)]
-    images: ImageArgs,
+    cluster: ClusterArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the steps, all of them or some
     Run(RunArgs),
-    /// Make images of our binaries and load them into the cluster
+    /// Build images of our binaries and load them into the cluster
     Images,
 }
 
@@ -80,51 +74,35 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     let cluster = match Cluster::find(cli.cluster).await {
         Ok(cluster) => cluster,
-        Err(Missing(what)) => {
-            eprintln!("farmlokal-e2e: not run: {what}");
+        Err(error) => {
+            eprintln!("farmlokal-e2e: not run: {error:#}");
             return ExitCode::from(NOT_RUN);
         }
     };
-    // Interrupted, what was started is stopped all the same.
-    let done = tokio::select! {
-        done = execute(&cli, &cluster) => done,
-        stopped = stopped() => stopped,
+    let done = match &cli.command {
+        Command::Images => cluster.load_images(&[&PACKAGES[..], &["farmlokal-sandbox"]].concat()).await,
+        Command::Run(args) => run(args, &cluster).await,
     };
-    let left = cluster.leave().await;
-    match done.and(left) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("farmlokal-e2e: {error:#}");
-            ExitCode::FAILURE
-        }
+    if let Err(error) = done {
+        eprintln!("farmlokal-e2e: {error:#}");
+        return ExitCode::FAILURE;
     }
+    ExitCode::SUCCESS
 }
 
-async fn execute(cli: &Cli, cluster: &Cluster) -> Result<()> {
-    match &cli.command {
-        Command::Images => images::make(cluster, &cli.images, &[&PACKAGES[..], &[SANDBOX]].concat()).await,
-        Command::Run(args) => run(args, &cli.images, cluster).await,
-    }
-}
-
-async fn run(args: &RunArgs, images: &ImageArgs, cluster: &Cluster) -> Result<()> {
+async fn run(args: &RunArgs, cluster: &Cluster) -> Result<()> {
     let _alone = stage::lock()?;
-    let kubectl = Kubectl::new(cluster.environment());
-    report::step("preparation", &cluster.name());
-    let installed = stage::is_installed(&kubectl).await?;
-    let again = installed && !args.only.is_empty() && !args.only.contains(&Step::Install);
+    report::step("preparation", "images, database and Redis");
+    let again = stage::is_installed().await? && !args.only.is_empty() && !args.only.contains(&Step::Install);
     if !again {
         let started = Instant::now();
-        images::make(cluster, images, &PACKAGES).await?;
-        stage::prepare(&kubectl, cluster).await?;
-        report::say(format!(
-            "images, database and Redis are there after {}",
-            report::time(started.elapsed())
-        ));
+        cluster.load_images(&PACKAGES).await?;
+        stage::prepare(cluster).await?;
+        say!("done in {}", report::time(started.elapsed()));
     }
-    // What an earlier run installed may be anything.
-    let release = !again && images.are_release(cluster);
-    let suite = Suite { kubectl, cluster, requests: args.requests, rate: args.rate, release };
+    // What an earlier run installed, or somebody else has loaded, may be anything.
+    let release = !again && !cluster.args.images_are_there;
+    let suite = Suite { cluster, args, release };
     let (started, mut proved) = (Instant::now(), 0);
     for step in wanted(args, again) {
         let value = step.to_possible_value().context("a step without a name")?;
@@ -132,15 +110,15 @@ async fn run(args: &RunArgs, images: &ImageArgs, cluster: &Cluster) -> Result<()
         report::step(value.get_name(), &about);
         let began = Instant::now();
         if let Err(error) = step.run(&suite).await {
-            report::say(format!("FAILED: {error:#}"));
-            diagnose::print(&suite.kubectl).await;
+            say!("FAILED: {error:#}");
+            diagnose::print().await;
             return Err(error.context(format!("step {}", value.get_name())));
         }
-        report::say(format!("done in {}", report::time(began.elapsed())));
+        say!("done in {}", report::time(began.elapsed()));
         proved += 1;
     }
     if !args.keep && args.only.is_empty() {
-        stage::clear(&suite.kubectl).await?;
+        stage::clear().await?;
     }
     report::step("e2e", &format!("all steps passed in {}", report::time(started.elapsed())));
     report::result(proved);
@@ -153,14 +131,4 @@ fn wanted(args: &RunArgs, again: bool) -> Vec<Step> {
     let asked = |step: &Step| args.only.is_empty() || args.only.contains(step) || first(step);
     let steps = Step::value_variants().iter().copied();
     steps.filter(|step| asked(step) && !args.skip.contains(step)).collect()
-}
-
-async fn stopped() -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    anyhow::bail!("interrupted")
 }

@@ -1,6 +1,12 @@
 //! What is printed: each step, what it proved, with its figures.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// Prints something that was proved, or a figure, as `format!` makes it.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::report::line(&format!($($text)*)) };
+}
+pub(crate) use say;
 
 /// The title of a step.
 #[expect(clippy::print_stdout, reason = "the report is what was asked for")]
@@ -8,10 +14,15 @@ pub(crate) fn step(name: &str, about: &str) {
     println!("\n=== {name}: {about}");
 }
 
-/// Something that was proved, or a figure.
+/// Prints a line below the title.
 #[expect(clippy::print_stdout, reason = "the report is what was asked for")]
-pub(crate) fn say(what: impl AsRef<str>) {
-    println!("  {}", what.as_ref());
+pub(crate) fn line(what: &str) {
+    println!("  {what}");
+}
+
+/// What was done, and how long it took.
+pub(crate) fn done(what: &str, started: Instant) {
+    say!("{what} in {}", time(started.elapsed()));
 }
 
 /// The last line, in the form of cargo test's, which CI adds up.
@@ -22,7 +33,7 @@ pub(crate) fn result(passed: usize) {
 
 /// A figure beside its goal. It fails nothing: steps fail on wrong answers, not on slow ones, as the machine may be busy.
 pub(crate) fn figure(what: &str, figure: &str, goal: &str, reached: bool) {
-    say(format!("{what}: {figure} (goal {goal}{})", if reached { "" } else { ": MISSED" }));
+    say!("{what}: {figure} (goal {goal}{})", if reached { "" } else { ": MISSED" });
 }
 
 /// As `12.3 s` or `45 ms`.
@@ -34,29 +45,12 @@ pub(crate) fn time(time: Duration) -> String {
     }
 }
 
-/// As `12,345`.
-pub(crate) fn count(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn figures_read_well() {
-        assert_eq!(count(0), "0");
-        assert_eq!(count(999), "999");
-        assert_eq!(count(1_000), "1,000");
-        assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(time(Duration::from_micros(45_678)), "45.7 ms");
         assert_eq!(time(Duration::from_millis(12_345)), "12.3 s");
     }

@@ -1,17 +1,16 @@
 //! What every step works with.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use crate::cluster::Cluster;
-use crate::http::{Client, Target};
-use crate::kubectl::{Kubectl, Pod, condition};
-use crate::load::{self, Load};
+use crate::cluster::{self, Cluster};
+use crate::http::Client;
+use crate::kubectl::{self, Pod, condition};
+use crate::load::Load;
 use crate::redis::Redis;
-use crate::{PATIENCE, wait};
+use crate::{PATIENCE, RunArgs, wait};
 
 /// Products in the catalogue.
 pub(crate) const ROWS: u64 = 20_000;
@@ -22,12 +21,8 @@ pub(crate) const CATALOG: &str = "productcatalog/e2e";
 
 /// A cluster with a database and Redis in it, and what to send there.
 pub(crate) struct Suite<'a> {
-    pub(crate) kubectl: Kubectl,
     pub(crate) cluster: &'a Cluster,
-    /// Requests in each step under load, at the least.
-    pub(crate) requests: u64,
-    /// Requests a second.
-    pub(crate) rate: u32,
+    pub(crate) args: &'a RunArgs,
     /// The images are known to be of a release build.
     pub(crate) release: bool,
 }
@@ -38,7 +33,7 @@ impl Suite<'_> {
     /// # Errors
     /// It failed, or a request did.
     pub(crate) async fn under_load<T>(&self, disturb: impl Future<Output = Result<T>>) -> Result<T> {
-        load::during(self.load().await?, self.requests, disturb).await
+        self.load().await?.during(self.args.requests, async |_| disturb.await).await
     }
 
     /// The same with a disturbance that is over sooner: again and again, until so many requests were sent during it.
@@ -46,61 +41,46 @@ impl Suite<'_> {
     /// # Errors
     /// It failed, or a request did.
     pub(crate) async fn under_load_repeatedly(&self, disturb: impl AsyncFn() -> Result<()>) -> Result<()> {
-        let load = self.load().await?;
-        let sent = load.sent();
-        load::during(load, self.requests, async {
-            let before = sent.load(Ordering::Relaxed);
-            loop {
+        let repeat = async |load: &Load| {
+            let enough = load.sent().await + self.args.requests;
+            while load.sent().await < enough {
                 disturb().await?;
-                if sent.load(Ordering::Relaxed) - before >= self.requests {
-                    return Ok(());
-                }
             }
-        })
-        .await
+            Ok(())
+        };
+        self.load().await?.during(self.args.requests, repeat).await
     }
 
     /// Through the Service and the Ingress; it has begun.
     async fn load(&self) -> Result<Load> {
-        let targets = [self.service().await?, self.ingress().await?];
-        Ok(Load::start(&targets, &paths(), self.rate))
-    }
-
-    /// The Service, as this machine reaches it.
-    pub(crate) async fn service(&self) -> Result<Target> {
-        self.cluster.service(&self.kubectl).await
-    }
-
-    /// The Ingress.
-    pub(crate) async fn ingress(&self) -> Result<Target> {
-        self.cluster.ingress(&self.kubectl).await
+        let targets = [cluster::service().await?, cluster::ingress().await?];
+        Ok(Load::start(&targets, &paths(), self.args.rate))
     }
 
     /// Runs one SQL statement; returns what it selected.
     pub(crate) async fn sql(&self, statement: &str) -> Result<String> {
         let client = r#"$(command -v mysql || command -v mariadb) --no-defaults --socket=/data/mysqld.sock \
             --user=farmlokal --password="$PASSWORD" --skip-column-names farmlokal --execute "$0""#;
-        let said = self.kubectl.exec("deployment/e2e-database", &["sh", "-c", client, statement]).await?;
+        let said = kubectl::exec("deployment/e2e-database", &["sh", "-c", client, statement]).await?;
         Ok(said.trim().to_owned())
     }
 
     /// A connection to Redis's pod.
     pub(crate) async fn redis(&self) -> Result<Redis> {
         let pod = self.redis_pod().await?;
-        Redis::connect(self.cluster.pod(&self.kubectl, &pod, 6379).await?).await
+        Redis::connect(&cluster::pod(&pod, 6379)).await
     }
 
     /// Redis's pod.
     pub(crate) async fn redis_pod(&self) -> Result<Pod> {
-        let list = self.kubectl.json(&["get", "pods", "--selector=app=e2e-redis"]).await?;
-        let pod = crate::kubectl::items(&list).first().context("no Redis pod")?;
-        Ok(crate::kubectl::pod(pod))
+        let list = kubectl::json(&["get", "pods", "--selector=app=e2e-redis"]).await?;
+        Ok(kubectl::pod(kubectl::items(&list).first().context("no Redis pod")?))
     }
 
     /// The ready pods of the API: all of them.
     pub(crate) async fn api_pods(&self) -> Result<Vec<Pod>> {
         wait::until("three API pods ready", PATIENCE, async || {
-            let pods = self.kubectl.ready_pods("api").await?;
+            let pods = kubectl::ready_pods("api").await?;
             Ok((pods.len() == API_PODS).then_some(pods))
         })
         .await
@@ -109,35 +89,29 @@ impl Suite<'_> {
     /// Waits until the catalogue's last change has been handled by a flush; returns the catalogue.
     pub(crate) async fn until_flushed(&self) -> Result<Value> {
         wait::until("the catalogue flushed", PATIENCE, async || {
-            let catalog = self.kubectl.json(&["get", CATALOG]).await?;
+            let catalog = kubectl::json(&["get", CATALOG]).await?;
             let handled = catalog["status"]["observedGeneration"] == catalog["metadata"]["generation"];
             Ok((handled && condition(&catalog, "Flushed") && condition(&catalog, "Ready")).then_some(catalog))
         })
         .await
     }
 
-    /// A metric of all pods of a component together, over all series that have these labels.
-    pub(crate) async fn metric(&self, component: &str, name: &str, labels: &[&str]) -> Result<f64> {
+    /// A metric of these pods together, over all series that have this label.
+    pub(crate) async fn metric(&self, pods: &[Pod], name: &str, label: &str) -> Result<f64> {
         let mut sum = 0.0;
-        for pod in self.kubectl.ready_pods(component).await? {
-            sum += self.pod_metric(&pod, name, labels).await?;
+        for pod in pods {
+            let page = Client::new(cluster::pod(pod, 9090)).get("/metrics").await?;
+            ensure!(page.status.is_success(), "{}: /metrics: {}", pod.name, page.status);
+            let series = page.text().lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
+            let series = series.filter(|line| line.contains(label));
+            sum += series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>();
         }
         Ok(sum)
     }
 
-    /// A metric of one pod.
-    pub(crate) async fn pod_metric(&self, pod: &Pod, name: &str, labels: &[&str]) -> Result<f64> {
-        let reached = self.cluster.pod(&self.kubectl, pod, 9090).await?;
-        let page = Client::new(reached.target.clone()).get("/metrics").await?;
-        ensure!(page.status.is_success(), "{}: /metrics: {}", pod.name, page.status);
-        let series = page.text().lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
-        let wanted = series.filter(|line| labels.iter().all(|label| line.contains(label)));
-        Ok(wanted.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
-    }
-
     /// Changes the catalogue's spec, so that it has to be flushed.
     pub(crate) async fn edit_catalog(&self, description: &str) -> Result<()> {
-        self.kubectl.apply(&catalog(description)).await
+        kubectl::apply(&catalog(description)).await
     }
 }
 

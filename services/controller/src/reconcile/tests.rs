@@ -1,11 +1,13 @@
 //! Effects against an API server that can be made to fail, and a real Redis.
 
+use std::time::Duration;
+
 use farmlokal_devstack::Redis;
 use serde_json::Value;
 
 use super::*;
-use crate::error::Failure;
-use crate::testing::{FakeApi, Look, NAMESPACE, catalog};
+use crate::error::{ApiError, FlushFailure};
+use crate::tests::{FakeApi, Look, catalog};
 
 const REQUEST: &str = "farmlokal.dev/flush-requested-at";
 
@@ -23,13 +25,13 @@ impl Rig {
         let api = FakeApi::default();
         api.put_catalog(object);
         let look = Look::into(&redis.url());
-        let context = context(&api, &redis, Held::always());
+        let context = context(&api, &redis);
         Self { api, redis, look, context }
     }
 
     /// As another replica that takes over.
     fn fail_over(&mut self) {
-        self.context = context(&self.api, &self.redis, Held::always());
+        self.context = context(&self.api, &self.redis);
     }
 
     /// Looks at the object as the API server has it.
@@ -65,8 +67,9 @@ impl Rig {
     }
 }
 
-fn context(api: &FakeApi, redis: &Redis, held: Held) -> Arc<Context> {
-    Arc::new(Context::new(api.client(), &redis.url(), "replica-1", held).unwrap())
+fn context(api: &FakeApi, redis: &Redis) -> Arc<Context> {
+    let cache = Arc::new(CacheFlusher::new(&redis.url()).unwrap());
+    Arc::new(Context::new(api.client(), cache, "replica-1"))
 }
 
 #[tokio::test]
@@ -123,7 +126,7 @@ async fn a_status_that_is_not_taken_is_written_later_without_another_flush() {
             let error = rig.look_at_it().await.unwrap_err();
             assert!(matches!(&error, Error::Api(_)), "{error:?}");
         }
-        assert!(rig.api.events().is_empty(), "what is not written is not told");
+        assert_eq!(rig.api.events(), ["Flushed"]);
         rig.flushed();
         rig.look_at_it().await.unwrap();
         assert!(!rig.flushed(), "{code}");
@@ -151,11 +154,11 @@ async fn an_outage_of_redis_is_told_once_and_ends_with_the_flush() {
     rig.change(|o| o["metadata"]["generation"] = 2.into());
     rig.redis.stop().unwrap();
     let error = rig.look_at_it().await.unwrap_err();
-    assert!(matches!(error, Error::Degraded(Failure::Unreachable(_))), "{error:?}");
+    assert!(matches!(error, Error::Flush(FlushFailure::Unreachable(_))), "{error:?}");
     assert_eq!(rig.condition("Degraded"), ("True".to_owned(), "RedisUnreachable".to_owned()));
     assert_eq!(rig.condition("Ready").0, "False");
     assert_eq!(rig.condition("Flushed").0, "False");
-    assert_eq!(rig.status().observed_generation, Some(1), "owed");
+    assert_eq!(rig.status().observed_generation, Some(1), "pending");
     let (requests, status) = (rig.api.count(""), rig.status());
     for _ in 0..3 {
         rig.look_at_it().await.unwrap_err();
@@ -176,7 +179,7 @@ async fn an_outage_of_redis_is_told_once_and_ends_with_the_flush() {
 }
 
 #[tokio::test]
-async fn what_is_owed_while_suspended_is_done_once_on_resuming() {
+async fn what_is_pending_while_suspended_is_done_once_on_resuming() {
     let mut rig = Rig::new(&catalog(|_| {}));
     rig.look_at_it().await.unwrap();
     rig.flushed();
@@ -201,57 +204,6 @@ async fn what_is_owed_while_suspended_is_done_once_on_resuming() {
     assert!(!rig.flushed());
     assert_eq!(rig.status().last_handled_request.as_deref(), Some("noon"));
     assert_eq!(rig.api.events(), ["Flushed", "Suspended", "Flushed"]);
-}
-
-#[tokio::test]
-async fn a_pattern_removes_its_keys_and_invalidates_all() {
-    let mut rig = Rig::new(&catalog(|o| o["spec"]["keyPattern"] = "products:*:list:*".into()));
-    rig.look.put("products:{0}:list:a");
-    rig.look.put("products:{0}:item:1");
-    let before = rig.look.generation();
-    rig.look_at_it().await.unwrap();
-    assert_eq!(rig.look.keys(), ["products:{0}:item:1"]);
-    assert_eq!(rig.status().keys_flushed, Some(1));
-    assert!(rig.look.generation() != before && rig.look.generation().is_some());
-}
-
-#[tokio::test]
-async fn the_redis_of_a_secret_is_flushed_and_a_changed_secret_counts_at_the_next_try() {
-    let mut rig = Rig::new(&catalog(|o| o["spec"]["redis"]["secretRef"]["name"] = "cache".into()));
-    let other = Redis::start().unwrap();
-    let mut secret_look = Look::into(&other.url());
-    rig.flushed();
-    let mut told = vec![];
-    let mut fails = async |reason: &str, says: &str| {
-        let error = rig.look_at_it().await.unwrap_err();
-        assert!(matches!(&error, Error::Degraded(failure) if failure.reason() == reason), "{error:?}");
-        assert!(error.to_string().contains(says) && !error.to_string().contains("hunter2"), "{error}");
-        assert_eq!(rig.condition("Degraded"), ("True".to_owned(), reason.to_owned()));
-        told.push(reason.to_owned());
-        assert_eq!(rig.api.events(), told);
-    };
-    fails("SecretNotFound", "Secret cache is not in this namespace").await;
-    rig.api.put_secret("cache", "ANOTHER", "x");
-    fails("SecretKeyNotFound", "Secret cache has no key REDIS_URL").await;
-    rig.api.put_secret("cache", "REDIS_URL", "http://:hunter2@host");
-    fails("RedisUrlInvalid", "key REDIS_URL of Secret cache is not usable").await;
-    rig.api.fail("GET", &[403]);
-    fails("SecretForbidden", "may not read Secret cache").await;
-    rig.api.put_secret("cache", "REDIS_URL", "redis://:hunter2@127.0.0.1:1");
-    fails("RedisUnreachable", "refused").await;
-
-    rig.api.put_secret("cache", "REDIS_URL", &format!("{}\n", other.url()));
-    secret_look.put("products:{0}:a");
-    rig.look_at_it().await.unwrap();
-    assert!(secret_look.keys().is_empty() && !rig.flushed(), "this Redis, and not the other");
-}
-
-#[tokio::test]
-async fn an_api_server_that_does_not_give_the_secret_is_not_the_objects_fault() {
-    let rig = Rig::new(&catalog(|o| o["spec"]["redis"]["secretRef"]["name"] = "cache".into()));
-    rig.api.fail("GET", &[500]);
-    assert!(matches!(rig.look_at_it().await, Err(Error::Api(_))));
-    assert_eq!(rig.api.catalog("main").status, None);
 }
 
 #[tokio::test]
@@ -283,15 +235,6 @@ async fn another_object_of_the_same_name_is_another_object() {
 }
 
 #[tokio::test]
-async fn without_the_lease_nothing_is_done() {
-    let mut rig = Rig::new(&catalog(|_| {}));
-    rig.context = context(&rig.api, &rig.redis, Held::never());
-    rig.flushed();
-    assert!(matches!(rig.look_at_it().await, Err(Error::NotLeader)));
-    assert!(!rig.flushed() && rig.api.count("") == 0);
-}
-
-#[tokio::test]
 async fn an_event_that_is_not_taken_is_no_error() {
     let rig = Rig::new(&catalog(|_| {}));
     rig.api.fail("POST", &[403]);
@@ -303,15 +246,42 @@ async fn an_event_that_is_not_taken_is_no_error() {
 #[tokio::test]
 async fn what_is_kept_of_an_object_goes_with_it() {
     let rig = Rig::new(&catalog(|_| {}));
+    rig.api.fail("PATCH", &[503]);
+    rig.look_at_it().await.unwrap_err();
+    let (object, key) = (catalog(|_| {}), ObjectRef::from_obj(&catalog(|_| {})));
+    assert_eq!(rig.context.observed.of(&object).observed_generation, Some(1), "written, though not taken");
+    retry(rig.api.catalog("main"), &Error::Api(ApiError::Timeout), Arc::clone(&rig.context));
+    rig.context.forget(&key);
+    assert_eq!(rig.context.observed.of(&object), ProductCatalogStatus::default());
+    assert!(rig.context.retries().is_empty());
+}
+
+/// Whoever edits the status by hand, or restores a backup, is heard at once.
+#[tokio::test]
+async fn a_status_that_is_newer_than_ours_counts() {
+    let mut rig = Rig::new(&catalog(|_| {}));
     rig.look_at_it().await.unwrap();
-    let key = ObjectRef::from_obj(&catalog(|_| {}));
-    assert_eq!(key.namespace.as_deref(), Some(NAMESPACE));
-    let without_status = catalog(|_| {});
-    assert_eq!(rig.context.known.status(&without_status), rig.status());
-    rig.context.keep_only(|object| *object == key);
-    assert_eq!(rig.context.known.status(&without_status), rig.status());
-    rig.context.keep_only(|_| false);
-    assert_eq!(rig.context.known.status(&without_status), ProductCatalogStatus::default());
+    rig.flushed();
+    rig.change(|o| o["status"] = Value::Null);
+    rig.look_at_it().await.unwrap();
+    assert!(rig.flushed());
+}
+
+#[tokio::test]
+async fn pauses_grow_for_each_object_by_itself_and_a_success_makes_them_short_again() {
+    let rig = Rig::new(&catalog(|_| {}));
+    let pause = |object: &Arc<ProductCatalog>| {
+        let action = retry(Arc::clone(object), &Error::Api(ApiError::Timeout), Arc::clone(&rig.context));
+        (0..5000).find(|ms| action == Action::requeue(Duration::from_millis(*ms)));
+        format!("{action:?}")
+    };
+    let (one, other) =
+        (rig.api.catalog("main"), Arc::new(catalog(|o| o["metadata"]["name"] = "other".into())));
+    let pauses: Vec<_> = (0..10).map(|_| pause(&one)).collect();
+    assert!(pauses[9].contains("requeue_after: Some(") && !pauses[9].contains("ms"), "{pauses:?}");
+    assert!(pause(&other).contains("ms"));
+    rig.look_at_it().await.unwrap();
+    assert!(pause(&one).contains("ms"));
 }
 
 /// Each of them holds one of the few connections for as long as its flush lasts.

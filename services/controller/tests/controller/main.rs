@@ -6,3 +6,4 @@ mod definition;
 mod failover;
 mod process;
 mod settings;
+mod unreachable;

@@ -1,7 +1,7 @@
 //! The binary as a process.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -18,6 +18,14 @@ pub fn command(directory: &Path) -> Command {
         .current_dir(directory)
         .stdin(Stdio::null());
     command
+}
+
+/// A kubeconfig of an API server that nobody serves.
+pub fn unreachable_api_server(directory: &Path) -> PathBuf {
+    let path = directory.join("kubeconfig");
+    let text = "apiVersion: v1\nkind: Config\nclusters:\n- name: c\n  cluster: {server: 'http://127.0.0.1:1'}\ncontexts:\n- name: c\n  context: {cluster: c, user: u}\ncurrent-context: c\nusers:\n- name: u\n  user: {}\n";
+    std::fs::write(&path, text).unwrap();
+    path
 }
 
 /// A running controller; it ends with this value.

@@ -1,12 +1,11 @@
 //! The command line and the environment.
 
-use crate::process::command;
+use crate::process::{command, unreachable_api_server};
 
 #[test]
 fn a_bad_setting_stops_the_start_with_one_line_that_names_it() {
     let directory = tempfile::tempdir().unwrap();
-    let kubeconfig = directory.path().join("kubeconfig");
-    std::fs::write(&kubeconfig, "apiVersion: v1\nkind: Config\nclusters:\n- name: c\n  cluster: {server: 'http://127.0.0.1:1'}\ncontexts:\n- name: c\n  context: {cluster: c, user: u}\ncurrent-context: c\nusers:\n- name: u\n  user: {}\n").unwrap();
+    let kubeconfig = unreachable_api_server(directory.path());
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().port().to_string();
     for (name, value, part) in [

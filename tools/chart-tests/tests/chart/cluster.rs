@@ -19,7 +19,7 @@ fn variants() -> Vec<Value> {
             "podDisruptionBudget": {"maxUnavailable": "25%"},
         },
         "ingress": {"enabled": true, "className": "traefik", "host": "shop.example", "tls": {"enabled": true}},
-        "controller": {"watchNamespace": "*", "redisSecrets": ["other"], "extraEnv": [{"name": "A", "value": "b"}]},
+        "controller": {"extraEnv": [{"name": "A", "value": "b"}]},
         "seed": {"onInstall": true}, "sandbox": {"enabled": true},
         "networkPolicy": {"enabled": true, "ingressFrom": [{"namespaceSelector": {}}], "monitoringFrom": [{"podSelector": {}}],
             "databaseTo": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "extraEgress": [{"ports": [{"port": 1}]}]},
@@ -70,9 +70,9 @@ fn an_api_server_takes_every_object() {
     for values in variants() {
         let objects = render(&values).unwrap();
         // Kinds that are not installed yet cannot be tried, nor can a pod without its account.
-        let known =
+        let can_be_tried =
             objects.all.iter().filter(|object| object["kind"] != "ProductCatalog" && object["kind"] != "Pod");
-        for object in known {
+        for object in can_be_tried {
             let mut object = object.clone();
             if object["metadata"].get("namespace").is_some() {
                 object["metadata"]["namespace"] = "default".into();

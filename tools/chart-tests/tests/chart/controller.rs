@@ -2,78 +2,37 @@
 
 use serde_json::{Value, json};
 
-use crate::chart::{Objects, env, render, secret_of};
+use crate::chart::{env, render, secret_of};
 
-#[track_caller]
-fn rules(objects: &Objects, kind: &str, name: &str) -> Value {
-    objects.get(kind, name)["rules"].clone()
-}
-
-fn catalog_rules() -> Vec<Value> {
-    vec![
-        json!({"apiGroups": ["farmlokal.dev"], "resources": ["productcatalogs"], "verbs": ["get", "list", "watch"]}),
-        json!({"apiGroups": ["farmlokal.dev"], "resources": ["productcatalogs/status"], "verbs": ["patch"]}),
-        json!({"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]}),
-    ]
-}
-
-/// Each right that it has, no more: a right that is added has to be added here.
+/// Each right that it has, no more: a right that is added has to be added here. None on Secrets, none outside of the release's
+/// namespace.
 #[test]
 fn its_rights_are_these_and_no_others() {
     let Some(objects) = render(&json!({})) else { return };
-    assert_eq!(rules(&objects, "Role", "farmlokal-controller"), json!(catalog_rules()));
-    let lease = json!([
+    let rules = json!([
+        {"apiGroups": ["farmlokal.dev"], "resources": ["productcatalogs"], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": ["farmlokal.dev"], "resources": ["productcatalogs/status"], "verbs": ["patch"]},
+        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
         {
             "apiGroups": ["coordination.k8s.io"], "resources": ["leases"],
             "resourceNames": ["farmlokal-controller"], "verbs": ["get", "update"],
         },
     ]);
-    assert_eq!(rules(&objects, "Role", "farmlokal-controller-lease"), lease);
-    assert_eq!(objects.of_kind("Role").count(), 2);
-    assert_eq!(objects.of_kind("ClusterRole").count() + objects.of_kind("ClusterRoleBinding").count(), 0);
-    for name in ["farmlokal-controller", "farmlokal-controller-lease"] {
-        let binding = objects.get("RoleBinding", name);
-        assert_eq!(binding["roleRef"]["kind"], "Role");
-        assert_eq!(binding["roleRef"]["name"], name);
-        let account =
-            json!([{"kind": "ServiceAccount", "name": "farmlokal-controller", "namespace": "shop"}]);
-        assert_eq!(binding["subjects"], account);
+    assert_eq!(objects.get("Role", "farmlokal-controller")["rules"], rules);
+    for (kind, count) in [("Role", 1), ("RoleBinding", 1), ("ClusterRole", 0), ("ClusterRoleBinding", 0)] {
+        assert_eq!(objects.of_kind(kind).count(), count, "{kind}");
     }
-    let variable = &env(objects.container("farmlokal-controller"), "LEASE_NAME")["value"];
-    assert_eq!(variable, "farmlokal-controller");
-}
-
-#[test]
-fn it_reads_the_secrets_that_are_named_and_no_others() {
-    let Some(objects) = render(&json!({"controller": {"redisSecrets": ["other-redis"]}})) else { return };
-    let mut expected = catalog_rules();
-    expected.push(json!({"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["other-redis"], "verbs": ["get"]}));
-    assert_eq!(rules(&objects, "Role", "farmlokal-controller"), json!(expected));
-}
-
-#[test]
-fn its_rights_are_where_its_catalogues_are() {
-    let Some(objects) = render(&json!({"controller": {"watchNamespace": "other"}})) else { return };
-    let namespace = |kind, name| objects.get(kind, name)["metadata"]["namespace"].as_str().unwrap();
-    for kind in ["Role", "RoleBinding"] {
-        assert_eq!(namespace(kind, "farmlokal-controller"), "other");
-        assert_eq!(namespace(kind, "farmlokal-controller-lease"), "shop");
+    let binding = objects.get("RoleBinding", "farmlokal-controller");
+    assert_eq!(binding["roleRef"]["kind"], "Role");
+    assert_eq!(binding["roleRef"]["name"], "farmlokal-controller");
+    let account = json!([{"kind": "ServiceAccount", "name": "farmlokal-controller", "namespace": "shop"}]);
+    assert_eq!(binding["subjects"], account);
+    for kind in ["Role", "RoleBinding", "Lease", "ProductCatalog"] {
+        assert!(objects.of_kind(kind).all(|object| object["metadata"]["namespace"] == "shop"), "{kind}");
     }
-    assert_eq!(namespace("ProductCatalog", "farmlokal"), "other");
-    assert_eq!(env(objects.container("farmlokal-controller"), "WATCH_NAMESPACE")["value"], "other");
-
-    let objects = render(&json!({"controller": {"watchNamespace": "*"}})).unwrap();
-    assert_eq!(rules(&objects, "ClusterRole", "shop-farmlokal-controller"), json!(catalog_rules()));
-    let binding = objects.get("ClusterRoleBinding", "shop-farmlokal-controller");
-    assert_eq!(binding["roleRef"]["name"], "shop-farmlokal-controller");
-    assert_eq!(binding["subjects"][0]["namespace"], "shop");
-    assert!(objects.find("Role", "farmlokal-controller").is_none());
-    assert!(objects.find("Role", "farmlokal-controller-lease").is_some());
-    assert_eq!(objects.get("ProductCatalog", "farmlokal")["metadata"]["namespace"], "shop");
-    assert_eq!(env(objects.container("farmlokal-controller"), "WATCH_NAMESPACE")["value"], "*");
-
-    let objects = render(&json!({})).unwrap();
-    assert_eq!(env(objects.container("farmlokal-controller"), "WATCH_NAMESPACE")["value"], "shop");
+    let variable = |name| env(objects.container("farmlokal-controller"), name);
+    assert_eq!(variable("LEASE_NAME")["value"], "farmlokal-controller");
+    assert_eq!(variable("POD_NAMESPACE")["valueFrom"]["fieldRef"]["fieldPath"], "metadata.namespace");
 }
 
 #[test]
@@ -118,9 +77,8 @@ fn the_catalogue_comes_after_its_definition_and_goes_before_it() {
 
 /// Every upgrade makes it anew, so what `kubectl` has set would be lost.
 #[test]
-fn the_catalogue_is_suspended_and_narrowed_by_values() {
-    let values = json!({"catalog": {"suspend": true, "keyPattern": "products:*:list:*"}});
-    let Some(objects) = render(&values) else { return };
-    let expected = json!({"displayName": "FarmLokal", "suspend": true, "keyPattern": "products:*:list:*"});
+fn the_catalogue_is_suspended_by_a_value() {
+    let Some(objects) = render(&json!({"catalog": {"suspend": true}})) else { return };
+    let expected = json!({"displayName": "FarmLokal", "suspend": true});
     assert!(objects.of_kind("ProductCatalog").all(|catalog| catalog["spec"] == expected));
 }

@@ -127,7 +127,8 @@ fn the_database_is_found_by_its_settings() {
 #[test]
 fn partners_are_called_where_values_say() {
     let values = json!({"partners": {
-        "oauth": {"tokenUrl": "https://id.example/token", "clientId": "shop", "clientSecret": "s", "audience": "a"},
+        "oauth": {"tokenUrl": "https://id.example/token", "clientId": "shop", "clientSecret": "s", "audience": "a",
+            "scope": "api:read", "clientAuth": "basic"},
         "apiA": {"url": "https://a.example/status"}, "apiB": {"url": "https://b.example"},
         "webhook": {"callbackUrl": "https://shop.example/webhook"},
     }});
@@ -137,6 +138,8 @@ fn partners_are_called_where_values_say() {
         ("OAUTH_TOKEN_URL", "https://id.example/token"),
         ("OAUTH_CLIENT_ID", "shop"),
         ("OAUTH_AUDIENCE", "a"),
+        ("OAUTH_SCOPE", "api:read"),
+        ("OAUTH_CLIENT_AUTH", "basic"),
         ("API_A_URL", "https://a.example/status"),
         ("API_B_URL", "https://b.example"),
         ("WEBHOOK_CALLBACK_URL", "https://shop.example/webhook"),
@@ -144,5 +147,9 @@ fn partners_are_called_where_values_say() {
         assert_eq!(config[name], value);
     }
     let config = render(&json!({})).unwrap().config().clone();
-    assert!(["OAUTH_TOKEN_URL", "API_A_URL", "API_B_URL"].iter().all(|name| config.get(*name).is_none()));
+    assert!(
+        ["OAUTH_TOKEN_URL", "OAUTH_SCOPE", "OAUTH_CLIENT_AUTH", "API_A_URL"]
+            .iter()
+            .all(|name| config.get(*name).is_none())
+    );
 }

@@ -4,58 +4,57 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use crate::kubectl::{NAMESPACE, RELEASE, items, repository};
+use crate::http::Client;
+use crate::kubectl::{self, NAMESPACE, RELEASE, repository};
 use crate::suite::Suite;
-use crate::{PATIENCE, report, wait};
+use crate::report::{self, say};
+use crate::{PATIENCE, cluster, wait};
 
 const GOAL: Duration = Duration::from_secs(30);
 
 /// `helm install` or `helm upgrade` with the chart and values.yaml, until everything is ready.
-pub(super) async fn helm(suite: &Suite<'_>, command: &str, values: &[&str]) -> Result<()> {
+pub(super) async fn helm(command: &str, values: &[&str]) -> Result<()> {
     let path = |path: &str| repository().join(path).display().to_string();
     let (chart, file) = (path("charts/farmlokal"), path("tools/e2e/values.yaml"));
     let mut arguments = vec![command, RELEASE, &chart, "--values", &file, "--wait", "--timeout", "3m"];
     for value in values {
         arguments.extend(["--set", value]);
     }
-    if definition_is_anothers(suite).await? {
-        report::say("another release has installed the definition of ProductCatalog: it is taken as it is");
+    if definition_is_anothers().await? {
+        say!("another release has installed the definition of ProductCatalog: it is taken as it is");
         arguments.extend(["--set", "crds.enabled=false"]);
     }
-    suite.kubectl.helm(&arguments).await?;
+    kubectl::helm(&arguments).await?;
     Ok(())
 }
 
 /// A cluster has one definition of ProductCatalog, and helm lets one release own it.
-async fn definition_is_anothers(suite: &Suite<'_>) -> Result<bool> {
+async fn definition_is_anothers() -> Result<bool> {
     let definition = ["get", "crd", "productcatalogs.farmlokal.dev", "--ignore-not-found", "--output=json"];
-    let found = suite.kubectl.run(&definition).await?;
+    let found = kubectl::run(&definition).await?;
     let found: serde_json::Value = serde_json::from_str(&found).unwrap_or_default();
     Ok(found.is_object() && found["metadata"]["annotations"]["meta.helm.sh/release-namespace"] != NAMESPACE)
 }
 
 pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
     let started = Instant::now();
-    helm(suite, "install", &[]).await?;
+    helm("install", &[]).await?;
     let took = started.elapsed();
     report::figure("helm install until everything is ready", &report::time(took), "30 s", took <= GOAL);
 
-    let pods = suite
-        .kubectl
-        .json(&["get", "pods", "--selector", &format!("app.kubernetes.io/instance={RELEASE}")])
-        .await?;
-    for pod in items(&pods) {
-        let containers = pod["status"]["containerStatuses"].as_array().map_or(&[][..], Vec::as_slice);
-        for container in containers {
-            ensure!(container["restartCount"] == 0, "restarted: {}", pod["metadata"]["name"]);
-        }
-    }
-    report::say(format!("{} pods, none of which restarted", items(&pods).len()));
-    suite.kubectl.helm(&["test", RELEASE, "--timeout", "2m"]).await?;
-    report::say("helm test passed");
-    wait::until("the Ingress has an address", PATIENCE, async || Ok(Some(suite.ingress().await?))).await?;
+    let selector = format!("--selector=app.kubernetes.io/instance={RELEASE}");
+    let counts = "--output=jsonpath={.items[*].status.containerStatuses[*].restartCount}";
+    let restarts = kubectl::run(&["get", "pods", &selector, counts]).await?;
+    ensure!(restarts.split(' ').all(|count| count == "0"), "restarts of the pods: {restarts}");
+    kubectl::helm(&["test", RELEASE, "--timeout", "2m"]).await?;
+    say!("helm test passed");
+    wait::until("the Ingress answers", PATIENCE, async || {
+        let answer = Client::new(cluster::ingress().await?).get("/categories").await?;
+        Ok(answer.status.is_success().then_some(()))
+    })
+    .await?;
     suite.edit_catalog("as installed").await?;
     suite.until_flushed().await?;
-    report::say("a ProductCatalog is accepted, flushed and Ready");
+    say!("a ProductCatalog is accepted, flushed and Ready");
     Ok(())
 }

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 
 use crate::http::Client;
-use crate::redis::Redis;
-use crate::report;
+use crate::kubectl;
+use crate::report::{self, say};
 use crate::suite::Suite;
+use crate::{PATIENCE, cluster};
 
 /// Keys that the flush has to remove: it takes a second or more.
 const KEYS: u64 = 300_000;
@@ -41,10 +42,7 @@ pub(super) async fn strike<T>(
             for attempt in 1..=ATTEMPTS {
                 // The blow before may have left another target.
                 let target = aim().await?;
-                let blow = async || strike(&target).await;
-                let what = format!("{what} {attempt}");
-                if let Some(took) = attempt_to_strike(suite, &what, keys, blow).await? {
-                    report::say(format!("the flush was finished {} later", report::time(took)));
+                if attempt_to_strike(suite, &format!("{what} {attempt}"), keys, || strike(&target)).await? {
                     return Ok(());
                 }
             }
@@ -53,72 +51,46 @@ pub(super) async fn strike<T>(
         .await
 }
 
+/// False if the flush was over before the blow.
 async fn attempt_to_strike(
     suite: &Suite<'_>,
     what: &str,
     keys: Keys,
-    strike: impl AsyncFn() -> Result<()>,
-) -> Result<Option<Duration>> {
+    strike: impl AsyncFnOnce() -> Result<()>,
+) -> Result<bool> {
     let new = format!("Struck {what} {}", std::process::id());
     suite.sql(&format!("UPDATE products SET name = '{new}' WHERE id = {ID}")).await?;
     let mut redis = suite.redis().await?;
     redis.add_keys(KEYS).await?;
     let full = redis.keys().await?;
     // Not awaited: the blow is to fall as soon as Redis shows that the flush has begun.
-    let editing = {
-        let (kubectl, description) = (suite.kubectl.clone(), crate::suite::catalog(what));
-        tokio::spawn(async move { kubectl.apply(&description).await })
-    };
-    let begun = Instant::now();
-    let mut left = full;
+    let manifest = crate::suite::catalog(what);
+    let editing = tokio::spawn(async move { kubectl::apply(&manifest).await });
+    let (begun, mut left) = (Instant::now(), full);
     while left + 1000 > full {
-        ensure!(begun.elapsed() < crate::PATIENCE, "the flush does not begin");
+        ensure!(begun.elapsed() < PATIENCE, "the flush does not begin");
         tokio::time::sleep(Duration::from_millis(1)).await;
         left = redis.keys().await?;
     }
     strike().await?;
     let struck = Instant::now();
-    let after = match keys {
-        Keys::Stay => count(suite, redis).await,
-        Keys::Lost => None,
-    };
+    // Redis itself has lost all of them.
+    let after = if keys == Keys::Stay { redis.keys().await.ok() } else { None };
     // kubectl may have lost its API server; the object was changed, or nothing would have been flushed.
     let _ = editing.await?;
     let catalog = suite.until_flushed().await?;
-    let took = struck.elapsed();
     if after.is_some_and(|after| after < 10_000) {
-        return Ok(None);
+        return Ok(false);
     }
-    let rest = match after {
-        Some(after) => format!("{} when it had fallen", report::count(after)),
-        None if keys == Keys::Lost => "all were lost".to_owned(),
-        None => "which could not be counted after it".to_owned(),
-    };
-    report::say(format!(
-        "the blow came with {} of {} keys left, {rest}",
-        report::count(left),
-        report::count(full)
-    ));
+    say!("the blow came with {left} of {full} keys left, {after:?} after it");
+    report::done("the flush was finished", struck);
     for pod in suite.api_pods().await? {
-        let reached = suite.cluster.pod(&suite.kubectl, &pod, 5000).await?;
-        let answer = Client::new(reached.target.clone()).get(&format!("/products/{ID}")).await?;
+        let answer = Client::new(cluster::pod(&pod, 5000)).get(&format!("/products/{ID}")).await?;
         ensure!(answer.text().contains(&new), "{} serves what was flushed", pod.name);
     }
     let left = suite.redis().await?.keys().await?;
     ensure!(left < 100_000, "{left} keys left after the flush");
-    ensure!(
-        catalog["status"]["lastFlushTime"].is_string(),
-        "no time of the last flush: {}",
-        catalog["status"]
-    );
-    Ok(Some(took))
-}
-
-/// The keys that are left. Over a new connection where the blow broke this one, as kind's goes through the API server; nothing
-/// where that is not to be had either.
-async fn count(suite: &Suite<'_>, mut redis: Redis) -> Option<u64> {
-    if let Ok(keys) = redis.keys().await {
-        return Some(keys);
-    }
-    suite.redis().await.ok()?.keys().await.ok()
+    let status = &catalog["status"];
+    ensure!(status["lastFlushTime"].is_string(), "no time of the last flush: {status}");
+    Ok(true)
 }

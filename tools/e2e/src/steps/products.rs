@@ -6,7 +6,8 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, ensure};
 
 use crate::http::{Client, Target};
-use crate::report;
+use crate::report::{self, say};
+use crate::cluster;
 use crate::suite::{ROWS, Suite};
 
 const PATHS: [&str; 5] = [
@@ -17,8 +18,8 @@ const PATHS: [&str; 5] = [
     "/categories",
 ];
 
-pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
-    let (service, ingress) = (suite.service().await?, suite.ingress().await?);
+pub(super) async fn run(_: &Suite<'_>) -> Result<()> {
+    let (service, ingress) = (cluster::service().await?, cluster::ingress().await?);
     let (mut direct, mut routed) = (Client::new(service.clone()), Client::new(ingress.clone()));
     for path in PATHS {
         let (one, other) = (direct.get(path).await?, routed.get(path).await?);
@@ -26,28 +27,18 @@ pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
         ensure!(one.body == other.body, "{path} differs between Service and Ingress");
         ensure!(one.header("etag") == other.header("etag"), "{path}: the ETags differ");
     }
-    report::say(format!("{} routes answer alike through Service and Ingress", PATHS.len()));
+    say!("{} routes answer alike through Service and Ingress", PATHS.len());
 
     let refused = routed.get("/products?limit=1000&sort=size").await?;
     let problem = refused.json()?;
-    ensure!(
-        refused.status == 400 && refused.header("content-type") == "application/problem+json",
-        "{refused:?}"
-    );
-    ensure!(problem["code"].is_string(), "a problem without a code: {problem}");
-    report::say(format!(
-        "a bad query is a 400 `{}` through the Ingress",
-        problem["code"].as_str().unwrap_or_default()
-    ));
+    let is_problem = refused.header("content-type") == "application/problem+json";
+    ensure!(refused.status == 400 && is_problem && problem["code"].is_string(), "{refused:?}");
+    say!("a bad query is a 400 {} through the Ingress", problem["code"]);
 
     let started = Instant::now();
     let (by_service, by_ingress) = (walk(service).await?, walk(ingress).await?);
     ensure!(by_service == by_ingress, "Service and Ingress give the products in another order");
-    report::say(format!(
-        "a walk by price gave each of {} products once, through the Service and through the Ingress in the same order, in {}",
-        report::count(ROWS),
-        report::time(started.elapsed())
-    ));
+    report::done("two walks by price gave each product once, in the same order,", started);
     Ok(())
 }
 

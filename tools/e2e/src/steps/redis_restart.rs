@@ -21,15 +21,12 @@ pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
             })
             .await?;
             wait::until("every API pod connected to Redis", PATIENCE, async || {
-                let pods = suite.api_pods().await?.len();
-                let up = suite.metric("api", "farmlokal_redis_up", &["connection=\"cache\""]).await?;
-                Ok((up >= f64::from(u32::try_from(pods)?)).then_some(()))
+                let pods = suite.api_pods().await?;
+                let up = suite.metric(&pods, "farmlokal_redis_up", r#"connection="cache""#).await?;
+                Ok((up >= f64::from(u32::try_from(pods.len())?)).then_some(()))
             })
             .await?;
-            report::say(format!(
-                "Redis, emptied, is used again by every pod after {}",
-                report::time(started.elapsed())
-            ));
+            report::done("Redis, emptied, is used again by every pod", started);
             Ok(())
         })
         .await?;

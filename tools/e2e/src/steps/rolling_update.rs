@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 
-use crate::kubectl::RELEASE;
+use crate::kubectl::{self, RELEASE};
 use crate::report;
 use crate::suite::Suite;
 
@@ -15,9 +15,9 @@ pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
         .under_load_repeatedly(async || {
             let started = Instant::now();
             let deployment = format!("deployment/{RELEASE}-api");
-            suite.kubectl.run(&["rollout", "restart", &deployment]).await?;
-            suite.kubectl.run(&["rollout", "status", &deployment, "--timeout=180s"]).await?;
-            report::say(format!("all pods replaced in {}", report::time(started.elapsed())));
+            kubectl::run(&["rollout", "restart", &deployment]).await?;
+            kubectl::run(&["rollout", "status", &deployment, "--timeout=180s"]).await?;
+            report::done("all pods replaced", started);
             Ok(())
         })
         .await?;

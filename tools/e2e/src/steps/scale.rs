@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::install::helm;
-use crate::kubectl::RELEASE;
+use crate::kubectl::{self, RELEASE};
 use crate::suite::Suite;
 use crate::{report, wait};
 
@@ -16,21 +16,21 @@ const VALUES: &str = "api.autoscaling.enabled=true,api.autoscaling.minReplicas=3
                       api.autoscaling.targetCPUUtilizationPercentage=2";
 
 pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
-    helm(suite, "upgrade", &[VALUES]).await?;
+    helm("upgrade", &[VALUES]).await?;
     suite
         .under_load(async {
             let started = Instant::now();
             let hpa = format!("hpa/{RELEASE}-api");
-            let replicas = wait::until("the HPA asks for a fourth replica", PATIENCE, async || {
-                let replicas: u64 = suite.kubectl.field(&hpa, ".status.desiredReplicas").await?.parse()?;
-                Ok((replicas > 3).then_some(replicas))
+            wait::until("the HPA asks for a fourth replica", PATIENCE, async || {
+                let replicas: u64 = kubectl::field(&hpa, ".status.desiredReplicas").await?.parse()?;
+                Ok((replicas > 3).then_some(()))
             })
             .await?;
             wait::until("the fourth replica is ready", PATIENCE, async || {
-                Ok((suite.kubectl.ready_pods("api").await?.len() > 3).then_some(()))
+                Ok((kubectl::ready_pods("api").await?.len() > 3).then_some(()))
             })
             .await?;
-            report::say(format!("{replicas} replicas after {}", report::time(started.elapsed())));
+            report::done("a fourth replica", started);
             Ok(())
         })
         .await

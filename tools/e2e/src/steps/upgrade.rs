@@ -7,9 +7,10 @@ use anyhow::{Result, bail, ensure};
 
 use super::install::helm;
 use crate::http::Client;
-use crate::kubectl::{RELEASE, condition};
+use crate::kubectl::{self, RELEASE, condition};
 use crate::suite::{CATALOG, Suite};
-use crate::{PATIENCE, report, wait};
+use crate::report::{self, say};
+use crate::{PATIENCE, cluster, wait};
 
 const NEW: &str = "api.config.HTTP_MAX_AGE=7s";
 /// The chart's own, see its catalog.yaml.
@@ -17,53 +18,46 @@ const CHARTS_CATALOG: &str = "productcatalog/farmlokal";
 
 pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
     let (catalog, rows) = state(suite).await?;
-    let revision =
-        suite.kubectl.helm(&["list", "--filter", &format!("^{RELEASE}$"), "--output", "json"]).await?;
-    let revision: serde_json::Value = serde_json::from_str(&revision)?;
-    let revision = revision[0]["revision"].as_str().unwrap_or("1").to_owned();
-    let before = max_age(suite).await?;
-    let charts = suite.kubectl.field(CHARTS_CATALOG, ".metadata.uid").await?;
+    let before = until_max_age(|_| true).await?;
+    let charts = kubectl::field(CHARTS_CATALOG, ".metadata.uid").await?;
     suite
         .under_load(async {
             let started = Instant::now();
-            helm(suite, "upgrade", &[NEW]).await?;
-            let now = until_max_age(suite, |now| now.contains("max-age=7")).await?;
-            report::say(format!(
-                "upgraded in {}: Cache-Control is `{now}` instead of `{before}`",
-                report::time(started.elapsed())
-            ));
+            helm("upgrade", &[NEW]).await?;
+            let now = until_max_age(|now| now.contains("max-age=7")).await?;
+            report::done(&format!("upgraded, Cache-Control is `{now}` instead of `{before}`,"), started);
             Ok(())
         })
         .await?;
-    let charts = until_made_anew(suite, &charts).await?;
+    let charts = until_made_anew(&charts).await?;
     suite
         .under_load(async {
             let started = Instant::now();
-            suite.kubectl.helm(&["rollback", RELEASE, &revision, "--wait", "--timeout", "3m"]).await?;
-            until_max_age(suite, |now| now == before).await?;
-            report::say(format!("rolled back in {}", report::time(started.elapsed())));
+            kubectl::helm(&["rollback", RELEASE, "--wait", "--timeout", "3m"]).await?;
+            until_max_age(|now| now == before).await?;
+            report::done("rolled back", started);
             Ok(())
         })
         .await?;
-    until_made_anew(suite, &charts).await?;
-    report::say("the chart's ProductCatalog was made anew and flushed by either");
+    until_made_anew(&charts).await?;
+    say!("the chart's ProductCatalog was made anew and flushed by either");
     ensure!(state(suite).await? == (catalog, rows), "the catalogue or the products are others than before");
-    report::say("a ProductCatalog that is not the chart's is the same object, and every product is there");
+    say!("a ProductCatalog that is not the chart's is the same object, and every product is there");
     Ok(())
 }
 
 /// A catalogue that helm does not manage would be gone with its definition, were that made anew.
 async fn state(suite: &Suite<'_>) -> Result<(String, String)> {
     Ok((
-        suite.kubectl.field(CATALOG, ".metadata.uid").await?,
+        kubectl::field(CATALOG, ".metadata.uid").await?,
         suite.sql("SELECT COUNT(*) FROM products").await?,
     ))
 }
 
 /// The chart's catalogue is a hook: each release makes another object, which has the cache flushed. Returns its uid.
-async fn until_made_anew(suite: &Suite<'_>, old: &str) -> Result<String> {
+async fn until_made_anew(old: &str) -> Result<String> {
     wait::until("the chart's ProductCatalog made anew and flushed", PATIENCE, async || {
-        let catalog = suite.kubectl.json(&["get", CHARTS_CATALOG]).await?;
+        let catalog = kubectl::json(&["get", CHARTS_CATALOG]).await?;
         let uid = catalog["metadata"]["uid"].as_str().unwrap_or_default();
         Ok((uid != old && condition(&catalog, "Flushed")).then(|| uid.to_owned()))
     })
@@ -71,16 +65,12 @@ async fn until_made_anew(suite: &Suite<'_>, old: &str) -> Result<String> {
 }
 
 /// Kubernetes takes a moment to tell every node where the Service's pods are now.
-async fn until_max_age(suite: &Suite<'_>, wanted: impl Fn(&str) -> bool) -> Result<String> {
+async fn until_max_age(wanted: impl Fn(&str) -> bool) -> Result<String> {
     wait::until("the setting in effect", PATIENCE, async || {
-        let now = max_age(suite).await?;
+        // A connection of its own: it may not be one to a pod on its way out.
+        let answer = Client::new(cluster::service().await?).get("/products").await?;
+        let now = answer.header("cache-control").to_owned();
         if wanted(&now) { Ok(Some(now)) } else { bail!("Cache-Control is {now}") }
     })
     .await
-}
-
-/// Of a connection of its own: it may not be one to a pod on its way out.
-async fn max_age(suite: &Suite<'_>) -> Result<String> {
-    let answer = Client::new(suite.service().await?).get("/products").await?;
-    Ok(answer.header("cache-control").to_owned())
 }

@@ -1,4 +1,4 @@
-//! What the tests share: an API server that answers from memory and can be made to fail, and a Redis to flush.
+//! What the unit tests share: an API server that answers from memory and can be made to fail, and a Redis to flush.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::pin;
@@ -81,15 +81,6 @@ impl FakeApi {
         self.put(&path, serde_json::to_value(object).unwrap());
     }
 
-    /// A Secret with one key.
-    pub(crate) fn put_secret(&self, name: &str, key: &str, value: &str) {
-        let data = k8s_openapi::ByteString(value.as_bytes().to_vec());
-        self.put(
-            &format!("/api/v1/namespaces/{NAMESPACE}/secrets/{name}"),
-            json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "data": { key: data } }),
-        );
-    }
-
     /// The catalogue as it is now.
     pub(crate) fn catalog(&self, name: &str) -> Arc<ProductCatalog> {
         let object = self.objects().by_path[&catalog_path(name)].clone();
@@ -97,7 +88,11 @@ impl FakeApi {
     }
 
     pub(crate) fn remove_catalog(&self, name: &str) {
-        self.objects().by_path.remove(&catalog_path(name));
+        self.remove(&catalog_path(name));
+    }
+
+    pub(crate) fn remove(&self, path: &str) {
+        self.objects().by_path.remove(path);
     }
 
     /// Requests of one method.
@@ -125,8 +120,8 @@ impl Objects {
             let (_, code) = self.faults.pop_front().unwrap();
             return failure(code);
         }
-        let known = self.by_path.get(path.trim_end_matches("/status")).cloned();
-        match (method, known) {
+        let stored = self.by_path.get(path.trim_end_matches("/status")).cloned();
+        match (method, stored) {
             ("GET", Some(object)) => (200, object),
             ("POST", _) if path.ends_with("/events") => {
                 self.events.push(body.clone());
@@ -177,7 +172,7 @@ pub(crate) fn catalog(change: impl FnOnce(&mut Value)) -> ProductCatalog {
         "apiVersion": "farmlokal.dev/v1alpha1",
         "kind": "ProductCatalog",
         "metadata": { "name": "main", "namespace": NAMESPACE, "uid": "uid-1", "generation": 1 },
-        "spec": { "displayName": "Main", "keyPattern": "products:*", "suspend": false },
+        "spec": { "displayName": "Main", "suspend": false },
     });
     change(&mut object);
     serde_json::from_value(object).unwrap()
@@ -210,10 +205,5 @@ impl Look {
     /// All entries.
     pub(crate) fn keys(&mut self) -> Vec<String> {
         redis::cmd("KEYS").arg("products:*").query(&mut self.0).unwrap()
-    }
-
-    /// Which flush was the last: each makes another generation.
-    pub(crate) fn generation(&mut self) -> Option<Vec<u8>> {
-        redis::cmd("GET").arg("farmlokal:generation:{0}").query(&mut self.0).unwrap()
     }
 }

@@ -1,7 +1,7 @@
 //! Against an API server that minds versions; time runs ahead wherever everybody waits.
 
 use super::*;
-use crate::testing::{FakeApi, NAMESPACE};
+use crate::tests::{FakeApi, NAMESPACE};
 
 const DURATION: Duration = Duration::from_secs(8);
 
@@ -14,17 +14,29 @@ fn config(identity: &str) -> LeaseConfig {
     }
 }
 
-fn candidate(api: &FakeApi, identity: &str) -> Candidate {
-    Candidate::new(api.client(), config(identity))
+fn candidate(api: &FakeApi, identity: &str) -> Elector {
+    Elector::new(api.client(), config(identity))
 }
 
-async fn elected(api: &FakeApi, identity: &str) -> Leadership {
-    candidate(api, identity).elected(&CancellationToken::new(), || {}).await.unwrap()
+async fn elected(api: &FakeApi, identity: &str) -> Elector {
+    let mut candidate = candidate(api, identity);
+    assert!(candidate.acquire(&CancellationToken::new(), || {}).await);
+    candidate
 }
 
 /// Whether it is elected within this time.
 async fn is_elected_within(api: &FakeApi, identity: &str, limit: Duration) -> bool {
     tokio::time::timeout(limit, elected(api, identity)).await.is_ok()
+}
+
+const PATH: &str = "/apis/coordination.k8s.io/v1/namespaces/farm/leases/controller";
+
+/// Makes another replica the holder.
+async fn take(api: &FakeApi, identity: &str) {
+    let leases: Api<Lease> = Api::namespaced(api.client(), NAMESPACE);
+    let mut taken = leases.get("controller").await.unwrap();
+    taken.spec.as_mut().unwrap().holder_identity = Some(identity.to_owned());
+    api.put(PATH, serde_json::to_value(&taken).unwrap());
 }
 
 async fn lease(api: &FakeApi) -> LeaseSpec {
@@ -48,15 +60,13 @@ async fn the_first_leads_and_the_others_wait_for_as_long_as_it_renews() {
 async fn a_lease_that_is_given_back_is_taken_at_the_next_look() {
     let api = FakeApi::default();
     let one = elected(&api, "one").await;
-    let held = one.held();
     let two = tokio::spawn({
         let api = api.clone();
         async move { elected(&api, "two").await }
     });
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(!two.is_finished() && held.now());
+    assert!(!two.is_finished());
     one.release().await;
-    assert!(!held.now(), "whoever gives it back may do nothing more");
     tokio::time::sleep(LOOK_EVERY).await;
     assert!(two.is_finished());
     assert_eq!(lease(&api).await.holder_identity.as_deref(), Some("two"));
@@ -66,17 +76,13 @@ async fn a_lease_that_is_given_back_is_taken_at_the_next_look() {
 #[tokio::test(start_paused = true)]
 async fn the_lease_of_one_that_was_killed_expires() {
     let api = FakeApi::default();
-    let killed = elected(&api, "one").await;
-    let held = killed.held();
+    let usable_until = elected(&api, "one").await.usable_until;
     let two = tokio::spawn({
         let api = api.clone();
         async move { elected(&api, "two").await }
     });
     // It has to stop by itself before anybody else starts.
-    while held.now() {
-        assert!(!two.is_finished());
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    tokio::time::sleep_until(usable_until).await;
     assert!(!two.is_finished());
     tokio::time::timeout(DURATION, two).await.unwrap().unwrap();
 }
@@ -113,22 +119,23 @@ async fn of_many_that_see_a_lease_expire_one_leads() {
 #[tokio::test(start_paused = true)]
 async fn a_write_that_comes_second_takes_nothing() {
     let api = FakeApi::default();
-    api.fail("POST", &[409]);
     let mut candidate = candidate(&api, "one");
-    assert!(candidate.try_to_take().await.unwrap().is_none(), "another one created it");
-    assert!(candidate.try_to_take().await.unwrap().is_some());
-    api.fail("PUT", &[409]);
-    assert!(candidate.try_to_take().await.unwrap().is_none(), "another one took it");
+    for method in ["POST", "PUT"] {
+        api.fail(method, &[409]);
+        assert!(candidate.try_and_log().await.is_none() && candidate.usable_until <= Instant::now());
+        assert_eq!(candidate.try_and_log().await, Some(true));
+        candidate = self::candidate(&api, "one");
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_leader_that_is_not_heard_stops_before_the_others_start() {
     let api = FakeApi::default();
     let mut one = elected(&api, "one").await;
-    let (since, held) = (Instant::now(), one.held());
+    let since = Instant::now();
     api.fail("PUT", &[503; 1000]);
     let lost = one.renew_until_lost().await;
-    assert!(matches!(lost, Lost::Silence) && !held.now());
+    assert!(lost == EXPIRED && one.usable_until <= Instant::now());
     assert!(since.elapsed() < DURATION, "{:?}", since.elapsed());
 }
 
@@ -136,11 +143,11 @@ async fn a_leader_that_is_not_heard_stops_before_the_others_start() {
 async fn a_leader_whose_api_server_hangs_stops_to_the_moment() {
     let api = FakeApi::default();
     let mut one = elected(&api, "one").await;
-    let (since, may_act) = (Instant::now(), one.held().left());
+    let usable_until = one.usable_until;
     api.hang();
-    assert!(matches!(one.renew_until_lost().await, Lost::Silence));
+    assert_eq!(one.renew_until_lost().await, EXPIRED);
     // The timer's own grain.
-    assert!(since.elapsed() <= may_act + Duration::from_millis(1), "{:?}", since.elapsed());
+    assert!(Instant::now() <= usable_until + Duration::from_millis(1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -149,7 +156,7 @@ async fn a_leader_outlasts_a_short_outage() {
     let mut one = elected(&api, "one").await;
     api.fail("PUT", &[503; 5]);
     assert!(tokio::time::timeout(10 * DURATION, one.renew_until_lost()).await.is_err());
-    assert!(one.held().now());
+    assert!(one.usable_until > Instant::now());
 }
 
 /// A renewal whose answer was lost, or an annotation that somebody set, is not the end.
@@ -157,23 +164,23 @@ async fn a_leader_outlasts_a_short_outage() {
 async fn a_lease_that_somebody_touched_is_still_held() {
     let api = FakeApi::default();
     let mut one = elected(&api, "one").await;
-    let path = format!("/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/controller");
-    let touched = one.lease.clone();
-    api.put(&path, serde_json::to_value(&touched).unwrap());
+    api.fail("PUT", &[409]);
     assert!(tokio::time::timeout(2 * DURATION, one.renew_until_lost()).await.is_err());
-
-    let mut taken = touched;
-    taken.spec.as_mut().unwrap().holder_identity = Some("two".to_owned());
-    api.put(&path, serde_json::to_value(&taken).unwrap());
-    assert!(matches!(one.renew_until_lost().await, Lost::Taken(holder) if holder == "two"));
+    assert!(one.usable_until > Instant::now());
+    take(&api, "two").await;
+    assert_eq!(one.renew_until_lost().await, TAKEN);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_that_was_deleted_is_lost() {
+async fn a_lease_that_was_deleted_is_made_anew_unless_another_one_is_faster() {
     let api = FakeApi::default();
     let mut one = elected(&api, "one").await;
-    api.fail("PUT", &[404]);
-    assert!(matches!(one.renew_until_lost().await, Lost::Taken(_)));
+    api.remove(PATH);
+    assert!(tokio::time::timeout(2 * DURATION, one.renew_until_lost()).await.is_err());
+    assert_eq!(lease(&api).await.holder_identity.as_deref(), Some("one"));
+    api.remove(PATH);
+    elected(&api, "two").await;
+    assert_eq!(one.renew_until_lost().await, TAKEN);
 }
 
 /// It was renewed at the moment in which this replica was told to end, and the answer was not waited for.
@@ -181,15 +188,12 @@ async fn a_lease_that_was_deleted_is_lost() {
 async fn a_lease_that_changed_meanwhile_is_given_back_all_the_same() {
     let api = FakeApi::default();
     let one = elected(&api, "one").await;
-    let path = format!("/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/controller");
-    api.put(&path, serde_json::to_value(&one.lease).unwrap());
+    api.fail("PUT", &[409]);
     one.release().await;
     assert_eq!(lease(&api).await.holder_identity, None);
 
     let one = elected(&api, "one").await;
-    let mut taken = one.lease.clone();
-    taken.spec.as_mut().unwrap().holder_identity = Some("two".to_owned());
-    api.put(&path, serde_json::to_value(&taken).unwrap());
+    take(&api, "two").await;
     one.release().await;
     assert_eq!(lease(&api).await.holder_identity.as_deref(), Some("two"), "another one's is left alone");
 }
@@ -200,6 +204,6 @@ async fn a_candidate_that_is_told_to_end_leaves_no_lease_behind() {
     let stop = CancellationToken::new();
     stop.cancel();
     // Taken at the last moment: whoever asked gives it back.
-    assert!(candidate(&api, "one").elected(&stop, || {}).await.is_some());
-    assert!(candidate(&api, "two").elected(&stop, || {}).await.is_none());
+    assert!(candidate(&api, "one").acquire(&stop, || {}).await);
+    assert!(!candidate(&api, "two").acquire(&stop, || {}).await);
 }
