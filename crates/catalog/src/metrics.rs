@@ -8,8 +8,11 @@ pub(crate) const SEARCHES_REFUSED: &str = "farmlokal_searches_refused_total";
 /// Gives the metrics recorder the help text of every metric of this crate. Call it once, at start.
 pub fn describe_metrics() {
     describe_histogram!(QUERY_DURATION, Unit::Seconds, "Queries and their time, by statement");
-    describe_gauge!(QUEUE, "Calls that wait for their turn at the database");
-    describe_counter!(QUEUE_REFUSED, "Calls that would have waited too long for their turn at the database");
+    describe_gauge!(QUEUE, "Calls that wait in the admission queue before the database");
+    describe_counter!(
+        QUEUE_REFUSED,
+        "Calls that found the admission queue before the database full, or waited in it for too long"
+    );
     describe_counter!(
         SEARCHES_REFUSED,
         "Searches turned away by reason: concurrency, too many at once; budget, searches have used up their share; \

@@ -60,8 +60,8 @@ pub(crate) const FEW: usize = 3;
 /// More bands have a price in no catalogue that we know of.
 const POPULATED: f64 = 600.0;
 
-/// Rows of a price range, and of any price; of an edge, those in range and all of its band. As the optimiser sees them, exact up
-/// to some thousand and right within a factor of two or three above; or as the sample does.
+/// Rows of a price range, and of any price; of an edge, those in range and all of its band. The optimiser's numbers are exact up to
+/// some thousand and right within a factor of two or three above. Those of a sample are estimates too.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Estimate {
     pub(crate) in_range: f64,
@@ -84,8 +84,8 @@ pub(crate) struct Ways {
 pub(crate) struct Walk {
     /// The page lies within so many rows, if price and sort have nothing to do with one another.
     pub(crate) rows: u64,
-    /// As many, or so many as cost half as much as what answers in any case, if those are more. A server that stops where it has
-    /// the page may go so far: names of one kind come together, and so do their prices.
+    /// As many, or as many as cost half of what answers in any case, if those are more. `MariaDB` stops where it has the page, so it
+    /// may go so far: similar names come together, and so do their prices.
     pub(crate) at_most: u64,
 }
 
@@ -111,9 +111,9 @@ impl Costs {
         rows * if walks_table(query) { self.walked_by_id } else { self.walked }
     }
 
-    /// If price and sort have nothing to do with one another, the rows in range lie evenly along the walk: it then finds a
-    /// page within twice the rows that it is expected to need. If they have, it may find none: so it is tried only if that
-    /// costs at most as much as the way that answers in any case.
+    /// If price and sort are independent, the rows in range lie evenly along the walk, and a page is found within twice the
+    /// rows that are expected. If they depend on each other, a walk may find none. So it is tried only if it costs at most as
+    /// much as the way that answers in any case.
     ///
     /// `edges` are those of the bands' edges, as far as they are known.
     pub(crate) fn ways(&self, query: &ListQuery, cut: &Cut, estimate: Estimate, edges: &[Estimate]) -> Ways {
@@ -128,7 +128,7 @@ impl Costs {
         let bands = merge + edges.iter().map(of_edge).sum::<f64>();
         let (then, cost) = if range <= bands { (Way::Range, range) } else { (Way::Bands, bands) };
 
-        let wanted = f64::from(query.limit()) + 1.0;
+        let wanted = f64::from(query.limit().get()) + 1.0;
         let rows = 2.0 * wanted * (estimate.of_any_price / estimate.in_range.max(1.0)).max(1.0);
         #[expect(
             clippy::cast_possible_truncation,
@@ -266,11 +266,7 @@ impl Parts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cursor::SortValue;
-
-    fn query(pairs: &[(&str, &str)]) -> ListQuery {
-        ListQuery::parse(pairs.iter().map(|(name, value)| ((*name).into(), (*value).into()))).unwrap()
-    }
+    use crate::{cursor::SortValue, tests::query};
 
     fn ways(sort: &str, in_range: f64) -> (Option<u64>, Way) {
         let query = query(&[("sort", sort), ("minPrice", "10"), ("maxPrice", "20")]);

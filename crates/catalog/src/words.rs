@@ -15,8 +15,8 @@ const STOPWORDS: [&str; 18] = [
     "where", "who", "will", "with", "www",
 ];
 
-/// The longest stopword. The parser compares stopwords by the collation, so `thé` is one too: other letters than
-/// ASCII make any word this short a suspect.
+/// The longest stopword. The parser compares stopwords by the collation, so `thé` is one too: a word this short with
+/// letters beyond ASCII may be a stopword.
 const LONGEST_STOPWORD: usize = 5;
 
 /// What the full-text parser takes as part of a word, in both servers: combining accents too, and nothing beyond the

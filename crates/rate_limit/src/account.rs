@@ -1,9 +1,9 @@
-//! What one replica knows of one client: GCRA, the generic cell rate algorithm, on the replica's own clock, put right by
-//! what Redis has heard from all replicas. No input or output here.
+//! The account of one client in one replica: GCRA, the generic cell rate algorithm, on the replica's own clock, corrected
+//! by Redis's sum over all replicas. No input or output here.
 
 use std::time::Duration;
 
-use crate::{Policy, Quota};
+use crate::{Policy, Quota, Verdict};
 
 /// A policy in nanoseconds.
 #[derive(Clone, Copy, Debug)]
@@ -12,7 +12,7 @@ pub(crate) struct Terms {
     pub(crate) interval: u64,
     /// The time in which all of them do.
     window: u64,
-    /// Admitted and not yet heard by Redis, at the most.
+    /// Requests that may be admitted before Redis has taken their report.
     ahead: u32,
     /// For so long an admitted request may go unreported while others follow.
     patience: u64,
@@ -43,28 +43,17 @@ pub(crate) struct Account {
     since: u64,
 }
 
-/// What becomes of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// It may go on.
-    Admit(Quota),
-    /// It may not, for this long.
-    Refuse(Quota, Duration),
-    /// The replica is as far ahead of Redis as it may be.
-    Wait,
-}
-
 impl Account {
-    /// Judges a request. `report` is whether Redis can be told.
-    pub(crate) fn judge(&mut self, terms: &Terms, now: u64, report: bool) -> Step {
+    /// Judges a request. `report` is whether Redis can be told. `None`: the replica is as far ahead of Redis as it may be.
+    pub(crate) fn judge(&mut self, terms: &Terms, now: u64, report: bool) -> Option<Verdict> {
         let used = self.used(now);
         if used + terms.interval > terms.window {
-            let wait = Duration::from_nanos(used + terms.interval - terms.window);
-            return Step::Refuse(quota(terms, used), wait);
+            let retry_after = Duration::from_nanos(used + terms.interval - terms.window);
+            return Some(Verdict::Refused { quota: quota(terms, used), retry_after });
         }
         if report {
             if self.unreported + self.reported >= terms.ahead {
-                return Step::Wait;
+                return None;
             }
             if self.unreported == 0 {
                 self.since = now;
@@ -72,7 +61,7 @@ impl Account {
             self.unreported += 1;
         }
         self.whole_at = now + used + terms.interval;
-        Step::Admit(quota(terms, used + terms.interval))
+        Some(Verdict::Admitted(quota(terms, used + terms.interval)))
     }
 
     /// Whether it is time to report.
@@ -94,12 +83,12 @@ impl Account {
     }
 
     /// Takes over what Redis answered to the report: the time until the quota is whole again, by all replicas' reports.
-    /// `None`: it did not hear it, and what was in it is forgotten.
+    /// `None`: it did not take it, and what was in it is forgotten.
     pub(crate) fn settle(&mut self, terms: &Terms, now: u64, whole_in: Option<Duration>) {
         self.reported = 0;
         if let Some(whole_in) = whole_in {
             let heard = now.saturating_add(nanoseconds(whole_in));
-            // Redis forgets when it restarts; what is known here still holds.
+            // Redis forgets when it restarts; this account still holds.
             self.whole_at = self.whole_at.max(heard + u64::from(self.unreported) * terms.interval);
         }
     }
@@ -132,8 +121,8 @@ mod tests {
         account.is_report_due(terms, now).then(|| account.take_report())
     }
 
-    fn admitted(step: Step) -> bool {
-        matches!(step, Step::Admit(_))
+    fn admitted(verdict: Option<Verdict>) -> bool {
+        matches!(verdict, Some(Verdict::Admitted(_)))
     }
 
     #[test]
@@ -141,9 +130,11 @@ mod tests {
         let (terms, mut account) = (terms(10, 10, 2), Account::default());
         let at_once = (0..20).filter(|_| admitted(account.judge(&terms, SECOND, false))).count();
         assert_eq!(at_once, 10);
-        let Step::Refuse(quota, wait) = account.judge(&terms, SECOND, false) else { panic!("admitted") };
+        let Some(Verdict::Refused { quota, retry_after }) = account.judge(&terms, SECOND, false) else {
+            panic!("admitted")
+        };
         assert_eq!(
-            (quota.remaining, quota.reset, wait),
+            (quota.remaining, quota.reset, retry_after),
             (0, Duration::from_secs(10), Duration::from_secs(1))
         );
         assert!(!admitted(account.judge(&terms, 2 * SECOND - 1, false)));
@@ -160,10 +151,11 @@ mod tests {
             assert!(admitted(account.judge(&terms, 0, true)));
             assert_eq!(reported(&mut account, &terms, 0), report);
         }
-        assert_eq!(account.judge(&terms, 0, true), Step::Wait);
+        assert_eq!(account.judge(&terms, 0, true), None);
         // Others have used 96 of the 100 meanwhile, and two are not in the report.
         account.settle(&terms, 0, Some(Duration::from_millis(98 * 600)));
-        assert!(matches!(account.judge(&terms, 0, true), Step::Refuse(Quota { remaining: 0, .. }, _)));
+        let Some(Verdict::Refused { quota, .. }) = account.judge(&terms, 0, true) else { panic!("admitted") };
+        assert_eq!(quota.remaining, 0);
         assert_eq!(reported(&mut account, &terms, 0), Some(2));
     }
 
@@ -173,9 +165,9 @@ mod tests {
         assert!(admitted(account.judge(&terms, 0, true)));
         assert!(admitted(account.judge(&terms, 0, true)));
         assert_eq!(reported(&mut account, &terms, 0), Some(2));
-        assert_eq!(account.judge(&terms, 0, true), Step::Wait);
+        assert_eq!(account.judge(&terms, 0, true), None);
         account.settle(&terms, 0, None);
-        let Step::Admit(quota) = account.judge(&terms, 0, true) else { panic!("not admitted") };
+        let Some(Verdict::Admitted(quota)) = account.judge(&terms, 0, true) else { panic!("not admitted") };
         // It still counts here.
         assert_eq!(quota.remaining, 97);
     }

@@ -1,53 +1,49 @@
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv6Net};
 
 /// Whom a limit counts for: an IPv4 address, or all of an IPv6 network, since one subscriber has a whole one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Client {
-    /// The network's first address. IPv4 as in `::ffff:203.0.113.7`, so that both are of one size.
-    network: u128,
-    /// The length of an IPv6 network's prefix; 0 for IPv4.
-    prefix: u8,
-}
+pub struct Client(IpNet);
 
 impl Client {
     /// The client at `address`; of an IPv6 address only the first `prefix` bits count (0 to 128, more is 128).
     #[must_use]
     pub fn new(address: IpAddr, prefix: u8) -> Client {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Client { network: address.to_ipv6_mapped().to_bits(), prefix: 0 },
-            IpAddr::V6(address) => {
-                let prefix = prefix.min(128);
-                let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
-                Client { network: address.to_bits() & mask, prefix }
-            }
-        }
+        let address = address.to_canonical();
+        Client(match address {
+            IpAddr::V4(_) => address.into(),
+            IpAddr::V6(address) => Ipv6Net::new_assert(address, prefix.min(128)).trunc().into(),
+        })
     }
 
     /// One of 65,536 clients that many addresses share, for when there are more addresses than can be told apart.
     #[must_use]
     pub fn shared(self) -> Client {
+        let network = match self.0.addr() {
+            IpAddr::V4(address) => u128::from(address.to_bits()),
+            IpAddr::V6(address) => address.to_bits(),
+        };
         // Fibonacci hashing: neighbouring addresses spread over all of them.
         #[expect(clippy::cast_possible_truncation, reason = "both halves count")]
-        let folded = (self.network >> 64) as u64 ^ self.network as u64;
+        let folded = (network >> 64) as u64 ^ network as u64;
         let bucket = folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
         // In the discard prefix 100::/64 of RFC 6666, which no client has.
-        Client { network: u128::from(bucket) | 0x0100 << 112, prefix: 128 }
+        Client(IpAddr::from(Ipv6Addr::from_bits(u128::from(bucket) | 0x0100 << 112)).into())
     }
 }
 
 impl fmt::Display for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let address = Ipv6Addr::from_bits(self.network);
-        match address.to_ipv4_mapped() {
-            Some(address) if self.prefix == 0 => Ipv4Addr::fmt(&address, f),
-            _ => write!(f, "{address}/{}", self.prefix),
-        }
+        self.0.fmt(f)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     fn client(address: &str) -> Client {
@@ -69,7 +65,7 @@ mod tests {
 
     #[test]
     fn clients_read_as_what_they_stand_for() {
-        assert_eq!(client("203.0.113.7").to_string(), "203.0.113.7");
+        assert_eq!(client("203.0.113.7").to_string(), "203.0.113.7/32");
         assert_eq!(client("2001:db8:1:2:3:4:5:6").to_string(), "2001:db8:1:2::/64");
     }
 

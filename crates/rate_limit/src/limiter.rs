@@ -4,12 +4,33 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use farmlokal_redis::Connection;
+use metrics::{Counter, counter, describe_counter};
 use moka::sync::Cache;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use crate::account::{Account, Step, Terms, nanoseconds};
-use crate::metrics::LimiterMetrics;
-use crate::{Client, Policy, store};
+use crate::account::{Account, Terms, nanoseconds};
+use crate::{Client, Policy, middleware, store};
+
+const REPORTS: &str = "farmlokal_rate_limit_reports_total";
+const WAITS: &str = "farmlokal_rate_limit_waits_total";
+
+/// Accounts are kept at least so long, whatever the policies' windows.
+const SHORTEST_IDLE: Duration = Duration::from_secs(1);
+/// Reports on their way at the most. In a flood of addresses each has one, and they come faster than Redis takes them.
+const MAX_REPORTS: usize = 1_024;
+
+/// Gives the metrics recorder the help text of every metric of this crate. Call it once, at start.
+pub fn describe_metrics() {
+    describe_counter!(
+        REPORTS,
+        "Reports of admitted requests to Redis, by whether it took them (heard, lost)"
+    );
+    describe_counter!(
+        WAITS,
+        "Requests that waited for a report, their replica being as far ahead as it may be"
+    );
+    middleware::describe_metrics();
+}
 
 /// What a client has left, as this replica knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,40 +55,21 @@ pub enum Verdict {
     },
 }
 
-/// Limits clients by policies. Clones share the accounts, and each remembers where the one is that it looked up last: give
-/// every connection a clone, since the next request on it mostly comes from the same client.
+/// Limits clients by policies. Clones share the accounts.
 #[derive(Clone)]
-pub struct Limiter {
-    inner: Arc<Inner>,
-    last: Option<Last>,
-}
-
-/// For so long an account that was looked up is not looked up again. The accounts must hear now and then of those that are in
-/// use, and one that they have evicted meanwhile counts on beside its successor: not for long.
-const REMEMBERED: Duration = Duration::from_millis(100);
-/// Accounts are kept at least so long, whatever the policies' windows.
-const SHORTEST_IDLE: Duration = Duration::from_secs(1);
-
-/// Reports on their way at the most. In a flood of addresses each has one, and they come faster than Redis hears them.
-const REPORTS: usize = 1_024;
+pub struct Limiter(Arc<Inner>);
 
 struct Inner {
     connection: Arc<Connection>,
     policies: Vec<(Policy, Terms)>,
-    accounts: Cache<(u8, Client), Arc<Entry>>,
+    /// By the policy's index and the client.
+    accounts: Cache<(usize, Client), Arc<Entry>>,
     started: Instant,
-    /// Places for reports.
+    /// Permits for reports.
     reports: Arc<Semaphore>,
-    metrics: LimiterMetrics,
-}
-
-/// The account that was looked up last.
-#[derive(Clone)]
-struct Last {
-    key: (u8, Client),
-    entry: Arc<Entry>,
-    /// When it has to be looked up again, on the limiter's clock.
-    until: u64,
+    heard: Counter,
+    lost: Counter,
+    waits: Counter,
 }
 
 #[derive(Default)]
@@ -84,124 +86,98 @@ impl Entry {
 }
 
 impl Limiter {
-    /// Limits by these policies, 256 at the most, and remembers up to `capacity` clients, those that ask most, at some
-    /// 300 bytes each; each clone may hold on to one more. `connection` has to be supervised by somebody.
+    /// Limits by these policies, and remembers up to `capacity` clients, those that ask most, at some 300 bytes each.
+    /// `connection` has to be supervised by somebody.
     #[must_use]
     pub fn new(connection: Arc<Connection>, policies: &[Policy], capacity: u64) -> Limiter {
         // An account that was not touched for so long is whole again: forgetting it changes nothing.
         let longest = policies.iter().map(|policy| policy.rate.window).max().unwrap_or_default();
-        // Whoever remembers it may have touched it for so long unnoticed.
-        let idle = longest.max(SHORTEST_IDLE) + REMEMBERED;
-        let accounts = Cache::builder().max_capacity(capacity).time_to_idle(idle).build();
-        let inner = Arc::new(Inner {
+        let idle = longest.max(SHORTEST_IDLE);
+        Limiter(Arc::new(Inner {
             connection,
             policies: policies.iter().map(|policy| (*policy, Terms::of(policy))).collect(),
-            accounts,
+            accounts: Cache::builder().max_capacity(capacity).time_to_idle(idle).build(),
             started: Instant::now(),
-            reports: Arc::new(Semaphore::new(REPORTS)),
-            metrics: LimiterMetrics::new(),
-        });
-        Limiter { inner, last: None }
+            reports: Arc::new(Semaphore::new(MAX_REPORTS)),
+            heard: counter!(REPORTS, "result" => "heard"),
+            lost: counter!(REPORTS, "result" => "lost"),
+            waits: counter!(WAITS),
+        }))
     }
 
-    /// Judges a request of `client` by the policy with this index. No lock is held for longer than some nanoseconds, and
-    /// nothing is allocated for a client that is known. `None`: the replica is as far ahead of Redis as it may be; see
-    /// [`wait`](Self::wait). Must be called in a tokio runtime.
+    /// Judges a request of `client` by the policy with this index.
+    ///
+    /// Most are judged at once. Where the replica is as far ahead of Redis as it may be, this waits for a report: one round
+    /// trip to Redis, a few at the most. A Redis that is slow or gone makes nobody wait longer than the connection's timeout.
     ///
     /// # Panics
     /// If there is no such policy.
-    #[must_use]
-    pub fn check(&mut self, policy: u8, client: Client) -> Option<Verdict> {
-        let (key, now) = ((policy, client), self.inner.now());
-        let last = match self.last.take() {
-            Some(last) if last.key == key && now < last.until => last,
-            _ => Last { key, entry: self.inner.entry(key), until: now + nanoseconds(REMEMBERED) },
-        };
-        let verdict = self.inner.judge(key, &last.entry, now, None);
-        self.last = Some(last);
-        verdict
-    }
-
-    /// Like [`check`](Self::check), and waits for the reports in between: one round trip to Redis, a few at the most. A
-    /// Redis that is slow or gone makes nobody wait longer than the connection's timeout.
-    pub async fn wait(&self, policy: u8, client: Client) -> Verdict {
-        self.inner.metrics.waits.increment(1);
+    pub async fn check(&self, policy: usize, client: Client) -> Verdict {
         let key = (policy, client);
-        let entry = self.inner.entry(key);
-        let mut place = None;
+        let entry = self.0.entry(key);
+        if let Some(verdict) = self.0.judge(key, &entry, None) {
+            return verdict;
+        }
+        self.0.waits.increment(1);
+        let mut permit = None;
         loop {
             // From here on no report comes back unnoticed.
             let settled = entry.settled.notified();
-            if let Some(verdict) = self.inner.judge(key, &entry, self.inner.now(), place.take()) {
+            if let Some(verdict) = self.0.judge(key, &entry, permit.take()) {
                 return verdict;
             }
             if entry.lock().is_reported() {
                 settled.await;
             } else {
-                // The others' have all the places; the semaphore is never closed.
-                place = Arc::clone(&self.inner.reports).acquire_owned().await.ok();
+                // Other clients' reports have all permits; the semaphore is never closed.
+                permit = Arc::clone(&self.0.reports).acquire_owned().await.ok();
             }
         }
-    }
-
-    /// How many clients are remembered, about.
-    #[must_use]
-    pub fn clients(&self) -> u64 {
-        self.inner.accounts.entry_count()
     }
 }
 
 impl Inner {
-    fn entry(&self, key: (u8, Client)) -> Arc<Entry> {
-        // A known client's entry costs no lock and no allocation.
+    fn entry(&self, key: (usize, Client)) -> Arc<Entry> {
+        // The entry of a client that has one costs no lock and no allocation.
         self.accounts.get(&key).unwrap_or_else(|| self.accounts.get_with(key, Arc::default))
     }
 
-    /// A report takes `place`, or one that is free.
+    /// `None`: the replica is as far ahead of Redis as it may be. A report takes `permit`, or one that is free.
     fn judge(
         self: &Arc<Self>,
-        key: (u8, Client),
+        key: (usize, Client),
         entry: &Arc<Entry>,
-        now: u64,
-        place: Option<OwnedSemaphorePermit>,
+        permit: Option<OwnedSemaphorePermit>,
     ) -> Option<Verdict> {
         let (policy, client) = key;
-        let (_, terms) = &self.policies[usize::from(policy)];
-        let up = self.connection.is_up();
-        let (step, report) = {
-            let mut account = entry.lock();
-            let step = account.judge(terms, now, up);
-            let report = if up && account.is_report_due(terms, now) {
-                let place = place.or_else(|| Arc::clone(&self.reports).try_acquire_owned().ok());
-                place.map(|place| (account.take_report(), place))
-            } else {
-                None
-            };
-            (step, report)
-        };
-        if let Some((count, place)) = report {
-            let report = Arc::clone(self).report(policy, client, Arc::clone(entry), count);
-            tokio::spawn(async move {
-                report.await;
-                drop(place);
-            });
+        let (_, terms) = &self.policies[policy];
+        let (up, now) = (self.connection.is_up(), self.now());
+        let mut account = entry.lock();
+        let verdict = account.judge(terms, now, up);
+        if up && account.is_report_due(terms, now) {
+            let permit = permit.or_else(|| Arc::clone(&self.reports).try_acquire_owned().ok());
+            if let Some(permit) = permit {
+                let count = account.take_report();
+                let report = Arc::clone(self).report(policy, client, Arc::clone(entry), count);
+                tokio::spawn(async move {
+                    report.await;
+                    drop(permit);
+                });
+            }
         }
-        match step {
-            Step::Admit(quota) => Some(Verdict::Admitted(quota)),
-            Step::Refuse(quota, retry_after) => Some(Verdict::Refused { quota, retry_after }),
-            Step::Wait => None,
-        }
+        verdict
     }
 
+    /// The limiter's own clock.
     fn now(&self) -> u64 {
         nanoseconds(self.started.elapsed())
     }
 
-    async fn report(self: Arc<Self>, policy: u8, client: Client, entry: Arc<Entry>, count: u32) {
-        let (policy, terms) = &self.policies[usize::from(policy)];
+    async fn report(self: Arc<Self>, policy: usize, client: Client, entry: Arc<Entry>, count: u32) {
+        let (policy, terms) = &self.policies[policy];
         let charge = Duration::from_nanos(terms.interval * u64::from(count));
         let whole_in = store::report(&self.connection, policy, client, charge).await;
-        let outcome = if whole_in.is_some() { &self.metrics.heard } else { &self.metrics.lost };
+        let outcome = if whole_in.is_some() { &self.heard } else { &self.lost };
         outcome.increment(1);
         entry.lock().settle(terms, self.now(), whole_in);
         entry.settled.notify_waiters();

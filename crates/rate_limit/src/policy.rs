@@ -24,18 +24,6 @@ pub struct Policy {
     pub ahead: u32,
 }
 
-/// Why a rate is none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InvalidPolicy(&'static str);
-
-impl std::fmt::Display for InvalidPolicy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl std::error::Error for InvalidPolicy {}
-
 impl Rate {
     /// The time in which one request more is allowed.
     #[must_use]
@@ -46,19 +34,19 @@ impl Rate {
 
 /// Requests in seconds, such as `100/60`: 100 requests in 60 s.
 impl FromStr for Rate {
-    type Err = InvalidPolicy;
+    type Err = &'static str;
 
-    fn from_str(text: &str) -> Result<Rate, InvalidPolicy> {
-        let form = InvalidPolicy("write requests/seconds, such as 100/60");
+    fn from_str(text: &str) -> Result<Rate, &'static str> {
+        let form = "write requests/seconds, such as 100/60";
         let (quota, window) = text.split_once('/').ok_or(form)?;
         let quota: u32 = quota.trim().parse().map_err(|_| form)?;
         let window: u32 = window.trim().parse().map_err(|_| form)?;
         if quota == 0 || window == 0 {
-            return Err(InvalidPolicy("requests and seconds must be above zero"));
+            return Err("requests and seconds must be above zero");
         }
         let rate = Rate { quota, window: Duration::from_secs(window.into()) };
         if rate.interval() < SHORTEST_INTERVAL {
-            return Err(InvalidPolicy("more than 1,000,000 requests a second"));
+            return Err("more than 1,000,000 requests a second");
         }
         Ok(rate)
     }

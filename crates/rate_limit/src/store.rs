@@ -22,14 +22,16 @@ static REPORT: LazyLock<Script> = LazyLock::new(|| {
 });
 
 /// Reports requests that cost `charge` of the client's time; comes back with the time until its quota is whole again, or
-/// `None` if Redis did not hear it.
+/// `None` if Redis did not take it.
 pub(crate) async fn report(
     connection: &Connection,
     policy: &Policy,
     client: Client,
     charge: Duration,
 ) -> Option<Duration> {
-    let key = format!("farmlokal:limit:{}:{client}", policy.name);
+    // What the value means depends on the rate: a debt under another one is none under this.
+    let (name, rate) = (policy.name, policy.rate);
+    let key = format!("farmlokal:limit:{name}:{}/{}:{client}", rate.quota, rate.window.as_secs());
     let charge = u64::try_from(charge.as_micros()).unwrap_or(u64::MAX).max(1);
     let microseconds: u64 = connection
         .run(|mut connection| async move { REPORT.key(key).arg(charge).invoke_async(&mut connection).await })

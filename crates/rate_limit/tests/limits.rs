@@ -33,16 +33,8 @@ fn client(number: u32) -> Client {
     Client::new(std::net::Ipv4Addr::from_bits(number).into(), 64)
 }
 
-fn admitted(verdict: Verdict) -> bool {
-    matches!(verdict, Verdict::Admitted(_))
-}
-
-async fn ask(limiter: &mut Limiter, client: Client) -> bool {
-    let verdict = match limiter.check(0, client) {
-        Some(verdict) => verdict,
-        None => limiter.wait(0, client).await,
-    };
-    admitted(verdict)
+async fn ask(limiter: &Limiter, client: Client) -> bool {
+    matches!(limiter.check(0, client).await, Verdict::Admitted(_))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,11 +47,11 @@ async fn the_sum_over_replicas_overshoots_by_what_they_run_ahead_at_the_most() {
         for _ in 0..4 {
             let (limiter, _) = replica(&redis.url(), rate, ahead_percent).await;
             for _ in 0..8 {
-                let mut limiter = limiter.clone();
+                let limiter = limiter.clone();
                 tasks.push(tokio::spawn(async move {
                     let mut count = 0;
                     for _ in 0..100 {
-                        count += usize::from(ask(&mut limiter, client(quota * ahead)).await);
+                        count += usize::from(ask(&limiter, client(quota * ahead)).await);
                     }
                     count
                 }));
@@ -78,9 +70,9 @@ async fn the_sum_over_replicas_overshoots_by_what_they_run_ahead_at_the_most() {
 #[tokio::test]
 async fn clients_are_told_apart_and_one_that_asks_little_costs_redis_nothing() {
     let redis = Redis::start().unwrap();
-    let (mut limiter, connection) = replica(&redis.url(), "100/60", 20).await;
+    let (limiter, connection) = replica(&redis.url(), "100/60", 20).await;
     for number in 0..500 {
-        assert!(ask(&mut limiter, client(number)).await);
+        assert!(ask(&limiter, client(number)).await);
     }
     let keys: u64 = connection
         .run(|mut connection| async move { redis::cmd("DBSIZE").query_async(&mut connection).await })
@@ -92,19 +84,18 @@ async fn clients_are_told_apart_and_one_that_asks_little_costs_redis_nothing() {
 #[tokio::test]
 async fn another_replica_hears_of_it_and_the_key_expires() {
     let redis = Redis::start().unwrap();
-    let ((mut one, connection), (mut other, _)) =
+    let ((one, connection), (other, _)) =
         (replica(&redis.url(), "10/60", 10).await, replica(&redis.url(), "10/60", 10).await);
     for _ in 0..10 {
-        assert!(ask(&mut one, client(1)).await);
+        assert!(ask(&one, client(1)).await);
     }
-    assert!(!ask(&mut one, client(1)).await);
+    assert!(!ask(&one, client(1)).await);
     // It may run one ahead before it hears.
-    let admitted =
-        usize::from(ask(&mut other, client(1)).await) + usize::from(ask(&mut other, client(1)).await);
+    let admitted = usize::from(ask(&other, client(1)).await) + usize::from(ask(&other, client(1)).await);
     assert!(admitted <= 1, "{admitted}");
     let expiry: i64 = connection
         .run(|mut connection| async move {
-            redis::cmd("PTTL").arg("farmlokal:limit:test:0.0.0.1").query_async(&mut connection).await
+            redis::cmd("PTTL").arg("farmlokal:limit:test:10/60:0.0.0.1/32").query_async(&mut connection).await
         })
         .await
         .unwrap();
@@ -112,18 +103,37 @@ async fn another_replica_hears_of_it_and_the_key_expires() {
 }
 
 #[tokio::test]
+async fn a_new_rate_starts_with_a_clean_slate() {
+    let redis = Redis::start().unwrap();
+    let (before, _) = replica(&redis.url(), "10/3600", 10).await;
+    while ask(&before, client(1)).await {}
+    for rate in ["20/3600", "10/60"] {
+        let (after, _) = replica(&redis.url(), rate, 10).await;
+        let quota: usize = rate.split('/').next().unwrap().parse().unwrap();
+        let mut count = 0;
+        for _ in 0..quota {
+            count += usize::from(ask(&after, client(1)).await);
+        }
+        assert_eq!(count, quota, "{rate}");
+    }
+    // Under the old one the debt is still there, for every replica.
+    let (again, _) = replica(&redis.url(), "10/3600", 10).await;
+    assert!(!(ask(&again, client(1)).await && ask(&again, client(1)).await));
+}
+
+#[tokio::test]
 async fn a_redis_that_goes_away_lets_nobody_wait_and_nobody_go_beyond_the_quota() {
     let mut redis = Redis::start().unwrap();
-    let (mut limiter, connection) = replica(&redis.url(), "50/3600", 2).await;
+    let (limiter, connection) = replica(&redis.url(), "50/3600", 2).await;
     redis.stop().unwrap();
     wait(&connection, false).await;
     let mut count = 0;
     for _ in 0..200 {
-        count += usize::from(limiter.check(0, client(1)).is_some_and(admitted));
+        count += usize::from(ask(&limiter, client(1)).await);
     }
     assert_eq!(count, 50);
     redis.start_again().unwrap();
     wait(&connection, true).await;
-    assert!(ask(&mut limiter, client(2)).await);
-    assert!(!ask(&mut limiter, client(1)).await);
+    assert!(ask(&limiter, client(2)).await);
+    assert!(!ask(&limiter, client(1)).await);
 }

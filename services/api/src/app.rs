@@ -4,30 +4,30 @@ use std::sync::Arc;
 
 use axum::http::request::Parts;
 use axum::response::Response;
-use farmlokal_cache::Cache;
+use farmlokal_cache::{Cache, Key};
 use farmlokal_catalog::Catalog;
+use farmlokal_rate_limit::RateLimits;
 use farmlokal_telemetry::{Metrics, request_id};
 
 use crate::answer::{Answer, Freshness};
+use crate::body::BodyLimits;
 use crate::health::Health;
 use crate::middleware::InFlight;
 use crate::partners::Partners;
 use crate::problem::{Code, Problem};
-use crate::rate_limit::RateLimits;
 use crate::webhook::Webhook;
 
 /// The service's parts, shared by all handlers.
 pub(crate) struct App {
     pub(crate) catalog: Catalog,
     pub(crate) cache: Cache<Answer>,
-    /// For all that is kept in Redis beside the cache.
-    pub(crate) redis: Arc<farmlokal_redis::Connection>,
     pub(crate) partners: Partners,
     pub(crate) freshness: Freshness,
     pub(crate) webhook: Arc<Webhook>,
     pub(crate) health: Health,
     pub(crate) rate_limits: Arc<RateLimits>,
     pub(crate) in_flight: InFlight,
+    pub(crate) body_limits: BodyLimits,
     pub(crate) metrics: Metrics,
 }
 
@@ -39,7 +39,7 @@ impl App {
     pub(crate) async fn answer<F, Fut>(
         &self,
         request: &Parts,
-        key: &str,
+        key: &Key,
         fill: F,
     ) -> Result<Response, Problem>
     where
@@ -60,7 +60,7 @@ impl App {
             })
         };
         let lookup = self.cache.get_or_fill(key, fill).await.map_err(Arc::unwrap_or_clone)?;
-        match self.freshness.respond(&lookup, &request.headers) {
+        match self.freshness.respond(&lookup, &request.headers).await {
             Some(response) => Ok(response),
             None => Err(Problem::new(Code::NotFound, "There is no product with this id.")),
         }

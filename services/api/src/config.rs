@@ -5,9 +5,11 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use axum::http::HeaderValue;
 use clap::{Args, Parser, Subcommand};
 use farmlokal_settings::{DatabaseArgs, RedisArgs, duration, nonzero_duration};
 use farmlokal_telemetry::{LogArgs, TraceArgs};
+use url::Url;
 
 use crate::partners::PartnersArgs;
 use crate::rate_limit::RateLimitArgs;
@@ -99,18 +101,15 @@ pub struct ServerArgs {
     /// A request that takes longer is answered with 503
     #[arg(long, env = "REQUEST_TIMEOUT", default_value = "5s", value_parser = nonzero_duration)]
     pub(crate) request_timeout: Duration,
-    /// A connection that takes longer to send a request's headers is closed; for its first request that counts from the
-    /// start of the connection
-    #[arg(long, env = "HEADER_TIMEOUT", default_value = "10s", value_parser = nonzero_duration)]
+    /// A connection that takes longer to send the next request's header is closed, from its start or the last answer on; so
+    /// it may idle for so long. Set it above the time for which the ingress keeps idle connections
+    #[arg(long, env = "HEADER_TIMEOUT", default_value = "75s", value_parser = nonzero_duration)]
     pub(crate) header_timeout: Duration,
-    /// A connection that idles longer between requests is closed: set it above the time that the ingress keeps idle ones
-    #[arg(long, env = "IDLE_TIMEOUT", default_value = "75s", value_parser = nonzero_duration)]
-    pub(crate) idle_timeout: Duration,
     /// A connection that takes longer to take more of an answer is closed
     #[arg(long, env = "WRITE_TIMEOUT", default_value = "10s", value_parser = nonzero_duration)]
     pub(crate) write_timeout: Duration,
-    /// A request's body that takes longer to arrive is answered with 408
-    #[arg(long, env = "BODY_TIMEOUT", default_value = "5s", value_parser = nonzero_duration)]
+    /// A request's body that takes longer to arrive is answered with 408; less than REQUEST_TIMEOUT
+    #[arg(long, env = "BODY_TIMEOUT", default_value = "3s", value_parser = nonzero_duration)]
     pub(crate) body_timeout: Duration,
     /// Bytes of a request's body at the most; a longer one is answered with 413
     #[arg(long, env = "MAX_BODY", default_value_t = 262_144, value_parser = clap::value_parser!(u32).range(1..))]
@@ -118,6 +117,9 @@ pub struct ServerArgs {
     /// Requests answered at the same time; further ones get 503 at once
     #[arg(long, env = "MAX_REQUESTS", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_requests: u32,
+    /// Origins whose scripts may read the API in browsers (CORS), such as https://shop.example,http://localhost:3000; or *
+    #[arg(long, env = "CORS_ALLOWED_ORIGINS", value_name = "ORIGINS", value_delimiter = ',', value_parser = origin)]
+    pub(crate) cors_allowed_origins: Vec<HeaderValue>,
     /// Connections held at the same time; further ones get 503 and are closed, or wait in the kernel's backlog
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_connections: u32,
@@ -132,6 +134,13 @@ pub struct ServerArgs {
     pub(crate) shutdown_timeout: Duration,
 }
 
+/// An origin as browsers send it, or `*`.
+fn origin(text: &str) -> Result<HeaderValue, String> {
+    let is_origin = Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == text);
+    let value = HeaderValue::try_from(text).ok().filter(|_| text == "*" || is_origin && !text.contains('*'));
+    value.ok_or_else(|| "write origins as https://shop.example, with commas between them, or *".into())
+}
+
 /// How the catalogue uses the database.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Catalogue")]
@@ -140,7 +149,7 @@ pub struct CatalogArgs {
     /// this replica is enough
     #[arg(long, env = "DB_MAX_CONNECTIONS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) db_max_connections: u32,
-    /// How long a query may wait for its turn; one that would wait longer is refused with 503 at once
+    /// How long a query may wait in the queue for a connection before it is refused with 503
     #[arg(long, env = "DB_QUEUE_TIMEOUT", default_value = "500ms", value_parser = duration)]
     pub(crate) db_queue_timeout: Duration,
     /// How long it may take to connect to the database
@@ -155,7 +164,7 @@ pub struct CatalogArgs {
     /// Searches that run in the database at the same time, each on a connection of its own
     #[arg(long, env = "SEARCH_CONCURRENCY", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) search_concurrency: u32,
-    /// How long a search may wait for its turn before it is refused with 503
+    /// How long a search may wait for another to end before it is refused with 503
     #[arg(long, env = "SEARCH_QUEUE_TIMEOUT", default_value = "250ms", value_parser = duration)]
     pub(crate) search_queue_timeout: Duration,
     /// Share of one database core that searches may use over time, in percent; beyond it they are refused with 503
@@ -211,6 +220,7 @@ mod tests {
             // What each of them takes for a value: a URL, a header, or any text.
             let values = [
                 "mysql://u:hunter2@h/d",
+                "redis://:hunter2@h",
                 "http://u:hunter2@h/hunter2",
                 "authorization=hunter2",
                 "whsec_aHVudGVyMg",
@@ -235,6 +245,24 @@ mod tests {
         {
             assert!(arg.get_env().is_some(), "{} has no environment variable", arg.get_id());
             assert!(arg.get_help().is_some(), "{} has no help", arg.get_id());
+        }
+    }
+
+    #[test]
+    fn origins_are_as_browsers_send_them() {
+        for good in ["*", "https://shop.example", "http://localhost:3000", "https://xn--bcher-kva.example"] {
+            assert_eq!(origin(good).unwrap(), good);
+        }
+        for bad in [
+            "",
+            "shop.example",
+            "https://shop.example/",
+            "https://Shop.example",
+            "https://a:443",
+            "null",
+            "https://*.a",
+        ] {
+            assert!(origin(bad).is_err(), "{bad}");
         }
     }
 }

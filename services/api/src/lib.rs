@@ -1,27 +1,22 @@
 //! The FarmLokal REST API.
 //!
-//! A list request travels: [`middleware`] -> `routes::products` -> `ListQuery` -> cache -> catalogue -> bytes.
+//! A list request travels: `middleware` -> `routes::products` -> cache -> catalogue -> bytes.
 
 mod answer;
 mod app;
+mod body;
 pub mod check;
 pub mod config;
 mod encoding;
 mod health;
-pub mod middleware;
+mod middleware;
 pub mod migrate;
+mod object;
 pub mod openapi;
 mod partners;
 mod problem;
 mod query;
-pub mod rate_limit;
+mod rate_limit;
 mod routes;
 pub mod serve;
-pub mod server;
 mod webhook;
-
-/// What holds for every input of the parsers that strangers reach.
-#[cfg(any(test, feature = "testing"))]
-pub mod properties {
-    pub use crate::webhook::properties::{event, signature};
-}

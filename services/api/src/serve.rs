@@ -1,44 +1,44 @@
 //! `farmlokal-api serve`: wires the parts, serves, and shuts down in order.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use axum::Router;
-use farmlokal_cache::{Cache, CacheConfig, LocalConfig, RedisConfig};
+use farmlokal_cache::{Cache, CacheConfig, InProcessConfig, RedisConfig};
 use farmlokal_catalog::{Catalog, CatalogConfig, SearchConfig};
+use farmlokal_http_server::{self as http_server, Limits, SPARE_CONNECTIONS};
+use farmlokal_rate_limit::RateLimits;
 use farmlokal_telemetry::{Metrics, Service};
-use tokio::net::{TcpListener, TcpSocket};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::answer::Freshness;
 use crate::app::App;
-use crate::config::{CacheArgs, ServeArgs};
+use crate::body::BodyLimits;
+use crate::config::{CacheArgs, ServeArgs, ServerArgs};
 use crate::health::Health;
-use crate::middleware::{Apart, BodyLimits, InFlight, Limits, RouteTable, Stack};
+use crate::middleware::{self, InFlight, ObserveLayer, Stack};
 use crate::partners::Partners;
-use crate::rate_limit::RateLimits;
 use crate::routes;
-use crate::server::{self, Connection, ConnectionLimits};
 use crate::webhook::Webhook;
 
 const SERVICE: Service = Service { name: "farmlokal-api", version: env!("CARGO_PKG_VERSION") };
 
 /// How often histograms are folded into their buckets.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
-
-/// Connections that the kernel holds until they are taken; Linux bounds it by `net.core.somaxconn`, which is as much. One
-/// beyond it would try again after a second.
-const BACKLOG: u32 = 4_096;
+/// Files that are open beside connections of clients and of the database: for Redis, partners, traces, listeners.
+const OTHER_FILES: u64 = 128;
 
 /// Serves until SIGTERM or SIGINT, then finishes what is in flight.
 ///
 /// # Errors
-/// A setting that cannot work, or a port that cannot be had.
+/// A setting that cannot work, a port that cannot be had, or a background task that ended before it should.
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let (metrics, traces) = farmlokal_telemetry::init_with_traces(&args.logs, &args.traces, SERVICE)?;
     farmlokal_cache::describe_metrics();
@@ -46,115 +46,179 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     farmlokal_rate_limit::describe_metrics();
     farmlokal_redis::describe_metrics();
     routes::describe_metrics();
+    raise_open_files(&args);
     // From the first moment on: a signal during the start counts as well.
-    let terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
-    let interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate()).context("SIGTERM")?,
+        signal(SignalKind::interrupt()).context("SIGINT")?,
+    );
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
     let shutdown = CancellationToken::new();
-    let app = Arc::new(wire(&args, metrics, &shutdown)?);
-    let server = &args.server;
-    let listener = bind(SocketAddr::new(server.host, server.port), "PORT")?;
-    let management = match server.management_port {
-        Some(port) => Some(bind(SocketAddr::new(server.host, port), "MANAGEMENT_PORT")?),
-        None => None,
-    };
-    let (api, operations) = routers(&app);
-    let limits = Limits {
-        max_requests: server.max_requests as usize,
-        request_timeout: server.request_timeout,
-        body: BodyLimits { max_bytes: server.max_body as usize, timeout: server.body_timeout },
-    };
-    let connections = ConnectionLimits {
-        max_connections: server.max_connections as usize,
-        header_timeout: server.header_timeout,
-        idle_timeout: server.idle_timeout,
-        write_timeout: server.write_timeout,
-    };
-    let table = route_table();
+    // All that runs in the background, for as long as the process lives.
+    let mut tasks = JoinSet::new();
+    let app = Arc::new(wire(&args, metrics, &mut tasks)?);
+    app.catalog.spawn(&mut tasks);
+    let mut servers = serve(&args.server, &app, &shutdown)?;
 
-    info!(address = %listener.local_addr()?, "listening");
-    if let Some(management) = &management {
-        info!(address = %management.local_addr()?, "listening for operators");
-    }
-    let grace = server.shutdown_timeout;
-    let rate_limits = Arc::clone(&app.rate_limits);
-    let everybody = Stack::new(table, limits, app.in_flight.clone())
-        .limited_by(Arc::clone(&rate_limits))
-        .closing(app.health.draining());
-    // Operators get in even when the API is full.
-    let operators = Stack::new(table, limits, InFlight::default());
-    let operations = move |connection: Connection| {
-        operators.around(operations.clone(), Connection { crowded: false, ..connection })
-    };
-    let (serving, management) = if let Some(management) = management {
-        let services = move |connection| everybody.around(api.clone(), connection);
-        let serving = tokio::spawn(server::serve(listener, services, connections, shutdown.clone(), grace));
-        let serve = server::serve(management, operations, connections, shutdown.clone(), grace);
-        (serving, Some(tokio::spawn(serve)))
-    } else {
-        let services = move |connection| {
-            let api = everybody.around(api.clone(), connection);
-            Apart::new(&routes::OPERATIONS, operations(connection), api)
-        };
-        (tokio::spawn(server::serve(listener, services, connections, shutdown.clone(), grace)), None)
-    };
-    let limiting = tokio::spawn(rate_limits.keep_house());
-    let upkeep = tokio::spawn(keep_metrics(app.metrics.clone()));
-    let redis = tokio::spawn(Arc::clone(&app.redis).supervise());
-
-    either(terminate, interrupt).await;
+    let stopped = until_stopped(stop, &mut tasks, &mut servers).await;
     info!("shutting down");
     app.health.drain();
-    tokio::time::sleep(server.shutdown_delay).await;
+    tokio::time::sleep(args.server.shutdown_delay).await;
     shutdown.cancel();
-    if !serving.await.context("the server")? {
-        warn!("some requests did not finish in time");
-    }
-    if let Some(management) = management {
-        management.await.context("the management server")?;
+    while let Some(finished) = servers.join_next().await {
+        if !finished.unwrap_or(false) {
+            warn!("some requests did not finish in time");
+        }
     }
     app.partners.close().await;
-    upkeep.abort();
-    limiting.abort();
-    redis.abort();
     app.webhook.close().await;
+    // Deliveries need them until then.
+    tasks.shutdown().await;
     app.cache.close().await;
     app.catalog.close().await;
     // The last thing, so that nothing that ended before is missing.
     traces.shutdown().await;
     info!("bye");
-    Ok(())
+    stopped
+}
+
+/// Comes back when `stop` does.
+///
+/// # Errors
+/// A task or a server ended before that. The service lacks a part then: whoever started it should start it again.
+async fn until_stopped(
+    stop: impl Future<Output = ()>,
+    tasks: &mut JoinSet<()>,
+    servers: &mut JoinSet<bool>,
+) -> anyhow::Result<()> {
+    let reason = |ended: Result<(), JoinError>| match ended {
+        Ok(()) => anyhow!("a background task ended"),
+        Err(error) => anyhow!("a background task failed: {error}"),
+    };
+    let ended = tokio::select! {
+        () = stop => return Ok(()),
+        Some(ended) = tasks.join_next() => reason(ended),
+        Some(ended) = servers.join_next() => reason(ended.map(drop)),
+    };
+    error!(error = %ended, "the service cannot go on");
+    Err(ended)
 }
 
 /// The parts, not yet connected to anything: the first requests may find Redis or the database missing.
-fn wire(
-    args: &ServeArgs,
-    metrics: Metrics,
-    shutdown: &CancellationToken,
-) -> anyhow::Result<App> {
+fn wire(args: &ServeArgs, metrics: Metrics, tasks: &mut JoinSet<()>) -> anyhow::Result<App> {
     let catalog = Catalog::new(catalog_config(args, args.database.url()?.as_str())?)?;
     let redis = RedisConfig { timeout: args.cache.redis_timeout, ..RedisConfig::new(args.redis.url()) };
-    let cache = Cache::new(cache_config(&args.cache, redis.clone()))?;
+    let cache = Cache::new(cache_config(&args.cache, redis.clone()), tasks)?;
     let redis = farmlokal_redis::Connection::new(&redis, "shared")?;
+    tasks.spawn(Arc::clone(&redis).supervise());
+    tasks.spawn(keep_metrics(metrics.clone()));
     let request_timeout = args.server.request_timeout;
-    let partners = Partners::new(&args.partners, request_timeout, &redis, shutdown.child_token())?;
-    let freshness = Freshness::new(args.server.http_max_age);
-    let health = Health::watch(catalog.clone());
-    let webhook =
-        Webhook::start(&args.webhook, catalog.clone(), cache.clone(), Arc::clone(&redis), health.clone())?;
-    let rate_limits = Arc::new(RateLimits::new(&args.rate_limit, Arc::clone(&redis)));
-    let in_flight = InFlight::default();
+    let partners = Partners::new(&args.partners, request_timeout, &redis, tasks)?;
+    let health = Health::watch(catalog.clone(), tasks);
+    let webhook = Webhook::start(
+        &args.webhook,
+        catalog.clone(),
+        cache.clone(),
+        Arc::clone(&redis),
+        health.clone(),
+        tasks,
+    )?;
     Ok(App {
         catalog,
         cache,
-        redis,
         partners,
-        freshness,
+        freshness: Freshness::new(args.server.http_max_age),
         webhook,
         health,
-        rate_limits,
-        in_flight,
+        rate_limits: RateLimits::new(args.rate_limit.config(), redis, tasks),
+        in_flight: InFlight::new(args.server.max_requests as usize),
+        body_limits: BodyLimits::new(args.server.max_body as usize, args.server.body_timeout),
         metrics,
     })
+}
+
+/// Starts to serve on the ports that the settings name.
+fn serve(args: &ServerArgs, app: &Arc<App>, shutdown: &CancellationToken) -> anyhow::Result<JoinSet<bool>> {
+    let listener = bind(args, args.port, "PORT", "listening")?;
+    let management = args.management_port;
+    let management =
+        management.map(|port| bind(args, port, "MANAGEMENT_PORT", "listening for operators")).transpose()?;
+    let (api, operations, over_limit) = routers(args, app);
+    let limits = Limits {
+        max_connections: args.max_connections as usize,
+        header_timeout: args.header_timeout,
+        write_timeout: args.write_timeout,
+    };
+    let mut servers = JoinSet::new();
+    let mut start = |listener, router, over_limit| {
+        let grace = args.shutdown_timeout;
+        servers.spawn(http_server::serve(listener, router, over_limit, limits, shutdown.clone(), grace));
+    };
+    if let Some(management) = management {
+        start(listener, api, over_limit);
+        start(management, operations.clone(), operations);
+    } else {
+        // There is one fallback: the API's.
+        start(listener, api.merge(operations.reset_fallback()), over_limit);
+    }
+    Ok(servers)
+}
+
+/// The API's routes, the operators', and what connections beyond the limit get: the operators' alone.
+fn routers(args: &ServerArgs, app: &Arc<App>) -> (Router, Router, Router) {
+    let document = crate::openapi::document();
+    let operators = Stack {
+        draining: app.health.draining(),
+        observe: ObserveLayer::new(document.paths.paths.keys().cloned()),
+        cors: None,
+        rate_limits: None,
+        in_flight: InFlight::new(args.max_requests as usize),
+        request_timeout: args.request_timeout,
+    };
+    let everybody = Stack {
+        cors: middleware::cors(&args.cors_allowed_origins),
+        rate_limits: Some(Arc::clone(&app.rate_limits)),
+        in_flight: app.in_flight.clone(),
+        ..operators.clone()
+    };
+    let api: Router<Arc<App>> = routes::api().into();
+    let api = api.with_state(Arc::clone(app)).merge(routes::documentation::router(document));
+    let operations: Router<Arc<App>> = routes::operations().into();
+    let operations = routes::with_fallbacks(operations.with_state(Arc::clone(app)));
+    let over_limit = operations.clone().fallback(async || middleware::overloaded());
+    (
+        everybody.around(routes::with_fallbacks(api)),
+        operators.around(operations),
+        operators.around(over_limit),
+    )
+}
+
+fn bind(args: &ServerArgs, port: u16, setting: &'static str, message: &str) -> anyhow::Result<TcpListener> {
+    let address = SocketAddr::new(args.host, port);
+    let listener = http_server::bind(address).map_err(|error| {
+        let setting = farmlokal_settings::setting_of_listener(&error, setting);
+        anyhow::Error::new(error).context(format!("{setting}: cannot listen on {address}"))
+    })?;
+    info!(address = %listener.local_addr()?, "{message}");
+    Ok(listener)
+}
+
+/// Lets the process open as many files as it may; shells and container runtimes often set a low soft limit.
+fn raise_open_files(args: &ServeArgs) {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let limit = if raised.is_ok() { maximum } else { current };
+    let database = args.catalog.db_max_connections + args.catalog.search_concurrency;
+    let database = u64::from(database + args.webhook.webhook_db_connections);
+    let needed = u64::from(args.server.max_connections) + SPARE_CONNECTIONS as u64 + database + OTHER_FILES;
+    if let Some(limit) = limit.filter(|limit| *limit < needed) {
+        warn!(limit, needed, "MAX_CONNECTIONS does not fit into the limit of open files (RLIMIT_NOFILE)");
+    }
 }
 
 fn catalog_config(args: &ServeArgs, url: &str) -> anyhow::Result<CatalogConfig> {
@@ -178,41 +242,14 @@ fn catalog_config(args: &ServeArgs, url: &str) -> anyhow::Result<CatalogConfig> 
 }
 
 fn cache_config(args: &CacheArgs, redis: RedisConfig) -> CacheConfig {
-    let local = LocalConfig { ttl: args.local_cache_ttl, capacity: u64::from(args.local_cache_mib) << 20 };
+    let in_process =
+        InProcessConfig { ttl: args.local_cache_ttl, capacity: u64::from(args.local_cache_mib) << 20 };
     CacheConfig {
         redis,
         fresh: args.cache_ttl,
         stale: args.cache_stale_ttl,
-        local: args.local_cache.then_some(local),
+        in_process: args.local_cache.then_some(in_process),
     }
-}
-
-/// The API's routes and the operators'.
-fn routers(app: &Arc<App>) -> (Router, Router) {
-    let documentation = routes::documentation::router(crate::openapi::document());
-    let api: Router<Arc<App>> = routes::api().into();
-    let operations: Router<Arc<App>> = routes::operations().into();
-    let api = api.with_state(Arc::clone(app)).merge(documentation);
-    (routes::with_fallbacks(api), routes::with_fallbacks(operations.with_state(Arc::clone(app))))
-}
-
-/// The routes that metrics tell apart: all that the document has, and the documentation itself.
-fn route_table() -> RouteTable {
-    let document = crate::openapi::document();
-    let documented = document.paths.paths.keys().map(String::as_str);
-    RouteTable::new(documented.chain(["/", "/openapi.json", "/problems", "/docs", "/docs/{*file}"]))
-}
-
-fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
-    listen(address).with_context(|| format!("{setting}: cannot listen on {address}"))
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // What the connections of a service that was just stopped are still up to keeps no address taken.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
 }
 
 async fn keep_metrics(metrics: Metrics) {
@@ -223,9 +260,26 @@ async fn keep_metrics(metrics: Metrics) {
     }
 }
 
-async fn either(mut terminate: Signal, mut interrupt: Signal) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_ends_or_panics_ends_the_service_with_an_error() {
+        let (mut servers, mut tasks) = (JoinSet::new(), JoinSet::new());
+        tasks.spawn(pending());
+        servers.spawn(pending());
+        assert!(until_stopped(ready(()), &mut tasks, &mut servers).await.is_ok());
+
+        tasks.spawn(async { panic!("by design") });
+        let error = until_stopped(pending(), &mut tasks, &mut servers).await.unwrap_err().to_string();
+        assert!(error.starts_with("a background task failed: ") && error.contains("by design"), "{error}");
+        tasks.spawn(ready(()));
+        let error = until_stopped(pending(), &mut tasks, &mut servers).await.unwrap_err();
+        assert_eq!(error.to_string(), "a background task ended");
+        servers.spawn(ready(true));
+        assert!(until_stopped(pending(), &mut tasks, &mut servers).await.is_err());
     }
 }

@@ -66,13 +66,13 @@ impl Flushers {
     async fn find_and_flush(&self, object: &ProductCatalog) -> Result<Flushed, Error> {
         let pattern = &object.spec.key_pattern;
         let flushed = if let Some(redis) = &object.spec.redis {
-            self.of_secret(object, &redis.secret_ref).await?.flush_matching(pattern).await
+            self.of_secret(object, &redis.secret_ref).await?.flush().await
         } else {
             // What it named before.
             self.of_secrets().remove(&ObjectRef::from_obj(object));
             // It fails only once it is closed, which it never is.
             let _turn = self.turns.acquire().await;
-            self.configured.flush_matching(pattern).await
+            self.configured.flush().await
         };
         flushed.map_err(|error| Error::Degraded(failure(&error, pattern)))
     }
@@ -127,10 +127,9 @@ fn no_url(at: &SecretKey, why: String) -> Failure {
     Failure::NoUrl { secret: at.name.clone(), key: at.key.clone(), why }
 }
 
-fn failure(error: &FlushError, pattern: &str) -> Failure {
+fn failure(error: &FlushError, _pattern: &str) -> Failure {
     match error {
         FlushError::Invalidate(error) | FlushError::Remove(error) => redis_failure(error),
-        FlushError::Pattern => Failure::Pattern(pattern.to_owned()),
     }
 }
 

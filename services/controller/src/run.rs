@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use farmlokal_telemetry::{Metrics, Service};
 use kube::{Api, Client};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -54,7 +53,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
             readiness.ending();
         }
     });
-    serve(settings, readiness.clone(), metrics).await?;
+    serve(settings, readiness.clone(), metrics)?;
     let candidate = Candidate::new(client.clone(), lease);
     let mut lost = None;
     if let Some(mut leadership) = candidate.elected(&stop, || readiness.in_touch()).await {
@@ -119,13 +118,15 @@ fn objects(settings: &ControllerArgs, client: &Client, own: &str) -> Api<Product
 }
 
 /// Serves the operators' routes for as long as the process lives.
-async fn serve(settings: &ControllerArgs, readiness: Readiness, metrics: Metrics) -> anyhow::Result<()> {
+fn serve(settings: &ControllerArgs, readiness: Readiness, metrics: Metrics) -> anyhow::Result<()> {
     let address = SocketAddr::new(settings.host, settings.management_port);
-    let listener = TcpListener::bind(address).await;
-    let listener = listener.with_context(|| format!("MANAGEMENT_PORT: cannot listen on {address}"))?;
+    let listener = farmlokal_http_server::bind(address).map_err(|error| {
+        let setting = farmlokal_settings::setting_of_listener(&error, "MANAGEMENT_PORT");
+        anyhow::Error::new(error).context(format!("{setting}: cannot listen on {address}"))
+    })?;
     info!(address = %listener.local_addr()?, "listening");
     let router = management::router(readiness, metrics.clone());
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    tokio::spawn(farmlokal_http_server::serve_operators(listener, router));
     tokio::spawn(async move {
         let mut ticks = tokio::time::interval(METRICS_UPKEEP);
         loop {

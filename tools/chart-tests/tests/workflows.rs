@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use farmlokal_k8s_tests::{Tool, repository, yaml};
+use farmlokal_chart_tests::{Tool, repository, yaml};
 use serde_json::Value;
 
 fn workflows() -> Vec<(PathBuf, Value)> {

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use farmlokal_catalog::testing::TestDatabase;
+use farmlokal_testing::TestDatabase;
 
 use crate::running::{ROWS, job, run};
 
@@ -53,6 +53,12 @@ async fn a_run_that_is_held_up_says_where() {
         assert!(page.contains(&line), "{line} is not in {page:#?}");
     }
     assert!(page.iter().any(|line| line.starts_with("process_resident_memory_bytes ")), "{page:#?}");
+
+    let mut connection = TcpStream::connect(address).unwrap();
+    write!(connection, "GET /metrics HTTP/1.1\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400"), "a request without a host: {answer}");
 
     sqlx::raw_sql("UNLOCK TABLES").execute(&mut *reader).await.unwrap();
     assert!(child.wait().unwrap().success());

@@ -1,185 +1,118 @@
 //! Counts, times, traces and logs requests, under the names of OpenTelemetry's
-//! [HTTP metrics](https://opentelemetry.io/docs/specs/semconv/http/http-metrics/).
+//! [HTTP metrics](https://opentelemetry.io/docs/specs/semconv/http/http-metrics/). By hand: tower-http's metrics have no
+//! routes and no durations (<https://github.com/tower-rs/tower-http/issues/57>).
 //!
-//! A request is a metric, not a log line, unless it fails or drags: then it is a line with its request id. A 503 is the
-//! service protecting itself, just when it has no time for a line each.
+//! A request is logged only if it fails or is slow. A 503 is not: the service protects itself just when it has no time for
+//! a line each.
 
-use std::sync::OnceLock;
-use std::task::{Context, Poll, ready};
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use axum::extract::Request;
-use axum::http::Method;
-use axum::response::Response;
+use axum::extract::{MatchedPath, Request};
+use axum::http::{Method, Response};
+use farmlokal_telemetry::request_id;
 use metrics::{Histogram, Label, Unit, describe_histogram, histogram};
-use pin_project_lite::pin_project;
 use tower::{Layer, Service};
-use tracing::instrument::{Instrument as _, Instrumented};
-use tracing::{Span, debug, warn};
+use tower_http::request_id::RequestId;
+use tracing::{Instrument as _, Span, debug, warn};
 
-use super::span::{self, CLIENT_CLOSED_REQUEST};
-use crate::problem::{Code, PROBLEMS};
+use super::span::{self, CLIENT_CLOSED_REQUEST, OTHER};
+use crate::problem::Code;
 
 /// A slower answer is logged.
 const SLOW: Duration = Duration::from_millis(500);
-/// The label of paths without a route: unbounded labels would be a leak.
-const OTHER: &str = "_OTHER";
 
 const DURATION: &str = "http_server_request_duration_seconds";
 
-/// The routes whose requests are told apart in metrics, each with its handles. There is one for as long as a process lives:
-/// a reference count would be every core's at once, with each request.
-#[derive(Clone, Copy)]
-pub struct RouteTable(&'static Routes);
-
-struct Routes {
-    by_path: matchit::Router<&'static RouteMetrics>,
-    /// Of paths without a route.
-    other: &'static RouteMetrics,
+/// Measures every request. Its services must be those of a router, which says what route a request has.
+#[derive(Clone)]
+pub(crate) struct ObserveLayer {
+    /// The histogram of the most frequent outcome, a GET with 200, by route: to look one up costs more than to record.
+    usual: Arc<HashMap<String, OnceLock<Histogram>>>,
 }
 
-struct RouteMetrics {
-    /// The path's template; none for paths without a route.
-    route: Option<String>,
-    get: Histograms,
-    head: Histograms,
-    post: Histograms,
-    other: Histograms,
-}
-
-/// The histograms of one method, each looked up in the registry once: of every status from 100 to 599, and of every error of
-/// ours, which has one status.
-struct Histograms {
-    method: &'static str,
-    by_status: Box<[OnceLock<Histogram>; 500]>,
-    by_error: Box<[OnceLock<Histogram>; PROBLEMS.len()]>,
-}
-
-impl RouteTable {
-    /// A table of these path templates; all other paths share one label. Needs the metrics recorder to be installed. Its memory
-    /// is never given back.
-    pub fn new<'a>(templates: impl IntoIterator<Item = &'a str>) -> Self {
+impl ObserveLayer {
+    /// Keeps the histograms of these routes at hand.
+    pub(crate) fn new(routes: impl IntoIterator<Item = String>) -> ObserveLayer {
         describe_histogram!(
             DURATION,
             Unit::Seconds,
             "Requests and their time, by route, method and status; errors of ours by the code of their problem too"
         );
-        let mut by_path = matchit::Router::new();
-        for template in templates {
-            if let Err(error) = by_path.insert(template, RouteMetrics::leaked(Some(template))) {
-                warn!(template, %error, "a route without metrics of its own");
-            }
-        }
-        Self(Box::leak(Box::new(Routes { by_path, other: RouteMetrics::leaked(None) })))
+        ObserveLayer { usual: Arc::new(routes.into_iter().map(|route| (route, OnceLock::new())).collect()) }
     }
-}
 
-impl Routes {
-    fn of(&self, path: &str) -> &'static RouteMetrics {
-        self.by_path.at(path).map_or(self.other, |found| *found.value)
-    }
-}
-
-impl RouteMetrics {
-    fn leaked(route: Option<&str>) -> &'static Self {
-        let histograms = |method| Histograms {
-            method,
-            by_status: Box::new([const { OnceLock::new() }; 500]),
-            by_error: Box::new([const { OnceLock::new() }; PROBLEMS.len()]),
+    fn histogram(&self, route: &str, method: &Method, status: u16, error: Option<Code>) -> Histogram {
+        let look_up = || {
+            let mut labels = vec![
+                Label::new("http_route", route.to_owned()),
+                Label::from_static_parts("http_request_method", span::method_name(method).unwrap_or(OTHER)),
+                Label::new("http_response_status_code", status.to_string()),
+            ];
+            let name = |code: Code| Label::from_static_parts("error_type", code.documentation().name);
+            labels.extend(error.map(name));
+            histogram!(DURATION, labels)
         };
-        Box::leak(Box::new(Self {
-            route: route.map(str::to_owned),
-            get: histograms("GET"),
-            head: histograms("HEAD"),
-            post: histograms("POST"),
-            other: histograms(OTHER),
-        }))
-    }
-
-    fn label(&self) -> &str {
-        self.route.as_deref().unwrap_or(OTHER)
-    }
-
-    fn record(&'static self, method: &Method, status: u16, error: Option<Code>, seconds: f64) {
-        let histograms = match *method {
-            Method::GET => &self.get,
-            Method::HEAD => &self.head,
-            Method::POST => &self.post,
-            _ => &self.other,
-        };
-        let slot = match error {
-            Some(code) => &histograms.by_error[code as usize],
-            None => &histograms.by_status[usize::from(status.clamp(100, 599)) - 100],
-        };
-        slot.get_or_init(|| self.histogram(histograms.method, status, error)).record(seconds);
-    }
-
-    fn histogram(&'static self, method: &'static str, status: u16, error: Option<Code>) -> Histogram {
-        let mut labels = vec![
-            Label::from_static_parts("http_route", self.label()),
-            Label::from_static_parts("http_request_method", method),
-            Label::new("http_response_status_code", status.to_string()),
-        ];
-        labels.extend(error.map(|code| Label::from_static_parts("error_type", code.documentation().name)));
-        histogram!(DURATION, labels)
-    }
-}
-
-/// Measures every request.
-#[derive(Clone, Copy)]
-pub struct ObserveLayer(RouteTable);
-
-impl ObserveLayer {
-    /// Tells routes apart by this table.
-    #[must_use]
-    pub fn new(table: RouteTable) -> Self {
-        Self(table)
+        let usual = if status == 200 && method == Method::GET { self.usual.get(route) } else { None };
+        usual.map_or_else(look_up, |usual| usual.get_or_init(look_up).clone())
     }
 }
 
 impl<S> Layer<S> for ObserveLayer {
     type Service = Observe<S>;
 
-    fn layer(&self, inner: S) -> Self::Service {
-        Observe { inner, table: self.0 }
+    fn layer(&self, inner: S) -> Observe<S> {
+        Observe { inner, layer: self.clone() }
     }
 }
 
 /// See [`ObserveLayer`].
 #[derive(Clone)]
-pub struct Observe<S> {
+pub(crate) struct Observe<S> {
     inner: S,
-    table: RouteTable,
+    layer: ObserveLayer,
 }
 
-impl<S: Service<Request, Response = Response>> Service<Request> for Observe<S> {
-    type Response = Response;
+impl<S, B> Service<Request> for Observe<S>
+where
+    S: Service<Request, Response = Response<B>, Future: Send + 'static>,
+{
+    type Response = Response<B>;
     type Error = S::Error;
-    type Future = ObserveFuture<S::Future>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<B>, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let route = self.table.0.of(request.uri().path());
-        let span = span::of_request(&request, route.route.as_deref());
-        let observation = Observation {
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        let id = request.extensions().get::<RequestId>().map(|id| id.header_value().clone());
+        let span = span::of_request(&request, route.as_ref().map(MatchedPath::as_str));
+        let mut observation = Observation {
+            layer: self.layer.clone(),
             route,
             span: span.clone(),
             method: request.method().clone(),
             started: Instant::now(),
             answered: false,
         };
-        // What is answered at once, is answered here.
-        let inner = span.in_scope(|| self.inner.call(request));
-        ObserveFuture { inner: inner.instrument(span), observation }
+        let answer = self.inner.call(request).instrument(span);
+        Box::pin(request_id::scope_of(id, async move {
+            let response = answer.await?;
+            observation.record(response.status().as_u16(), response.extensions().get().copied());
+            Ok(response)
+        }))
     }
 }
 
 /// One request under observation. One that is dropped without an answer has lost its client, and that is recorded too.
 struct Observation {
-    route: &'static RouteMetrics,
+    layer: ObserveLayer,
+    route: Option<MatchedPath>,
     span: Span,
     method: Method,
     started: Instant,
@@ -192,12 +125,13 @@ impl Observation {
         let _entered = self.span.enter();
         span::record(&self.span, status);
         let elapsed = self.started.elapsed();
-        self.route.record(&self.method, status, error, elapsed.as_secs_f64());
+        let (method, route) = (&self.method, self.route.as_ref().map_or(OTHER, MatchedPath::as_str));
+        self.layer.histogram(route, method, status, error).record(elapsed.as_secs_f64());
         if status != 503 && (status >= 500 || elapsed > SLOW) {
             let elapsed_ms = elapsed.as_secs_f64() * 1e3;
-            warn!(method = %self.method, route = self.route.label(), status, elapsed_ms, "request");
+            warn!(%method, route, status, elapsed_ms, "request");
         } else {
-            debug!(method = %self.method, route = self.route.label(), status, ?elapsed, "request");
+            debug!(%method, route, status, ?elapsed, "request");
         }
     }
 }
@@ -207,26 +141,5 @@ impl Drop for Observation {
         if !self.answered {
             self.record(CLIENT_CLOSED_REQUEST, None);
         }
-    }
-}
-
-pin_project! {
-    /// See [`ObserveLayer`].
-    pub struct ObserveFuture<F> {
-        #[pin]
-        inner: Instrumented<F>,
-        observation: Observation,
-    }
-}
-
-impl<F: Future<Output = Result<Response, E>>, E> Future for ObserveFuture<F> {
-    type Output = F::Output;
-
-    fn poll(self: std::pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let response = ready!(this.inner.poll(context))?;
-        let error = response.extensions().get().copied();
-        this.observation.record(response.status().as_u16(), error);
-        Poll::Ready(Ok(response))
     }
 }

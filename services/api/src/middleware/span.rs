@@ -7,18 +7,20 @@ use farmlokal_telemetry::{continue_trace, request_id};
 use tracing::field::Empty;
 use tracing::{Span, info_span};
 
+/// The label of methods and paths that are none of ours: unbounded labels would be a leak.
+pub(super) const OTHER: &str = "_OTHER";
 /// The status of a request whose client went away, as nginx counts it.
 pub(super) const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-/// A span that is a part of the client's trace, if it has one. Without the query, and without anything about the client:
-/// both may be nobody's business. Costs next to nothing where nothing is traced.
+/// A span in the client's trace, if the request names one. It holds neither the query nor the client's address: both may be
+/// personal data.
 pub(super) fn of_request(request: &Request, route: Option<&str>) -> Span {
     let span = info_span!(
         "request",
         otel.kind = "server",
         otel.name = name(request.method(), route),
         otel.status_code = Empty,
-        http.request.method = known(request.method()).unwrap_or("_OTHER"),
+        http.request.method = method_name(request.method()).unwrap_or(OTHER),
         http.response.status_code = Empty,
         http.route = route,
         url.path = request.uri().path(),
@@ -51,11 +53,12 @@ pub(super) fn record(span: &Span, status: u16) {
 
 /// `GET /products/{id}`: few names, whatever clients ask for.
 fn name(method: &Method, route: Option<&str>) -> String {
-    let method = known(method).unwrap_or("HTTP");
+    let method = method_name(method).unwrap_or("HTTP");
     route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}"))
 }
 
-fn known(method: &Method) -> Option<&'static str> {
-    const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"];
-    KNOWN.into_iter().find(|known| *known == method.as_str())
+/// The method as a label; `None` for methods that the conventions do not list.
+pub(super) fn method_name(method: &Method) -> Option<&'static str> {
+    const NAMES: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"];
+    NAMES.into_iter().find(|name| *name == method.as_str())
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use farmlokal_catalog::short_words;
-use farmlokal_catalog::testing::TestDatabase;
 use farmlokal_devstack::Redis;
+use farmlokal_testing::TestDatabase;
 use reqwest::header::{HeaderMap, HeaderName};
 use serde_json::Value;
 
@@ -194,8 +194,18 @@ pub struct Process {
 
 impl Process {
     pub fn start(settings: &[(&str, &str)]) -> Process {
+        Self::start_by(&[], settings)
+    }
+
+    /// By way of another program, whose last argument is the binary.
+    pub fn start_by(program: &[&str], settings: &[(&str, &str)]) -> Process {
         let directory = tempfile::tempdir().unwrap();
         let mut command = command(directory.path());
+        if let [program, arguments @ ..] = program {
+            let binary = command.get_program().to_owned();
+            command = Command::new(program);
+            command.args(arguments).arg(binary).current_dir(directory.path()).env_clear();
+        }
         command.envs([("HOST", "127.0.0.1"), ("PORT", "0")]);
         // Tests are one client, and in a hurry.
         command.envs(["RATE_LIMIT", "RATE_LIMIT_SEARCH", "RATE_LIMIT_WEBHOOK"].map(|name| (name, UNLIMITED)));
@@ -231,8 +241,12 @@ impl Process {
         }
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
+        let id = self.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }
 

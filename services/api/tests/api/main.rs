@@ -8,11 +8,14 @@
 mod categories;
 mod check;
 mod collector;
+mod cors;
+mod database;
 mod documentation;
 mod faults;
 mod flush;
 mod fuzzer;
 mod harness;
+mod migrate;
 mod operations;
 mod overload;
 mod partners {

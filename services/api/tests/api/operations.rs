@@ -1,9 +1,10 @@
 //! GET /livez, /readyz, /health, /metrics
 
-use farmlokal_catalog::testing::TestDatabase;
 use farmlokal_devstack::Redis;
+use farmlokal_testing::TestDatabase;
 
 use crate::harness::{Api, Process, client, fetch};
+use crate::overload::exchange;
 
 #[tokio::test]
 async fn health_shows_each_dependency() {
@@ -103,7 +104,7 @@ async fn counters_of_rare_faults_are_there_from_the_start() {
         "farmlokal_webhook_events_total{outcome=\"invalid_signature\"} 0",
         "farmlokal_webhook_pruned_rows_total{table=\"webhook_events\"} 0",
         "farmlokal_rate_limited_total{policy=\"search\",by=\"pod\"} 0",
-        "farmlokal_webhook_flush_owed 0",
+        "farmlokal_webhook_invalidation_failing 0",
     ] {
         assert!(page.text().lines().any(|line| line == series), "{series} is not in {}", page.text());
     }
@@ -129,6 +130,33 @@ async fn with_a_management_port_operators_have_it_to_themselves() {
     }
     assert_eq!(get("listening", "/products").await, 200);
     assert_eq!(get("listening for operators", "/products").await, 404);
+}
+
+#[tokio::test]
+async fn every_port_wants_exactly_one_valid_host() {
+    let (database, redis) = (TestDatabase::create().await, Redis::start().unwrap());
+    let (database_url, redis_url) = (database.url(), redis.url());
+    let settings = [
+        ("DATABASE_URL", database_url.as_str()),
+        ("REDIS_URL", redis_url.as_str()),
+        ("MANAGEMENT_PORT", "0"),
+    ];
+    let process = Process::start(&settings);
+    for (listener, path) in
+        [("listening", "/docs/"), ("listening", "/nowhere"), ("listening for operators", "/livez")]
+    {
+        let address = process.address(listener);
+        for hosts in ["", "Host: a\r\nHost: a\r\n", "Host: a b\r\n", "Host: user@a\r\n"] {
+            let request = format!("GET {path} HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n");
+            let answer = exchange(&address, &request).await;
+            assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("\"invalid_host\""), "{answer}");
+        }
+        for request in ["HTTP/1.1\r\nHost: a:80\r\nConnection: close\r\n\r\n", "HTTP/1.0\r\n\r\n"] {
+            let answer = exchange(&address, &format!("GET {path} {request}")).await;
+            let status = if path == "/nowhere" { "404" } else { "200" };
+            assert_eq!(&answer[9..12], status, "{answer}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
-use farmlokal_k8s_tests::{Tool, repository, yaml};
+use farmlokal_chart_tests::{Tool, repository, yaml};
 use serde_json::Value;
 
 /// The objects of a release `farmlokal` in the namespace `shop`.

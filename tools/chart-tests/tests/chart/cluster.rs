@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use farmlokal_k8s_tests::kubeconform;
+use farmlokal_chart_tests::kubeconform;
 use serde_json::{Value, json};
 
 use crate::chart::{render, run};

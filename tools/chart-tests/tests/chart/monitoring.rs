@@ -1,6 +1,6 @@
 //! What Prometheus and Grafana get.
 
-use farmlokal_k8s_tests::{repository, yaml};
+use farmlokal_chart_tests::{repository, yaml};
 use serde_json::json;
 
 use crate::chart::render;

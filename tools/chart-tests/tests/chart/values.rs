@@ -5,7 +5,7 @@ use std::fs;
 
 use clap::CommandFactory as _;
 use farmlokal_api::config::Cli;
-use farmlokal_k8s_tests::{repository, yaml};
+use farmlokal_chart_tests::{repository, yaml};
 use serde_json::Value;
 
 /// Settings of the API that the chart sets by other values, or that are secrets.

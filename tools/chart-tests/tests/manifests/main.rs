@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use farmlokal_k8s_tests::{Tool, kubeconform, kustomize, repository, yaml};
+use farmlokal_chart_tests::{Tool, kubeconform, kustomize, repository, yaml};
 use serde_json::Value;
 
 /// What `kubectl apply -k` takes.

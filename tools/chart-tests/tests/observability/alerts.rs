@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 use std::sync::LazyLock;
 
-use farmlokal_k8s_tests::{Tool, repository, yaml};
+use farmlokal_chart_tests::{Tool, repository, yaml};
 use serde_json::Value;
 
 use crate::exposition::REAL;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 
-use farmlokal_k8s_tests::{Tool, repository};
+use farmlokal_chart_tests::{Tool, repository};
 use serde_json::{Value, json};
 
 use crate::alerts::expect_success;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use farmlokal_k8s_tests::repository;
+use farmlokal_chart_tests::repository;
 
 use crate::alerts;
 
