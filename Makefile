@@ -3,7 +3,7 @@
 .PHONY: help run test e2e images bench loadtest fmt lint doc clean-data
 
 dev := cargo run --quiet -p farmlokal-devstack --
-# For cargo test, bench and loadtest: make test ARGS="-p farmlokal-api -- --nocapture"
+# For cargo test, e2e, bench and loadtest: make test ARGS="-p farmlokal-api -- --nocapture"
 ARGS :=
 
 help: ## Show this list
@@ -15,7 +15,7 @@ run: ## Start everything, seed 1,000,000 products once, serve on port 5000 (PORT
 test: ## Check format, lints and docs, then run every test on real servers (ARGS=...)
 	@$(dev) test -- $(ARGS)
 
-e2e: ## Prove everything on a real cluster: kind's of the current kubeconfig, or ../shared/cluster (ARGS=...)
+e2e: ## Prove everything on the cluster of the current kubeconfig (ARGS=...)
 	@cargo run --quiet -p farmlokal-e2e -- run $(ARGS)
 
 images: ## Make images of our binaries and load them into that cluster (ARGS=...)
@@ -37,4 +37,4 @@ doc: ## Build the code's documentation: target/doc
 	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
 clean-data: ## Remove the development database
-	@$(dev) clean-data
+	@rm -rf .devstack

@@ -9,4 +9,4 @@ CREATE TABLE IF NOT EXISTS webhook_events (
     outcome      VARCHAR(16)     CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     PRIMARY KEY (event_id),
     KEY by_received_at (received_at)
-) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci

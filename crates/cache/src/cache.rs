@@ -1,23 +1,24 @@
 use std::{
     any::{Any, TypeId},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use farmlokal_redis::{Connection, client};
+use metrics::Counter;
 use redis::ProtocolVersion;
-use tokio_util::task::AbortOnDropHandle;
+use tokio::task::{AbortHandle, JoinSet};
 use tracing::{Instrument as _, Span, field::Empty, info_span};
 
 use crate::{
-    CacheConfig, ConfigError, FlushError, Flushed, Flusher, Lookup, Source, Value,
-    adopt::adopt_server,
+    CacheConfig, ConfigError, FlushError, Flushed, Flusher, Key, Lookup, Source, Value,
     entry::Entry,
-    flight::{FlightKey, Flights, Lead},
-    keys::{Generation, Keys},
-    local::Local,
-    metrics::CacheMetrics,
-    store::Store,
+    in_process::InProcess,
+    keys::{RedisKeys, Scope, Stamp, slot},
+    metrics::{fills, register, requests},
+    redis_tier::RedisTier,
+    server_identity::check_server,
+    single_flight::{FlightKey, Leader, SingleFlight},
     subscription,
 };
 
@@ -29,16 +30,28 @@ const SETTLE: Duration = Duration::from_secs(1);
 pub struct Cache<V>(Arc<Inner<V>>);
 
 struct Inner<V> {
-    local: Option<Arc<Local<V>>>,
-    store: Store,
-    flights: Arc<Flights<Landed<V>>>,
+    in_process: Option<Arc<InProcess<V>>>,
+    redis: RedisTier,
+    flights: Arc<SingleFlight<Landed<V>>>,
     flusher: Flusher,
-    metrics: CacheMetrics,
-    supervisors: Mutex<Vec<AbortOnDropHandle<()>>>,
+    /// Looking the metric up by its labels would cost more than the hit.
+    in_process_hits: Counter,
+    supervisors: Vec<AbortHandle>,
 }
 
 /// How a flight ended. The error is of the type that its [`FlightKey`] names.
 type Landed<V> = Result<Lookup<V>, Arc<dyn Any + Send + Sync>>;
+
+/// A look-up under way: what it asks for, and what was current before it read anything.
+struct Request {
+    key: Key,
+    keys: RedisKeys,
+    epoch: u64,
+    /// `None` if Redis gave none; such a request does not fill it.
+    stamp: Option<Stamp>,
+    /// Whether Redis answered. One that did not is not asked again by the same request.
+    redis_answered: bool,
+}
 
 /// What the cache's connections are up to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,41 +63,37 @@ pub struct RedisState {
 }
 
 impl<V: Value> Cache<V> {
-    /// Connects in the background; Redis may be down. Call it in a tokio runtime, after the metrics recorder was
-    /// installed.
-    pub fn new(config: CacheConfig) -> Result<Self, ConfigError> {
-        let CacheConfig { redis, fresh, stale, local } = config;
+    /// Connects in the background, in `tasks` that end only when the cache is closed; Redis may be down. Call it in a
+    /// tokio runtime, after the metrics recorder was installed.
+    pub fn new(config: CacheConfig, tasks: &mut JoinSet<()>) -> Result<Self, ConfigError> {
+        let CacheConfig { redis, fresh, stale, in_process } = config;
         if fresh.is_zero() {
             return Err(ConfigError::Zero("the time that an entry is fresh"));
         }
-        let connection = Connection::with_setup(&redis, "cache", adopt_server)?;
-        let mut supervisors = vec![spawn(Arc::clone(&connection).supervise())];
-        let local = match local {
-            Some(local) => {
-                let local = Arc::new(Local::new(&local)?);
-                let client = client(&redis, ProtocolVersion::RESP3)?;
-                let supervisor = subscription::supervise(client, Arc::clone(&local));
-                supervisors.push(spawn(supervisor));
-                Some(local)
-            }
-            None => None,
-        };
+        let connection = Connection::with_setup(&redis, "cache", check_server)?;
+        let flusher = Flusher::new(&redis)?;
+        let in_process = in_process.map(|config| InProcess::new(&config).map(Arc::new)).transpose()?;
+        register();
+        let mut supervisors = vec![tasks.spawn(Arc::clone(&connection).supervise())];
+        if let Some(layer) = &in_process {
+            let client = client(&redis, ProtocolVersion::RESP3)?;
+            supervisors.push(tasks.spawn(subscription::supervise(client, Arc::clone(layer))));
+        }
         Ok(Self(Arc::new(Inner {
-            local,
-            store: Store { connection, fresh, stale },
-            flights: Flights::new(),
-            flusher: Flusher::new(&redis)?,
-            metrics: CacheMetrics::new(),
-            supervisors: Mutex::new(supervisors),
+            in_process,
+            redis: RedisTier { connection, fresh, stale },
+            flights: SingleFlight::new(),
+            flusher,
+            in_process_hits: requests("local", "hit"),
+            supervisors,
         })))
     }
 
-    /// The answer to `key` if the in-process layer has it. Only hits are counted: a `None` is to be followed by
-    /// [`get_or_fill`](Self::get_or_fill), which counts the miss, or by nothing where the request is refused.
+    /// The answer to `key` if the in-process layer has it. Only hits are counted.
     #[must_use]
-    pub fn get_local(&self, key: &str) -> Option<Lookup<V>> {
-        let hit = self.0.local.as_ref()?.get(key)?;
-        self.0.metrics.local.hit.increment(1);
+    pub fn get_in_process(&self, key: &Key) -> Option<Lookup<V>> {
+        let hit = self.0.in_process.as_ref()?.get(key)?;
+        self.0.in_process_hits.increment(1);
         // It is over as soon as it has begun: the span says that it was here that the answer came from.
         drop(info_span!("cache.local", farmlokal.cache.result = "hit"));
         Some(hit)
@@ -99,7 +108,7 @@ impl<V: Value> Cache<V> {
     /// # Panics
     ///
     /// If the fill panicked, its own or the one that it shares.
-    pub async fn get_or_fill<F, Fut, E>(&self, key: &str, fill: F) -> Result<Lookup<V>, Arc<E>>
+    pub async fn get_or_fill<F, Fut, E>(&self, key: &Key, fill: F) -> Result<Lookup<V>, Arc<E>>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
@@ -111,69 +120,67 @@ impl<V: Value> Cache<V> {
             farmlokal.cache.flight = Empty,
             farmlokal.cache.local = Empty,
         );
-        let found = self.find(key, fill).instrument(span.clone()).await;
+        let find = async {
+            // Before anything is read: what a flush overtakes from here on belongs to an epoch that is over.
+            let epoch = self.0.in_process.as_ref().map_or(0, |layer| layer.epoch(key));
+            if let Some(hit) = self.get_in_process(key) {
+                return Ok(hit);
+            }
+            if let Some(layer) = &self.0.in_process {
+                let result = if layer.is_subscribed() { "miss" } else { "bypass" };
+                Span::current().record("farmlokal.cache.local", result);
+                requests("local", result).increment(1);
+            }
+            let keys = RedisKeys::of(key);
+            let reading = self.0.redis.read::<V>(&keys).await;
+            let mut request =
+                Request { key: key.clone(), keys, epoch, stamp: None, redis_answered: reading.is_some() };
+            let mut expired = None;
+            match reading {
+                None => requests("redis", "bypass").increment(1),
+                Some(reading) => {
+                    request.stamp = reading.stamp;
+                    match reading.entry {
+                        Some(entry) if entry.remaining > Duration::ZERO => {
+                            requests("redis", "hit").increment(1);
+                            return Ok(self.0.keep(&request, entry));
+                        }
+                        entry => {
+                            requests("redis", "miss").increment(1);
+                            expired = entry;
+                        }
+                    }
+                }
+            }
+            let flight =
+                FlightKey { epoch, stamp: request.stamp, key: key.clone(), error: TypeId::of::<E>() };
+            let inner = Arc::clone(&self.0);
+            let landed = self.0.flights.join(flight, |leader| inner.lead(leader, request, fill)).await;
+            if let (None | Some(Err(_)), Some(expired)) = (&landed, expired) {
+                requests("redis", "stale").increment(1);
+                return Ok(Lookup { value: expired.value, source: Source::Stale, age: expired.age });
+            }
+            match landed {
+                Some(Ok(lookup)) => Ok(lookup),
+                Some(Err(error)) => {
+                    Err(error.downcast().unwrap_or_else(|_| unreachable!("flights differ by error")))
+                }
+                None => panic!("the fill of a cache entry panicked"),
+            }
+        };
+        let found: Result<Lookup<V>, Arc<E>> = find.instrument(span.clone()).await;
         if let Ok(lookup) = &found {
             span.record("farmlokal.cache.source", lookup.source.label());
         }
         found
     }
 
-    async fn find<F, Fut, E>(&self, key: &str, fill: F) -> Result<Lookup<V>, Arc<E>>
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<V, E>> + Send + 'static,
-        E: Send + Sync + 'static,
-    {
-        // Before anything is read: what a flush overtakes from here on belongs to an epoch that is over.
-        let epoch = self.0.local.as_ref().map_or(0, |local| local.epoch());
-        if let Some(hit) = self.get_local(key) {
-            return Ok(hit);
-        }
-        self.0.count_local_miss();
-        let keys = Keys::of(key);
-        let reading = self.0.store.read::<V>(&keys).await;
-        let redis = &self.0.metrics.redis;
-        let mut generation = None;
-        let mut expired = None;
-        match reading {
-            None => redis.bypass.increment(1),
-            Some(reading) => {
-                generation = reading.generation;
-                match reading.entry {
-                    Some(entry) if entry.remaining > Duration::ZERO => {
-                        redis.hit.increment(1);
-                        return Ok(self.0.keep(key, epoch, entry));
-                    }
-                    entry => {
-                        redis.miss.increment(1);
-                        expired = entry;
-                    }
-                }
-            }
-        }
-        let flight = FlightKey { epoch, generation, key: key.into(), error: TypeId::of::<E>() };
-        let inner = Arc::clone(&self.0);
-        let lead = |lead| inner.lead(lead, epoch, generation, key.into(), keys, fill);
-        let landed = self.0.flights.join(flight, lead).await;
-        if let (None | Some(Err(_)), Some(expired)) = (&landed, expired) {
-            self.0.metrics.redis_stale.increment(1);
-            return Ok(Lookup { value: expired.value, source: Source::Stale, age: expired.age });
-        }
-        match landed {
-            Some(Ok(lookup)) => Ok(lookup),
-            Some(Err(error)) => {
-                Err(error.downcast().unwrap_or_else(|_| unreachable!("flights differ by error")))
-            }
-            None => panic!("the fill of a cache entry panicked"),
-        }
-    }
-
     /// Whether Redis answers and whether the in-process layer is in use.
     #[must_use]
     pub fn state(&self) -> RedisState {
         RedisState {
-            up: self.0.store.connection.is_up(),
-            subscribed: self.0.local.as_ref().is_some_and(|local| local.is_subscribed()),
+            up: self.0.redis.connection.is_up(),
+            subscribed: self.0.in_process.as_ref().is_some_and(|layer| layer.is_subscribed()),
         }
     }
 
@@ -181,17 +188,17 @@ impl<V: Value> Cache<V> {
     pub async fn flush(&self) -> Result<Flushed, FlushError> {
         let result = self.0.flusher.flush().await;
         // This process need not wait to hear of it.
-        if let Some(local) = &self.0.local {
-            local.invalidate();
-        }
+        self.0.invalidate(Scope::Everything);
         result
     }
 
-    /// Makes every cached answer invalid, in every process, and removes nothing; see [`Flusher::invalidate`].
-    pub async fn invalidate(&self) -> Result<(), FlushError> {
-        let result = self.0.flusher.invalidate().await;
-        if let Some(local) = &self.0.local {
-            local.invalidate();
+    /// Makes the answers that changes of these products concern invalid, in every process; see
+    /// [`Flusher::invalidate_products`].
+    pub async fn invalidate_products(&self, ids: &[u64]) -> Result<(), FlushError> {
+        let result = self.0.flusher.invalidate_products(ids).await;
+        self.0.invalidate(Scope::Lists);
+        for id in ids {
+            self.0.invalidate(Scope::Slot(slot(*id)));
         }
         result
     }
@@ -199,83 +206,73 @@ impl<V: Value> Cache<V> {
     /// Lets fills end, for a second at most, then ends the connections; later requests go to the database.
     pub async fn close(&self) {
         self.0.flights.settle(SETTLE).await;
-        let supervisors =
-            std::mem::take(&mut *self.0.supervisors.lock().unwrap_or_else(PoisonError::into_inner));
-        for supervisor in supervisors {
+        for supervisor in &self.0.supervisors {
             supervisor.abort();
-            let _ = supervisor.await;
+            while !supervisor.is_finished() {
+                tokio::task::yield_now().await;
+            }
         }
-        self.0.store.connection.close();
-        if let Some(local) = &self.0.local {
-            local.end_lease();
+        self.0.redis.connection.close();
+        if let Some(layer) = &self.0.in_process {
+            layer.end_lease();
         }
     }
 }
 
 impl<V: Value> Inner<V> {
     /// Fills the entry and tells all who wait.
-    async fn lead<F, Fut, E>(
-        self: Arc<Self>,
-        flight: Lead<Landed<V>>,
-        epoch: u64,
-        mut generation: Option<Generation>,
-        key: Box<str>,
-        keys: Keys,
-        fill: F,
-    ) where
+    async fn lead<F, Fut, E>(self: Arc<Self>, leader: Leader<Landed<V>>, mut request: Request, fill: F)
+    where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<V, E>>,
         E: Send + Sync + 'static,
     {
         // A flight that has just landed may have filled it after this request had looked. It has left its answer in the
         // in-process layer too; where there is none, Redis is asked once more, which costs a round trip.
-        let local = self.local.as_ref().filter(|local| generation.is_some() && local.is_subscribed());
-        if let Some(local) = local {
-            if let Some(landed) = local.get(&key) {
-                return flight.publish(Ok(landed));
+        let layer = self.in_process.as_ref().filter(|layer| request.stamp.is_some() && layer.is_subscribed());
+        if let Some(layer) = layer {
+            if let Some(landed) = layer.get(&request.key) {
+                return leader.publish(Ok(landed));
             }
-        } else if let Some(reading) = self.store.read::<V>(&keys).await {
+        } else if request.redis_answered
+            && let Some(reading) = self.redis.read::<V>(&request.keys).await
+        {
             if let Some(entry) = reading.entry.filter(|entry| entry.remaining > Duration::ZERO) {
-                return flight.publish(Ok(self.keep(&key, epoch, entry)));
+                return leader.publish(Ok(self.keep(&request, entry)));
             }
-            generation = reading.generation;
+            request.stamp = reading.stamp;
         }
+        let Request { key, keys, epoch, stamp, .. } = request;
         let read_at = SystemTime::now();
         match fill().await {
             Ok(value) => {
                 let age = read_at.elapsed().unwrap_or_default();
-                if let Some(local) = &self.local {
-                    local.insert(&key, epoch, value.clone(), age, self.store.fresh.saturating_sub(age));
+                if let Some(layer) = &self.in_process {
+                    layer.insert(&key, epoch, value.clone(), age, self.redis.fresh.saturating_sub(age));
                 }
-                flight.publish(Ok(Lookup { value: value.clone(), source: Source::Miss, age }));
+                leader.publish(Ok(Lookup { value: value.clone(), source: Source::Miss, age }));
                 // Nobody waits for this; those who come meanwhile still find the flight.
-                self.store.fill(&keys, generation, &value, read_at, &self.metrics).await;
+                self.redis.fill(&keys, stamp, &value, read_at).await;
             }
             Err(error) => {
-                self.metrics.failed.increment(1);
+                fills("failed").increment(1);
                 Span::current().record("otel.status_code", "ERROR").record("error.type", "fill_failed");
-                flight.publish(Err(Arc::new(error)));
+                leader.publish(Err(Arc::new(error)));
             }
         }
     }
 
     /// Takes a fresh entry of Redis into the in-process layer.
-    fn keep(&self, key: &str, epoch: u64, entry: Entry<V>) -> Lookup<V> {
-        if let Some(local) = &self.local {
-            local.insert(key, epoch, entry.value.clone(), entry.age, entry.remaining);
+    fn keep(&self, request: &Request, entry: Entry<V>) -> Lookup<V> {
+        if let Some(layer) = &self.in_process {
+            layer.insert(&request.key, request.epoch, entry.value.clone(), entry.age, entry.remaining);
         }
         Lookup { value: entry.value, source: Source::Redis, age: entry.age }
     }
 
-    fn count_local_miss(&self) {
-        let Some(local) = &self.local else { return };
-        let tier = &self.metrics.local;
-        let result = if local.is_subscribed() { "miss" } else { "bypass" };
-        Span::current().record("farmlokal.cache.local", result);
-        if result == "miss" { tier.miss.increment(1) } else { tier.bypass.increment(1) }
+    fn invalidate(&self, scope: Scope) {
+        if let Some(layer) = &self.in_process {
+            layer.invalidate(scope);
+        }
     }
-}
-
-fn spawn(supervisor: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
-    AbortOnDropHandle::new(tokio::spawn(supervisor))
 }

@@ -13,7 +13,7 @@ pub struct CacheConfig {
     /// Default 300 s.
     pub stale: Duration,
     /// The in-process layer; `None` switches it off. On by default.
-    pub local: Option<LocalConfig>,
+    pub in_process: Option<InProcessConfig>,
 }
 
 impl CacheConfig {
@@ -24,14 +24,14 @@ impl CacheConfig {
             redis: RedisConfig::new(url),
             fresh: Duration::from_mins(1),
             stale: Duration::from_mins(5),
-            local: Some(LocalConfig::default()),
+            in_process: Some(InProcessConfig::default()),
         }
     }
 }
 
 /// The in-process layer.
 #[derive(Clone, Debug)]
-pub struct LocalConfig {
+pub struct InProcessConfig {
     /// The longest that an entry stays. Default 5 s.
     pub ttl: Duration,
     /// The most that all entries may weigh, in bytes as given by [`Value::weight`](crate::Value::weight).
@@ -39,7 +39,7 @@ pub struct LocalConfig {
     pub capacity: u64,
 }
 
-impl Default for LocalConfig {
+impl Default for InProcessConfig {
     fn default() -> Self {
         Self { ttl: Duration::from_secs(5), capacity: 64 << 20 }
     }

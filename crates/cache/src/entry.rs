@@ -4,11 +4,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use crate::{Value, keys::Generation};
+use crate::{Value, keys::Stamp};
 
-/// The first byte; another layout gets another number, and each side takes the other's entries for misses.
-const LAYOUT: u8 = 1;
-const READ_AT: usize = 1 + Generation::LEN;
+/// The first byte. Another layout gets another number, so that two versions of the program take each other's entries
+/// for misses.
+const LAYOUT: u8 = 2;
+const READ_AT: usize = 1 + Stamp::LEN;
 const FRESH_UNTIL: usize = READ_AT + 8;
 const HEADER: usize = FRESH_UNTIL + 8;
 
@@ -21,35 +22,30 @@ pub(crate) struct Entry<V> {
     pub(crate) remaining: Duration,
 }
 
-/// Lays out `value`, read from the database at `read_at` under `generation`.
-pub(crate) fn encode(
-    value: &impl Value,
-    generation: Generation,
-    read_at: SystemTime,
-    fresh: Duration,
-) -> Vec<u8> {
+/// Lays out `value`, read from the database at `read_at` under `stamp`.
+pub(crate) fn encode(value: &impl Value, stamp: Stamp, read_at: SystemTime, fresh: Duration) -> Vec<u8> {
     let body = value.encode();
     let mut bytes = Vec::with_capacity(HEADER + body.len());
     bytes.push(LAYOUT);
-    bytes.extend_from_slice(generation.as_bytes());
+    bytes.extend_from_slice(&stamp.0);
     bytes.extend_from_slice(&unix_millis(read_at).to_be_bytes());
     bytes.extend_from_slice(&unix_millis(read_at + fresh).to_be_bytes());
     bytes.extend_from_slice(&body);
     bytes
 }
 
-/// Reads an entry back; `None` if it is of another generation or layout.
+/// Reads an entry back; `None` if it is not valid under `current` or of another layout.
 ///
 /// The times are those of the clock of the process that filled it. `fresh` limits what a clock that runs ahead
 /// can do; Redis's own expiry limits the rest.
 pub(crate) fn decode<V: Value>(
     bytes: Vec<u8>,
-    current: Generation,
+    current: Stamp,
     now: SystemTime,
     fresh: Duration,
 ) -> Option<Entry<V>> {
     let bytes = Bytes::from(bytes);
-    if bytes.len() < HEADER || bytes[0] != LAYOUT || &bytes[1..READ_AT] != current.as_bytes() {
+    if bytes.len() < HEADER || bytes[0] != LAYOUT || bytes[1..READ_AT] != current.0 {
         return None;
     }
     let millis = |at: usize| {
@@ -72,6 +68,7 @@ fn unix_millis(time: SystemTime) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::new_token;
 
     const FRESH: Duration = Duration::from_mins(1);
 
@@ -90,39 +87,49 @@ mod tests {
         }
     }
 
+    fn new_stamp() -> Stamp {
+        Stamp::new(&new_token(), &new_token()).unwrap()
+    }
+
     fn at(seconds: u64) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
     #[test]
     fn an_entry_comes_back_with_its_age_and_what_is_left_of_it() {
-        let generation = Generation::new();
-        let bytes = encode(&Text(Bytes::from_static(b"milk")), generation, at(1000), FRESH);
-        let entry: Entry<Text> = decode(bytes.clone(), generation, at(1010), FRESH).unwrap();
+        let stamp = new_stamp();
+        let bytes = encode(&Text(Bytes::from_static(b"milk")), stamp, at(1000), FRESH);
+        let entry: Entry<Text> = decode(bytes.clone(), stamp, at(1010), FRESH).unwrap();
         assert_eq!(&entry.value.0[..], b"milk");
         assert_eq!(entry.age, Duration::from_secs(10));
         assert_eq!(entry.remaining, Duration::from_secs(50));
 
-        let entry: Entry<Text> = decode(bytes, generation, at(1070), FRESH).unwrap();
+        let entry: Entry<Text> = decode(bytes, stamp, at(1070), FRESH).unwrap();
         assert_eq!(entry.remaining, Duration::ZERO);
     }
 
     #[test]
-    fn another_generation_or_layout_is_no_entry() {
-        let generation = Generation::new();
-        let bytes = encode(&Text(Bytes::new()), generation, at(1000), FRESH);
-        assert!(decode::<Text>(bytes.clone(), Generation::new(), at(1000), FRESH).is_none());
-        assert!(decode::<Text>(bytes[..HEADER - 1].to_vec(), generation, at(1000), FRESH).is_none());
+    fn another_stamp_or_layout_is_no_entry() {
+        let stamp = new_stamp();
+        let bytes = encode(&Text(Bytes::new()), stamp, at(1000), FRESH);
+        for other in [
+            Stamp::new(&new_token(), stamp.token()).unwrap(),
+            Stamp::new(stamp.generation(), &new_token()).unwrap(),
+            Stamp::new(stamp.generation(), &Stamp::NO_TOKEN).unwrap(),
+        ] {
+            assert!(decode::<Text>(bytes.clone(), other, at(1000), FRESH).is_none(), "{other:?}");
+        }
+        assert!(decode::<Text>(bytes[..HEADER - 1].to_vec(), stamp, at(1000), FRESH).is_none());
         let mut other = bytes;
         other[0] = LAYOUT + 1;
-        assert!(decode::<Text>(other, generation, at(1000), FRESH).is_none());
+        assert!(decode::<Text>(other, stamp, at(1000), FRESH).is_none());
     }
 
     #[test]
     fn a_clock_ahead_cannot_make_an_entry_fresh_for_longer() {
-        let generation = Generation::new();
-        let bytes = encode(&Text(Bytes::new()), generation, at(5000), FRESH);
-        let entry: Entry<Text> = decode(bytes, generation, at(1000), FRESH).unwrap();
+        let stamp = new_stamp();
+        let bytes = encode(&Text(Bytes::new()), stamp, at(5000), FRESH);
+        let entry: Entry<Text> = decode(bytes, stamp, at(1000), FRESH).unwrap();
         assert_eq!(entry.age, Duration::ZERO);
         assert_eq!(entry.remaining, FRESH);
     }

@@ -1,13 +1,16 @@
 use std::time::{Duration, Instant};
 
-use deadpool_redis::{Manager, Pool, PoolError, Runtime};
+use deadpool::managed::{self, Metrics, Object, Pool, PoolError, RecycleResult};
+use deadpool_redis::{Manager, Runtime};
 use farmlokal_redis::{CONNECT_TIMEOUT, client};
-use redis::{AsyncConnectionConfig, ProtocolVersion, RedisError, RedisResult, aio::ConnectionLike};
+use redis::{
+    AsyncConnectionConfig, Pipeline, ProtocolVersion, RedisError, RedisResult, aio::MultiplexedConnection,
+};
 
 use crate::{
     ConfigError, RedisConfig,
-    keys::{ENTRY_PATTERN, ENTRY_PREFIX, Generation, TAGS, generation_key},
-    metrics::FlushMetrics,
+    keys::{ENTRY_PATTERN, TAGS, changed_key, item_generation, list_generation, new_token, slot, token_key},
+    metrics::count_flushes,
 };
 
 /// The longest that one step of a flush may take. No request waits for it.
@@ -17,10 +20,10 @@ const BATCH: usize = 1000;
 /// Flushes of one process that run side by side.
 const CONNECTIONS: usize = 2;
 
-/// Makes every cached answer invalid, for the controller and the seed job.
+/// Makes cached answers invalid, in every process.
 #[derive(Clone)]
 pub struct Flusher {
-    pool: Pool,
+    pool: Pool<Untested>,
 }
 
 /// What a flush did.
@@ -35,20 +38,16 @@ pub struct Flushed {
 /// Why a flush failed. Running it again is always safe.
 #[derive(Debug, thiserror::Error)]
 pub enum FlushError {
-    /// The generations could not all be replaced: entries from before may still be served.
+    /// Not all that makes entries invalid was written: entries from before may still be served.
     #[error("Redis did not take the new generations")]
     Invalidate(#[source] RedisError),
-    /// The generations were replaced, so no entry from before is served any more, but not every key could be
-    /// removed; those left expire by themselves.
+    /// No entry from before is served any more, but not every key could be removed; those left expire by themselves.
     #[error("Redis did not remove every key")]
     Remove(#[source] RedisError),
-    /// The pattern may match keys that are not the cache's. Nothing was done.
-    #[error("a flush removes only keys within {ENTRY_PATTERN}")]
-    Pattern,
 }
 
 impl Flusher {
-    /// Connects on the first flush.
+    /// Connects on the first use.
     pub fn new(config: &RedisConfig) -> Result<Self, ConfigError> {
         let info = client(config, ProtocolVersion::RESP2)?.get_connection_info().clone();
         let connections = AsyncConnectionConfig::new()
@@ -56,101 +55,118 @@ impl Flusher {
             .set_response_timeout(Some(STEP_TIMEOUT));
         let invalid = |error: RedisError| ConfigError::Url(error.to_string());
         let manager = Manager::new_with_config(info, connections).map_err(invalid)?;
-        let pool = Pool::builder(manager)
+        let pool = Pool::builder(Untested(manager))
             .max_size(CONNECTIONS)
             .wait_timeout(Some(STEP_TIMEOUT))
             .create_timeout(Some(CONNECT_TIMEOUT))
-            .recycle_timeout(Some(STEP_TIMEOUT))
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| ConfigError::Url(error.to_string()))?;
-        // There from the start: a rate cannot see the first of what it has not seen at zero.
-        FlushMetrics::new();
+        count_flushes(0, 0, 0);
         Ok(Self { pool })
     }
 
+    /// Asks Redis for a sign of life. For a program that wants to say at its start what is wrong with its settings.
+    pub async fn check(&self) -> RedisResult<()> {
+        self.run(redis::pipe().ping()).await
+    }
+
     /// When it returns `Ok`, no entry from before is read from Redis any more, and every in-process layer has been
-    /// told. Writers call it after they commit.
+    /// told. Writers of much call it after they commit.
     pub async fn flush(&self) -> Result<Flushed, FlushError> {
-        self.flush_matching(ENTRY_PATTERN).await
-    }
-
-    /// As [`flush`](Self::flush), for every entry: none from before is served any more. But of their keys it removes only
-    /// those that match `pattern`, a Redis glob that starts with `products:`; the others expire by themselves.
-    pub async fn flush_matching(&self, pattern: &str) -> Result<Flushed, FlushError> {
-        if !pattern.starts_with(ENTRY_PREFIX) {
-            return Err(FlushError::Pattern);
-        }
-        let metrics = FlushMetrics::new();
-        let result = self.invalidate_and_remove(pattern).await;
-        match &result {
-            Ok(flushed) => {
-                metrics.ok.increment(1);
-                metrics.keys.increment(flushed.keys);
-            }
-            Err(_) => metrics.failed.increment(1),
-        }
-        result
-    }
-
-    /// The first half of [`flush`](Self::flush): one round trip, however much is cached. The entries stay in Redis, where
-    /// nobody takes them for valid, until they are overwritten or expire. For writers that flush often.
-    pub async fn invalidate(&self) -> Result<(), FlushError> {
-        let metrics = FlushMetrics::new();
-        let result = async {
-            let mut connection = self.pool.get().await.map_err(redis_error)?;
-            renew_generations(&mut connection).await
-        };
-        let result = result.await.map_err(FlushError::Invalidate);
-        let counter = if result.is_ok() { metrics.ok } else { metrics.failed };
-        counter.increment(1);
-        result
-    }
-
-    /// In this order: keys removed first could be filled again, under a generation still valid, by a reader that
-    /// asked the database before the write.
-    async fn invalidate_and_remove(&self, pattern: &str) -> Result<Flushed, FlushError> {
         let started = Instant::now();
-        let mut connection =
-            self.pool.get().await.map_err(|error| FlushError::Invalidate(redis_error(error)))?;
-        renew_generations(&mut connection).await.map_err(FlushError::Invalidate)?;
-        let keys = remove_entries(&mut connection, pattern).await.map_err(FlushError::Remove)?;
+        // In this order: keys removed first could be filled again, under a generation still valid, by a reader that
+        // asked the database before the write.
+        let result = match self.run(&renewed_generations()).await {
+            Ok(()) => self.remove_entries().await.map_err(FlushError::Remove),
+            Err(error) => Err(FlushError::Invalidate(error)),
+        };
+        let keys = counted(result)?;
+        count_flushes(0, 0, keys);
         Ok(Flushed { keys, took: started.elapsed() })
+    }
+
+    /// When it returns `Ok`, no list from before and none of these products' entries is read from Redis any more, and
+    /// every in-process layer has been told. One round trip, however much is cached: the entries stay in Redis, where
+    /// they count for nothing, until they are overwritten or expire. Writers of little call it after they commit.
+    pub async fn invalidate_products(&self, ids: &[u64]) -> Result<(), FlushError> {
+        let mut pipeline = redis::pipe();
+        for id in ids {
+            // In this order: a process that hears of the change must find nothing from before in Redis.
+            pipeline.del(token_key(*id)).ignore().set(changed_key(slot(*id)), "").ignore();
+        }
+        renew(&mut pipeline, list_generation);
+        counted(self.run(&pipeline).await.map_err(FlushError::Invalidate))
+    }
+
+    /// Nobody has tested the connection since it was last used. If Redis has closed it meanwhile, the next one is tried;
+    /// what runs here may run twice.
+    async fn run(&self, pipeline: &Pipeline) -> RedisResult<()> {
+        loop {
+            let mut connection = self.pool.get().await.map_err(redis_error)?;
+            let Err(error) = pipeline.exec_async(&mut *connection).await else { return Ok(()) };
+            let is_new = Object::metrics(&connection).recycle_count == 0;
+            drop(Object::take(connection));
+            if is_new || !error.is_connection_dropped() {
+                return Err(error);
+            }
+        }
+    }
+
+    async fn remove_entries(&self) -> RedisResult<u64> {
+        let mut connection = self.pool.get().await.map_err(redis_error)?;
+        let (mut removed, mut cursor) = (0, 0_u64);
+        loop {
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg(ENTRY_PATTERN).arg("COUNT").arg(BATCH);
+            let (next, keys): (u64, Vec<Vec<u8>>) = scan.query_async(&mut *connection).await?;
+            if !keys.is_empty() {
+                removed += redis::cmd("UNLINK").arg(keys).query_async::<u64>(&mut *connection).await?;
+            }
+            if next == 0 {
+                return Ok(removed);
+            }
+            cursor = next;
+        }
+    }
+}
+
+/// deadpool-redis tests a connection with UNWATCH and PING before each use, which would make two round trips of one.
+struct Untested(Manager);
+
+impl managed::Manager for Untested {
+    type Type = MultiplexedConnection;
+    type Error = RedisError;
+
+    async fn create(&self) -> RedisResult<MultiplexedConnection> {
+        self.0.create().await
+    }
+
+    async fn recycle(&self, _: &mut MultiplexedConnection, _: &Metrics) -> RecycleResult<RedisError> {
+        Ok(())
     }
 }
 
 /// Makes every entry in Redis invalid at once, whether or not it is removed later.
-pub(crate) async fn renew_generations(connection: &mut impl ConnectionLike) -> RedisResult<()> {
+pub(crate) fn renewed_generations() -> Pipeline {
     let mut pipeline = redis::pipe();
+    renew(&mut pipeline, list_generation);
+    renew(&mut pipeline, item_generation);
+    pipeline
+}
+
+fn renew(pipeline: &mut Pipeline, key: fn(u64) -> String) {
     for tag in 0..TAGS {
-        pipeline.set(generation_key(tag), Generation::new().as_bytes()).ignore();
-    }
-    pipeline.exec_async(connection).await
-}
-
-async fn remove_entries(connection: &mut impl ConnectionLike, pattern: &str) -> RedisResult<u64> {
-    let mut removed = 0;
-    let mut cursor = 0_u64;
-    loop {
-        let (next, keys): (u64, Vec<Vec<u8>>) = redis::cmd("SCAN")
-            .arg(cursor)
-            .arg("MATCH")
-            .arg(pattern)
-            .arg("COUNT")
-            .arg(BATCH)
-            .query_async(connection)
-            .await?;
-        if !keys.is_empty() {
-            removed += redis::cmd("UNLINK").arg(keys).query_async::<u64>(connection).await?;
-        }
-        if next == 0 {
-            return Ok(removed);
-        }
-        cursor = next;
+        pipeline.set(key(tag), &new_token()[..]).ignore();
     }
 }
 
-fn redis_error(error: PoolError) -> RedisError {
+fn counted<T>(result: Result<T, FlushError>) -> Result<T, FlushError> {
+    count_flushes(u64::from(result.is_ok()), u64::from(result.is_err()), 0);
+    result
+}
+
+fn redis_error(error: PoolError<RedisError>) -> RedisError {
     match error {
         PoolError::Backend(error) => error,
         PoolError::Timeout(_) => std::io::Error::from(std::io::ErrorKind::TimedOut).into(),

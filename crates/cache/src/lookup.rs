@@ -29,7 +29,7 @@ pub struct Lookup<V> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The in-process layer.
-    Local,
+    InProcess,
     /// Redis.
     Redis,
     /// The fill, which this request ran or shared.
@@ -42,7 +42,7 @@ impl Source {
     /// A stable word for a trace.
     pub(crate) fn label(self) -> &'static str {
         match self {
-            Source::Local => "local",
+            Source::InProcess => "local",
             Source::Redis => "redis",
             Source::Miss => "miss",
             Source::Stale => "stale",

@@ -1,4 +1,4 @@
-use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
+use metrics::{Counter, Unit, counter, describe_counter, describe_gauge, gauge};
 
 const REQUESTS: &str = "farmlokal_cache_requests_total";
 const FILLS: &str = "farmlokal_cache_fills_total";
@@ -17,81 +17,52 @@ pub fn describe_metrics() {
     );
     describe_counter!(
         FILLS,
-        "Fills by result: stored in Redis; refused, a flush came between; failed, the database gave no answer; \
-         skipped, answered but not stored because Redis was down or had no generation"
+        "Fills by result: stored in Redis; refused, a flush or a change came between; failed, the database gave no \
+         answer; skipped, answered but not stored because Redis was down or slow"
     );
-    describe_counter!(FLUSHES, "Flushes of the whole cache by result (ok, failed)");
+    describe_counter!(FLUSHES, "Flushes, of everything or of changed products, by result (ok, failed)");
     describe_counter!(FLUSHED_KEYS, "Keys that flushes removed from Redis");
-    describe_gauge!(LOCAL_SUBSCRIBED, "1 if the in-process layer hears of flushes, 0 if it is bypassed");
+    describe_gauge!(
+        LOCAL_SUBSCRIBED,
+        "1 if the in-process layer hears of flushes and changes, 0 if it is bypassed"
+    );
     describe_gauge!(LOCAL_ENTRIES, "Entries in the in-process layer");
     describe_gauge!(LOCAL_BYTES, Unit::Bytes, "Size of the entries in the in-process layer");
 }
 
-/// Look-ups in one tier.
-pub(crate) struct TierMetrics {
-    pub(crate) hit: Counter,
-    pub(crate) miss: Counter,
-    pub(crate) bypass: Counter,
-}
-
-impl TierMetrics {
-    fn new(tier: &'static str) -> Self {
-        let result = |result: &'static str| counter!(REQUESTS, "tier" => tier, "result" => result);
-        Self { hit: result("hit"), miss: result("miss"), bypass: result("bypass") }
+/// Shows every counter from the start: a rate cannot see the first of what it has not seen at zero.
+pub(crate) fn register() {
+    for result in ["hit", "miss", "bypass"] {
+        requests("local", result).increment(0);
+        requests("redis", result).increment(0);
+    }
+    requests("redis", "stale").increment(0);
+    for result in ["stored", "refused", "failed", "skipped"] {
+        fills(result).increment(0);
     }
 }
 
-/// The handles of the request path: looking a metric up by its labels costs more than a local hit.
-pub(crate) struct CacheMetrics {
-    pub(crate) local: TierMetrics,
-    pub(crate) redis: TierMetrics,
-    pub(crate) redis_stale: Counter,
-    pub(crate) stored: Counter,
-    pub(crate) refused: Counter,
-    pub(crate) failed: Counter,
-    pub(crate) skipped: Counter,
+pub(crate) fn requests(tier: &'static str, result: &'static str) -> Counter {
+    counter!(REQUESTS, "tier" => tier, "result" => result)
 }
 
-impl CacheMetrics {
-    pub(crate) fn new() -> Self {
-        let fills = |result: &'static str| counter!(FILLS, "result" => result);
-        Self {
-            local: TierMetrics::new("local"),
-            redis: TierMetrics::new("redis"),
-            redis_stale: counter!(REQUESTS, "tier" => "redis", "result" => "stale"),
-            stored: fills("stored"),
-            refused: fills("refused"),
-            failed: fills("failed"),
-            skipped: fills("skipped"),
-        }
+pub(crate) fn fills(result: &'static str) -> Counter {
+    counter!(FILLS, "result" => result)
+}
+
+/// Shows the state of the in-process layer; while it is bypassed, it counts as empty.
+pub(crate) fn show_in_process(subscribed: bool, entries: u64, bytes: u64) {
+    let gauges = [(LOCAL_SUBSCRIBED, u64::from(subscribed)), (LOCAL_ENTRIES, entries), (LOCAL_BYTES, bytes)];
+    for (name, value) in gauges {
+        #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+        gauge!(name).set(value as f64);
     }
 }
 
-pub(crate) struct LocalMetrics {
-    pub(crate) subscribed: Gauge,
-    pub(crate) entries: Gauge,
-    pub(crate) bytes: Gauge,
-}
-
-impl LocalMetrics {
-    pub(crate) fn new() -> Self {
-        Self {
-            subscribed: gauge!(LOCAL_SUBSCRIBED),
-            entries: gauge!(LOCAL_ENTRIES),
-            bytes: gauge!(LOCAL_BYTES),
-        }
+/// Adds flushes, and the keys that they removed; zeros register them.
+pub(crate) fn count_flushes(ok: u64, failed: u64, keys: u64) {
+    for (result, count) in [("ok", ok), ("failed", failed)] {
+        counter!(FLUSHES, "result" => result).increment(count);
     }
-}
-
-pub(crate) struct FlushMetrics {
-    pub(crate) ok: Counter,
-    pub(crate) failed: Counter,
-    pub(crate) keys: Counter,
-}
-
-impl FlushMetrics {
-    pub(crate) fn new() -> Self {
-        let flushes = |result: &'static str| counter!(FLUSHES, "result" => result);
-        Self { ok: flushes("ok"), failed: flushes("failed"), keys: counter!(FLUSHED_KEYS) }
-    }
+    counter!(FLUSHED_KEYS).increment(keys);
 }

@@ -1,4 +1,4 @@
-//! The connection on which the in-process layer hears of flushes.
+//! The connection on which the in-process layer hears of flushes and changes.
 
 use std::{
     convert::Infallible,
@@ -6,53 +6,46 @@ use std::{
     time::{Duration, Instant},
 };
 
-use farmlokal_redis::{Backoff, CONNECT_TIMEOUT};
-use redis::{AsyncConnectionConfig, Client, PushInfo, PushKind, RedisError};
-use tokio::{sync::watch, time::sleep};
+use farmlokal_redis::{Attempts, CONNECT_TIMEOUT};
+use redis::{AsyncConnectionConfig, Client, PushInfo, PushKind, RedisError, Value as RedisValue};
+use tokio::time::sleep;
 
-use crate::{Value, keys::GENERATION_PREFIX, local::Local};
+use crate::{
+    Value,
+    in_process::InProcess,
+    keys::{Scope, TRACKED_PREFIXES},
+};
 
 /// How often the connection is tried.
 const PING_EVERY: Duration = Duration::from_millis(500);
 /// How long the answer may take. Longer than that of a request's operation: giving up empties the layer.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long one answered PING lets the layer be used, from when it was sent. This is the longest that the layer
-/// can serve an entry after a flush that it did not hear of.
+/// can serve an entry after a flush or a change that it did not hear of.
 const LEASE: Duration = PING_EVERY.saturating_add(PING_TIMEOUT);
 
 /// Keeps the layer subscribed, for ever.
-pub(crate) async fn supervise<V: Value>(client: Client, local: Arc<Local<V>>) {
-    let mut backoff = Backoff::new();
+pub(crate) async fn supervise<V: Value>(client: Client, layer: Arc<InProcess<V>>) {
+    let mut attempts = Attempts::new("invalidations");
     loop {
-        let mut subscribed = None;
-        let Err(error) = subscribe(&client, &local, &mut subscribed).await;
-        local.end_lease();
-        if subscribed.is_some() {
-            tracing::warn!(%error, "lost the subscription to flushes: the in-process cache is bypassed");
-        } else {
-            tracing::debug!(%error, "could not subscribe to flushes");
-        }
-        backoff.wait(subscribed).await;
+        let Err(error) = subscribe(&client, &layer, &mut attempts).await;
+        layer.end_lease();
+        attempts.failed(&error).await;
     }
 }
 
 /// Subscribes and extends the lease for as long as the connection answers.
 async fn subscribe<V: Value>(
     client: &Client,
-    local: &Arc<Local<V>>,
-    subscribed: &mut Option<Instant>,
+    layer: &Arc<InProcess<V>>,
+    attempts: &mut Attempts,
 ) -> Result<Infallible, RedisError> {
-    let lost = watch::Sender::new(false);
-    let mut is_lost = lost.subscribe();
-    let listener = Arc::clone(local);
+    let listener = Arc::clone(layer);
     // Called where the connection is read, so before any later answer on it reaches anybody.
     let on_push = move |push: PushInfo| {
         match push.kind {
-            PushKind::Invalidate => listener.invalidate(),
-            PushKind::Disconnection => {
-                lost.send_replace(true);
-                listener.end_lease();
-            }
+            PushKind::Invalidate => invalidate(&listener, &push.data),
+            PushKind::Disconnection => listener.end_lease(),
             _ => {}
         }
         Ok::<_, Infallible>(())
@@ -62,25 +55,31 @@ async fn subscribe<V: Value>(
         .set_response_timeout(Some(PING_TIMEOUT))
         .set_push_sender(on_push);
     let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-    redis::cmd("CLIENT")
-        .arg(&["TRACKING", "ON", "BCAST", "PREFIX", GENERATION_PREFIX])
-        .exec_async(&mut connection)
-        .await?;
-    // What was being read before this moment may have missed a flush.
-    local.invalidate();
-    tracing::info!("subscribed to flushes");
-    *subscribed = Some(Instant::now());
+    let mut tracking = redis::cmd("CLIENT");
+    tracking.arg(&["TRACKING", "ON", "BCAST"]);
+    for prefix in TRACKED_PREFIXES {
+        tracking.arg("PREFIX").arg(prefix);
+    }
+    tracking.exec_async(&mut connection).await?;
+    // What was being read before this moment may have missed an invalidation.
+    layer.invalidate(Scope::Everything);
+    attempts.succeeded();
     loop {
         let sent = Instant::now();
         redis::cmd("PING").exec_async(&mut connection).await?;
-        local.extend_lease(sent + LEASE);
-        // In this order, or a loss between the answer and the extension would be forgotten.
-        tokio::select! {
-            biased;
-            _ = is_lost.wait_for(|lost| *lost) => {
-                return Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset).into());
-            }
-            () = sleep(PING_EVERY) => {}
-        }
+        layer.extend_lease(sent + LEASE);
+        // If the connection is lost before, the next PING finds out.
+        sleep(PING_EVERY).await;
+    }
+}
+
+/// A push names the keys that were written, or none if the whole database was emptied.
+fn invalidate<V: Value>(layer: &InProcess<V>, data: &[RedisValue]) {
+    let [RedisValue::Array(keys)] = data else { return layer.invalidate(Scope::Everything) };
+    for key in keys {
+        layer.invalidate(match key {
+            RedisValue::BulkString(key) => Scope::of_tracked(key),
+            _ => Scope::Everything,
+        });
     }
 }

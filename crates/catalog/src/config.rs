@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{AssertSqlSafe, Row as _};
 
-use crate::server::Server;
+use crate::dialect::Dialect;
 
 /// Settings of a [`crate::Catalog`].
 #[derive(Clone)]
@@ -13,11 +13,11 @@ pub struct CatalogConfig {
     /// Where the database is, and as whom. See [`CatalogConfig::new`] to make it from an URL.
     pub connect: MySqlConnectOptions,
     /// The most connections at once, beside those for searches and one to see whether the database is there. A few more
-    /// than its cores do most: what waits here waits in turn, in the database all wait for each other. Default 4.
+    /// than its cores are enough: further statements would only slow each other down. Default 4.
     pub max_connections: u32,
-    /// How long a call waits for its turn. One that would wait longer is refused at once. Default 500 ms.
+    /// How long a call waits in the admission queue before it is refused. Default 500 ms.
     pub queue_timeout: Duration,
-    /// How long a call, when it has its turn, waits for a connection to be made. Default 2 s.
+    /// How long it may take to make a connection. Default 2 s.
     pub acquire_timeout: Duration,
     /// After this the database stops a list's statement. Default 1 s.
     pub list_deadline: Duration,
@@ -36,11 +36,11 @@ pub struct SearchConfig {
     pub deadline: Duration,
     /// The most searches at once, each on a connection of its own. Default 2.
     pub concurrency: usize,
-    /// How long a search waits for others to end, and for the database time that searches owe. Default 250 ms.
+    /// How long a search waits for others to end, and for its share of the database's time. Default 250 ms.
     pub queue_timeout: Duration,
     /// Database time that searches may use, as a share of one core's: 0.2 is 200 ms a second. Default 0.2.
     pub time_share: f64,
-    /// How much unused time is kept for a burst. Default 500 ms.
+    /// How much unused time is saved for a burst. Default 500 ms.
     pub burst: Duration,
     /// How long a search that ran into its deadline is refused at once. Default 60 s.
     pub remember_slow: Duration,
@@ -113,9 +113,9 @@ pub(crate) fn connect_options(options: MySqlConnectOptions) -> MySqlConnectOptio
         .statement_cache_capacity(STATEMENTS)
 }
 
-/// Sets the mode that our statements are written for: strict, each a transaction of its own but where one is begun, and nothing
-/// else that differs between servers. Tells which server it is.
-pub(crate) async fn prepare_session(connection: &mut MySqlConnection) -> Result<Server, sqlx::Error> {
+/// Sets the mode that our statements are written for, whatever the server's is: strict, and each statement a transaction of its
+/// own unless one is begun. Returns which server it is.
+pub(crate) async fn prepare_session(connection: &mut MySqlConnection) -> Result<Dialect, sqlx::Error> {
     let row = sqlx::raw_sql(
         "SET SESSION autocommit = 1, completion_type = 'NO_CHAIN', \
          sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'; \
@@ -124,26 +124,25 @@ pub(crate) async fn prepare_session(connection: &mut MySqlConnection) -> Result<
     .fetch_one(connection)
     .await?;
     let is_mariadb: i64 = row.try_get_unchecked(0)?;
-    Ok(if is_mariadb == 1 { Server::MariaDb } else { Server::MySql })
+    Ok(if is_mariadb == 1 { Dialect::MariaDb } else { Dialect::MySql })
 }
 
-/// What the connections of readers have beside that: a deadline for every statement, in the server's own way. Set once, it
-/// costs no statement anything. And `REPEATABLE READ`, whatever the server's default is: one transaction of theirs sees one
-/// moment ([`Reader::begin_snapshot`](crate::reader::Reader::begin_snapshot)).
+/// Sets what connections for reads have on top: a deadline for every statement, and `REPEATABLE READ`, so that one transaction
+/// sees one moment ([`Reader::begin_snapshot`](crate::reader::Reader::begin_snapshot)).
 ///
-/// And `MariaDB` plans by what the storage engine says of an index, since every list names its own, and what else is read
-/// leaves no choice: to look up what is known of columns takes part of the time that a page takes to read.
+/// `MariaDB` does not look up statistics of columns: every list names its index, and the lookup would take part of the time that
+/// a page takes to read.
 pub(crate) async fn prepare_reads(
     connection: &mut MySqlConnection,
-    server: Server,
+    dialect: Dialect,
     deadline: Duration,
 ) -> Result<(), sqlx::Error> {
     let mut settings = format!(
         "TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET SESSION {}, {}",
-        statement_deadline(server, deadline),
-        silence_deadline(server),
+        statement_deadline(dialect, deadline),
+        idle_timeout(dialect),
     );
-    if server == Server::MariaDb {
+    if dialect == Dialect::MariaDb {
         settings += ", optimizer_use_condition_selectivity = 1, use_stat_tables = 'never'";
     }
     set(connection, &settings).await
@@ -151,24 +150,23 @@ pub(crate) async fn prepare_reads(
 
 /// `MySQL` counts in milliseconds, and stops nothing but a `SELECT`; `MariaDB` counts in seconds. Zero would be no deadline to
 /// either.
-pub(crate) fn statement_deadline(server: Server, deadline: Duration) -> String {
+pub(crate) fn statement_deadline(dialect: Dialect, deadline: Duration) -> String {
     let milliseconds = deadline.as_millis().max(1);
-    match server {
-        Server::MySql => format!("max_execution_time = {milliseconds}"),
-        Server::MariaDb => {
+    match dialect {
+        Dialect::MySql => format!("max_execution_time = {milliseconds}"),
+        Dialect::MariaDb => {
             format!("max_statement_time = {}.{:03}", milliseconds / 1000, milliseconds % 1000)
         }
     }
 }
 
-/// After this the server closes a connection whose client says no more, and with it a transaction: as long as that is open, it
-/// holds a lock on the table's definition. A client that lost its power or its network takes no leave. `MariaDB` counts the
-/// seconds of transactions apart; `MySQL` closes every idle connection, and the pool
-/// [replaces them before](crate::pool::LONGEST_IDLE).
-fn silence_deadline(server: Server) -> &'static str {
-    match server {
-        Server::MySql => "wait_timeout = 60",
-        Server::MariaDb => "idle_transaction_timeout = 5",
+/// After this the server closes a silent connection, and ends its transaction, which holds a lock on the table's definition. A
+/// client that lost its power or its network closes nothing itself. `MariaDB` has a timeout for transactions only; `MySQL` closes
+/// every idle connection, and the pool [replaces them before](crate::pool::LONGEST_IDLE).
+fn idle_timeout(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::MySql => "wait_timeout = 60",
+        Dialect::MariaDb => "idle_transaction_timeout = 5",
     }
 }
 
@@ -178,23 +176,23 @@ pub(crate) async fn set(connection: &mut MySqlConnection, settings: &str) -> Res
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.map(|_| ())
 }
 
-/// What the connections of events have beside that: no statement waits for a row for more than 2 s, or for a table for
+/// Sets what connections for events have on top: no statement waits for a row for more than 2 s, or for a table for
 /// more than 3. `MySQL` has no other deadline for writes; `MariaDB` has one for all that a statement does.
 ///
 /// `READ COMMITTED`, because no transaction of ours reads a row twice without having locked it, and locks on the gaps
 /// between rows would make events about different products wait for each other.
 pub(crate) async fn prepare_events(
     connection: &mut MySqlConnection,
-    server: Server,
+    dialect: Dialect,
     deadline: Duration,
 ) -> Result<(), sqlx::Error> {
     let mut settings = format!(
         "TRANSACTION ISOLATION LEVEL READ COMMITTED; \
          SET SESSION innodb_lock_wait_timeout = 2, lock_wait_timeout = 3, {}",
-        silence_deadline(server),
+        idle_timeout(dialect),
     );
-    if server == Server::MariaDb {
-        settings = format!("{settings}, {}", statement_deadline(server, deadline));
+    if dialect == Dialect::MariaDb {
+        settings = format!("{settings}, {}", statement_deadline(dialect, deadline));
     }
     set(connection, &settings).await
 }

@@ -1,6 +1,6 @@
 //! What can go wrong, in the terms of a caller.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use tracing::Span;
 
@@ -15,10 +15,10 @@ pub enum Error {
         /// When another try may succeed.
         retry_after: Duration,
     },
-    /// The statement ran into its deadline, and the database stopped it.
+    /// The call ran out of time: the database stopped its statement, or gave no answer in time.
     #[error("the database took too long")]
     Deadline,
-    /// Every connection is in use, and will be for longer than the queue timeout.
+    /// Every connection is in use: the admission queue is full, or the call has waited in it for its whole timeout.
     #[error("every database connection is in use")]
     Busy,
     /// The database cannot be reached, or refuses us.
@@ -79,10 +79,6 @@ mod number {
     pub(super) const LOCK_DEADLOCK: u16 = 1213;
     pub(super) const LOCK_WAIT_TIMEOUT: u16 = 1205;
     pub(super) const DUP_ENTRY: u16 = 1062;
-    pub(super) const DUP_FIELDNAME: u16 = 1060;
-    pub(super) const DUP_KEYNAME: u16 = 1061;
-    pub(super) const DUP_CONSTRAINT_NAME: u16 = 1826;
-    pub(super) const CHECK_CONSTRAINT_DUP_NAME: u16 = 3822;
     pub(super) const QUERY_INTERRUPTED: u16 = 1317;
     pub(super) const OPTION_PREVENTS_STATEMENT: u16 = 1290;
     pub(super) const READ_ONLY_TRANSACTION: u16 = 1792;
@@ -101,7 +97,21 @@ fn server_error(error: &sqlx::Error) -> Option<u16> {
         .map(sqlx::mysql::MySqlDatabaseError::number)
 }
 
-/// Tells a span how its operation failed, in words that are few and name nothing.
+/// A call ran out of time on this side: the database has stopped nothing, and may answer nothing any more.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer in time")]
+struct OutOfTime;
+
+/// Not the system's `TimedOut`, which a connection that breaks or cannot be made ends in.
+pub(crate) fn out_of_time() -> sqlx::Error {
+    io::Error::new(io::ErrorKind::TimedOut, OutOfTime).into()
+}
+
+pub(crate) fn is_out_of_time(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(error) if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<OutOfTime>))
+}
+
+/// Records in a span how its operation failed, in a few stable words that name nothing.
 pub(crate) fn record(error: &sqlx::Error, span: &Span) {
     if span.is_disabled() {
         return;
@@ -109,6 +119,7 @@ pub(crate) fn record(error: &sqlx::Error, span: &Span) {
     span.record("otel.status_code", "ERROR");
     let number = server_error(error).map(|number| number.to_string());
     let kind = match error {
+        _ if is_out_of_time(error) => "timeout",
         sqlx::Error::Io(_) => "io",
         sqlx::Error::Tls(_) => "tls",
         sqlx::Error::Protocol(_) => "protocol",
@@ -120,9 +131,11 @@ pub(crate) fn record(error: &sqlx::Error, span: &Span) {
     span.record("db.response.status_code", number.as_deref());
 }
 
-/// The connection broke, or the transaction lost a race: a read may simply be tried again.
+/// The connection broke, or the transaction lost a race: a read may be tried again. Not where nothing answered, which would
+/// only take as long again.
 pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
     match error {
+        _ if is_out_of_time(error) => false,
         sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => true,
         other => matches!(
             server_error(other),
@@ -148,17 +161,9 @@ pub(crate) fn is_duplicate_key(error: &sqlx::Error) -> bool {
     server_error(error) == Some(number::DUP_ENTRY)
 }
 
-/// A column, an index or a constraint with this name is there already.
-pub(crate) fn is_already_there(error: &sqlx::Error) -> bool {
-    matches!(
-        server_error(error),
-        Some(
-            number::DUP_FIELDNAME
-                | number::DUP_KEYNAME
-                | number::DUP_CONSTRAINT_NAME
-                | number::CHECK_CONSTRAINT_DUP_NAME
-        )
-    )
+/// The server has no database of this name.
+pub(crate) fn is_missing_database(error: &sqlx::Error) -> bool {
+    server_error(error) == Some(number::UNKNOWN_DATABASE)
 }
 
 /// A statement's index does not exist: neither for `FORCE INDEX` nor for `MATCH`.
@@ -185,22 +190,28 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Error {
         match &error {
             sqlx::Error::PoolTimedOut => return Error::Busy,
+            _ if is_deadline(&error) || is_out_of_time(&error) => return Error::Deadline,
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolClosed => {
                 return Error::Unavailable(error);
             }
-            _ if is_deadline(&error) => return Error::Deadline,
             _ => {}
         }
         match server_error(&error) {
             Some(number::NO_SUCH_TABLE | number::UNKNOWN_DATABASE) => Error::SchemaMissing,
-            Some(number::LOCK_DEADLOCK | number::CHECKREAD | number::LOCK_WAIT_TIMEOUT) => Error::Deadline,
+            Some(
+                number::LOCK_DEADLOCK
+                | number::CHECKREAD
+                | number::LOCK_WAIT_TIMEOUT
+                // Some versions report so that a statement was stopped at its deadline; or somebody has stopped it.
+                | number::QUERY_INTERRUPTED
+                | number::FILSORT_ABORT,
+            ) => Error::Deadline,
             Some(
                 number::CON_COUNT
                 | number::SERVER_SHUTDOWN
                 | number::ACCESS_DENIED
                 | number::ACCESS_DENIED_DATABASE
                 | number::CONNECTION_KILLED
-                | number::QUERY_INTERRUPTED
                 // A primary that has become a replica.
                 | number::OPTION_PREVENTS_STATEMENT
                 | number::READ_ONLY_TRANSACTION
@@ -208,5 +219,19 @@ impl From<sqlx::Error> for Error {
             ) => Error::Unavailable(error),
             _ => Error::Internal(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_call_that_ran_out_of_time_is_one() {
+        assert!(matches!(Error::from(out_of_time()), Error::Deadline));
+        // As the system says it of a connection.
+        let broken: sqlx::Error = io::Error::from(io::ErrorKind::TimedOut).into();
+        assert!(is_transient(&broken) && !is_transient(&out_of_time()));
+        assert!(matches!(Error::from(broken), Error::Unavailable(_)));
     }
 }

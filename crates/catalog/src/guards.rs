@@ -1,8 +1,8 @@
 //! What keeps searches from slowing plain lists down: a full-text search costs what it matches, not what it returns.
 //!
-//! Four guards, cheapest first: a search that lately ran into its deadline is refused; so is any search while searches
-//! owe the database time; few run at once; and the database stops each at its deadline. A refused search waits out its
-//! time in the queue first, so that clients who try again at once cost little.
+//! Four guards, cheapest first: a search that lately ran into its deadline is refused; so is any search while the budget of
+//! database time is overdrawn; few run at once; and the database stops each at its deadline. A refused search waits for its whole
+//! queue timeout first, so that clients who try again at once cost little.
 
 use std::{
     collections::HashMap,
@@ -28,17 +28,16 @@ pub(crate) struct SearchGuards {
 }
 
 struct State {
-    /// Database time that searches may use now. Below zero, it is owed.
+    /// Database time that searches may use now, in seconds. Below zero it is overdrawn.
     balance: f64,
     refilled: Instant,
     slow: HashMap<String, Instant>,
 }
 
-/// A search that may run now.
-pub(crate) struct Admitted<'g> {
+/// A statement of a search that is running.
+pub(crate) struct Running<'g> {
     guards: &'g SearchGuards,
     started: Instant,
-    _permit: SemaphorePermit<'g>,
 }
 
 /// Why a search may not run yet, and when it may.
@@ -73,7 +72,7 @@ impl SearchGuards {
     }
 
     /// Lets a search through, or says why not. `words` identifies it.
-    pub(crate) async fn admit(&self, words: &str) -> Result<Admitted<'_>, Error> {
+    pub(crate) async fn admit(&self, words: &str) -> Result<SemaphorePermit<'_>, Error> {
         let Ok(_place) = self.waiting.try_acquire() else {
             return Err(self.crowded());
         };
@@ -89,10 +88,9 @@ impl SearchGuards {
         let Ok(Ok(permit)) = tokio::time::timeout_at(give_up, self.running.acquire()).await else {
             return Err(self.crowded());
         };
-        // The searches waited for may have spent what was left.
-        let started = Instant::now();
-        self.check(words, started)?;
-        Ok(Admitted { guards: self, started, _permit: permit })
+        // The searches that it has waited for may have used up the budget.
+        self.check(words, Instant::now())?;
+        Ok(permit)
     }
 
     fn crowded(&self) -> Error {
@@ -115,7 +113,12 @@ impl SearchGuards {
         Ok(())
     }
 
-    fn charge(&self, cost: Duration) {
+    /// Takes the time until this is dropped from the budget.
+    pub(crate) fn charge(&self) -> Running<'_> {
+        Running { guards: self, started: Instant::now() }
+    }
+
+    fn spend(&self, cost: Duration) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).balance -= cost.as_secs_f64();
     }
 
@@ -131,10 +134,10 @@ impl SearchGuards {
     }
 }
 
-/// What a search cost is charged when it ends, however it ends: also when its caller went away.
-impl Drop for Admitted<'_> {
+/// However it ends: also when its caller went away.
+impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.guards.charge(self.started.elapsed());
+        self.guards.spend(self.started.elapsed());
     }
 }
 
@@ -171,15 +174,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn refuses_in_debt_until_it_is_paid() {
+    async fn refuses_while_the_budget_is_overdrawn() {
         let config =
             SearchConfig { time_share: 0.2, burst: Duration::from_millis(500), ..SearchConfig::default() };
         let guards = SearchGuards::new(config);
-        guards.charge(Duration::from_millis(700));
+        guards.spend(Duration::from_millis(700));
         let now = Instant::now();
         let NotNow { reason, retry_after } = guards.check("a", now).unwrap_err();
         assert_eq!(reason, Refusal::Budget);
-        // 200 ms are owed, and a second brings 200 ms.
+        // 200 ms are missing, and a second brings 200 ms.
         assert!(
             retry_after > Duration::from_millis(900) && retry_after <= Duration::from_secs(1),
             "{retry_after:?}"
@@ -188,7 +191,7 @@ mod tests {
         // Time unused for an hour buys the burst, not an hour.
         let later = now + Duration::from_secs(3600);
         assert!(guards.check("a", later).is_ok());
-        guards.charge(Duration::from_millis(501));
+        guards.spend(Duration::from_millis(501));
         assert!(guards.check("a", later).is_err());
     }
 

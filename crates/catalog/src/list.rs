@@ -25,10 +25,10 @@ pub(crate) async fn list(
 
 /// The page that the rows make: they are one more than its limit if another follows.
 pub(crate) fn page(query: &ListQuery, rows: &[MySqlRow]) -> Result<Page, sqlx::Error> {
-    let shown = &rows[..rows.len().min(query.limit() as usize)];
+    let shown = &rows[..rows.len().min(query.limit().get() as usize)];
     let products = shown.iter().map(Product::from_row).collect::<Result<Vec<_>, _>>()?;
     let next_cursor = match (rows.len() > shown.len(), shown.last(), products.last()) {
-        (true, Some(row), Some(product)) => Some(query.cursor_after(product, relevance(query, row)?)),
+        (true, Some(row), Some(product)) => Some(query.cursor_after_ranked(product, relevance(query, row)?)),
         _ => None,
     };
     Ok(Page { products, next_cursor })

@@ -11,18 +11,15 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
     config::{connect_options, prepare_session},
-    error::is_already_there,
+    error::is_missing_database,
 };
 
-/// Every migration: one statement each, because the servers commit at each, and each may run twice: a table is made
-/// `IF NOT EXISTS`, and what an `ALTER TABLE` would add again is [there already](is_already_there).
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+/// Every migration: one statement each, because the servers commit after each, and each may run twice: a table is created
+/// `IF NOT EXISTS`.
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "products", include_str!("../../../migrations/0001_products.sql")),
     (2, "webhook_events", include_str!("../../../migrations/0002_webhook_events.sql")),
     (3, "product_versions", include_str!("../../../migrations/0003_product_versions.sql")),
-    (4, "owed_flush", include_str!("../../../migrations/0004_owed_flush.sql")),
-    (5, "price_bands", include_str!("../../../migrations/0005_price_bands.sql")),
-    (6, "price_band_indexes", include_str!("../../../migrations/0006_price_band_indexes.sql")),
 ];
 
 /// The migration that this program needs at least.
@@ -50,7 +47,7 @@ pub enum MigrateError {
     Locked,
     /// The database was migrated by a newer program.
     #[error(
-        "the database is at migration {database}, newer than this program, which knows {known}: run a newer one"
+        "the database is at migration {database}, newer than this program's, which is {known}: run a newer program"
     )]
     Newer {
         /// The database's newest migration.
@@ -61,6 +58,9 @@ pub enum MigrateError {
     /// The URL names no database.
     #[error("the database URL names no database")]
     NoDatabase,
+    /// The server has no database of this name. None is created: the name may be a typing error.
+    #[error("the server has no database {0:?}")]
+    MissingDatabase(String),
     /// A migration that is applied has another text than ours.
     #[error(transparent)]
     Migration(#[from] sqlx::migrate::MigrateError),
@@ -69,7 +69,7 @@ pub enum MigrateError {
     Database(#[from] sqlx::Error),
 }
 
-/// Brings a database to the newest migration, and says which were applied. Creates the database if it is missing.
+/// Brings a database to the newest migration, and says which were applied.
 pub async fn migrate(options: MySqlConnectOptions) -> Result<Vec<Applied>, MigrateError> {
     let mut connection = connect(options).await?;
     let applied = migrate_locked(&mut connection).await;
@@ -80,15 +80,8 @@ pub async fn migrate(options: MySqlConnectOptions) -> Result<Vec<Applied>, Migra
 
 async fn connect(options: MySqlConnectOptions) -> Result<MySqlConnection, MigrateError> {
     let database = options.get_database().ok_or(MigrateError::NoDatabase)?.to_owned();
-    let options = connect_options(options);
-    let mut connection = match options.connect().await {
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42000") => {
-            let mut connection = options.clone().database("").connect().await?;
-            let create = format!("CREATE DATABASE IF NOT EXISTS `{}`", database.replace('`', "``"));
-            sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&mut connection).await?;
-            connection.close().await?;
-            options.connect().await?
-        }
+    let mut connection = match connect_options(options).connect().await {
+        Err(error) if is_missing_database(&error) => return Err(MigrateError::MissingDatabase(database)),
         other => other?,
     };
     prepare_session(&mut connection).await?;
@@ -111,19 +104,7 @@ async fn migrate_locked(connection: &mut MySqlConnection) -> Result<Vec<Applied>
     }
     let mut migrator = Migrator::with_migrations(MIGRATIONS.map(migration).to_vec());
     migrator.set_locking(false);
-    while let Err(error) = migrator.run_direct(None, &mut *connection, false).await {
-        match error {
-            // The servers do an ALTER TABLE wholly or not at all. So a killed run got as far as this, or the server went on
-            // by itself, and only the note of it is missing.
-            sqlx::migrate::MigrateError::ExecuteMigration(error, version) if is_already_there(&error) => {
-                sqlx::query("UPDATE _sqlx_migrations SET success = TRUE WHERE version = ?")
-                    .bind(version)
-                    .execute(&mut *connection)
-                    .await?;
-            }
-            error => return Err(error.into()),
-        }
-    }
+    migrator.run_direct(None, &mut *connection, false).await?;
     Ok(migrator
         .iter()
         .filter(|migration| !before.contains(&migration.version))

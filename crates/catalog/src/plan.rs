@@ -36,7 +36,7 @@ impl Plan {
 }
 
 fn has_price_range(query: &ListQuery) -> bool {
-    query.min_price().is_some() || query.max_price().is_some()
+    !query.filter().prices.is_all()
 }
 
 /// The index by price has the rows of one price in the order of their ids.
@@ -51,7 +51,8 @@ pub(crate) fn walks_table(query: &ListQuery) -> bool {
 
 /// The price, where the range is of one only.
 fn one_price(query: &ListQuery) -> Option<Price> {
-    query.min_price().filter(|_| query.min_price() == query.max_price())
+    let (lowest, highest) = query.prices();
+    (lowest == highest).then_some(lowest)
 }
 
 /// The index that has a category's rows, or all, in the order of a sort.
@@ -124,7 +125,7 @@ pub(crate) fn product(id: u64) -> Statement<'static> {
     statement
 }
 
-/// Grouping by an index's first column lets the server leap from value to value.
+/// Grouping by an index's first column lets the server scan the index loosely: one read for each value.
 pub(crate) fn categories() -> Statement<'static> {
     let mut statement = Statement::select(Kind::Categories);
     statement.push("category FROM products FORCE INDEX (by_category) GROUP BY category");
@@ -217,7 +218,7 @@ fn after<'q>(statement: &mut Statement<'q>, position: &'q Position, order: Order
 
 /// By the sort and then by id, both in the same direction: so an index can be read either way.
 fn order_by(statement: &mut Statement<'_>, query: &ListQuery, table: &str) {
-    let direction = query.order().as_str();
+    let direction = query.order().sql();
     statement.push(" ORDER BY ");
     if query.sort() != Sort::Id {
         statement.push(table).push(column(query.sort())).push(" ").push(direction).push(", ");
@@ -230,11 +231,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::config::STATEMENTS;
-
-    fn parse(pairs: &[(&str, &str)]) -> ListQuery {
-        ListQuery::parse(pairs.iter().map(|(name, value)| ((*name).into(), (*value).into()))).unwrap()
-    }
+    use crate::{config::STATEMENTS, tests::query as parse};
 
     fn index_of(pairs: &[(&str, &str)]) -> String {
         let query = parse(pairs);

@@ -1,8 +1,7 @@
 //! Connections, kept open between calls.
 //!
-//! Not sqlx's own pool: that one asks the server for a sign of life whenever a connection comes back, which is a round trip
-//! to the database for each query. Here a broken connection shows at its next use, and reads are tried again
-//! ([`Reader`](crate::reader::Reader)).
+//! Not sqlx's own pool, which pings a connection whenever it comes back: a round trip to the database for each query. Here a
+//! broken connection shows at its next use, and reads are tried again ([`Reader`](crate::reader::Reader)).
 
 use std::{
     io,
@@ -18,15 +17,15 @@ use sqlx::{Connection as _, MySqlConnection, mysql::MySqlConnectOptions};
 
 use crate::{
     config::{prepare_events, prepare_reads, prepare_session},
-    server::Server,
+    dialect::Dialect,
 };
 
 /// An older connection is replaced, so that all end up at the server that its name stands for now.
 const LONGEST_LIFE: Duration = Duration::from_mins(30);
-/// One that was idle for longer is replaced too: before `MySQL` closes it, after a minute by its session's `wait_timeout`.
+/// A connection that was idle for longer is replaced too, before `MySQL` closes it by the session's `wait_timeout`.
 pub(crate) const LONGEST_IDLE: Duration = Duration::from_secs(45);
-/// How long it may take to tell the server of the end of all connections: one that stands still is told for ever.
-pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
+/// How long it may take to close connections: a server that hangs never confirms it.
+pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a connection is for, which decides how its session is prepared.
 #[derive(Clone, Copy, Debug)]
@@ -46,20 +45,21 @@ pub(crate) struct Connector {
     purpose: Purpose,
     /// After this the server stops a statement, as far as it can; see [`prepare_events`].
     deadline: Duration,
-    /// What the last connection has reached.
+    /// Which server the last connection has reached.
     is_mariadb: AtomicBool,
 }
 
 impl Pool {
-    /// Opens nothing yet. To open a connection may take up to `patience`, and the server stops a statement after `deadline`.
+    /// Opens nothing yet. Opening a connection may take up to `connect_timeout`, and the server stops a statement after
+    /// `deadline`.
     pub(crate) fn new(
         options: MySqlConnectOptions,
         purpose: Purpose,
         deadline: Duration,
         size: u32,
-        patience: Duration,
+        connect_timeout: Duration,
     ) -> Result<Pool, sqlx::Error> {
-        let timeouts = Timeouts { create: Some(patience), ..Timeouts::new() };
+        let timeouts = Timeouts { create: Some(connect_timeout), ..Timeouts::new() };
         let pool = managed::Pool::builder(Connector {
             options,
             purpose,
@@ -95,9 +95,9 @@ impl Pool {
         self.0.manager().connect().await
     }
 
-    /// What the last connection has reached.
-    pub(crate) fn server(&self) -> Server {
-        if self.0.manager().is_mariadb.load(Ordering::Relaxed) { Server::MariaDb } else { Server::MySql }
+    /// Which server the last connection has reached.
+    pub(crate) fn dialect(&self) -> Dialect {
+        if self.0.manager().is_mariadb.load(Ordering::Relaxed) { Dialect::MariaDb } else { Dialect::MySql }
     }
 
     /// After this the server stops a statement, as far as it can.
@@ -113,24 +113,24 @@ impl Pool {
     pub(crate) async fn close(&self) {
         let idle = self.0.retain(|_, _| false).removed;
         self.0.close();
-        let farewell = async {
+        let closing = async {
             for connection in idle {
                 // A connection that is broken is closed already.
                 let _ = connection.close().await;
             }
         };
-        let _ = tokio::time::timeout(FAREWELL, farewell).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
     }
 }
 
 impl Connector {
     async fn connect(&self) -> Result<MySqlConnection, sqlx::Error> {
         let mut connection = MySqlConnection::connect_with(&self.options).await?;
-        let server = prepare_session(&mut connection).await?;
-        self.is_mariadb.store(server == Server::MariaDb, Ordering::Relaxed);
+        let dialect = prepare_session(&mut connection).await?;
+        self.is_mariadb.store(dialect == Dialect::MariaDb, Ordering::Relaxed);
         match self.purpose {
-            Purpose::Reads => prepare_reads(&mut connection, server, self.deadline).await?,
-            Purpose::Events => prepare_events(&mut connection, server, self.deadline).await?,
+            Purpose::Reads => prepare_reads(&mut connection, dialect, self.deadline).await?,
+            Purpose::Events => prepare_events(&mut connection, dialect, self.deadline).await?,
         }
         Ok(connection)
     }
@@ -141,8 +141,7 @@ impl managed::Manager for Connector {
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<MySqlConnection, sqlx::Error> {
-        // On the heap: four kilobytes of state, rarely needed, and each future around it would have them, some twice. A
-        // query that finds its connection would move thirty.
+        // On the heap: four kilobytes of state that every future around it would carry, and that a query rarely needs.
         Box::pin(self.connect()).await
     }
 

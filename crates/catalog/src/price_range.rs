@@ -128,7 +128,7 @@ impl Costs {
         let bands = merge + edges.iter().map(of_edge).sum::<f64>();
         let (then, cost) = if range <= bands { (Way::Range, range) } else { (Way::Bands, bands) };
 
-        let wanted = f64::from(query.limit()) + 1.0;
+        let wanted = f64::from(query.limit().get()) + 1.0;
         let rows = 2.0 * wanted * (estimate.of_any_price / estimate.in_range.max(1.0)).max(1.0);
         #[expect(
             clippy::cast_possible_truncation,
@@ -266,11 +266,7 @@ impl Parts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cursor::SortValue;
-
-    fn query(pairs: &[(&str, &str)]) -> ListQuery {
-        ListQuery::parse(pairs.iter().map(|(name, value)| ((*name).into(), (*value).into()))).unwrap()
-    }
+    use crate::{cursor::SortValue, tests::query};
 
     fn ways(sort: &str, in_range: f64) -> (Option<u64>, Way) {
         let query = query(&[("sort", sort), ("minPrice", "10"), ("maxPrice", "20")]);

@@ -3,12 +3,15 @@
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Row as _, mysql::MySqlRow};
 
-use crate::Price;
+use crate::{Cursor, Price};
+
+/// The highest id of a product: 2^53 - 1, the highest whole number that JavaScript reads right from JSON.
+pub const MAX_PRODUCT_ID: u64 = 9_007_199_254_740_991;
 
 /// One product. Times have milliseconds, as the columns do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Product {
-    /// Unique, never reused, at least 1.
+    /// Unique, never reused, from 1 to [`MAX_PRODUCT_ID`].
     pub id: u64,
     /// At most 255 characters.
     pub name: String,
@@ -30,7 +33,7 @@ pub struct Page {
     /// At most as many products as the query's limit, in its order.
     pub products: Vec<Product>,
     /// Where the next page starts; `None` on the last one.
-    pub next_cursor: Option<String>,
+    pub next_cursor: Option<Cursor>,
 }
 
 /// From the columns that every plan reads, by their places: to look each up by its name takes longer than to decode it.

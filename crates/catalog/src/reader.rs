@@ -1,9 +1,6 @@
 //! One call's connection: reads through it are measured, and tried once more if it breaks.
 
-use std::{
-    io,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use metrics::{Histogram, histogram};
 use sqlx::{Connection as _, MySqlConnection, mysql::MySqlRow};
@@ -11,16 +8,17 @@ use tokio::{runtime::Handle, sync::Mutex, time::timeout};
 use tracing::{Instrument as _, field::Empty, info_span};
 
 use crate::{
-    error::{is_transient, record},
-    gate::{Full, Gate, Turn},
+    admission_queue::{AdmissionQueue, Full, Permit},
+    dialect::Dialect,
+    error::{is_transient, out_of_time, record},
+    guards::SearchGuards,
     metrics::QUERY_DURATION,
     pool::{Pool, Pooled},
-    server::Server,
     statement::{Kind, Statement},
 };
 
-/// For so long beyond its session's deadline a statement's answer is waited for. Where nothing answers any more, be it a server
-/// that stands still or a network that swallows all, no deadline of the database's ends a statement.
+/// An answer is waited for so much longer than the session's deadline. No deadline in the database ends a statement whose server
+/// hangs, or whose network drops everything.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// Seconds that a statement of each kind takes: `farmlokal_db_query_duration_seconds`.
@@ -32,33 +30,37 @@ impl Timings {
     }
 }
 
-/// The pool, and a connection beside it for [`ping`](Database::ping): a full pool is load, not an outage.
+/// The pool, and a connection outside of it for [`ping`](Database::ping): a full pool is load, not an outage.
 pub(crate) struct Database {
-    gate: Gate,
+    queue: AdmissionQueue,
     pool: Pool,
     timings: Timings,
-    apart: Mutex<Option<MySqlConnection>>,
+    ping_connection: Mutex<Option<MySqlConnection>>,
 }
 
 impl Database {
-    /// Calls wait for up to `patience` for their turn.
-    pub(crate) fn new(pool: Pool, patience: Duration) -> Database {
-        let gate = Gate::new(pool.status().max_size, patience);
-        Database { gate, pool, timings: Timings::new(), apart: Mutex::new(None) }
+    /// Calls wait in the admission queue for up to `queue_timeout`.
+    pub(crate) fn new(pool: Pool, queue_timeout: Duration) -> Database {
+        let queue = AdmissionQueue::new(pool.status().max_size, queue_timeout);
+        Database { queue, pool, timings: Timings::new(), ping_connection: Mutex::new(None) }
     }
 
     pub(crate) fn pool(&self) -> &Pool {
         &self.pool
     }
 
-    pub(crate) fn gate(&self) -> &Gate {
-        &self.gate
-    }
-
     pub(crate) async fn reader(&self) -> Result<Reader<'_>, sqlx::Error> {
-        let turn = self.gate.enter().await.map_err(|Full| sqlx::Error::PoolTimedOut)?;
+        let permit = self.queue.enter().await.map_err(|Full| sqlx::Error::PoolTimedOut)?;
         let (connection, started) = (Some(self.acquire().await?), Instant::now());
-        Ok(Reader { database: self, connection, busy: false, in_snapshot: false, started, _turn: turn })
+        Ok(Reader {
+            database: self,
+            connection,
+            busy: false,
+            in_snapshot: false,
+            started,
+            charged: None,
+            _permit: permit,
+        })
     }
 
     async fn acquire(&self) -> Result<Pooled, sqlx::Error> {
@@ -67,33 +69,35 @@ impl Database {
         connection.inspect_err(|error| record(error, &span))
     }
 
-    /// Takes the time of what is no single statement.
+    /// Records the time of what is no single statement.
     pub(crate) fn record(&self, kind: Kind, elapsed: Duration) {
         self.timings.0[kind as usize].record(elapsed);
     }
 
-    /// A connection beside the pool.
+    /// A connection outside of the pool.
     pub(crate) async fn connect(&self) -> Result<MySqlConnection, sqlx::Error> {
-        timeout(self.pool.deadline() + GRACE, self.pool.connect()).await.unwrap_or_else(|_| Err(no_answer()))
+        timeout(self.pool.deadline() + GRACE, self.pool.connect())
+            .await
+            .unwrap_or_else(|_| Err(out_of_time()))
     }
 
-    /// Runs a statement apart from the pool.
+    /// Runs a statement outside of the pool.
     pub(crate) async fn ping(&self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, sqlx::Error> {
-        let mut apart = self.apart.lock().await;
-        if let Some(mut connection) = apart.take()
+        let mut kept = self.ping_connection.lock().await;
+        if let Some(mut connection) = kept.take()
             && let Ok(rows) = self.answer(statement, &mut connection).await
         {
-            *apart = Some(connection);
+            *kept = Some(connection);
             return Ok(rows);
         }
         // There was none, or it broke: the server may have restarted since.
         let mut connection = self.connect().await?;
         let rows = self.answer(statement, &mut connection).await?;
-        *apart = Some(connection);
+        *kept = Some(connection);
         Ok(rows)
     }
 
-    /// The statement's rows, unless nothing answers any more. A connection that has given none is of no more use.
+    /// The statement's rows, unless nothing answers in time. A connection is of no more use then.
     pub(crate) async fn answer(
         &self,
         statement: &Statement<'_>,
@@ -101,37 +105,35 @@ impl Database {
     ) -> Result<Vec<MySqlRow>, sqlx::Error> {
         timeout(self.pool.deadline() + GRACE, statement.fetch(connection))
             .await
-            .unwrap_or_else(|_| Err(no_answer()))
+            .unwrap_or_else(|_| Err(out_of_time()))
     }
-}
-
-fn no_answer() -> sqlx::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into()
-}
-
-/// A read is tried again where its connection broke; not where nothing answered, which would only take as long again.
-pub(crate) fn may_succeed_again(error: &sqlx::Error) -> bool {
-    let is_timeout = matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut);
-    is_transient(error) && !is_timeout
 }
 
 /// One call's connection.
 pub(crate) struct Reader<'c> {
     database: &'c Database,
-    /// Empty once it was found of no more use, until there is another.
+    /// `None` once it has broken, until there is another.
     connection: Option<Pooled>,
-    /// Something is under way on it. If this is dropped then, the connection is closed: the next call must neither wait for
-    /// that nor find itself in somebody else's transaction.
+    /// A statement is running on it. A reader that is dropped then closes the connection: the next call must neither wait for that
+    /// statement nor find itself in another's transaction.
     busy: bool,
     /// A transaction is open: what is read is all of one moment.
     in_snapshot: bool,
-    /// When the call got its turn.
+    /// When the call got its connection.
     started: Instant,
+    /// Whose budget the statements' time is taken from.
+    charged: Option<&'c SearchGuards>,
     // Ends after the connection has gone back, unless a transaction has to be ended first.
-    _turn: Turn<'c>,
+    _permit: Permit<'c>,
 }
 
-impl Reader<'_> {
+impl<'c> Reader<'c> {
+    /// Takes the time of its statements from this budget, and no time that a connection takes to be made.
+    pub(crate) fn charged_to(mut self, guards: &'c SearchGuards) -> Reader<'c> {
+        self.charged = Some(guards);
+        self
+    }
+
     pub(crate) async fn fetch(&mut self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, sqlx::Error> {
         let span = statement.kind.span();
         let result = self.fetch_inside(statement).instrument(span.clone()).await;
@@ -146,15 +148,15 @@ impl Reader<'_> {
 
     async fn fetch_inside(&mut self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, sqlx::Error> {
         let started = Instant::now();
-        // Each statement has the session's deadline: so none begins after the call's.
+        // Each statement has the whole deadline: none begins after the call's has passed.
         if self.is_late() {
-            return Err(no_answer());
+            return Err(out_of_time());
         }
         let mut result = self.fetch_once(statement).await;
-        // Of a snapshot that is lost the other statements have to be read again too.
+        // A snapshot is read again from its first statement on, by who began it.
         if let Err(error) = &result
             && !self.in_snapshot
-            && may_succeed_again(error)
+            && is_transient(error)
         {
             tracing::debug!(%error, statement = statement.kind.label(), "reading again");
             self.replace_broken().await?;
@@ -165,18 +167,20 @@ impl Reader<'_> {
     }
 
     async fn fetch_once(&mut self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, sqlx::Error> {
-        let database = self.database;
-        let result = database.answer(statement, self.begin().await?).await;
-        // What the server has refused or stopped leaves its connection as it was. Any other failure breaks it, and after a
-        // timeout its answer may still come, and must not be taken for another's.
+        let (database, charged) = (self.database, self.charged);
+        let connection = self.begin().await?;
+        let running = charged.map(SearchGuards::charge);
+        let result = database.answer(statement, connection).await;
+        drop(running);
+        // What the server has refused or stopped leaves its connection as it was. Any other failure breaks it: after a timeout
+        // the answer may still come, and must not be taken for another statement's.
         self.busy = result.as_ref().is_err_and(|error| error.as_database_error().is_none());
         result
     }
 
     /// What is read from here on is all of one moment, that of this first statement, which
-    /// [begins a transaction](Statement::begin_snapshot). No read of it is tried again alone: where the
-    /// [connection broke](may_succeed_again), all of them have to be. Unless it is [ended](Self::end_snapshot) before, that goes
-    /// on until the reader is dropped, and nobody waits for its end then.
+    /// [begins a transaction](Statement::begin_snapshot). No read of it is tried again alone: where the connection broke, the
+    /// snapshot has to be begun again. It ends with [`end_snapshot`](Self::end_snapshot), or when the reader is dropped.
     pub(crate) async fn begin_snapshot(
         &mut self,
         first: &Statement<'_>,
@@ -195,8 +199,8 @@ impl Reader<'_> {
         }
     }
 
-    pub(crate) fn server(&self) -> Server {
-        self.database.pool.server()
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.database.pool.dialect()
     }
 
     /// After this the server stops a statement.
@@ -204,12 +208,12 @@ impl Reader<'_> {
         self.database.pool.deadline()
     }
 
-    /// The call has had all its time.
+    /// The call has used up its time.
     pub(crate) fn is_late(&self) -> bool {
         self.started.elapsed() > self.deadline()
     }
 
-    /// The connection, for as long as [`end`](Self::end) is not called.
+    /// The connection, to run something on it. Call [`end`](Self::end) when that has ended well.
     pub(crate) async fn begin(&mut self) -> Result<&mut MySqlConnection, sqlx::Error> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
@@ -219,13 +223,13 @@ impl Reader<'_> {
         Ok(self.connection.insert(connection))
     }
 
-    /// Nothing is under way any more: the next call may have the connection.
+    /// Nothing is running any more: the next call may have the connection.
     pub(crate) fn end(&mut self) {
         self.busy = false;
     }
 
-    /// Finds a connection that answers. A server that restarted has broken every idle one, and the pool hands each out
-    /// untested once.
+    /// Finds a connection that answers. A server that restarted has broken every idle one, and the pool hands out each of them
+    /// once, untested.
     pub(crate) async fn replace_broken(&mut self) -> Result<(), sqlx::Error> {
         for _ in 0..=self.database.pool.status().max_size {
             let ping = self.begin().await?.ping();

@@ -10,7 +10,7 @@ use sqlx::{
 };
 use tracing::{Span, field::Empty, info_span};
 
-use crate::{Price, config::statement_deadline, server::Server};
+use crate::{Price, config::statement_deadline, dialect::Dialect};
 
 /// What a statement does: the label of its metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +25,8 @@ pub(crate) enum Kind {
     Walk,
     /// A price range, sorted.
     Range,
-    /// Where the price bands begin.
-    Leap,
+    /// Where the price bands begin: a loose index scan.
+    FirstRows,
     /// The price bands that begin first, merged.
     Bands,
     /// A full-text search.
@@ -47,7 +47,7 @@ impl Kind {
         Kind::Filtered,
         Kind::Walk,
         Kind::Range,
-        Kind::Leap,
+        Kind::FirstRows,
         Kind::Bands,
         Kind::Search,
         Kind::Product,
@@ -64,7 +64,7 @@ impl Kind {
             Kind::Filtered => "filtered",
             Kind::Walk => "walk",
             Kind::Range => "range",
-            Kind::Leap => "leap",
+            Kind::FirstRows => "loose_index_scan",
             Kind::Bands => "bands",
             Kind::Search => "search",
             Kind::Product => "product",
@@ -165,10 +165,10 @@ impl<'q> Statement<'q> {
     }
 
     /// Stopped after `deadline`, whatever the session's is. `self` is a `SELECT`.
-    pub(crate) fn within(mut self, server: Server, deadline: Duration) -> Statement<'q> {
-        let (at, words) = match server {
-            Server::MariaDb => (0, format!("SET STATEMENT {} FOR ", statement_deadline(server, deadline))),
-            Server::MySql => {
+    pub(crate) fn within(mut self, dialect: Dialect, deadline: Duration) -> Statement<'q> {
+        let (at, words) = match dialect {
+            Dialect::MariaDb => (0, format!("SET STATEMENT {} FOR ", statement_deadline(dialect, deadline))),
+            Dialect::MySql => {
                 ("SELECT".len(), format!(" /*+ MAX_EXECUTION_TIME({}) */", deadline.as_millis().max(1)))
             }
         };

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use farmlokal_catalog::{
-    Catalog, CatalogConfig, Error, ListQuery, MigrateError, Refusal, migrate,
-    testing::{PriceRanges, TestDatabase, kill_other_connections, other_connections},
+    Catalog, CatalogConfig, Error, ListQuery, MAX_PRODUCT_ID, MigrateError, Refusal, migrate,
 };
 use farmlokal_devstack::Database;
+use farmlokal_testing::{TestDatabase, query};
 
 /// How many there are.
-const MIGRATIONS: usize = 6;
+const MIGRATIONS: usize = 3;
 
 #[tokio::test]
 async fn eight_migrations_at_once_apply_each_once() {
@@ -38,44 +38,6 @@ async fn a_migration_killed_half_way_is_taken_up_again() {
     assert!(migrate(database.options.clone()).await.unwrap().is_empty());
 }
 
-/// As of a version before price bands.
-#[tokio::test]
-async fn products_that_were_there_before_price_bands_get_theirs() {
-    let database = TestDatabase::create().await;
-    let pool = database.pool();
-    for statement in [
-        "INSERT INTO products (name, description, category, price) VALUES ('a', '', 'x', 0), ('b', '', 'x', 9.99)",
-        "ALTER TABLE products DROP KEY by_band, DROP KEY by_band_name, DROP KEY by_band_created_at, \
-         DROP KEY by_category_band, DROP KEY by_category_band_name, DROP KEY by_category_band_created_at",
-        "ALTER TABLE products DROP CONSTRAINT price_band_is_of_price, DROP COLUMN price_band",
-        "DELETE FROM _sqlx_migrations WHERE version > 4",
-    ] {
-        sqlx::raw_sql(statement).execute(&pool).await.unwrap();
-    }
-    // Killed after the first of the two, before it could note that.
-    migrate(database.options.clone()).await.unwrap();
-    sqlx::raw_sql("UPDATE _sqlx_migrations SET success = FALSE WHERE version = 5")
-        .execute(&pool)
-        .await
-        .unwrap();
-    sqlx::raw_sql("DELETE FROM _sqlx_migrations WHERE version = 6").execute(&pool).await.unwrap();
-    assert_eq!(migrate(database.options.clone()).await.unwrap().len(), 2);
-    let bands: Vec<u16> =
-        sqlx::query_scalar("SELECT price_band FROM products ORDER BY id").fetch_all(&pool).await.unwrap();
-    assert_eq!(bands, [0, 316]);
-}
-
-#[tokio::test]
-async fn a_missing_database_is_created() {
-    let database = TestDatabase::create_empty().await;
-    let name = database.options.get_database().unwrap().to_owned();
-    sqlx::query(sqlx::AssertSqlSafe(format!("DROP DATABASE {name}")))
-        .execute(&database.pool())
-        .await
-        .unwrap();
-    assert_eq!(migrate(database.options.clone()).await.unwrap().len(), MIGRATIONS);
-}
-
 #[tokio::test]
 async fn a_newer_database_is_left_alone() {
     let database = TestDatabase::create().await;
@@ -84,7 +46,7 @@ async fn a_newer_database_is_left_alone() {
         .await
         .unwrap();
     let error = migrate(database.options.clone()).await.unwrap_err();
-    assert!(matches!(error, MigrateError::Newer { database: 999, known: 6 }), "{error}");
+    assert!(matches!(error, MigrateError::Newer { database: 999, known: 3 }), "{error}");
 }
 
 #[tokio::test]
@@ -104,32 +66,6 @@ async fn no_database_is_unavailable_and_says_nothing_of_it() {
     for error in [catalog.ping().await.unwrap_err(), catalog.list(&ListQuery::default()).await.unwrap_err()] {
         assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
         assert!(!error.to_string().contains("127.0.0.1"));
-    }
-}
-
-#[tokio::test]
-async fn reads_go_on_when_every_connection_was_killed() {
-    let database = TestDatabase::create().await;
-    let catalog = Catalog::new(database.config()).unwrap();
-    let query = ListQuery::default();
-    let range = ListQuery::parse([("minPrice".into(), "1".into())].into_iter()).unwrap();
-    let calls: Vec<_> = (0..32)
-        .map(|_| {
-            let (catalog, query) = (catalog.clone(), query.clone());
-            tokio::spawn(async move { catalog.list(&query).await })
-        })
-        .collect();
-    for call in calls {
-        call.await.unwrap().unwrap();
-    }
-    assert!(catalog.pool().open > 1);
-    let mut own = database.pool().acquire().await.unwrap();
-    assert!(other_connections(&mut own).await.len() > 1);
-    kill_other_connections(&mut own).await;
-    let by_bands = catalog.clone().answering(PriceRanges::Bands);
-    for _ in 0..32 {
-        by_bands.list(&range).await.unwrap();
-        catalog.list(&query).await.unwrap();
     }
 }
 
@@ -156,32 +92,10 @@ async fn a_search_has_a_deadline_of_its_own() {
     let mut config = database.config();
     config.list_deadline = Duration::from_secs(60);
     config.search.deadline = Duration::from_millis(100);
-    let query = ListQuery::parse([("search".into(), "ball".into())].into_iter()).unwrap();
+    let query = query(&[("search", "ball")]);
     let error = Catalog::new(config).unwrap().list(&query).await.unwrap_err();
     sqlx::raw_sql("UNLOCK TABLES").execute(&mut *held).await.unwrap();
     assert!(matches!(error, Error::SearchRefused { reason: Refusal::Deadline, .. }), "{error:?}");
-}
-
-#[tokio::test]
-async fn sessions_have_their_deadline_and_plan_by_indexes_alone() {
-    let database = TestDatabase::create().await;
-    let mut config = database.config();
-    config.list_deadline = Duration::from_millis(1500);
-    let catalog = Catalog::new(config).unwrap();
-    let version: String = sqlx::query_scalar("SELECT VERSION()").fetch_one(&database.pool()).await.unwrap();
-    let expected = if version.contains("MariaDB") {
-        &[
-            ("max_statement_time", "1.500000"),
-            ("optimizer_use_condition_selectivity", "1"),
-            ("use_stat_tables", "NEVER"),
-            ("idle_transaction_timeout", "5"),
-        ][..]
-    } else {
-        &[("max_execution_time", "1500"), ("wait_timeout", "60")][..]
-    };
-    for (name, value) in expected {
-        assert_eq!(catalog.session_variable(name).await.unwrap(), *value, "{name}");
-    }
 }
 
 /// A server that stands still keeps no deadline of its own.
@@ -206,7 +120,7 @@ async fn a_database_that_stands_still_is_given_up_and_holds_no_connection() {
 
     database.pause().unwrap();
     let given_up = tokio::time::timeout(patience, catalog.list(&query)).await;
-    assert!(matches!(given_up, Ok(Err(Error::Unavailable(_)))), "{given_up:?}");
+    assert!(matches!(given_up, Ok(Err(Error::Deadline))), "{given_up:?}");
     tokio::time::timeout(patience, async {
         while catalog.pool().open > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -242,4 +156,67 @@ async fn a_full_pool_is_busy() {
     sqlx::raw_sql("UNLOCK TABLES").execute(&mut *held).await.unwrap();
     assert!(matches!(error, Error::Busy), "{error:?}");
     waiting.await.unwrap().unwrap();
+}
+
+/// Its name may be a typing error.
+#[tokio::test]
+async fn a_missing_database_is_named_and_not_created() {
+    let database = TestDatabase::create_empty().await;
+    let missing = database.options.clone().database("test_that_nobody_created");
+    for _ in 0..2 {
+        let error = migrate(missing.clone()).await.unwrap_err();
+        assert!(
+            matches!(&error, MigrateError::MissingDatabase(name) if name == "test_that_nobody_created"),
+            "{error:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_table_has_its_row_format() {
+    let database = TestDatabase::create().await;
+    let options: Vec<(String, String)> = sqlx::query_as(
+        "SELECT CAST(table_name AS CHAR), CAST(create_options AS CHAR) FROM information_schema.tables \
+         WHERE table_schema = DATABASE() AND table_name <> '_sqlx_migrations'",
+    )
+    .fetch_all(&database.pool())
+    .await
+    .unwrap();
+    assert_eq!(options.len(), MIGRATIONS);
+    for (table, options) in options {
+        assert!(options.to_lowercase().contains("row_format=dynamic"), "{table}: {options}");
+    }
+}
+
+/// As an operator stops one, and as some versions report a deadline.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_is_stopped_has_run_out_of_time() {
+    let database = TestDatabase::create().await;
+    let pool = database.pool();
+    let mut held = pool.acquire().await.unwrap();
+    sqlx::raw_sql("LOCK TABLES products WRITE").execute(&mut *held).await.unwrap();
+    let config = CatalogConfig { list_deadline: Duration::from_secs(20), ..database.config() };
+    let catalog = Catalog::new(config).unwrap();
+    let list = tokio::spawn(async move { catalog.list(&ListQuery::default()).await });
+    let waiting = "SELECT CAST(id AS UNSIGNED) FROM information_schema.processlist \
+                   WHERE db = DATABASE() AND id <> CONNECTION_ID() AND info LIKE 'SELECT id%'";
+    let id: u64 = loop {
+        match sqlx::query_scalar(waiting).fetch_optional(&mut *held).await.unwrap() {
+            Some(id) => break id,
+            None => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    };
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("KILL QUERY {id}"))).execute(&mut *held).await.unwrap();
+    let error = list.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Deadline), "{error:?}");
+}
+
+/// An event writes the version of its product in its transaction.
+#[tokio::test]
+async fn an_id_that_is_not_exact_in_json_is_not_stored() {
+    let database = TestDatabase::create().await;
+    for (id, is_stored) in [(MAX_PRODUCT_ID, true), (MAX_PRODUCT_ID + 1, false)] {
+        let insert = sqlx::query("INSERT INTO product_versions (product_id, newest_at) VALUES (?, NOW())");
+        assert_eq!(insert.bind(id).execute(&database.pool()).await.is_ok(), is_stored, "{id}");
+    }
 }

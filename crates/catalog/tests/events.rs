@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use farmlokal_catalog::{
-    Catalog, CatalogConfig, Change, Error, Event, ListQuery, Outcome, Price, Pruned, Receipt,
-    testing::{TestDatabase, kill_other_connections, other_connections},
+    Catalog, CatalogConfig, Change, Error, Event, MAX_PRODUCT_ID, Outcome, Price, Pruned, Receipt,
 };
+use farmlokal_testing::{TestDatabase, kill_other_connections, other_connections, query};
 
 fn price(cents: u64) -> Price {
     Price::from_cents(cents).unwrap()
@@ -43,7 +43,7 @@ async fn each_change_is_stored_and_found() {
         (product.name.as_str(), product.category.as_str(), product.price),
         ("Racket XL", "sports", price(950))
     );
-    let found = ListQuery::parse([("search".into(), "xl 2".into())]).unwrap();
+    let found = query(&[("search", "xl 2")]);
     assert_eq!(catalog.list(&found).await.unwrap().products.len(), 1);
     assert_eq!(catalog.apply(&event("b", 7, 20, Change::PriceChange(price(5)))).await.unwrap(), applied);
     assert_eq!(catalog.product(7).await.unwrap().unwrap().price, price(5));
@@ -53,7 +53,7 @@ async fn each_change_is_stored_and_found() {
     assert_eq!(catalog.product(7).await.unwrap(), None);
     let deferred = Receipt::New(Outcome::Deferred);
     assert_eq!(catalog.apply(&event("e", 7, 5, Change::PriceChange(price(5)))).await.unwrap(), deferred);
-    assert_eq!(catalog.apply(&event("f", Event::MAX_PRODUCT, 5, upsert("Last", 1))).await.unwrap(), applied);
+    assert_eq!(catalog.apply(&event("f", MAX_PRODUCT_ID, 5, upsert("Last", 1))).await.unwrap(), applied);
     // The table can still number rows of its own.
     let insert = "INSERT INTO products (id, name, description, category, price) VALUES (8, '', '', '', 1)";
     sqlx::query(insert).execute(&database.pool()).await.unwrap();
@@ -200,21 +200,4 @@ async fn what_is_old_is_pruned_by_index_and_in_batches() {
         let key: String = sqlx::Row::get(&row, "key");
         assert_eq!(key, format!("by_{column}"));
     }
-}
-
-#[tokio::test]
-async fn a_flush_is_owed_until_the_one_that_was_read_is_paid() {
-    let database = TestDatabase::create().await;
-    let catalog = catalog(&database);
-    assert_eq!(catalog.owed_flush().await.unwrap(), None);
-    catalog.owe_flush().await.unwrap();
-    let first = catalog.owed_flush().await.unwrap().unwrap();
-    // While somebody pays the first, an event comes whose effect that flush may have missed.
-    catalog.owe_flush().await.unwrap();
-    catalog.forget_owed_flush(&first).await.unwrap();
-    let second = catalog.owed_flush().await.unwrap().unwrap();
-    assert_ne!(first, second);
-    assert_eq!(count(&database, "owed_flush").await, 1);
-    catalog.forget_owed_flush(&second).await.unwrap();
-    assert_eq!(catalog.owed_flush().await.unwrap(), None);
 }

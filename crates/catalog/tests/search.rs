@@ -3,12 +3,10 @@
 
 use std::time::Duration;
 
-use farmlokal_catalog::{Catalog, Error, ListQuery, Refusal, short_words, testing::TestDatabase};
+use farmlokal_catalog::{Catalog, Error, Refusal, short_words};
+use farmlokal_testing::{TestDatabase, query};
 use sqlx::MySqlPool;
-
-fn query(pairs: &[(&str, &str)]) -> ListQuery {
-    ListQuery::parse(pairs.iter().map(|(name, value)| ((*name).into(), (*value).into()))).unwrap()
-}
+use tokio::net::{TcpListener, TcpStream};
 
 async fn insert(pool: &MySqlPool, products: &[(&str, &str, &str, &str)]) {
     for (name, description, category, price) in products {
@@ -140,7 +138,7 @@ async fn a_walk_returns_every_match_once_in_every_sort() {
     ] {
         for filters in [vec![], vec![("category", "a"), ("minPrice", "2")]] {
             let mut found = Vec::new();
-            let mut cursor = None;
+            let mut cursor: Option<String> = None;
             loop {
                 let mut pairs =
                     vec![("search", "RED ball"), ("sort", sort), ("order", order), ("limit", "7")];
@@ -148,7 +146,7 @@ async fn a_walk_returns_every_match_once_in_every_sort() {
                 pairs.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
                 let page = catalog.list(&query(&pairs)).await.unwrap();
                 found.extend(page.products);
-                cursor = page.next_cursor;
+                cursor = page.next_cursor.map(|cursor| cursor.to_string());
                 if cursor.is_none() {
                     break;
                 }
@@ -213,4 +211,41 @@ async fn without_its_index_a_search_is_refused_and_a_list_is_not() {
         other => panic!("{other:?}"),
     }
     assert_eq!(catalog.list(&query(&[])).await.unwrap().products.len(), 1);
+}
+
+/// An address that leads to the database, where each connection takes so long to be made.
+async fn slow_connections(database: &TestDatabase, delay: Duration) -> u16 {
+    let (host, port) = (database.options.get_host().to_owned(), database.options.get_port());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let host = host.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(delay).await;
+                let mut server = TcpStream::connect((host, port)).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    address.port()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_that_a_connection_takes_is_not_taken_from_the_budget() {
+    let database = TestDatabase::create().await;
+    insert(&database.pool(), &[("Ball", "", "sports", "5")]).await;
+    let delay = Duration::from_secs(2);
+    let mut config = database.config();
+    config.connect = config.connect.host("127.0.0.1").port(slow_connections(&database, delay).await);
+    config.acquire_timeout = Duration::from_secs(60);
+    config.search.burst = Duration::from_secs(1);
+    config.search.time_share = 0.000_001;
+    config.search.queue_timeout = Duration::from_millis(50);
+    let catalog = Catalog::new(config).unwrap();
+    let started = std::time::Instant::now();
+    for _ in 0..2 {
+        catalog.list(&query(&[("search", "ball")])).await.unwrap();
+    }
+    assert!(started.elapsed() > delay);
 }

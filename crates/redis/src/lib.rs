@@ -1,12 +1,12 @@
-//! A connection to Redis that no request has to wait for: while Redis is slow or gone, operations on it are skipped at
-//! once, and a task of its own connects again.
+//! A connection to Redis that no request has to wait for: an operation takes a bounded time, and while Redis is gone
+//! operations are skipped at once. A task of its own watches the connection and connects again.
 
-mod backoff;
+mod attempts;
 mod config;
 mod connection;
 mod metrics;
 
-pub use backoff::Backoff;
+pub use attempts::Attempts;
 pub use config::{CONNECT_TIMEOUT, ConfigError, RedisConfig, client};
-pub use connection::{Connection, is_lost};
+pub use connection::Connection;
 pub use metrics::describe_metrics;

@@ -1,49 +1,72 @@
 //! The settings that every FarmLokal binary shares.
 //!
-//! A setting is a flag and an environment variable at once; a `.env` file in the working directory fills in what the
-//! environment leaves open. `--help` documents each of them, and a bad value ends the start with one line.
+//! A setting is a flag and an environment variable at once; a `.env` file in the working directory or above it fills in
+//! what the environment leaves open. `--help` documents each of them, and a bad value ends the start with one line.
 
 mod database;
+mod error;
 mod redis;
+mod server_url;
 
 pub use database::DatabaseArgs;
 pub use redis::RedisArgs;
 
+use std::io::{Error, ErrorKind};
 use std::time::Duration;
 
-use clap::Parser;
-use clap::error::ErrorKind;
+use clap::builder::Resettable;
+use clap::{Arg, Command, Parser};
 
 /// Reads flags, the environment and `.env` into `T`, or ends the process: with the help text where it was asked for
 /// (exit code 0), else with one line on standard error that names the bad setting (exit code 2).
+///
+/// An empty environment variable is one that is not set, in `.env` too.
 #[must_use]
 pub fn parse<T: Parser>() -> T {
-    match dotenvy::dotenv() {
-        // The error's own text would repeat the line, which may hold a password.
-        Err(dotenvy::Error::LineParse(_, at)) => {
-            exit_with(&format!(".env: a line cannot be read, at its character {at}"))
+    let parsed = load_dotenv().and_then(|()| {
+        let mut command = without_empty(T::command());
+        error::not_utf8(&command)?;
+        let matches = command.try_get_matches_from_mut(std::env::args_os());
+        match matches.and_then(|matches| T::from_arg_matches(&matches)) {
+            Ok(settings) => Ok(settings),
+            // Again, with the variables that are empty.
+            Err(error) if !error.use_stderr() => Ok(T::parse()),
+            Err(error) => Err(error::one_line(&error, &command)),
         }
-        Err(error) if !error.not_found() => exit_with(&format!(".env: {error}")),
-        _ => {}
-    }
-    T::try_parse().unwrap_or_else(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
-        _ => exit_with(&one_line(&error)),
+    });
+    parsed.unwrap_or_else(|message| {
+        let program = std::env::args().next().unwrap_or_default();
+        eprintln!("{}: {message}", program.rsplit('/').next().unwrap_or_default());
+        std::process::exit(2)
     })
 }
 
-/// The whole of clap's message as one line, without its hints and usage.
-fn one_line(error: &clap::Error) -> String {
-    let text = error.to_string();
-    let message = text.split("\n\n").next().unwrap_or(&text);
-    message.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ")
+/// Puts the first `.env` of this directory and those above it into the environment, where that says nothing itself.
+fn load_dotenv() -> Result<(), String> {
+    let directory = std::env::current_dir().unwrap_or_default();
+    let Some(path) = directory.ancestors().map(|above| above.join(".env")).find(|path| path.is_file()) else {
+        return Ok(());
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| format!(".env: {error}"))?;
+    let text = text.trim_start_matches('\u{feff}');
+    // The error's own text would repeat the line, which may hold a password.
+    dotenvy::from_read(text.as_bytes()).map_err(|_| {
+        let lines: Vec<_> = text.split_inclusive('\n').collect();
+        let can_be_read = |count: &usize| {
+            dotenvy::from_read_iter(lines[..*count].concat().as_bytes()).all(|item| item.is_ok())
+        };
+        let good = (0..lines.len()).rev().find(can_be_read).unwrap_or_default();
+        format!(".env: line {} cannot be read: write NAME=value, or NAME=\"a value\"", good + 1)
+    })
 }
 
-fn exit_with(message: &str) -> ! {
-    let program = std::env::args().next().unwrap_or_default();
-    let program = program.rsplit('/').next().unwrap_or_default();
-    eprintln!("{program}: {message}");
-    std::process::exit(2);
+fn without_empty(command: Command) -> Command {
+    let is_empty = |arg: &Arg| {
+        let value = arg.get_env().and_then(std::env::var_os);
+        value.is_some_and(|value| value.is_empty())
+    };
+    let command = command.mut_args(|arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg });
+    command.mut_subcommands(without_empty)
 }
 
 /// Parses a duration with its unit, such as `250ms`, `60s` or `5m`, as clap's `value_parser`.
@@ -54,41 +77,31 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error} (write 250ms, 60s or 5m)"))
 }
 
-/// Parses flags alone, whatever the environment of the tests holds.
-#[cfg(test)]
-fn parse_flags<T: Parser>(flags: &[&str]) -> Result<T, clap::Error> {
-    let command = T::command().mut_args(|arg| arg.env(clap::builder::Resettable::Reset));
-    T::from_arg_matches(&command.try_get_matches_from([&["x"], flags].concat())?)
-}
-
 /// As [`duration`], for what makes no sense at zero.
 ///
 /// # Errors
 /// As [`duration`], and zero.
 pub fn nonzero_duration(text: &str) -> Result<Duration, String> {
-    duration(text).and_then(
-        |duration| {
-            if duration.is_zero() { Err("must be above zero".into()) } else { Ok(duration) }
-        },
-    )
+    let duration = duration(text)?;
+    if duration.is_zero() { Err("must be above zero".into()) } else { Ok(duration) }
+}
+
+/// The name of the setting that is wrong where a process cannot listen: `HOST` for an address that the machine does not
+/// have, otherwise that of the port.
+#[must_use]
+pub fn setting_of_listener(error: &Error, port: &'static str) -> &'static str {
+    if error.kind() == ErrorKind::AddrNotAvailable { "HOST" } else { port }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[derive(Debug, Parser)]
-    struct Cli {
-        #[arg(long, value_parser = duration)]
-        ttl: Duration,
-    }
-
-    #[test]
-    fn a_bad_value_is_one_line_that_names_the_setting() {
-        let error = Cli::try_parse_from(["x", "--ttl", "60"]).unwrap_err();
-        let line = one_line(&error);
-        assert!(line.starts_with("invalid value '60' for '--ttl <TTL>': "), "{line}");
-        assert!(line.contains("write 250ms, 60s or 5m"), "{line}");
-        assert!(!line.contains('\n') && !line.contains("--help"), "{line}");
+    /// Parses flags alone, whatever the environment of the tests holds. The error is the line that `parse` would print.
+    pub(crate) fn parse_flags<T: Parser>(flags: &[&str]) -> Result<T, String> {
+        let mut command = T::command().mut_args(|arg| arg.env(Resettable::Reset));
+        let matches = command.try_get_matches_from_mut([&["x"], flags].concat());
+        let parsed = matches.and_then(|matches| T::from_arg_matches(&matches));
+        parsed.map_err(|error| error::one_line(&error, &command))
     }
 }

@@ -8,21 +8,20 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-/// Makes `span` a part of the trace that the request's `traceparent` names. Call it before the span is entered. A header
-/// that is missing or malformed leaves the span the first of a trace of its own.
+/// Makes `span` a part of the trace in the request's `traceparent`. Call it before the span is entered. Without a valid header
+/// the span begins a new trace.
 pub fn continue_trace(span: &Span, request: &HeaderMap) {
     if span.is_disabled() || !request.contains_key("traceparent") {
         return;
     }
     let parent = TraceContextPropagator::new().extract(&HeaderExtractor(request));
     if parent.span().span_context().is_valid() {
-        // It fails for a span that was entered, or that nobody exports.
+        // An error says that the span was entered already, or that nothing exports it.
         let _ = span.set_parent(parent);
     }
 }
 
-/// Puts the `traceparent` and `tracestate` of the current span on a request to somebody else; does nothing where there is
-/// no trace.
+/// Adds the `traceparent` and `tracestate` of the current span to an outgoing request, if there is a trace.
 pub fn inject_context(request: &mut HeaderMap) {
     let span = Span::current();
     if !span.is_disabled() {
@@ -56,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_trace_goes_on_with_a_span_of_our_own() {
-        let _turn = crate::SUBSCRIBER.lock().unwrap();
+        let _turn = crate::tests::SUBSCRIBER.lock().unwrap();
         let provider = SdkTracerProvider::builder().build();
         let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
         tracing::subscriber::with_default(Registry::default().with(layer), || {
@@ -80,7 +79,7 @@ mod tests {
 
     #[test]
     fn where_nothing_is_traced_nothing_is_passed_on() {
-        let _turn = crate::SUBSCRIBER.lock().unwrap();
+        let _turn = crate::tests::SUBSCRIBER.lock().unwrap();
         let parent = format!("00-{TRACE}-{PARENT}-01");
         assert!(passed_on(&[("traceparent", &parent)]).is_empty());
     }

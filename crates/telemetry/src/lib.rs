@@ -1,7 +1,7 @@
 //! Logs, metrics and traces, set up with one call for each binary.
 //!
-//! Libraries emit through the `tracing` and `metrics` facades only; what becomes of it is decided here: events are log
-//! lines, spans are traces. Where no traces are exported, no span is ever made.
+//! Libraries use the `tracing` and `metrics` facades only. Here events become log lines and spans become traces. Where no
+//! traces are exported, no span is made.
 
 mod context;
 mod line;
@@ -11,14 +11,14 @@ pub mod request_id;
 mod traces;
 
 pub use context::{continue_trace, inject_context};
-pub use logs::{LogArgs, LogFormat};
+pub use logs::LogArgs;
 pub use metrics::Metrics;
 pub use traces::{Service, TraceArgs, Traces};
 
 /// Sends the process's logs to standard output and collects its metrics. Makes no traces.
 ///
 /// # Errors
-/// When the process has a logger or a metrics recorder already, or when the log filter does not parse.
+/// When the process has a logger or a metrics recorder already, or no valid log filter.
 pub fn init(logs: &LogArgs) -> anyhow::Result<Metrics> {
     let metrics = metrics::init()?;
     logs::init(logs, None)?;
@@ -28,7 +28,7 @@ pub fn init(logs: &LogArgs) -> anyhow::Result<Metrics> {
 /// As [`init`], and exports traces where `traces` names an endpoint. Call it in a tokio runtime.
 ///
 /// # Errors
-/// As [`init`], and when the exporter cannot be set up. A collector that is not there is no error.
+/// As [`init`], and when the exporter cannot be set up. An unreachable collector is no error.
 pub fn init_with_traces(
     logs: &LogArgs,
     traces: &TraceArgs,
@@ -40,6 +40,8 @@ pub fn init_with_traces(
     Ok((metrics, traces))
 }
 
-/// Which subscribers want a span is remembered for the whole process, so tests that set one take turns.
 #[cfg(test)]
-static SUBSCRIBER: std::sync::Mutex<()> = std::sync::Mutex::new(());
+mod tests {
+    /// Which subscribers want a span is remembered for the whole process, so tests that set one take turns.
+    pub(crate) static SUBSCRIBER: std::sync::Mutex<()> = std::sync::Mutex::new(());
+}

@@ -1,11 +1,9 @@
-use std::sync::Arc;
-
 use anyhow::Context as _;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 
-/// Upper bounds of the duration histograms in seconds: from an in-process hit to the longest deadline. 0.2 is the promise
-/// to clients, which alerts count by.
+/// Upper bounds of the duration histograms in seconds, from an in-process hit to the longest deadline. Alerts use 0.2, the
+/// latency objective.
 const DURATION_BUCKETS: [f64; 14] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0];
 
@@ -13,7 +11,7 @@ const DURATION_BUCKETS: [f64; 14] =
 #[derive(Clone)]
 pub struct Metrics {
     recorder: PrometheusHandle,
-    process: Arc<Collector>,
+    process: Collector,
 }
 
 impl Metrics {
@@ -25,8 +23,7 @@ impl Metrics {
         self.recorder.render()
     }
 
-    /// Folds what the histograms have gathered into their buckets, which bounds their memory. Call it every few
-    /// seconds: scrapes alone may be rare.
+    /// Moves recorded durations into their buckets, which bounds memory. Call it every few seconds: scrapes may be rare.
     pub fn upkeep(&self) {
         self.recorder.run_upkeep();
     }
@@ -38,7 +35,7 @@ pub(crate) fn init() -> anyhow::Result<Metrics> {
         .context("histogram buckets")?
         .install_recorder()
         .context("the metrics recorder")?;
-    let process = Arc::new(Collector::default());
+    let process = Collector::default();
     process.describe();
     Ok(Metrics { recorder, process })
 }

@@ -8,15 +8,15 @@ tokio::task_local! {
     static CURRENT: HeaderValue;
 }
 
-/// A future that knows its request.
+/// A future with the id of a request.
 pub type WithRequestId<F> = TaskLocalFuture<HeaderValue, F>;
 
-/// Runs `future` for the request with this id. A task that it spawns has to be told again.
+/// Runs `future` with this request id. A task that it spawns does not inherit the id.
 pub fn scope<F: Future>(id: HeaderValue, future: F) -> WithRequestId<F> {
     CURRENT.scope(id, future)
 }
 
-/// As [`scope`], for the request that somebody else works for, as [`current`] has named it to them.
+/// As [`scope`], with an id from [`current`] of another task.
 pub fn scope_of<F: Future>(id: Option<HeaderValue>, future: F) -> Either<WithRequestId<F>, F> {
     match id {
         Some(id) => Either::Left(scope(id, future)),

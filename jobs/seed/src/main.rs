@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::config::Cli;
 
-/// As a shell reports a process that the signal ended.
+/// The exit codes that a shell reports for a process that was ended by the signal.
 const EXIT_INTERRUPTED: u8 = 128 + 2;
 const EXIT_TERMINATED: u8 = 128 + 15;
 
@@ -30,7 +30,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// A stop may fall anywhere, just as a crash may: the next run goes on from what the database holds.
+/// A signal ends the run at any point, as a crash would. The next run continues from what is in the database.
 async fn seed_until_stopped(cli: &Cli) -> anyhow::Result<ExitCode> {
     let metrics = farmlokal_telemetry::init(&cli.logs)?;
     metrics::start(cli.rows);

@@ -1,8 +1,7 @@
-//! `/metrics` for as long as the job runs: how far it is.
+//! `/metrics` of the job: its progress.
 
 use std::net::SocketAddr;
 
-use anyhow::Context as _;
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
@@ -17,7 +16,7 @@ const PHASE: &str = "farmlokal_seed_phase";
 /// The phases of a run, in order.
 pub(crate) const PHASES: [&str; 6] = ["loading", "indexes", "swap", "price bands", "full text", "flush"];
 
-/// Shows all metrics of a run that has not begun; `target` is how many products there are to be.
+/// Registers all metrics at the values of a run that has not begun. `target` is the number of products to seed.
 pub(crate) fn start(target: u64) {
     farmlokal_cache::describe_metrics();
     describe_gauge!(ROWS, "Products that are in the database by now, those of interrupted runs among them");
@@ -28,12 +27,12 @@ pub(crate) fn start(target: u64) {
     phase(None);
 }
 
-/// So many products are in the database.
+/// Sets the number of products in the database.
 pub(crate) fn rows(present: u64) {
     gauge!(ROWS).set(count(present));
 }
 
-/// The run is in this phase, or in none.
+/// Sets the current phase.
 pub(crate) fn phase(current: Option<&str>) {
     for phase in PHASES {
         gauge!(PHASE, "phase" => phase).set(f64::from(u8::from(current == Some(phase))));
@@ -50,8 +49,10 @@ fn count(rows: u64) -> f64 {
 /// # Errors
 /// The port cannot be had.
 pub(crate) async fn serve(metrics: Metrics, address: SocketAddr) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(address).await;
-    let listener = listener.with_context(|| format!("MANAGEMENT_PORT: cannot listen on {address}"))?;
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        let setting = farmlokal_settings::setting_of_listener(&error, "MANAGEMENT_PORT");
+        anyhow::Error::new(error).context(format!("{setting}: cannot listen on {address}"))
+    })?;
     tracing::info!(address = %listener.local_addr()?, "listening for operators");
     let page = async move || ([(CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render());
     let routes = Router::new().route("/metrics", get(page));

@@ -1,4 +1,4 @@
-//! Tells how far the job is: a bar on a terminal, else a log line every few seconds, and metrics.
+//! The progress of the job: a bar on a terminal, otherwise a log line every few seconds; and metrics.
 
 use std::fmt;
 use std::io::IsTerminal as _;
@@ -32,13 +32,13 @@ impl Progress {
         Self { started: Instant::now(), on_terminal: std::io::stderr().is_terminal(), phases: Vec::new() }
     }
 
-    /// Starts a phase that advances by rows, of which some are there already.
+    /// Starts a phase that inserts rows; `done` of them are there already.
     pub(crate) fn rows(&self, name: &'static str, done: u64, total: u64) -> Phase {
         const BAR: &str = "{msg:>11} {wide_bar} {human_pos}/{human_len} {rate} {eta} left";
         let bar = if self.on_terminal {
             let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
             let rate = |state: &ProgressState, text: &mut dyn fmt::Write| {
-                // A bar that cannot be drawn is no reason to stop.
+                // The run must not fail because of the bar.
                 let _ = write!(text, "{:.0}/s", state.per_sec());
             };
             ProgressBar::new(total).with_style(style.with_key("rate", rate))
@@ -92,7 +92,7 @@ impl Progress {
         }
     }
 
-    /// Says something that is no progress.
+    /// Prints or logs a message.
     pub(crate) fn say(&self, message: &str) {
         if self.on_terminal {
             eprintln!("{message}");
@@ -101,7 +101,7 @@ impl Progress {
         }
     }
 
-    /// All phases and their seconds, and the whole.
+    /// The time of the whole run and of each phase, in seconds.
     pub(crate) fn summary(&self) -> String {
         let phases: Vec<_> =
             self.phases.iter().map(|(name, took)| format!("{name} {:.1} s", took.as_secs_f64())).collect();
@@ -115,7 +115,7 @@ impl Phase {
         metrics::rows(row);
     }
 
-    /// A phase that is done may still be held for a while, and has no more to say.
+    /// A finished phase may be dropped later, and must not log until then.
     fn stop_log(&self) {
         if let Some(log) = &self.log {
             log.abort();

@@ -1,4 +1,4 @@
-//! The phases of a seed run, each of which an earlier run may have done.
+//! The phases of a seed run. A phase that an earlier run has finished is left out.
 
 use anyhow::{Context as _, bail};
 use farmlokal_catalog::Product;
@@ -15,7 +15,7 @@ use crate::progress::Progress;
 const BATCHES_AHEAD: usize = 2;
 
 pub(crate) async fn seed(cli: &Cli) -> anyhow::Result<()> {
-    let cache = CacheToFlush::new(cli)?;
+    let cache = CacheToFlush::connect(cli).await?;
     let database = cli.database.url()?.as_str().parse().context("the database URL")?;
     let mut load = Load::begin(database, cli.wait).await?;
     let mut progress = Progress::new();
@@ -53,12 +53,9 @@ pub(crate) async fn seed(cli: &Cli) -> anyhow::Result<()> {
         progress.done(&phase);
     }
     metrics::rows(cli.rows);
-    // The new products are listed from here on. A failure is reported by the flush at the end, which must succeed.
-    if let Err(error) = cache.flush().await {
-        tracing::warn!(
-            error = format!("{error:#}"),
-            "entries of the old catalogue may be served until the end"
-        );
+    // The new products are listed from here on. The flush at the end must succeed, this one need not.
+    if cache.flush().await.is_err() {
+        tracing::info!("entries of the old catalogue may be served until the end");
     }
     progress.say("lists are served");
     add_later_indexes(&mut load, &mut progress).await?;

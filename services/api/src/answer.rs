@@ -1,15 +1,16 @@
 //! An answer as the cache holds it: the body's bytes, and what its headers need. A hit is never parsed again.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, LINK, VARY,
+    AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, LINK, VARY,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use farmlokal_cache::{Lookup, Source, Value};
+use tokio::sync::OnceCell;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::encoding::{Accepted, Encoding, WORTH_COMPRESSING};
@@ -29,8 +30,8 @@ struct Document {
     etag: HeaderValue,
     /// The target of `Link: rel="next"`.
     next: Option<HeaderValue>,
-    /// The body compressed, made when the first client asks for it.
-    compressed: [OnceLock<Bytes>; Encoding::ALL.len()],
+    /// The body compressed, made when the first client asks for it. tower-http would compress it for every response.
+    compressed: [OnceCell<Bytes>; Encoding::ALL.len()],
 }
 
 impl Answer {
@@ -53,59 +54,46 @@ fn etag(body: &[u8]) -> HeaderValue {
 
 impl Document {
     /// The body as the client wants it, and its coding. A small body is sent as it is, unless the client refuses that.
-    fn body(&self, accepted: Accepted) -> (Bytes, Option<Encoding>) {
+    async fn body(&self, accepted: Accepted) -> (Bytes, Option<Encoding>) {
         let plain = || (self.body.clone(), None);
         let Some(coding) = accepted.coding else { return plain() };
-        if self.body.len() >= WORTH_COMPRESSING
-            && let Some(body) = self.compressed(coding)
-        {
-            return (body.clone(), Some(coding));
-        }
-        if accepted.identity {
+        if accepted.identity && self.body.len() < WORTH_COMPRESSING {
             return plain();
         }
-        coding.compress(&self.body).map_or_else(|_| plain(), |body| (body.into(), Some(coding)))
-    }
-
-    /// The body in this coding, if that is shorter.
-    fn compressed(&self, coding: Encoding) -> Option<&Bytes> {
-        let compressed = self.compressed[coding as usize].get_or_init(|| match coding.compress(&self.body) {
-            Ok(compressed) if compressed.len() < self.body.len() => {
-                Bytes::from(compressed.into_boxed_slice())
-            }
-            _ => Bytes::new(),
-        });
-        (!compressed.is_empty()).then_some(compressed)
+        let cell = &self.compressed[coding as usize];
+        // Empty where that failed, which no compressed body is.
+        let compressed =
+            cell.get_or_init(async || coding.compress(&self.body).await.unwrap_or_default()).await;
+        let is_of_use = compressed.len() < self.body.len() || !accepted.identity;
+        if is_of_use && !compressed.is_empty() { (compressed.clone(), Some(coding)) } else { plain() }
     }
 }
 
-/// The stored form: a byte for the kind, two for the length of the link (big-endian), the link, the body.
-mod stored {
-    pub(super) const MISSING: u8 = 0;
-    pub(super) const DOCUMENT: u8 = 1;
-    pub(super) const HEADER: usize = 3;
-}
+// The stored form: a byte for the kind, two for the length of the link (big-endian), the link, the body.
+const STORED_MISSING: u8 = 0;
+const STORED_DOCUMENT: u8 = 1;
+const STORED_HEADER: usize = 3;
 
 impl Value for Answer {
     fn encode(&self) -> Vec<u8> {
-        let Some(document) = &self.0 else { return vec![stored::MISSING] };
+        let Some(document) = &self.0 else { return vec![STORED_MISSING] };
         let link = document.next.as_ref().map_or(&b""[..], HeaderValue::as_bytes);
         // A link holds a cursor and filters of bounded length, far below 64 KiB; see `catalog::ListQuery`.
         let length = u16::try_from(link.len()).unwrap_or(0);
         let link = &link[..usize::from(length)];
-        [&[stored::DOCUMENT], &length.to_be_bytes()[..], link, &document.body].concat()
+        [&[STORED_DOCUMENT], &length.to_be_bytes()[..], link, &document.body].concat()
     }
 
     fn decode(mut bytes: Bytes) -> Option<Self> {
         match *bytes.first()? {
-            stored::MISSING => Some(Self::MISSING),
-            stored::DOCUMENT => {
+            STORED_MISSING => Some(Self::MISSING),
+            STORED_DOCUMENT => {
                 let length = usize::from(u16::from_be_bytes([*bytes.get(1)?, *bytes.get(2)?]));
-                if bytes.len() < stored::HEADER + length {
+                if bytes.len() < STORED_HEADER + length {
                     return None;
                 }
-                let body = bytes.split_off(stored::HEADER + length);
-                let link = bytes.slice(stored::HEADER..);
+                let body = bytes.split_off(STORED_HEADER + length);
+                let link = bytes.slice(STORED_HEADER..);
                 let next = (length > 0).then(|| HeaderValue::from_maybe_shared(link)).transpose().ok()?;
                 Some(Self::document(body, next))
             }
@@ -135,7 +123,7 @@ impl Freshness {
     }
 
     /// The response to a request with these headers; `None` where there is no such thing.
-    pub(crate) fn respond(&self, lookup: &Lookup<Answer>, request: &HeaderMap) -> Option<Response> {
+    pub(crate) async fn respond(&self, lookup: &Lookup<Answer>, request: &HeaderMap) -> Option<Response> {
         let document = lookup.value.0.as_deref()?;
         let mut response = Response::new(Body::empty());
         let mut headers = HeaderMap::with_capacity(12);
@@ -144,21 +132,23 @@ impl Freshness {
         headers.insert(CACHE_CONTROL, if may_be_kept { self.0.clone() } else { REVALIDATE });
         headers.insert(VARY, VARY_BY);
         headers.insert(CACHE_STATUS, cache_status(lookup));
+        if lookup.source != Source::Miss {
+            headers.insert(AGE, HeaderValue::from(lookup.age.as_secs()));
+        }
         if matches_etag(request, &document.etag) {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
-            *response.headers_mut() = headers;
-            return Some(response);
-        }
-        headers.insert(CONTENT_TYPE, JSON);
-        if let Some(next) = &document.next {
-            headers.insert(LINK, next.clone());
-        }
-        let (body, coding) = document.body(Encoding::negotiate(request));
-        if let Some(coding) = coding {
-            headers.insert(CONTENT_ENCODING, coding.header());
+        } else {
+            headers.insert(CONTENT_TYPE, JSON);
+            if let Some(next) = &document.next {
+                headers.insert(LINK, next.clone());
+            }
+            let (body, coding) = document.body(Encoding::negotiate(request)).await;
+            if let Some(coding) = coding {
+                headers.insert(CONTENT_ENCODING, coding.header());
+            }
+            *response.body_mut() = Body::from(body);
         }
         *response.headers_mut() = headers;
-        *response.body_mut() = Body::from(body);
         Some(response)
     }
 }
@@ -166,7 +156,7 @@ impl Freshness {
 /// `Cache-Status` of [RFC 9211](https://www.rfc-editor.org/rfc/rfc9211).
 fn cache_status(lookup: &Lookup<Answer>) -> HeaderValue {
     HeaderValue::from_static(match lookup.source {
-        Source::Local => "FarmLokal; hit; detail=memory",
+        Source::InProcess => "FarmLokal; hit; detail=memory",
         Source::Redis => "FarmLokal; hit; detail=redis",
         Source::Miss => "FarmLokal; fwd=miss",
         Source::Stale => "FarmLokal; hit; detail=stale",
@@ -219,8 +209,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn every_form_of_if_none_match_is_understood() {
+    #[tokio::test]
+    async fn every_form_of_if_none_match_is_understood() {
         let freshness = Freshness::new(std::time::Duration::ZERO);
         let answer = lookup("{}", None);
         let tag = answer.value.0.as_ref().unwrap().etag.to_str().unwrap().to_owned();
@@ -234,28 +224,66 @@ mod tests {
             (String::new(), 200),
         ] {
             let headers = HeaderMap::from_iter([(IF_NONE_MATCH, value.parse().unwrap())]);
-            let response = freshness.respond(&answer, &headers).unwrap();
+            let response = freshness.respond(&answer, &headers).await.unwrap();
             assert_eq!(response.status(), status, "{value}");
             assert_eq!(response.headers()[ETAG], tag);
         }
     }
 
-    #[test]
-    fn small_bodies_and_clients_that_do_not_ask_get_the_plain_body() {
+    #[tokio::test]
+    async fn small_bodies_and_clients_that_do_not_ask_get_the_plain_body() {
         let freshness = Freshness::new(std::time::Duration::from_secs(5));
         let large = "x".repeat(5_000);
         let asks = request(&[(axum::http::header::ACCEPT_ENCODING, "gzip")]);
-        let coding = |body: &str, headers: &HeaderMap| {
-            let response = freshness.respond(&lookup(body, None), headers).unwrap();
+        let coding = async |body: &str, headers: &HeaderMap| {
+            let response = freshness.respond(&lookup(body, None), headers).await.unwrap();
             assert_eq!(response.headers()[CACHE_CONTROL], "public, max-age=5");
             response.headers().get(CONTENT_ENCODING).cloned()
         };
-        assert_eq!(coding("{}", &asks), None);
-        assert_eq!(coding(&large, &HeaderMap::new()), None);
-        assert_eq!(coding(&large, &asks), Some(HeaderValue::from_static("gzip")));
+        assert_eq!(coding("{}", &asks).await, None);
+        assert_eq!(coding(&large, &HeaderMap::new()).await, None);
+        assert_eq!(coding(&large, &asks).await, Some(HeaderValue::from_static("gzip")));
         let insists = request(&[(axum::http::header::ACCEPT_ENCODING, "gzip, identity;q=0")]);
-        assert_eq!(coding("{}", &insists), Some(HeaderValue::from_static("gzip")));
+        assert_eq!(coding("{}", &insists).await, Some(HeaderValue::from_static("gzip")));
         let prefers_plain = request(&[(axum::http::header::ACCEPT_ENCODING, "identity, gzip;q=0.5")]);
-        assert_eq!(coding(&large, &prefers_plain), None);
+        assert_eq!(coding(&large, &prefers_plain).await, None);
+    }
+
+    #[tokio::test]
+    async fn an_answer_from_a_cache_says_how_old_it_is() {
+        let freshness = Freshness::new(std::time::Duration::ZERO);
+        let age = std::time::Duration::from_millis(7_900);
+        for (source, expected) in [
+            (Source::Miss, None),
+            (Source::InProcess, Some("7")),
+            (Source::Redis, Some("7")),
+            (Source::Stale, Some("7")),
+        ] {
+            let answer = Lookup { source, age, ..lookup("{}", None) };
+            for (request, status) in [(HeaderMap::new(), 200), (request(&[(IF_NONE_MATCH, "*")]), 304)] {
+                let response = freshness.respond(&answer, &request).await.unwrap();
+                assert_eq!(response.status(), status);
+                let age = response.headers().get(AGE).map(|age| age.to_str().unwrap());
+                assert_eq!(age, expected, "{source:?} {status}");
+            }
+        }
+    }
+
+    /// One thread: if the compression ran on it, nothing else would have had a turn before the first response.
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_large_body_is_compressed_once_and_on_another_thread() {
+        let freshness = Freshness::new(std::time::Duration::ZERO);
+        let answer = lookup(&"x".repeat(150_000), None);
+        let asks = request(&[(axum::http::header::ACCEPT_ENCODING, "br")]);
+        let others = tokio::spawn(async { std::time::Instant::now() });
+        let body = async || {
+            let response = freshness.respond(&answer, &asks).await.unwrap();
+            assert_eq!(response.headers()[CONTENT_ENCODING], "br");
+            let answered = std::time::Instant::now();
+            (axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap(), answered)
+        };
+        let ((one, answered), (two, _)) = tokio::join!(body(), body());
+        assert_eq!(one.as_ptr(), two.as_ptr(), "compressed twice");
+        assert!(others.await.unwrap() < answered, "nothing else ran meanwhile");
     }
 }

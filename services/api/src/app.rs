@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::http::request::Parts;
 use axum::response::Response;
-use farmlokal_cache::Cache;
+use farmlokal_cache::{Cache, Key};
 use farmlokal_catalog::Catalog;
 use farmlokal_telemetry::{Metrics, request_id};
 
@@ -39,7 +39,7 @@ impl App {
     pub(crate) async fn answer<F, Fut>(
         &self,
         request: &Parts,
-        key: &str,
+        key: &Key,
         fill: F,
     ) -> Result<Response, Problem>
     where
@@ -60,7 +60,7 @@ impl App {
             })
         };
         let lookup = self.cache.get_or_fill(key, fill).await.map_err(Arc::unwrap_or_clone)?;
-        match self.freshness.respond(&lookup, &request.headers) {
+        match self.freshness.respond(&lookup, &request.headers).await {
             Some(response) => Ok(response),
             None => Err(Problem::new(Code::NotFound, "There is no product with this id.")),
         }

@@ -140,7 +140,7 @@ pub struct CatalogArgs {
     /// this replica is enough
     #[arg(long, env = "DB_MAX_CONNECTIONS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) db_max_connections: u32,
-    /// How long a query may wait for its turn; one that would wait longer is refused with 503 at once
+    /// How long a query may wait in the queue for a connection before it is refused with 503
     #[arg(long, env = "DB_QUEUE_TIMEOUT", default_value = "500ms", value_parser = duration)]
     pub(crate) db_queue_timeout: Duration,
     /// How long it may take to connect to the database
@@ -155,7 +155,7 @@ pub struct CatalogArgs {
     /// Searches that run in the database at the same time, each on a connection of its own
     #[arg(long, env = "SEARCH_CONCURRENCY", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) search_concurrency: u32,
-    /// How long a search may wait for its turn before it is refused with 503
+    /// How long a search may wait for another to end before it is refused with 503
     #[arg(long, env = "SEARCH_QUEUE_TIMEOUT", default_value = "250ms", value_parser = duration)]
     pub(crate) search_queue_timeout: Duration,
     /// Share of one database core that searches may use over time, in percent; beyond it they are refused with 503
@@ -211,6 +211,7 @@ mod tests {
             // What each of them takes for a value: a URL, a header, or any text.
             let values = [
                 "mysql://u:hunter2@h/d",
+                "redis://:hunter2@h",
                 "http://u:hunter2@h/hunter2",
                 "authorization=hunter2",
                 "whsec_aHVudGVyMg",

@@ -4,9 +4,12 @@ use std::io::{self, Write as _};
 
 use axum::http::header::ACCEPT_ENCODING;
 use axum::http::{HeaderMap, HeaderValue};
+use bytes::Bytes;
 
 /// Below this many bytes a compressed body saves nothing worth its cost: it fits into one packet anyway.
 pub(crate) const WORTH_COMPRESSING: usize = 1024;
+/// From this many bytes on, compressing takes longer than the threads that serve requests may be kept.
+const LARGE: usize = 16 * 1024;
 
 /// What a client accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +52,7 @@ impl Encoding {
             return Accepted { coding: None, identity: true };
         }
         let mut weights = [None::<u16>; 3];
-        let mut any = None;
-        let mut identity = None;
+        let (mut any, mut identity) = (None, None);
         for item in accepted.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
             let mut parts = item.split(';');
             let name = parts.next().unwrap_or_default().trim();
@@ -79,9 +81,21 @@ impl Encoding {
         }
     }
 
+    /// Compresses `body`, a large one on a thread for blocking work.
+    ///
     /// # Errors
     /// None in practice: the compressors write into memory.
-    pub(crate) fn compress(self, body: &[u8]) -> io::Result<Vec<u8>> {
+    pub(crate) async fn compress(self, body: &Bytes) -> io::Result<Bytes> {
+        let compressed = if body.len() < LARGE {
+            self.compress_now(body)?
+        } else {
+            let body = body.clone();
+            tokio::task::spawn_blocking(move || self.compress_now(&body)).await??
+        };
+        Ok(compressed.into_boxed_slice().into())
+    }
+
+    fn compress_now(self, body: &[u8]) -> io::Result<Vec<u8>> {
         let out = Vec::with_capacity(body.len() / 4);
         match self {
             Self::Zstd => zstd::encode_all(body, 3),
@@ -172,18 +186,18 @@ mod tests {
         use std::io::Read as _;
         let body = "Käse ".repeat(5_000).into_bytes();
         let mut plain = Vec::new();
-        zstd::Decoder::new(&*Encoding::Zstd.compress(&body).unwrap())
+        zstd::Decoder::new(&*Encoding::Zstd.compress_now(&body).unwrap())
             .unwrap()
             .read_to_end(&mut plain)
             .unwrap();
         assert_eq!(plain, body);
         plain.clear();
-        brotli::Decompressor::new(&*Encoding::Brotli.compress(&body).unwrap(), 4096)
+        brotli::Decompressor::new(&*Encoding::Brotli.compress_now(&body).unwrap(), 4096)
             .read_to_end(&mut plain)
             .unwrap();
         assert_eq!(plain, body);
         plain.clear();
-        flate2::read::GzDecoder::new(&*Encoding::Gzip.compress(&body).unwrap())
+        flate2::read::GzDecoder::new(&*Encoding::Gzip.compress_now(&body).unwrap())
             .read_to_end(&mut plain)
             .unwrap();
         assert_eq!(plain, body);

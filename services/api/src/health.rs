@@ -1,6 +1,6 @@
-//! What the service knows of its dependencies: one task asks the database each second, and health checks, readiness
+//! The state of the service and its dependencies: one task asks the database each second, and health checks, readiness
 //! and metrics read what it found. A check never waits for a dependency and never adds load to one, and no request
-//! waits for a database that is known to be down.
+//! waits for a database that is down.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use farmlokal_catalog::{Catalog, Error};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::problem::{Code, Problem};
@@ -41,12 +42,11 @@ pub(crate) struct Health {
 }
 
 impl Health {
-    /// Starts to watch the database. The task ends with the last
-    /// `Health`.
-    pub(crate) fn watch(catalog: Catalog) -> Self {
+    /// Starts to watch the database, in a task of `tasks` that ends with the last `Health`.
+    pub(crate) fn watch(catalog: Catalog, tasks: &mut JoinSet<()>) -> Self {
         let (sender, database) = watch::channel(Database::Unknown);
         let reached = Arc::new(AtomicBool::new(false));
-        tokio::spawn(watch_database(catalog, sender, Arc::clone(&reached)));
+        tasks.spawn(watch_database(catalog, sender, Arc::clone(&reached)));
         Self { started: Instant::now(), database, reached, draining: Arc::default() }
     }
 
@@ -54,7 +54,7 @@ impl Health {
         *self.database.borrow()
     }
 
-    /// Lets nobody wait for a database that is known to be down.
+    /// Lets nobody wait for a database that is down.
     ///
     /// # Errors
     /// `database_unavailable`, until the database has answered again.
@@ -71,8 +71,7 @@ impl Health {
     /// Comes back when the database is found to be down, with `database_unavailable`.
     pub(crate) async fn database_lost(&self) -> Problem {
         let mut database = self.database.clone();
-        let lost = database.wait_for(|database| matches!(database, Database::Down { .. })).await.is_ok();
-        if !lost {
+        if database.wait_for(|database| matches!(database, Database::Down { .. })).await.is_err() {
             // Nobody watches any more: the service is shutting down.
             std::future::pending::<()>().await;
         }

@@ -1,6 +1,6 @@
 //! The FarmLokal REST API.
 //!
-//! A list request travels: [`middleware`] -> `routes::products` -> `ListQuery` -> cache -> catalogue -> bytes.
+//! A list request travels: [`middleware`] -> `routes::products` -> cache -> catalogue -> bytes.
 
 mod answer;
 mod app;
@@ -10,6 +10,7 @@ mod encoding;
 mod health;
 pub mod middleware;
 pub mod migrate;
+mod object;
 pub mod openapi;
 mod partners;
 mod problem;
@@ -19,9 +20,3 @@ mod routes;
 pub mod serve;
 pub mod server;
 mod webhook;
-
-/// What holds for every input of the parsers that strangers reach.
-#[cfg(any(test, feature = "testing"))]
-pub mod properties {
-    pub use crate::webhook::properties::{event, signature};
-}

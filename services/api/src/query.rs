@@ -3,42 +3,46 @@
 use std::borrow::Cow;
 
 use axum::http::Uri;
-use farmlokal_catalog::{Error, InvalidParam, InvalidQuery, ListQuery};
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use tracing::error;
 
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, InvalidParam, Problem};
 
-/// A retry that comes sooner finds the database no better.
-const DATABASE_RETRY: std::time::Duration = std::time::Duration::from_secs(1);
+/// Bad parameters that are reported: a request of thousands is not worth more.
+pub(crate) const MAX_REPORTED: usize = 32;
 
-/// Bad parameters that are reported, as for lists.
-const MAX_REPORTED: usize = 32;
-
-/// The list query of a URI, valid and canonical from here on.
-///
-/// # Errors
-/// `invalid_parameter`, with every parameter that is wrong.
-pub(crate) fn list(uri: &Uri) -> Result<ListQuery, Problem> {
-    Ok(ListQuery::parse(pairs(uri))?)
-}
+/// Why a value is refused: a stable code, and a text for people.
+pub(crate) type Invalid = (&'static str, String);
 
 /// # Errors
 /// `invalid_parameter` where the URI has a query: this path takes none.
 pub(crate) fn refuse_parameters(uri: &Uri) -> Result<(), Problem> {
-    let params: Vec<_> = pairs(uri)
+    let params: Vec<_> = pairs(uri.query().unwrap_or_default())
         .take(MAX_REPORTED)
-        .map(|(name, _)| InvalidParam {
-            name: name.into_owned(),
-            code: "unknown_parameter",
-            detail: "this path takes no parameters".into(),
-        })
+        .map(|(name, _)| InvalidParam::new(name, "unknown_parameter", "this path takes no parameters"))
         .collect();
-    if params.is_empty() { Ok(()) } else { Err(InvalidQuery { params }.into()) }
+    if params.is_empty() { Ok(()) } else { Err(Problem::naming(Code::InvalidParameter, params)) }
 }
 
-fn pairs(uri: &Uri) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-    form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
+/// The parameters of a query, decoded. A value is malformed if its encoding, or that of its name, is no UTF-8.
+pub(crate) fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Result<Cow<'_, str>, Invalid>)> {
+    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let malformed = || ("malformed", "must be UTF-8, percent-encoded".to_owned());
+        match decoded(name) {
+            Some(name) => (name, decoded(value).ok_or_else(malformed)),
+            None => (name.into(), Err(malformed())),
+        }
+    })
+}
+
+fn decoded(text: &str) -> Option<Cow<'_, str>> {
+    if text.contains('+') {
+        let spaced = text.replace('+', " ");
+        return percent_decode_str(&spaced).decode_utf8().ok().map(|text| text.into_owned().into());
+    }
+    percent_decode_str(text).decode_utf8().ok()
 }
 
 /// The bytes of a response body.
@@ -51,34 +55,4 @@ pub(crate) fn json(body: &impl Serialize) -> Result<Box<[u8]>, Problem> {
         error!(%error, "a response cannot be serialised");
         Problem::new(Code::Internal, "The answer cannot be written.")
     })
-}
-
-impl From<Error> for Problem {
-    fn from(error: Error) -> Self {
-        match &error {
-            Error::SearchRefused { reason, retry_after } => {
-                Problem::new(Code::SearchUnavailable, format!("The search was refused: {reason}."))
-                    .retry_after(*retry_after)
-            }
-            Error::Deadline => {
-                Problem::new(Code::TimedOut, "The database took too long.").retry_after(DATABASE_RETRY)
-            }
-            Error::Busy => Problem::new(Code::Overloaded, "Every database connection is in use.")
-                .retry_after(DATABASE_RETRY),
-            Error::Unavailable(source) => {
-                error!(error = %source, "the database is not available");
-                Problem::new(Code::DatabaseUnavailable, "The database does not answer.")
-                    .retry_after(DATABASE_RETRY)
-            }
-            Error::SchemaMissing => {
-                error!("the database holds no catalogue: run the migrations");
-                Problem::new(Code::DatabaseUnavailable, "The catalogue is being set up.")
-                    .retry_after(DATABASE_RETRY)
-            }
-            Error::Internal(source) => {
-                error!(error = %source, "the catalogue failed");
-                Problem::new(Code::Internal, "The catalogue failed.")
-            }
-        }
-    }
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use farmlokal_cache::{Cache, CacheConfig, LocalConfig, RedisConfig};
+use farmlokal_cache::{Cache, CacheConfig, InProcessConfig, RedisConfig};
 use farmlokal_catalog::{Catalog, CatalogConfig, SearchConfig};
 use farmlokal_telemetry::{Metrics, Service};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -50,7 +51,9 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
     let interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
     let shutdown = CancellationToken::new();
-    let app = Arc::new(wire(&args, metrics, &shutdown)?);
+    let mut tasks = JoinSet::new();
+    let app = Arc::new(wire(&args, metrics, &mut tasks)?);
+    app.catalog.spawn(&mut tasks);
     let server = &args.server;
     let listener = bind(SocketAddr::new(server.host, server.port), "PORT")?;
     let management = match server.management_port {
@@ -99,7 +102,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     };
     let limiting = tokio::spawn(rate_limits.keep_house());
     let upkeep = tokio::spawn(keep_metrics(app.metrics.clone()));
-    let redis = tokio::spawn(Arc::clone(&app.redis).supervise());
+    tasks.spawn(Arc::clone(&app.redis).supervise());
 
     either(terminate, interrupt).await;
     info!("shutting down");
@@ -115,8 +118,9 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     app.partners.close().await;
     upkeep.abort();
     limiting.abort();
-    redis.abort();
     app.webhook.close().await;
+    // Deliveries need them until then.
+    tasks.shutdown().await;
     app.cache.close().await;
     app.catalog.close().await;
     // The last thing, so that nothing that ended before is missing.
@@ -126,35 +130,26 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
 }
 
 /// The parts, not yet connected to anything: the first requests may find Redis or the database missing.
-fn wire(
-    args: &ServeArgs,
-    metrics: Metrics,
-    shutdown: &CancellationToken,
-) -> anyhow::Result<App> {
+fn wire(args: &ServeArgs, metrics: Metrics, tasks: &mut JoinSet<()>) -> anyhow::Result<App> {
     let catalog = Catalog::new(catalog_config(args, args.database.url()?.as_str())?)?;
     let redis = RedisConfig { timeout: args.cache.redis_timeout, ..RedisConfig::new(args.redis.url()) };
-    let cache = Cache::new(cache_config(&args.cache, redis.clone()))?;
+    let cache = Cache::new(cache_config(&args.cache, redis.clone()), tasks)?;
     let redis = farmlokal_redis::Connection::new(&redis, "shared")?;
     let request_timeout = args.server.request_timeout;
-    let partners = Partners::new(&args.partners, request_timeout, &redis, shutdown.child_token())?;
+    let partners = Partners::new(&args.partners, request_timeout, &redis, tasks)?;
     let freshness = Freshness::new(args.server.http_max_age);
-    let health = Health::watch(catalog.clone());
-    let webhook =
-        Webhook::start(&args.webhook, catalog.clone(), cache.clone(), Arc::clone(&redis), health.clone())?;
+    let health = Health::watch(catalog.clone(), tasks);
+    let webhook = Webhook::start(
+        &args.webhook,
+        catalog.clone(),
+        cache.clone(),
+        Arc::clone(&redis),
+        health.clone(),
+        tasks,
+    )?;
     let rate_limits = Arc::new(RateLimits::new(&args.rate_limit, Arc::clone(&redis)));
     let in_flight = InFlight::default();
-    Ok(App {
-        catalog,
-        cache,
-        redis,
-        partners,
-        freshness,
-        webhook,
-        health,
-        rate_limits,
-        in_flight,
-        metrics,
-    })
+    Ok(App { catalog, cache, redis, partners, freshness, webhook, health, rate_limits, in_flight, metrics })
 }
 
 fn catalog_config(args: &ServeArgs, url: &str) -> anyhow::Result<CatalogConfig> {
@@ -178,12 +173,13 @@ fn catalog_config(args: &ServeArgs, url: &str) -> anyhow::Result<CatalogConfig> 
 }
 
 fn cache_config(args: &CacheArgs, redis: RedisConfig) -> CacheConfig {
-    let local = LocalConfig { ttl: args.local_cache_ttl, capacity: u64::from(args.local_cache_mib) << 20 };
+    let in_process =
+        InProcessConfig { ttl: args.local_cache_ttl, capacity: u64::from(args.local_cache_mib) << 20 };
     CacheConfig {
         redis,
         fresh: args.cache_ttl,
         stale: args.cache_stale_ttl,
-        local: args.local_cache.then_some(local),
+        in_process: args.local_cache.then_some(in_process),
     }
 }
 
@@ -203,8 +199,11 @@ fn route_table() -> RouteTable {
     RouteTable::new(documented.chain(["/", "/openapi.json", "/problems", "/docs", "/docs/{*file}"]))
 }
 
-fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
-    listen(address).with_context(|| format!("{setting}: cannot listen on {address}"))
+fn bind(address: SocketAddr, setting: &'static str) -> anyhow::Result<TcpListener> {
+    listen(address).map_err(|error| {
+        let setting = farmlokal_settings::setting_of_listener(&error, setting);
+        anyhow::Error::new(error).context(format!("{setting}: cannot listen on {address}"))
+    })
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
 use farmlokal_cache::{ConfigError, FlushError, Flushed, Flusher, RedisConfig};
-use farmlokal_redis::CONNECT_TIMEOUT;
-use redis::{AsyncConnectionConfig, Client, ErrorKind, ProtocolVersion, RedisError, RedisResult};
+use redis::{ErrorKind, RedisError};
 use tokio::sync::Semaphore;
 use tracing::{Span, info, instrument, warn};
 
@@ -31,7 +30,6 @@ pub(crate) fn pauses() -> ExponentialBuilder {
 
 /// The cache of the one Redis that the controller is configured with.
 pub(crate) struct CacheFlusher {
-    redis: Client,
     flusher: Flusher,
     permits: Semaphore,
     failures: FailureLog,
@@ -43,10 +41,8 @@ impl CacheFlusher {
     /// # Errors
     /// A URL that is none of Redis's.
     pub(crate) fn new(redis_url: &str) -> Result<Self, ConfigError> {
-        let config = RedisConfig::new(redis_url);
         Ok(Self {
-            redis: farmlokal_redis::client(&config, ProtocolVersion::RESP2)?,
-            flusher: Flusher::new(&config)?,
+            flusher: Flusher::new(&RedisConfig::new(redis_url))?,
             permits: Semaphore::new(CONCURRENT_FLUSHES),
             failures: FailureLog::default(),
         })
@@ -75,18 +71,10 @@ impl CacheFlusher {
     /// Tries until Redis answers, and logs why it does not: a wrong address or password shows at the start, not when the
     /// first flush fails.
     pub(crate) async fn reach(&self) {
-        let ping = || self.ping();
+        let check = || self.flusher.check();
         // It ends when it succeeds: attempts are not limited.
-        let _ = ping.retry(pauses()).notify(|error, _| drop(self.log_failure(Some(error)))).await;
+        let _ = check.retry(pauses()).notify(|error, _| drop(self.log_failure(Some(error)))).await;
         self.log_success();
-    }
-
-    async fn ping(&self) -> RedisResult<()> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(CONNECT_TIMEOUT));
-        let mut connection = self.redis.get_multiplexed_async_connection_with_config(&config).await?;
-        redis::cmd("PING").exec_async(&mut connection).await
     }
 
     fn log_failure(&self, error: Option<&RedisError>) -> FlushFailure {

@@ -125,8 +125,10 @@ async fn serve(
     metrics: Metrics,
 ) -> anyhow::Result<()> {
     let address = SocketAddr::new(settings.host, settings.management_port);
-    let listener = TcpListener::bind(address).await;
-    let listener = listener.with_context(|| format!("MANAGEMENT_PORT: cannot listen on {address}"))?;
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        let setting = farmlokal_settings::setting_of_listener(&error, "MANAGEMENT_PORT");
+        anyhow::Error::new(error).context(format!("{setting}: cannot listen on {address}"))
+    })?;
     info!(address = %listener.local_addr()?, "listening");
     let router = management::router(readiness, metrics.clone());
     tasks.spawn(async move {

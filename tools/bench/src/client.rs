@@ -2,7 +2,6 @@
 //! times each request on its own, and takes little of the CPU that the servers under test share with it.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -16,19 +15,6 @@ pub(crate) struct Client {
     body: Vec<u8>,
 }
 
-/// An answer's head. The body is in [`Client::body`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) retry_after: Option<Duration>,
-}
-
-impl Answer {
-    pub(crate) fn is_ok(self) -> bool {
-        (200..400).contains(&self.status)
-    }
-}
-
 impl Client {
     pub(crate) fn new(address: SocketAddr) -> Client {
         Client { address, stream: None, line: String::new(), body: Vec::new() }
@@ -39,45 +25,39 @@ impl Client {
         &self.body
     }
 
-    /// Asks for `path`, query included. After an error the next request opens another connection.
-    pub(crate) async fn get(&mut self, path: &str) -> Result<Answer> {
-        let mut stream = match self.stream.take() {
-            Some(stream) => stream,
-            None => BufReader::new(self.connect().await?),
+    /// Asks for `path`, query included, and gives the status. After an error the next request opens another connection.
+    pub(crate) async fn get(&mut self, path: &str) -> Result<u16> {
+        let mut stream = if let Some(stream) = self.stream.take() {
+            stream
+        } else {
+            let stream = TcpStream::connect(self.address).await?;
+            stream.set_nodelay(true)?;
+            BufReader::new(stream)
         };
         let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
         stream.get_mut().write_all(request.as_bytes()).await?;
-        let answer = self.read_answer(&mut stream).await.with_context(|| format!("GET {path}"))?;
+        let status = self.read_answer(&mut stream).await.with_context(|| format!("GET {path}"))?;
         self.stream = Some(stream);
-        Ok(answer)
+        Ok(status)
     }
 
-    async fn connect(&self) -> Result<TcpStream> {
-        let stream = TcpStream::connect(self.address).await?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
-    }
-
-    async fn read_answer(&mut self, stream: &mut BufReader<TcpStream>) -> Result<Answer> {
+    async fn read_answer(&mut self, stream: &mut BufReader<TcpStream>) -> Result<u16> {
         self.read_line(stream).await?;
-        let status = self.line.split(' ').nth(1).context("no status line")?.parse()?;
-        let mut answer = Answer { status, retry_after: None };
-        let mut length = None;
+        let status = self.line.split(' ').nth(1).context("no status line")?.parse::<u16>()?;
+        let mut length = 0;
         loop {
             self.read_line(stream).await?;
             let Some((name, value)) = self.line.trim_end().split_once(':') else { break };
             let value = value.trim();
             if name.eq_ignore_ascii_case("content-length") {
-                length = Some(value.parse()?);
-            } else if name.eq_ignore_ascii_case("retry-after") {
-                answer.retry_after = Some(Duration::from_secs(value.parse()?));
+                length = value.parse()?;
             } else if name.eq_ignore_ascii_case("transfer-encoding") {
                 bail!("a body in chunks is more than this client reads");
             }
         }
-        self.body.resize(length.unwrap_or(0), 0);
+        self.body.resize(length, 0);
         stream.read_exact(&mut self.body).await?;
-        Ok(answer)
+        Ok(status)
     }
 
     async fn read_line(&mut self, stream: &mut BufReader<TcpStream>) -> Result<()> {

@@ -1,159 +1,65 @@
-//! Cold lists: every shape without a search, at any depth, no query twice.
+//! Cold lists at 16 connections: the API, what one index serves and all shapes, beside the database alone.
 
-use std::collections::HashSet;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
-use farmlokal_catalog::testing::page_after;
-use farmlokal_catalog::{Catalog, ListQuery, Price, Product};
-use rand::rngs::Xoshiro256PlusPlus;
-use rand::seq::{IndexedRandom as _, SliceRandom as _};
-use rand::{RngExt as _, SeedableRng as _};
+use anyhow::{Result, ensure};
 
-/// Products to make queries from.
-const SAMPLE_PAGES: u64 = 200;
+use crate::closed_loop::{Engine, send_each_once};
+use crate::environment::Environment;
+use crate::queries::{Queries, Shape};
+use crate::report::Report;
+use crate::server::Server;
+use crate::stats::{Latencies, median};
 
-/// What a list query is made of.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Shape {
-    pub(crate) sort: &'static str,
-    pub(crate) order: &'static str,
-    pub(crate) category: bool,
-    pub(crate) price_range: bool,
-    pub(crate) deep: bool,
-}
+const CLIENTS: u32 = 16;
+const UNTIL_DONE: Duration = Duration::from_secs(600);
+/// Queries of each shape: for warming up, and in each round.
+const WARM_UP: usize = 30;
+const IN_A_ROUND: usize = 200;
 
-impl Shape {
-    /// All 64, the two orders of a shape side by side.
-    pub(crate) fn all() -> Vec<Shape> {
-        let mut shapes = Vec::new();
-        for sort in ["id", "price", "name", "createdAt"] {
-            for (category, price_range) in [(false, false), (true, false), (false, true), (true, true)] {
-                for deep in [false, true] {
-                    shapes.extend(["ASC", "DESC"].map(|order| Shape {
-                        sort,
-                        order,
-                        category,
-                        price_range,
-                        deep,
-                    }));
-                }
+pub(crate) async fn bench(environment: &Environment) -> Result<()> {
+    let database = environment.database(CLIENTS).await?;
+    let mut queries = Queries::new(&database).await?;
+    let api = Server::api(environment, &[]).await?;
+    let (by_api, alone) = (Engine::Api(api.address), Engine::Database(database));
+    let one_index: fn(Shape) -> bool = Shape::has_index;
+    let runs = [
+        ("API, what one index serves", by_api.clone(), one_index),
+        ("database alone, the same", alone, one_index),
+        ("API, all shapes", by_api, |_| true),
+    ];
+    let (mut rates, mut times) = ([const { Vec::new() }; 3], [const { Vec::new() }; 3]);
+    for round in 0..=environment.rounds {
+        for (at, (name, engine, mix)) in runs.iter().enumerate() {
+            let count = if round == 0 { WARM_UP } else { IN_A_ROUND };
+            let queries = queries.of_each(&api, mix, count).await?;
+            let asked = queries.len();
+            let (rate, took) = send_each_once(engine, queries, CLIENTS.try_into()?, UNTIL_DONE).await?;
+            ensure!(took.len() == asked, "{} of {asked} lists were refused", asked - took.len());
+            if round > 0 {
+                eprintln!("round {round}: {name}: {rate:.0} lists/s");
+                rates[at].push(rate);
+                times[at].extend(took);
             }
         }
-        shapes
     }
 
-    /// The shape in words, without the order.
-    pub(crate) fn class(self) -> String {
-        let filters = match (self.category, self.price_range) {
-            (false, false) => "",
-            (true, false) => ", category",
-            (false, true) => ", price range",
-            (true, true) => ", category, price range",
-        };
-        format!("{}{filters}, {}", self.sort, if self.deep { "deep" } else { "first page" })
-    }
-
-    /// Whether one index serves the shape in order: everything but a price range with another sort.
-    pub(crate) fn has_index(self) -> bool {
-        !self.price_range || self.sort == "price"
-    }
-}
-
-/// A query, ready for both engines: over HTTP and straight to the catalogue.
-#[derive(Clone, Debug)]
-pub(crate) struct ColdQuery {
-    pub(crate) shape: Shape,
-    pub(crate) path: String,
-    pub(crate) query: ListQuery,
-}
-
-/// Makes queries from a sample of what the catalogue holds. A clone makes the same ones.
-#[derive(Clone)]
-pub(crate) struct Queries {
-    products: Vec<Product>,
-    /// The sample's prices, ascending, to draw ranges of any selectivity from.
-    prices: Vec<Price>,
-    random: Xoshiro256PlusPlus,
-}
-
-impl Queries {
-    /// Reads the sample, spread evenly over all ids.
-    pub(crate) async fn sample(catalog: &Catalog) -> Result<Queries> {
-        let newest = catalog.list(&parse("order=DESC&limit=1")?).await?;
-        let last = newest.products.first().context("the catalogue is empty")?.id;
-        let mut products = Vec::new();
-        for page in 0..SAMPLE_PAGES {
-            let cursor = last * page / SAMPLE_PAGES;
-            products.extend(catalog.list(&parse(&format!("cursor={cursor}&limit=100"))?).await?.products);
-        }
-        let mut prices: Vec<_> = products.iter().map(|product| product.price).collect();
-        prices.sort_unstable();
-        Ok(Queries { products, prices, random: Xoshiro256PlusPlus::seed_from_u64(1) })
-    }
-
-    /// The names of the sampled products.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.products.iter().map(|product| product.name.as_str())
-    }
-
-    /// `count` queries of each shape that `which` takes, none twice, in random order. Fewer of a shape that has not so
-    /// many different ones: there are but twenty first pages without a filter.
-    pub(crate) fn of_each(&mut self, which: impl Fn(Shape) -> bool, count: usize) -> Result<Vec<ColdQuery>> {
-        let mut seen = HashSet::new();
-        let mut queries = Vec::new();
-        for shape in Shape::all().into_iter().filter(|shape| which(*shape)) {
-            for _ in 0..count {
-                let query = self.next(shape)?;
-                if seen.insert(query.path.clone()) {
-                    queries.push(query);
-                }
-            }
-        }
-        queries.shuffle(&mut self.random);
-        Ok(queries)
-    }
-
-    fn next(&mut self, shape: Shape) -> Result<ColdQuery> {
-        let start = self.products.choose(&mut self.random).context("the sample is empty")?.clone();
-        let query = parse(&self.parameters(shape, &start))?;
-        let query = if shape.deep { page_after(&query, &start) } else { query };
-        Ok(ColdQuery { shape, path: query.canonical("/products?"), query })
-    }
-
-    /// A query's text without its cursor, made so that `start` is among its answers: a page that begins after `start`
-    /// is then a page of a real walk, at a random depth.
-    fn parameters(&mut self, shape: Shape, start: &Product) -> String {
-        // First pages without a price range differ by their limit alone.
-        let limit = if shape.deep || shape.price_range { 20 } else { self.random.random_range(1..=20) };
-        let mut text = form_urlencoded::Serializer::new(String::new());
-        text.append_pair("sort", shape.sort).append_pair("order", shape.order);
-        text.append_pair("limit", &limit.to_string());
-        if shape.category {
-            text.append_pair("category", &start.category);
-        }
-        if shape.price_range {
-            let at = self.prices.partition_point(|price| *price < start.price);
-            // The width is log-uniform: from one row's own price to the whole table.
-            #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-            let width = (self.prices.len() as f64).powf(self.random.random::<f64>()) as usize - 1;
-            let low = at.saturating_sub(self.random.random_range(0..=width));
-            let high = (low + width).clamp(at, self.prices.len() - 1);
-            let (open_below, open_above) = (self.random.random_ratio(1, 5), self.random.random_ratio(1, 5));
-            if !open_below || open_above {
-                text.append_pair("minPrice", &self.prices[low].to_string());
-            }
-            if !open_above {
-                text.append_pair("maxPrice", &self.prices[high].to_string());
-            }
-        }
-        text.finish()
-    }
-}
-
-/// A query from its text.
-pub(crate) fn parse(text: &str) -> Result<ListQuery> {
-    let query = ListQuery::parse(form_urlencoded::parse(text.as_bytes()));
-    let query = query.map_err(|invalid| anyhow::anyhow!("{text}: {invalid:?}"))?;
-    ensure!(query.words().is_empty(), "a cold list has no search");
-    Ok(query)
+    let mut report = Report::new(environment, "cold", "Cold lists beside the database alone", "bench cold");
+    report.say(&format!(
+        "1,000,000 products, {CLIENTS} clients, no list twice: 20 products from a random depth (4 sorts, 2 orders, with and \
+         without category), and first pages of price ranges of every width. {} rounds, in each {IN_A_ROUND} lists of each \
+         shape for each engine by turns.",
+        environment.rounds
+    ));
+    let ratio = median(rates[0].iter().zip(&rates[1]).map(|(api, database)| 100.0 * api / database));
+    let rows = runs.iter().zip(rates).zip(times).map(|(((name, ..), rates), times)| {
+        let times: Latencies = times.into_iter().collect();
+        let [p50, p95, p99, max] = [50, 95, 99, 100].map(|percent| times.percentile(percent));
+        format!("{name} | {:.0} | {p50:.2} | {p95:.2} | {p99:.2} | {max:.1}", median(rates))
+    });
+    report.table(" | lists/s | p50 ms | p95 ms | p99 ms | max ms", rows);
+    report.say(&format!(
+        "Median of the rounds' ratios: the API gives {ratio:.0} % of the database's own rate."
+    ));
+    report.finish()
 }

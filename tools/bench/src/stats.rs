@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Latencies of requests.
+/// Latencies of requests, ascending.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Latencies(Vec<Duration>);
 
@@ -15,19 +15,10 @@ impl FromIterator<Duration> for Latencies {
 }
 
 impl Latencies {
-    pub(crate) fn count(&self) -> usize {
-        self.0.len()
-    }
-
-    /// The smallest latency that `percent` of the requests did not exceed; zero without requests.
-    pub(crate) fn percentile(&self, percent: usize) -> Duration {
+    /// The smallest latency in milliseconds that `percent` of the requests did not exceed; zero without requests.
+    pub(crate) fn percentile(&self, percent: usize) -> f64 {
         let rank = (self.0.len() * percent).div_ceil(100);
-        self.0.get(rank.saturating_sub(1)).copied().unwrap_or_default()
-    }
-
-    /// p50, p95, p99 and the maximum in milliseconds, as cells of a table.
-    pub(crate) fn cells(&self) -> [String; 4] {
-        [50, 95, 99, 100].map(|percent| milliseconds(self.percentile(percent)))
+        self.0.get(rank.saturating_sub(1)).copied().unwrap_or_default().as_secs_f64() * 1e3
     }
 }
 
@@ -42,12 +33,6 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     }
 }
 
-/// With two decimals below 100 ms, else none.
-pub(crate) fn milliseconds(time: Duration) -> String {
-    let ms = time.as_secs_f64() * 1e3;
-    if ms < 100.0 { format!("{ms:.2}") } else { format!("{ms:.0}") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,9 +40,9 @@ mod tests {
     #[test]
     fn percentiles_are_latencies_that_were_measured() {
         let latencies: Latencies = (1..=200).rev().map(Duration::from_millis).collect();
-        let at = |percent| latencies.percentile(percent).as_millis();
-        assert_eq!([at(50), at(99), at(100)], [100, 198, 200]);
-        assert_eq!(Latencies::default().percentile(99), Duration::ZERO);
+        let at = |percent| format!("{:.0}", latencies.percentile(percent));
+        assert_eq!([50, 99, 100].map(at), ["100", "198", "200"]);
+        assert!(Latencies::default().percentile(99).abs() < f64::EPSILON);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 done = function(summary, latency)
   local errors = summary.errors
   io.write(string.format(
-    '\n{"requests":%d,"duration":%d,"failures":%d,"p50":%d,"p95":%d,"p99":%d,"max":%d}\n',
+    '\n{"requests":%d,"duration":%d,"failures":%d,"p50":%d,"p99":%d}\n',
     summary.requests, summary.duration,
     errors.connect + errors.read + errors.write + errors.status + errors.timeout,
-    latency:percentile(50), latency:percentile(95), latency:percentile(99), latency.max))
+    latency:percentile(50), latency:percentile(99)))
 end

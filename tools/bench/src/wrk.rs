@@ -1,6 +1,5 @@
 //! wrk, for the rate of one URL: it costs less CPU than any client written here, and shares two cores with the server.
 
-use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -14,8 +13,9 @@ pub(crate) struct Run {
     pub(crate) duration: Duration,
     /// Broken connections, timeouts, and statuses other than 2xx and 3xx.
     pub(crate) failures: u64,
-    pub(crate) p50: Duration,
-    pub(crate) p99: Duration,
+    /// In milliseconds.
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
 }
 
 impl Run {
@@ -37,7 +37,6 @@ pub(crate) async fn run(url: &str, connections: u32, duration: Duration) -> Resu
         .arg("--script")
         .arg(&script)
         .arg(url)
-        .stdin(Stdio::null())
         .kill_on_drop(true)
         .output()
         .await
@@ -48,10 +47,10 @@ pub(crate) async fn run(url: &str, connections: u32, duration: Duration) -> Resu
     let line = text.lines().find(|line| line.starts_with('{')).context("wrk reported nothing")?;
     let report: Value = serde_json::from_str(line)?;
     let number = |name: &str| report[name].as_u64().with_context(|| format!("wrk reported no {name}"));
-    let time = |name: &str| number(name).map(Duration::from_micros);
+    let time = |name: &str| number(name).map(|micros| Duration::from_micros(micros).as_secs_f64() * 1e3);
     Ok(Run {
         requests: number("requests")?,
-        duration: time("duration")?,
+        duration: Duration::from_micros(number("duration")?),
         failures: number("failures")?,
         p50: time("p50")?,
         p99: time("p99")?,

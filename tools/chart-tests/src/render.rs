@@ -14,7 +14,7 @@ use crate::{Tool, repository, yaml};
 /// # Errors
 /// What it says is wrong with it.
 pub fn kustomize(folder: impl AsRef<Path>) -> Option<anyhow::Result<Vec<Value>>> {
-    let (tool, verb) = match Tool::Kubectl.is_here() {
+    let (tool, verb) = match Tool::Kubectl.on_path() {
         Some(_) => (Tool::Kubectl, "kustomize"),
         None => (Tool::Kustomize, "build"),
     };

@@ -10,6 +10,8 @@ use anyhow::{Context as _, bail, ensure};
 
 use crate::repository;
 
+const STARLARK: &str = "go.starlark.net/cmd/starlark@v0.0.0-20260908191801-89a6a09411d5";
+
 /// A program that tests run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tool {
@@ -30,85 +32,54 @@ pub enum Tool {
 }
 
 impl Tool {
-    /// The program, ready for its arguments: from the PATH, else from the local cluster's folder, else built by
-    /// `go install` into `target/tools`, or unpacked there from Debian's package. Where none of that is possible there is
+    /// The program, ready for its arguments: from the PATH, else built by `go install` into `target/tools`, or unpacked
+    /// there from Debian's package. Where none of that is possible there is
     /// `None` and one line, once, that says what is missing; the test is then to return.
     ///
     /// # Panics
     /// Where none of that is possible and `FARMLOKAL_REQUIRE_TOOLS` is set.
     #[must_use]
     pub fn command(self) -> Option<Command> {
-        self.path().map(Command::new)
-    }
-
-    /// As [`Tool::command`], the path alone.
-    ///
-    /// # Panics
-    /// As [`Tool::command`].
-    #[must_use]
-    pub fn path(self) -> Option<&'static Path> {
         static FOUND: [OnceLock<Option<PathBuf>>; 7] = [const { OnceLock::new() }; 7];
         let found = FOUND[self as usize].get_or_init(|| {
-            let found = self.is_here().map_or_else(|| self.fetch(), Ok);
+            let found = self.on_path().map_or_else(|| self.fetch(), Ok);
             found.map_err(|error| skipped(self.name(), &error)).ok()
         });
-        found.as_deref()
-    }
-
-    /// On the PATH, or in the local cluster's folder.
-    pub(crate) fn is_here(self) -> Option<PathBuf> {
-        self.on_path().or_else(|| self.of_local_cluster())
+        found.as_ref().map(Command::new)
     }
 
     /// The name of the program.
     #[must_use]
     pub fn name(self) -> &'static str {
+        self.about().0
+    }
+
+    /// The name, and what `go install` takes; kubectl and promtool cannot be built so.
+    fn about(self) -> (&'static str, Option<&'static str>) {
         match self {
-            Tool::Helm => "helm",
-            Tool::Kubeconform => "kubeconform",
-            Tool::Promtool => "promtool",
-            Tool::Actionlint => "actionlint",
-            Tool::Starlark => "starlark",
-            Tool::Kubectl => "kubectl",
-            Tool::Kustomize => "kustomize",
+            Tool::Helm => ("helm", Some("helm.sh/helm/v4/cmd/helm@v4.3.1")),
+            Tool::Kubeconform => ("kubeconform", Some("github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0")),
+            Tool::Promtool => ("promtool", None),
+            Tool::Actionlint => ("actionlint", Some("github.com/rhysd/actionlint/cmd/actionlint@v1.7.12")),
+            // It has no releases: the version is a commit's.
+            Tool::Starlark => ("starlark", Some(STARLARK)),
+            Tool::Kubectl => ("kubectl", None),
+            Tool::Kustomize => ("kustomize", Some("sigs.k8s.io/kustomize/kustomize/v5@v5.8.2")),
         }
     }
 
-    /// What `go install` takes; kubectl and promtool cannot be built so.
-    fn module(self) -> Option<(&'static str, &'static str)> {
-        Some(match self {
-            Tool::Helm => ("helm.sh/helm/v4/cmd/helm", "v4.3.1"),
-            Tool::Kubeconform => ("github.com/yannh/kubeconform/cmd/kubeconform", "v0.7.0"),
-            Tool::Actionlint => ("github.com/rhysd/actionlint/cmd/actionlint", "v1.7.12"),
-            // It has no releases.
-            Tool::Starlark => ("go.starlark.net/cmd/starlark", "v0.0.0-20260908191801-89a6a09411d5"),
-            Tool::Kustomize => ("sigs.k8s.io/kustomize/kustomize/v5", "v5.8.2"),
-            Tool::Promtool | Tool::Kubectl => return None,
-        })
-    }
-
-    fn on_path(self) -> Option<PathBuf> {
+    pub(crate) fn on_path(self) -> Option<PathBuf> {
         let path = std::env::var_os("PATH")?;
         std::env::split_paths(&path).map(|folder| folder.join(self.name())).find(|program| program.is_file())
-    }
-
-    /// The folder that `cluster env` prepends to the PATH.
-    fn of_local_cluster(self) -> Option<PathBuf> {
-        let script = repository("../shared/cluster/cluster");
-        let output = script.is_file().then(|| Command::new(script).arg("env").output().ok())??;
-        let exports = String::from_utf8(output.stdout).ok()?;
-        let (_, path) = exports.split_once("PATH=")?;
-        let program = Path::new(path.split(':').next()?.trim_matches('\'')).join(self.name());
-        program.is_file().then_some(program)
     }
 
     /// Into `target/tools`, once.
     fn fetch(self) -> anyhow::Result<PathBuf> {
         let name = self.name();
-        let (source, version) = match (self, self.module()) {
-            (Tool::Promtool, _) => ("the Debian package prometheus", "debian"),
-            (_, Some(module)) => module,
-            (_, None) => bail!("no {name} here: install it"),
+        let version = match self.about().1 {
+            Some(module) => module.rsplit('@').next().unwrap_or_default(),
+            None if self == Tool::Promtool => "debian",
+            None => bail!("no {name} here: install it"),
         };
         let folder = repository(format!("target/tools/{name}-{version}"));
         fs::create_dir_all(&folder).with_context(|| format!("no {name}: {}", folder.display()))?;
@@ -120,9 +91,9 @@ impl Tool {
         if program.is_file() {
             return Ok(program);
         }
-        match self {
-            Tool::Promtool => unpack(source, &folder, &program)?,
-            _ => build(name, &format!("{source}@{version}"), &folder)?,
+        match self.about().1 {
+            Some(module) => build(name, module, &folder)?,
+            None => unpack(&folder, &program)?,
         }
         Ok(program)
     }
@@ -140,12 +111,12 @@ fn build(name: &str, wanted: &str, folder: &Path) -> anyhow::Result<()> {
 }
 
 /// Without installing it: nothing is started, and it takes no rights.
-fn unpack(source: &str, folder: &Path, program: &Path) -> anyhow::Result<()> {
+fn unpack(folder: &Path, program: &Path) -> anyhow::Result<()> {
     let how = "no promtool here: install Prometheus (apt-get install prometheus, brew install prometheus)";
     if !Path::new("/usr/bin/apt-get").is_file() {
         bail!(how);
     }
-    say(&format!("taking promtool out of {source}, once"));
+    say("taking promtool out of the Debian package prometheus, once");
     let download =
         || run(Command::new("apt-get").args(["download", "-qq", "prometheus"]).current_dir(folder));
     // A fresh machine does not know yet what packages there are; only root may ask.

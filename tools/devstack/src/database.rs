@@ -9,22 +9,19 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::geteuid;
 use tempfile::TempDir;
 
-use crate::find::{self, DatabaseServer, Flavour};
+use crate::find::{self, DatabaseBinary};
+use crate::server::{Kind, Server, temporary_directory};
 use crate::settings;
-use crate::start::{Start, start_on_a_free_port, temporary_directory};
-use crate::supervise::{End, Supervised};
+use crate::supervise::Supervised;
 
-const IMAGE: &str = "mariadb:11.8";
-const PATIENCE: Duration = Duration::from_mins(2);
+/// Run by the server at each start.
+const INIT: &str = "CREATE DATABASE IF NOT EXISTS farmlokal CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci;\n\
+                    CREATE USER IF NOT EXISTS farmlokal@'%' IDENTIFIED BY 'farmlokal';\n\
+                    GRANT ALL ON *.* TO farmlokal@'%';\n";
 
 /// A private MariaDB or MySQL server on a free port of 127.0.0.1, with an empty database `farmlokal` and a user
 /// `farmlokal` (password `farmlokal`) who may do anything. It ends with this value, and also when this process is killed.
-#[derive(Debug)]
-pub struct Database {
-    server: Supervised,
-    port: u16,
-    launch: Launch,
-}
+pub type Database = Server<DatabaseServer>;
 
 impl Database {
     /// Starts a server that forgets everything at its end and waits until it answers. It survives a SIGKILL of its own
@@ -34,53 +31,30 @@ impl Database {
     /// The machine has none, or it does not start; the error ends with the server's own last words.
     pub fn start() -> Result<Database> {
         let run = temporary_directory()?;
-        let data = run.path().join("data");
-        Database::launch(Launch {
-            server: found()?,
-            log: run.path().join("database.log"),
-            data,
-            run,
-            lasting: false,
-        })
+        let (data, log) = (run.path().join("data"), run.path().join("database.log"));
+        Database::prepare(DatabaseServer { binary: found()?, data, log, run, lasting: false })
     }
 
     /// Starts a server whose data last, in a directory of its own for each version under `directory`.
     pub(crate) fn start_lasting(directory: &Path) -> Result<Database> {
-        let server = found()?;
-        let name = match &server {
-            DatabaseServer::Native { flavour: Flavour::MariaDb, version, .. } => format!("mariadb-{version}"),
-            DatabaseServer::Native { flavour: Flavour::MySql, version, .. } => format!("mysql-{version}"),
-            DatabaseServer::Docker => IMAGE.replace(':', "-"),
-        };
-        let (data, log) = (directory.join(name), directory.join("database.log"));
-        Database::launch(Launch { server, log, data, run: temporary_directory()?, lasting: true })
+        let binary = found()?;
+        let (data, log) = (directory.join(binary.name()), directory.join("database.log"));
+        fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+        Database::prepare(DatabaseServer { binary, data, log, run: temporary_directory()?, lasting: true })
     }
 
-    fn launch(launch: Launch) -> Result<Database> {
-        launch.prepare()?;
-        let (server, port) = start_on_a_free_port(&launch)?;
-        Ok(Database { server, port, launch })
+    fn prepare(server: DatabaseServer) -> Result<Database> {
+        fs::write(server.file("init.sql"), INIT)?;
+        if !server.data.exists() {
+            server.lay_out()?;
+        }
+        Server::launch(server)
     }
 
     /// Such as `mysql://farmlokal:farmlokal@127.0.0.1:15306/farmlokal`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("mysql://farmlokal:farmlokal@127.0.0.1:{}/farmlokal", self.port)
-    }
-
-    /// The TCP port on 127.0.0.1; the same after [`start_again`](Database::start_again).
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Which kind of server it is.
-    #[must_use]
-    pub fn flavour(&self) -> Flavour {
-        match self.launch.server {
-            DatabaseServer::Native { flavour, .. } => flavour,
-            DatabaseServer::Docker => Flavour::MariaDb,
-        }
+        format!("mysql://farmlokal:farmlokal@127.0.0.1:{}/farmlokal", self.port())
     }
 
     /// SIGKILL, as a crash: the server is gone when this returns, its data stay.
@@ -88,48 +62,18 @@ impl Database {
     /// # Errors
     /// It is not running.
     pub fn kill9(&mut self) -> Result<()> {
-        self.server.kill()
-    }
-
-    /// Starts the server on the same data and port and waits until it answers.
-    ///
-    /// # Errors
-    /// Another process has taken the port, or the server does not start.
-    pub fn start_again(&mut self) -> Result<()> {
-        self.server = self.launch.start(self.port)?;
-        Ok(())
-    }
-
-    /// SIGSTOP: connections stay open and nothing answers.
-    ///
-    /// # Errors
-    /// It is not running.
-    pub fn pause(&self) -> Result<()> {
-        self.server.pause()
-    }
-
-    /// SIGCONT, after [`pause`](Database::pause).
-    ///
-    /// # Errors
-    /// It is not running.
-    pub fn resume(&self) -> Result<()> {
-        self.server.resume()
-    }
-
-    /// # Errors
-    /// The server has ended by itself.
-    pub(crate) fn check(&mut self) -> Result<()> {
-        self.launch.check(&mut self.server)
+        self.kill()
     }
 }
 
-fn found() -> Result<DatabaseServer> {
+fn found() -> Result<DatabaseBinary> {
     find::database().context("no MariaDB or MySQL server: `make run` and `make test` get one")
 }
 
+/// How a database is started.
 #[derive(Debug)]
-struct Launch {
-    server: DatabaseServer,
+pub struct DatabaseServer {
+    binary: DatabaseBinary,
     data: PathBuf,
     log: PathBuf,
     /// Socket and process id file; for a server that does not last, everything.
@@ -137,48 +81,44 @@ struct Launch {
     lasting: bool,
 }
 
-impl Launch {
-    /// Lays out the data directory, where there is none yet.
-    fn prepare(&self) -> Result<()> {
-        let statements = "CREATE DATABASE IF NOT EXISTS farmlokal CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci;\n\
-             CREATE USER IF NOT EXISTS farmlokal@'%' IDENTIFIED BY 'farmlokal';\n\
-             GRANT ALL ON *.* TO farmlokal@'%';\n";
-        fs::write(self.init_file(), statements)?;
-        if self.data.exists() {
-            return Ok(());
-        }
-        // Under another name until it is whole, so that one cut short is never taken for a data directory.
+impl DatabaseServer {
+    fn file(&self, name: &str) -> PathBuf {
+        self.run.path().join(name)
+    }
+
+    /// Makes the data directory, under another name until it is whole: one cut short is never taken for a data directory.
+    fn lay_out(&self) -> Result<()> {
         let partial = self.data.with_extension("partial");
-        fs::remove_dir_all(&partial).or_else(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Ok(()),
-            _ => Err(error),
-        })?;
-        if let DatabaseServer::Native { binary, flavour, .. } = &self.server {
-            initialise(binary, *flavour, &partial, self.run.path())?;
-        } else {
-            fs::create_dir_all(&partial)?;
+        if partial.exists() {
+            fs::remove_dir_all(&partial)?;
         }
-        fs::rename(partial, &self.data)?;
-        Ok(())
-    }
-
-    fn init_file(&self) -> PathBuf {
-        self.run.path().join("init.sql")
-    }
-
-    fn pid_file(&self) -> PathBuf {
-        self.run.path().join("database.pid")
-    }
-
-    fn container(&self) -> Option<String> {
-        let name = self.run.path().file_name()?.to_string_lossy();
-        matches!(self.server, DatabaseServer::Docker).then(|| format!("{name}-database"))
+        fs::create_dir_all(&partial)?;
+        let mut command;
+        if self.binary.is_mariadb {
+            command = Command::new(installer(&self.binary.path)?);
+            command.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
+            command.args(["--skip-name-resolve", "--innodb-flush-log-at-trx-commit=0"]);
+            // Several at a time take each other's files in /tmp for their own.
+            command.arg(format!("--tmpdir={}", self.run.path().display()));
+            // A machine that does not know its own name will do.
+            command.arg("--force");
+        } else {
+            command = Command::new(&self.binary.path);
+            command.args(["--no-defaults", "--initialize-insecure"]);
+        }
+        command.args(as_root()).arg(format!("--datadir={}", partial.display()));
+        let log = self.file("initialise.log");
+        let status = Supervised::start(&command, &log, Duration::ZERO, self.run.path())?.wait()?;
+        if !status.success() {
+            bail!("cannot lay out {} ({status}):\n{}", self.data.display(), fs::read_to_string(log)?);
+        }
+        Ok(fs::rename(partial, &self.data)?)
     }
 }
 
-impl Start for Launch {
+impl Kind for DatabaseServer {
     const NAME: &str = "the database server";
-    const PATIENCE: Duration = PATIENCE;
+    const PATIENCE: Duration = Duration::from_mins(2);
 
     fn log(&self) -> PathBuf {
         self.log.clone()
@@ -186,42 +126,31 @@ impl Start for Launch {
 
     fn command(&self, port: u16) -> Command {
         // Left by a server that was killed; its presence says that this one has its port.
-        fs::remove_file(self.pid_file()).ok();
+        fs::remove_file(self.file("database.pid")).ok();
         let run = self.run.path();
-        let mut command = match &self.server {
-            DatabaseServer::Native { binary, .. } => {
-                let mut command = Command::new(binary);
-                command.arg("--no-defaults").args(as_root());
-                command.args([format!("--port={port}"), "--bind-address=127.0.0.1".into()]);
-                let paths = [
-                    ("datadir", self.data.clone()),
-                    ("socket", run.join("database.sock")),
-                    ("pid-file", self.pid_file()),
-                    ("init-file", self.init_file()),
-                    ("tmpdir", run.to_owned()),
-                    ("secure-file-priv", run.to_owned()),
-                ];
-                command.args(paths.map(|(name, path)| format!("--{name}={}", path.display())));
-                command
-            }
-            DatabaseServer::Docker => {
-                let mut command = Command::new("docker");
-                command.args(["run", "--rm", "--publish", &format!("127.0.0.1:{port}:3306")]);
-                command.args(self.container().map(|name| format!("--name={name}")));
-                command.arg(format!("--volume={}:/var/lib/mysql", self.data.display()));
-                command.arg(format!("--volume={}:/init.sql:ro", self.init_file().display()));
-                command.arg(format!("--user={}", geteuid().as_raw()));
-                command.args(["--env=MARIADB_ALLOW_EMPTY_ROOT_PASSWORD=1", IMAGE, "--init-file=/init.sql"]);
-                command
-            }
-        };
-        command.args(if self.lasting { settings::for_development() } else { settings::for_tests() });
+        let mut command = Command::new(&self.binary.path);
+        command.arg("--no-defaults").args(as_root());
+        command.args([format!("--port={port}"), "--bind-address=127.0.0.1".into()]);
+        let paths = [
+            ("datadir", self.data.clone()),
+            ("socket", self.file("database.sock")),
+            ("pid-file", self.file("database.pid")),
+            ("init-file", self.file("init.sql")),
+            ("tmpdir", run.to_owned()),
+            ("secure-file-priv", run.to_owned()),
+        ];
+        command.args(paths.map(|(name, path)| format!("--{name}={}", path.display())));
+        command.args(settings::COMMON);
+        command.args(if self.lasting { settings::DEVELOPMENT } else { settings::TESTS });
         command
     }
 
-    fn end(&self) -> End {
-        let grace = if self.lasting { Duration::from_mins(1) } else { Duration::ZERO };
-        End { grace, remove: Some(self.run.path().to_owned()), container: self.container() }
+    fn grace(&self) -> Duration {
+        if self.lasting { Duration::from_mins(1) } else { Duration::ZERO }
+    }
+
+    fn directory(&self) -> &Path {
+        self.run.path()
     }
 
     /// A server greets its clients once it has run the init file.
@@ -234,38 +163,8 @@ impl Start for Launch {
             stream.read_exact(&mut greeting)?;
             Ok(greeting[4] == 10)
         };
-        let has_its_port = matches!(self.server, DatabaseServer::Docker) || self.pid_file().exists();
-        has_its_port && greets().unwrap_or(false)
+        self.file("database.pid").exists() && greets().unwrap_or(false)
     }
-}
-
-fn initialise(binary: &Path, flavour: Flavour, data: &Path, run: &Path) -> Result<()> {
-    let mut command = match flavour {
-        Flavour::MySql => {
-            let mut command = Command::new(binary);
-            command.args(["--no-defaults", "--initialize-insecure"]);
-            command
-        }
-        Flavour::MariaDb => {
-            let mut command = Command::new(installer(binary)?);
-            command.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
-            command.args(["--skip-name-resolve", "--innodb-flush-log-at-trx-commit=0"]);
-            // Several at a time take each other's files in /tmp for their own.
-            command.arg(format!("--tmpdir={}", run.display()));
-            // A machine that does not know its own name will do.
-            command.arg("--force");
-            command
-        }
-    };
-    fs::create_dir_all(data)?;
-    command.args(as_root()).arg(format!("--datadir={}", data.display()));
-    let log = run.join("initialise.log");
-    let end = End { remove: Some(run.to_owned()), ..End::default() };
-    let status = Supervised::start(&command, &log, end)?.wait()?;
-    if !status.success() {
-        bail!("cannot lay out {} ({status}):\n{}", data.display(), fs::read_to_string(log)?);
-    }
-    Ok(())
 }
 
 /// MariaDB's script for a new data directory: beside the server, or where else programs lie.
@@ -274,12 +173,8 @@ fn installer(server: &Path) -> Result<PathBuf> {
     let prefix =
         server.canonicalize()?.parent().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
     let beside = ["bin", "scripts"].iter().flat_map(|part| names.map(|name| prefix.join(part).join(name)));
-    beside.into_iter().find(|path| path.is_file()).or_else(|| find::program(&names)).with_context(|| {
-        format!(
-            "{} is here, mariadb-install-db is not: install the whole of MariaDB's server package",
-            server.display()
-        )
-    })
+    let found = beside.into_iter().find(|path| path.is_file()).or_else(|| find::program(&names));
+    found.context("mariadb-install-db is missing: install the whole of MariaDB's server package")
 }
 
 /// The servers refuse to run as root unless told to.

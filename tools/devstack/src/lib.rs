@@ -10,14 +10,14 @@ pub mod interrupt;
 mod partners;
 mod port;
 mod redis;
+mod server;
 mod settings;
 mod stack;
-mod start;
 mod supervise;
 
 pub use database::Database;
-pub use find::Flavour;
 pub use partners::Partners;
 pub use redis::Redis;
-pub use stack::{RATE_LIMIT, RATE_LIMITS, Stack, StackOptions, cargo, remove_data, repository};
+pub use server::Server;
+pub use stack::{RATE_LIMIT, RATE_LIMITS, Stack, cargo, repository};
 pub use supervise::{Supervised, run};

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use farmlokal_devstack::interrupt::{self, Interrupted};
-use farmlokal_devstack::{remove_data, repository};
+use farmlokal_devstack::repository;
 
 /// Runs and tests FarmLokal without a cluster.
 #[derive(Debug, Parser)]
@@ -23,18 +23,13 @@ enum Command {
     Run(run::RunArgs),
     /// Check formatting, lints and documentation, then run every test
     Test(test::TestArgs),
-    /// Remove the development database; the next run seeds it again
-    CleanData,
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match execute(&cli) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is::<Interrupted>() => match cli.command {
-            Command::Run(_) => ExitCode::SUCCESS,
-            Command::Test(_) | Command::CleanData => ExitCode::from(130),
-        },
+        Err(error) if error.is::<Interrupted>() => ExitCode::from(130),
         Err(error) => {
             eprintln!("farmlokal-dev: {error:#}");
             ExitCode::FAILURE
@@ -48,7 +43,6 @@ fn execute(cli: &Cli) -> anyhow::Result<()> {
     match &cli.command {
         Command::Run(args) => run::run(args),
         Command::Test(args) => test::test(args),
-        Command::CleanData => remove_data(),
     }
 }
 

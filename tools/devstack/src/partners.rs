@@ -2,17 +2,16 @@
 
 use std::io;
 use std::process::{Command, ExitStatus};
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
 use crate::port;
-use crate::supervise::{End, Supervised};
+use crate::supervise::Supervised;
 
 /// With one of these the API has partners of its own, and no sandbox is started.
 const OF_REAL_PARTNERS: [&str; 4] = ["OAUTH_TOKEN_URL", "API_A_URL", "API_B_URL", "WEBHOOK_SECRETS"];
 
-/// What the sandbox is started with where the environment does not say otherwise. The secrets are public.
+/// What the sandbox is started with. The secrets are public.
 const CLIENT_ID: &str = "farmlokal";
 const CLIENT_SECRET: &str = "sandbox-secret";
 const AUDIENCE: &str = "https://api-a.farmlokal.example";
@@ -22,7 +21,7 @@ const WEBHOOK_SECRET: &str = "whsec_ZmFybWxva2FsLXNhbmRib3gtc2lnbmluZy1rZXktMSE=
 #[derive(Debug)]
 pub struct Partners {
     sandbox: Supervised,
-    settings: Settings,
+    port: u16,
 }
 
 impl Partners {
@@ -34,22 +33,32 @@ impl Partners {
         if OF_REAL_PARTNERS.iter().any(|variable| given(variable).is_some()) {
             return Ok(None);
         }
-        let settings = Settings::read(given)?;
-        command.envs(settings.of_the_sandbox());
-        let end = End { grace: Duration::from_secs(10), ..End::default() };
-        let sandbox = Supervised::start_in_foreground(&command, end)?;
-        Ok(Some(Partners { sandbox, settings }))
+        let port = match given("SANDBOX_PORT") {
+            Some(port) => {
+                port.parse().with_context(|| format!("SANDBOX_PORT: {port:?} is not a TCP port"))?
+            }
+            None => port::free()?,
+        };
+        command.env("SANDBOX_HOST", "127.0.0.1").env("SANDBOX_PORT", port.to_string());
+        command.env("SANDBOX_CLIENT_ID", CLIENT_ID).env("SANDBOX_CLIENT_SECRET", CLIENT_SECRET);
+        command.env("SANDBOX_AUDIENCE", AUDIENCE).env("SANDBOX_WEBHOOK_SECRET", WEBHOOK_SECRET);
+        Ok(Some(Partners { sandbox: Supervised::start_in_foreground(&command)?, port }))
     }
 
     /// The sandbox's TCP port on 127.0.0.1.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.settings.port
+        self.port
     }
 
     /// Points an API that listens on `api_port` at the sandbox.
     pub(crate) fn configure(&self, api: &mut Command, api_port: u16) {
-        api.envs(self.settings.of_the_api(api_port));
+        let sandbox = format!("http://127.0.0.1:{}", self.port);
+        api.env("OAUTH_TOKEN_URL", format!("{sandbox}/oauth/token"));
+        api.env("OAUTH_CLIENT_ID", CLIENT_ID).env("OAUTH_CLIENT_SECRET", CLIENT_SECRET);
+        api.env("OAUTH_AUDIENCE", AUDIENCE).env("WEBHOOK_SECRETS", WEBHOOK_SECRET);
+        api.env("API_A_URL", format!("{sandbox}/api-a/status")).env("API_B_URL", format!("{sandbox}/api-b"));
+        api.env("WEBHOOK_CALLBACK_URL", format!("http://127.0.0.1:{api_port}/webhook"));
     }
 
     /// The exit status, where the sandbox has ended by itself.
@@ -61,95 +70,32 @@ impl Partners {
     }
 }
 
-/// What the sandbox and the API must agree on.
-#[derive(Debug)]
-struct Settings {
-    port: u16,
-    client_id: String,
-    client_secret: String,
-    audience: String,
-    webhook_secret: String,
-}
-
-impl Settings {
-    fn read(given: impl Fn(&str) -> Option<String>) -> Result<Settings> {
-        let or = |variable, default: &str| given(variable).unwrap_or_else(|| default.to_owned());
-        Ok(Settings {
-            port: match given("SANDBOX_PORT") {
-                Some(port) => {
-                    port.parse().with_context(|| format!("SANDBOX_PORT: {port:?} is not a TCP port"))?
-                }
-                None => port::free()?,
-            },
-            client_id: or("SANDBOX_CLIENT_ID", CLIENT_ID),
-            client_secret: or("SANDBOX_CLIENT_SECRET", CLIENT_SECRET),
-            audience: or("SANDBOX_AUDIENCE", AUDIENCE),
-            webhook_secret: or("SANDBOX_WEBHOOK_SECRET", WEBHOOK_SECRET),
-        })
-    }
-
-    fn of_the_sandbox(&self) -> [(&'static str, String); 6] {
-        [
-            ("SANDBOX_HOST", "127.0.0.1".to_owned()),
-            ("SANDBOX_PORT", self.port.to_string()),
-            ("SANDBOX_CLIENT_ID", self.client_id.clone()),
-            ("SANDBOX_CLIENT_SECRET", self.client_secret.clone()),
-            ("SANDBOX_AUDIENCE", self.audience.clone()),
-            ("SANDBOX_WEBHOOK_SECRET", self.webhook_secret.clone()),
-        ]
-    }
-
-    fn of_the_api(&self, api_port: u16) -> [(&'static str, String); 8] {
-        let sandbox = format!("http://127.0.0.1:{}", self.port);
-        [
-            ("OAUTH_TOKEN_URL", format!("{sandbox}/oauth/token")),
-            ("OAUTH_CLIENT_ID", self.client_id.clone()),
-            ("OAUTH_CLIENT_SECRET", self.client_secret.clone()),
-            ("OAUTH_AUDIENCE", self.audience.clone()),
-            ("API_A_URL", format!("{sandbox}/api-a/status")),
-            ("API_B_URL", format!("{sandbox}/api-b")),
-            ("WEBHOOK_SECRETS", self.webhook_secret.clone()),
-            ("WEBHOOK_CALLBACK_URL", format!("http://127.0.0.1:{api_port}/webhook")),
-        ]
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn value(settings: &[(&str, String)], name: &str) -> String {
-        settings.iter().find(|(other, _)| *other == name).unwrap().1.clone()
-    }
-
     #[test]
-    fn the_api_knows_what_the_sandbox_expects() {
-        let own = |name: &str| (name == "SANDBOX_CLIENT_SECRET").then(|| "another".to_owned());
-        for settings in [Settings::read(|_| None).unwrap(), Settings::read(own).unwrap()] {
-            let (sandbox, api) = (settings.of_the_sandbox(), settings.of_the_api(5000));
-            for (expected, known) in [
-                ("SANDBOX_CLIENT_ID", "OAUTH_CLIENT_ID"),
-                ("SANDBOX_CLIENT_SECRET", "OAUTH_CLIENT_SECRET"),
-                ("SANDBOX_AUDIENCE", "OAUTH_AUDIENCE"),
-                ("SANDBOX_WEBHOOK_SECRET", "WEBHOOK_SECRETS"),
-            ] {
-                assert_eq!(value(&sandbox, expected), value(&api, known));
-            }
-            let port = value(&sandbox, "SANDBOX_PORT");
-            for url in ["OAUTH_TOKEN_URL", "API_A_URL", "API_B_URL"] {
-                assert!(value(&api, url).starts_with(&format!("http://127.0.0.1:{port}/")));
-            }
-            assert_eq!(value(&api, "WEBHOOK_CALLBACK_URL"), "http://127.0.0.1:5000/webhook");
-        }
-    }
-
-    #[test]
-    fn a_port_of_ones_own_is_taken_or_refused() {
-        let port = |text: &'static str| {
-            Settings::read(move |name| (name == "SANDBOX_PORT").then(|| text.to_owned()))
+    fn the_api_is_pointed_at_the_sandbox() {
+        let given = |name: &str| (name == "SANDBOX_PORT").then(|| "5100".to_owned());
+        let partners = Partners::start(Command::new("/bin/cat"), given).unwrap().unwrap();
+        assert_eq!(partners.port(), 5100);
+        let mut api = Command::new("api");
+        partners.configure(&mut api, 5000);
+        let value = |name: &str| {
+            let (_, value) = api.get_envs().find(|(other, _)| *other == name).unwrap();
+            value.unwrap().to_str().unwrap().to_owned()
         };
-        assert_eq!(port("5100").unwrap().port, 5100);
-        assert!(port("many").unwrap_err().to_string().starts_with("SANDBOX_PORT: "));
+        for name in ["OAUTH_TOKEN_URL", "API_A_URL", "API_B_URL"] {
+            assert!(value(name).starts_with("http://127.0.0.1:5100/"), "{name}");
+        }
+        assert_eq!(value("WEBHOOK_CALLBACK_URL"), "http://127.0.0.1:5000/webhook");
+    }
+
+    #[test]
+    fn a_port_that_is_none_is_refused() {
+        let given = |name: &str| (name == "SANDBOX_PORT").then(|| "many".to_owned());
+        let error = Partners::start(Command::new("/no/such/binary"), given).unwrap_err();
+        assert!(error.to_string().starts_with("SANDBOX_PORT: "), "{error}");
     }
 
     #[test]

@@ -1,35 +1,19 @@
 use std::env;
-use std::fs::{self, File, OpenOptions};
-use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, ensure};
 
 use crate::database::Database;
 use crate::install;
 use crate::partners::Partners;
 use crate::redis::Redis;
-use crate::supervise::{End, Supervised, run};
+use crate::supervise::{Supervised, run};
 
 /// The settings of the API's rate limits.
 pub const RATE_LIMITS: [&str; 3] = ["RATE_LIMIT", "RATE_LIMIT_SEARCH", "RATE_LIMIT_WEBHOOK"];
 /// What they are on a developer's machine, where all requests come from one client: the highest rate there is.
 pub const RATE_LIMIT: &str = "1000000/1";
-
-/// What a development stack holds.
-#[derive(Clone, Debug)]
-pub struct StackOptions {
-    /// How many products are seeded, where they are not yet.
-    pub rows: u64,
-}
-
-impl Default for StackOptions {
-    fn default() -> Self {
-        StackOptions { rows: 1_000_000 }
-    }
-}
 
 /// A database whose data last in `.devstack/` and a Redis, for a developer's own machine. Where `DATABASE_URL` or
 /// `REDIS_URL` is set, that server is used and none is started. Both end with this value.
@@ -39,25 +23,20 @@ pub struct Stack {
     redis_url: String,
     database: Option<Database>,
     redis: Option<Redis>,
-    /// Held for as long as the data directory is in use.
-    _lock: Option<File>,
 }
 
 impl Stack {
-    /// Starts the servers, migrates, and seeds what is not there yet, full-text index included. The first time it takes
+    /// Starts the servers, migrates, and seeds this many products where they are not there yet. The first time it takes
     /// minutes: servers are installed where there are none, and the binaries are built for release.
     ///
     /// # Errors
     /// Any of these steps fails, or another process uses `.devstack/`.
-    pub fn up(options: &StackOptions) -> Result<Stack> {
+    pub fn up(rows: u64) -> Result<Stack> {
         let stack = Stack::start()?;
         Stack::build()?;
         stack.migrate()?;
-        let mut seed = stack.seed(options.rows)?;
-        let status = seed.wait()?;
-        if !status.success() {
-            bail!("farmlokal-seed failed ({status})");
-        }
+        let status = stack.seed(rows)?.wait()?;
+        ensure!(status.success(), "farmlokal-seed failed ({status})");
         Ok(stack)
     }
 
@@ -66,10 +45,7 @@ impl Stack {
     /// # Errors
     /// There are none and none can be had, they do not start, or another process uses `.devstack/`.
     pub fn start() -> Result<Stack> {
-        let directory = devstack();
-        let lock = if given("DATABASE_URL").is_none() { Some(lock(&directory)?) } else { None };
-        let stack = Stack::start_with(|| Database::start_lasting(&directory))?;
-        Ok(Stack { _lock: lock, ..stack })
+        Stack::start_with(|| Database::start_lasting(&repository().join(".devstack")))
     }
 
     /// Like [`start`](Stack::start), with a database that is empty and forgets everything: for a run of the tests.
@@ -80,18 +56,20 @@ impl Stack {
         Stack::start_with(Database::start)
     }
 
-    fn start_with(database: impl FnOnce() -> Result<Database>) -> Result<Stack> {
+    fn start_with(start_database: impl FnOnce() -> Result<Database>) -> Result<Stack> {
         let (database_url, redis_url) = (given("DATABASE_URL"), given("REDIS_URL"));
         install::ensure(database_url.is_none(), redis_url.is_none())?;
-        let database = if database_url.is_none() { Some(database()?) } else { None };
-        let redis = if redis_url.is_none() { Some(Redis::start()?) } else { None };
-        Ok(Stack {
-            database_url: database_url.or_else(|| database.as_ref().map(Database::url)).unwrap_or_default(),
-            redis_url: redis_url.or_else(|| redis.as_ref().map(Redis::url)).unwrap_or_default(),
-            database,
-            redis,
-            _lock: None,
-        })
+        let mut stack =
+            Stack { database_url: String::new(), redis_url: String::new(), database: None, redis: None };
+        stack.database_url = match database_url {
+            Some(url) => url,
+            None => stack.database.insert(start_database()?).url(),
+        };
+        stack.redis_url = match redis_url {
+            Some(url) => url,
+            None => stack.redis.insert(Redis::start()?).url(),
+        };
+        Ok(stack)
     }
 
     /// The database's URL, password included.
@@ -128,7 +106,7 @@ impl Stack {
     /// # Errors
     /// `farmlokal-api migrate` fails.
     pub fn migrate(&self) -> Result<()> {
-        let mut migrate = self.command("farmlokal-api")?;
+        let mut migrate = self.command("farmlokal-api");
         migrate.arg("migrate");
         run(&migrate)
     }
@@ -138,9 +116,9 @@ impl Stack {
     /// # Errors
     /// It cannot be started.
     pub fn seed(&self, rows: u64) -> Result<Supervised> {
-        let mut seed = self.command("farmlokal-seed")?;
+        let mut seed = self.command("farmlokal-seed");
         seed.args(["--rows", &rows.to_string()]);
-        Supervised::start_in_foreground(&seed, End { grace: Duration::from_secs(10), ..End::default() })
+        Supervised::start_in_foreground(&seed)
     }
 
     /// Starts the release build of the partners' sandbox, on `SANDBOX_PORT` or a free port. `None` where the environment
@@ -149,7 +127,7 @@ impl Stack {
     /// # Errors
     /// It cannot be started, or `SANDBOX_PORT` is no port.
     pub fn partners(&self) -> Result<Option<Partners>> {
-        Partners::start(self.command("farmlokal-sandbox")?, given)
+        Partners::start(self.command("farmlokal-sandbox"), given)
     }
 
     /// Starts the API's release build on this port with these partners; all else is the environment's. Rate limits are
@@ -158,7 +136,7 @@ impl Stack {
     /// # Errors
     /// It cannot be started.
     pub fn serve(&self, port: u16, partners: Option<&Partners>) -> Result<Supervised> {
-        let mut serve = self.command("farmlokal-api")?;
+        let mut serve = self.command("farmlokal-api");
         serve.args(["serve", "--port", &port.to_string()]);
         for name in RATE_LIMITS {
             if env::var_os(name).is_none() {
@@ -168,7 +146,7 @@ impl Stack {
         if let Some(partners) = partners {
             partners.configure(&mut serve, port);
         }
-        Supervised::start_in_foreground(&serve, End { grace: Duration::from_secs(30), ..End::default() })
+        Supervised::start_in_foreground(&serve)
     }
 
     /// # Errors
@@ -188,47 +166,23 @@ impl Stack {
         command.env("DATABASE_URL", &self.database_url).env("REDIS_URL", &self.redis_url);
     }
 
-    fn command(&self, program: &str) -> Result<Command> {
-        // target/debug/farmlokal-dev or target/release/farmlokal-bench: wherever the target directory is.
-        let this = env::current_exe()?;
-        let target = this.ancestors().nth(2).context("a binary outside a target directory")?;
-        let mut command = Command::new(target.join("release").join(program));
+    /// A program of this workspace, built for release.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        // This is target/debug/farmlokal-dev or target/release/farmlokal-bench: wherever the target directory is.
+        let this = env::current_exe().unwrap_or_default();
+        this.ancestors().nth(2).unwrap_or(Path::new("target")).join("release").join(name)
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.program(program));
         command.current_dir(repository());
         self.configure(&mut command);
         if env::var_os("LOG_FORMAT").is_none() {
             command.env("LOG_FORMAT", "text");
         }
-        Ok(command)
+        command
     }
-}
-
-/// Removes the data of the development stack.
-///
-/// # Errors
-/// The stack is in use, or the directory cannot be removed.
-pub fn remove_data() -> Result<()> {
-    let directory = devstack();
-    if !directory.exists() {
-        return Ok(());
-    }
-    let _lock = lock(&directory)?;
-    fs::remove_dir_all(&directory).with_context(|| format!("cannot remove {}", directory.display()))
-}
-
-/// One process at a time uses the data directory.
-fn lock(directory: &Path) -> Result<File> {
-    fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-    let path = directory.join("lock");
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-    if file.try_lock().is_err() {
-        let mut owner = String::new();
-        file.read_to_string(&mut owner)?;
-        bail!("the development database is in use by `{}`: end that first", owner.trim());
-    }
-    file.set_len(0)?;
-    let command = env::args().map(|arg| arg.rsplit('/').next().unwrap_or_default().to_owned());
-    writeln!(file, "{}, process {}", command.collect::<Vec<_>>().join(" "), std::process::id())?;
-    Ok(file)
 }
 
 fn given(variable: &str) -> Option<String> {
@@ -243,10 +197,8 @@ pub fn cargo() -> Command {
     // `cargo run` has set them for this program, and some build scripts watch them: with them, and again without, ring and
     // all that depends on it would be built anew.
     for (name, _) in env::vars_os() {
-        if name
-            .to_str()
-            .is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
-        {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
             cargo.env_remove(name);
         }
     }
@@ -258,8 +210,4 @@ pub fn cargo() -> Command {
 pub fn repository() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.ancestors().nth(2).unwrap_or(here).to_owned()
-}
-
-fn devstack() -> PathBuf {
-    repository().join(".devstack")
 }

@@ -22,7 +22,15 @@ pub(crate) fn test(args: &TestArgs) -> Result<()> {
     }
     let stack = Stack::start_for_tests()?;
     let mut tests = cargo();
-    tests.arg("test").args(&args.cargo_test);
+    tests.arg("test");
+    // The tools too, unless some packages are asked for.
+    let mut before_filters = args.cargo_test.iter().take_while(|arg| *arg != "--");
+    if !before_filters
+        .any(|arg| ["-p", "--package", "--workspace", "--manifest-path"].contains(&arg.as_str()))
+    {
+        tests.arg("--workspace");
+    }
+    tests.args(&args.cargo_test);
     stack.configure(&mut tests);
     step(&tests)
 }

@@ -3,9 +3,8 @@
 # SIGUSR2 kills it and leaves the cleaning up for later.
 #   WATCHDOG_GRACE      seconds between SIGTERM and SIGKILL; 0 kills at once
 #   WATCHDOG_DIRECTORY  removed at the end
-#   WATCHDOG_CONTAINER  Docker container removed at the end
-over='' grace=$WATCHDOG_GRACE directory=$WATCHDOG_DIRECTORY container=$WATCHDOG_CONTAINER
-unset WATCHDOG_GRACE WATCHDOG_DIRECTORY WATCHDOG_CONTAINER
+over='' grace=$WATCHDOG_GRACE directory=$WATCHDOG_DIRECTORY
+unset WATCHDOG_GRACE WATCHDOG_DIRECTORY
 trap 'over=1' USR1
 trap 'kill -s KILL "$server"' USR2
 trap : TERM INT HUP
@@ -36,6 +35,5 @@ else
     { sleep "$grace"; kill -s KILL "$server"; } &
 fi
 while kill -s 0 "$server"; do wait "$server"; done
-[ -z "$container" ] || docker rm --force --volumes "$container"
 [ -z "$directory" ] || rm -rf "$directory"
 kill -s KILL -- "-$$"

@@ -1,5 +1,6 @@
 //! API A: one small answer for those with a valid token.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use axum::extract::State;
@@ -12,16 +13,16 @@ use chrono::{SecondsFormat, Utc};
 use serde_json::json;
 
 use crate::journal::Endpoint;
-use crate::partners::Partners;
+use crate::sandbox::Partners;
 
-pub(crate) fn routes() -> Router<Partners> {
+pub(crate) fn routes() -> Router<Arc<Partners>> {
     Router::new().route("/api-a/status", get(status))
 }
 
-async fn status(State(partners): State<Partners>, headers: HeaderMap) -> Response {
+async fn status(State(partners): State<Arc<Partners>>, headers: HeaderMap) -> Response {
     let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let token = header.strip_prefix("Bearer ").unwrap_or_default();
-    if !partners.bearers.accepts(token) {
+    if !partners.tokens.accepts(token) {
         return Endpoint::ApiA.refusal();
     }
     let sequence = partners.sequence.fetch_add(1, Relaxed) + 1;

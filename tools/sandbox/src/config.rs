@@ -48,6 +48,9 @@ pub struct Config {
     /// The audience that tokens are asked for; without it any will do
     #[arg(long, env = "SANDBOX_AUDIENCE")]
     pub audience: Option<String>,
+    /// The scope that tokens are asked for; without it any will do
+    #[arg(long, env = "SANDBOX_SCOPE")]
+    pub scope: Option<String>,
     /// How long a token is valid
     #[arg(long, env = "SANDBOX_TOKEN_TTL", default_value = "1h", value_parser = duration)]
     pub token_ttl: Duration,
@@ -65,6 +68,7 @@ impl Default for Config {
             client_id: CLIENT_ID.to_owned(),
             client_secret: CLIENT_SECRET.into(),
             audience: None,
+            scope: None,
             token_ttl: TOKEN_TTL,
             webhook_secret: WEBHOOK_SECRET.into(),
         }

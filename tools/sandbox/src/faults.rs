@@ -1,6 +1,6 @@
 //! How an endpoint fails, switched at run time.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -11,10 +11,11 @@ use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::journal::Endpoint;
-use crate::listener::Breaker;
-use crate::partners::Partners;
+use crate::listener::{Breaker, CLOSE, CUT, RESET};
+use crate::sandbox::{Partners, lock};
 
 /// What [`Mode::Slow`] waits where no latency is set: longer than any client of ours does.
 const SLOW: Duration = Duration::from_secs(5);
@@ -67,11 +68,21 @@ pub struct Fault {
     /// The `expires_in` of tokens, nonsense included; they are valid for as long as it says, 0 s at least. Without it
     /// the sandbox's setting counts. For the token endpoint only.
     pub expires_in: Option<i64>,
+    /// Tokens come without `expires_in`, which RFC 6749 only recommends.
+    pub omit_expires_in: bool,
 }
 
 impl Default for Fault {
     fn default() -> Fault {
-        Fault { mode: Mode::Ok, status: 503, latency_ms: 0, fail_next: 0, retry_after: 1, expires_in: None }
+        Fault {
+            mode: Mode::Ok,
+            status: 503,
+            latency_ms: 0,
+            fail_next: 0,
+            retry_after: 1,
+            expires_in: None,
+            omit_expires_in: false,
+        }
     }
 }
 
@@ -81,110 +92,36 @@ impl From<Mode> for Fault {
     }
 }
 
-/// The faults of all endpoints.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Faults {
-    /// `POST /oauth/token`
-    pub token: Fault,
-    /// `GET /api-a/status`
-    pub api_a: Fault,
-    /// `/api-b/callbacks`
-    pub api_b: Fault,
-}
-
-/// New faults for the endpoints that it names; the others keep theirs.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct FaultChange {
-    token: Option<Fault>,
-    api_a: Option<Fault>,
-    api_b: Option<Fault>,
-}
-
-/// The faults as they are now.
-#[derive(Default)]
-pub(crate) struct FaultBoard(Mutex<Faults>);
-
-impl FaultBoard {
-    pub(crate) fn get(&self) -> Faults {
-        self.lock().clone()
-    }
-
-    pub(crate) fn set(&self, faults: Faults) {
-        *self.lock() = faults;
-    }
-
-    pub(crate) fn change(&self, change: FaultChange) -> Faults {
-        let mut faults = self.lock();
-        let FaultChange { token, api_a, api_b } = change;
-        faults.token = token.unwrap_or_else(|| faults.token.clone());
-        faults.api_a = api_a.unwrap_or_else(|| faults.api_a.clone());
-        faults.api_b = api_b.unwrap_or_else(|| faults.api_b.clone());
-        faults.clone()
-    }
-
-    /// The fault that the next request at this endpoint meets, which counts as one of `fail_next`.
-    fn take(&self, endpoint: Endpoint) -> Fault {
-        let mut faults = self.lock();
-        let fault = match endpoint {
-            Endpoint::Token => &mut faults.token,
-            Endpoint::ApiA => &mut faults.api_a,
-            Endpoint::ApiB => &mut faults.api_b,
-        };
-        let taken = fault.clone();
-        if fault.fail_next == 1 {
-            *fault = Fault::default();
-        } else {
-            fault.fail_next = fault.fail_next.saturating_sub(1);
-        }
-        taken
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Faults> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Counts a request, lets it meet its endpoint's fault, and counts what came of it.
 pub(crate) async fn meet(
-    State((partners, endpoint)): State<(Partners, Endpoint)>,
+    State((partners, endpoint)): State<(Arc<Partners>, Endpoint)>,
     ConnectInfo(breaker): ConnectInfo<Breaker>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    partners.journal.arrived(endpoint, request.headers());
-    let fault = partners.faults.take(endpoint);
+    let fault = lock(&partners.journal).arrived(endpoint, request.headers());
     let slow = if fault.mode == Mode::Slow { SLOW } else { Duration::ZERO };
     let latency = if fault.latency_ms == 0 { slow } else { Duration::from_millis(fault.latency_ms) };
     if !latency.is_zero() {
-        partners.pause(latency).await;
+        let _ = timeout(latency, partners.shutdown.cancelled()).await;
     }
     let mode = fault.mode;
     let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-    let retry_after = fault.retry_after;
+    let retry_after = fault.retry_after.to_string();
     request.extensions_mut().insert(fault);
-    let faulty = match mode {
-        Mode::Ok | Mode::Slow => {
-            let response = next.run(request).await;
-            partners.journal.answered(endpoint, response.status());
-            return response;
-        }
+    let response = match mode {
+        Mode::Ok | Mode::Slow => next.run(request).await,
         Mode::Error => (status, "the sandbox fails as it was told").into_response(),
-        Mode::RetryAfter => (status, [(RETRY_AFTER, retry_after.to_string())]).into_response(),
+        Mode::RetryAfter => (status, [(RETRY_AFTER, retry_after)]).into_response(),
         Mode::Unauthorized => endpoint.refusal(),
         Mode::Garbage => Html("<html><h1>It works!</h1></html>").into_response(),
         Mode::Empty => Json(json!({})).into_response(),
         Mode::Truncated => {
-            breaker.cut();
+            breaker.end(CUT);
             next.run(request).await
         }
-        Mode::Down => {
-            breaker.close();
-            StatusCode::OK.into_response()
-        }
-        Mode::Reset => {
-            breaker.reset();
+        Mode::Down | Mode::Reset => {
+            breaker.end(if mode == Mode::Down { CLOSE } else { RESET });
             StatusCode::OK.into_response()
         }
         Mode::Hang => {
@@ -192,8 +129,8 @@ pub(crate) async fn meet(
             StatusCode::SERVICE_UNAVAILABLE.into_response()
         }
     };
-    partners.journal.failed(endpoint);
-    faulty
+    lock(&partners.journal).answered(endpoint, mode, response.status());
+    response
 }
 
 fn error_status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {

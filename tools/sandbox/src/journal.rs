@@ -1,7 +1,6 @@
-//! What came in: counters, and the last requests.
+//! The faults of the endpoints, and what came in: counters, and the last requests.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::Json;
 use axum::http::header::WWW_AUTHENTICATE;
@@ -11,13 +10,15 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::faults::{Fault, Mode};
+
 /// How many of the last requests are remembered.
 const REMEMBERED: usize = 256;
 /// Longer headers are not a trace context (55 characters are).
 const LONGEST_TRACEPARENT: usize = 128;
 
 /// What can be asked, and can fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Endpoint {
     /// `POST /oauth/token`
@@ -43,9 +44,36 @@ impl Endpoint {
     }
 }
 
+/// Something for each endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PerEndpoint<T> {
+    /// `POST /oauth/token`
+    pub token: T,
+    /// `GET /api-a/status`
+    pub api_a: T,
+    /// `/api-b/callbacks`
+    pub api_b: T,
+}
+
+impl<T> PerEndpoint<T> {
+    pub(crate) fn of(&mut self, endpoint: Endpoint) -> &mut T {
+        match endpoint {
+            Endpoint::Token => &mut self.token,
+            Endpoint::ApiA => &mut self.api_a,
+            Endpoint::ApiB => &mut self.api_b,
+        }
+    }
+}
+
+/// The faults of all endpoints.
+pub type Faults = PerEndpoint<Fault>;
+/// The counters of all endpoints.
+pub type Counters = PerEndpoint<EndpointCounters>;
+
 /// What happened at one endpoint since the last reset. A request that met no fault and whose client went away before
 /// the answer counts in `requests` only.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointCounters {
     /// Requests that arrived.
@@ -58,20 +86,8 @@ pub struct EndpointCounters {
     pub refused: u64,
 }
 
-/// The counters of all endpoints.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Counters {
-    /// `POST /oauth/token`
-    pub token: EndpointCounters,
-    /// `GET /api-a/status`
-    pub api_a: EndpointCounters,
-    /// `/api-b/callbacks`
-    pub api_b: EndpointCounters,
-}
-
 /// A request that arrived.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Seen {
     /// Where.
     pub endpoint: Endpoint,
@@ -81,66 +97,41 @@ pub struct Seen {
     pub traceparent: Option<String>,
 }
 
-/// Remembers what came in, within bounds.
+/// What a reset resets.
 #[derive(Default)]
-pub(crate) struct Journal(Mutex<Pages>);
-
-#[derive(Default)]
-struct Pages {
-    counters: Counters,
-    seen: VecDeque<Seen>,
+pub(crate) struct Journal {
+    pub(crate) faults: Faults,
+    pub(crate) counters: Counters,
+    /// The last requests, oldest first.
+    pub(crate) seen: VecDeque<Seen>,
 }
 
 impl Journal {
-    pub(crate) fn arrived(&self, endpoint: Endpoint, headers: &HeaderMap) {
+    /// Notes a request, and says which fault it meets. That counts as one of its `fail_next`.
+    pub(crate) fn arrived(&mut self, endpoint: Endpoint, headers: &HeaderMap) -> Fault {
         let traceparent = headers.get("traceparent").and_then(|value| value.to_str().ok());
         let traceparent = traceparent.filter(|text| text.len() <= LONGEST_TRACEPARENT).map(str::to_owned);
-        let mut pages = self.lock();
-        pages.of(endpoint).requests += 1;
-        if pages.seen.len() == REMEMBERED {
-            pages.seen.pop_front();
+        if self.seen.len() == REMEMBERED {
+            self.seen.pop_front();
         }
-        pages.seen.push_back(Seen { endpoint, at: Utc::now(), traceparent });
-    }
-
-    pub(crate) fn failed(&self, endpoint: Endpoint) {
-        self.lock().of(endpoint).failed += 1;
-    }
-
-    pub(crate) fn answered(&self, endpoint: Endpoint, status: StatusCode) {
-        let mut pages = self.lock();
-        let counters = pages.of(endpoint);
-        if status.is_success() {
-            counters.succeeded += 1;
-        } else {
-            counters.refused += 1;
+        self.seen.push_back(Seen { endpoint, at: Utc::now(), traceparent });
+        self.counters.of(endpoint).requests += 1;
+        let fault = self.faults.of(endpoint);
+        let met = fault.clone();
+        match fault.fail_next {
+            1 => *fault = Fault::default(),
+            left => fault.fail_next = left.saturating_sub(1),
         }
+        met
     }
 
-    pub(crate) fn counters(&self) -> Counters {
-        self.lock().counters
-    }
-
-    /// The last requests, oldest first.
-    pub(crate) fn seen(&self) -> Vec<Seen> {
-        self.lock().seen.iter().cloned().collect()
-    }
-
-    pub(crate) fn reset(&self) {
-        *self.lock() = Pages::default();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Pages> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Pages {
-    fn of(&mut self, endpoint: Endpoint) -> &mut EndpointCounters {
-        match endpoint {
-            Endpoint::Token => &mut self.counters.token,
-            Endpoint::ApiA => &mut self.counters.api_a,
-            Endpoint::ApiB => &mut self.counters.api_b,
-        }
+    /// Counts what came of a request that met a fault of this mode.
+    pub(crate) fn answered(&mut self, endpoint: Endpoint, mode: Mode, status: StatusCode) {
+        let counters = self.counters.of(endpoint);
+        *match mode {
+            Mode::Ok | Mode::Slow if status.is_success() => &mut counters.succeeded,
+            Mode::Ok | Mode::Slow => &mut counters.refused,
+            _ => &mut counters.failed,
+        } += 1;
     }
 }

@@ -13,24 +13,22 @@
 
 mod api_a;
 mod api_b;
-mod bearer;
 mod config;
 mod control;
 mod faults;
 mod journal;
 mod listener;
-mod partners;
-mod routes;
+mod object;
 mod sandbox;
 mod secret;
 mod token;
+mod tokens;
 
 pub use api_b::{
-    Callback, CallbackError, Change, Event, InvalidKey, InvalidPlan, Plan, Product, Report, SendError,
-    SigningKey, State, sign,
+    Callback, Change, Event, InvalidKey, Plan, Product, Report, SendError, SigningKey, State, sign,
 };
 pub use config::{Cli, Config};
-pub use faults::{Fault, Faults, Mode};
-pub use journal::{Counters, Endpoint, EndpointCounters, Seen};
-pub use sandbox::Sandbox;
+pub use faults::{Fault, Mode};
+pub use journal::{Counters, Endpoint, EndpointCounters, Faults, PerEndpoint, Seen};
+pub use sandbox::{Partners, Sandbox};
 pub use secret::Secret;

@@ -13,9 +13,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
 const KEEP: u8 = 0;
-const CLOSE: u8 = 1;
-const RESET: u8 = 2;
-const CUT: u8 = 3;
+/// Nothing is sent; the connection ends with a FIN, as it does when a process ends.
+pub(crate) const CLOSE: u8 = 1;
+/// Nothing is sent; the connection ends with an RST.
+pub(crate) const RESET: u8 = 2;
+/// The answer is sent without its end, then the connection is closed.
+pub(crate) const CUT: u8 = 3;
 /// Bytes that a cut answer lacks: fewer than any body has.
 const CUT_BYTES: usize = 2;
 
@@ -24,19 +27,9 @@ const CUT_BYTES: usize = 2;
 pub(crate) struct Breaker(Arc<AtomicU8>);
 
 impl Breaker {
-    /// Nothing is sent; the connection ends with a FIN, as it does when a process ends.
-    pub(crate) fn close(&self) {
-        self.0.store(CLOSE, Relaxed);
-    }
-
-    /// Nothing is sent; the connection ends with an RST.
-    pub(crate) fn reset(&self) {
-        self.0.store(RESET, Relaxed);
-    }
-
-    /// The answer is sent without its end, then the connection is closed.
-    pub(crate) fn cut(&self) {
-        self.0.store(CUT, Relaxed);
+    /// In one of the ways above.
+    pub(crate) fn end(&self, how: u8) {
+        self.0.store(how, Relaxed);
     }
 }
 
@@ -101,7 +94,7 @@ impl AsyncWrite for Connection {
         // The whole answer is in `buf`: it is small, and without vectored writes head and body come together.
         let written = Pin::new(&mut self.stream).poll_write(cx, &buf[..buf.len().saturating_sub(CUT_BYTES)]);
         if written.is_ready() {
-            self.breaker.close();
+            self.breaker.end(CLOSE);
         }
         written
     }

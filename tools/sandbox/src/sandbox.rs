@@ -2,29 +2,129 @@
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::ops::Deref;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
-use crate::api_b::{Callback, Plan, Report, SendError};
+use crate::api_b::{Callback, Run, SigningKey};
 use crate::config::Config;
-use crate::faults::Faults;
-use crate::journal::{Counters, Seen};
+use crate::journal::{Counters, Endpoint, Faults, Journal, Seen};
 use crate::listener::{BreakableListener, Breaker};
-use crate::partners::Partners;
-use crate::routes;
+use crate::tokens::AccessTokens;
+use crate::{api_a, api_b, control, faults, token};
 
 /// How long requests in flight may take to finish at the end.
 const GRACE: Duration = Duration::from_secs(5);
+/// Bytes of a request's body that are read at the most.
+const MAX_BODY: usize = 64 * 1024;
 
-/// The partners, on threads of their own: they answer while a test blocks its own. They end with this value.
+/// What tests and handlers work with.
+pub struct Partners {
+    pub(crate) config: Config,
+    /// Signs webhooks to callbacks without a secret of their own.
+    pub(crate) key: SigningKey,
+    pub(crate) journal: Mutex<Journal>,
+    pub(crate) tokens: AccessTokens,
+    pub(crate) callbacks: Mutex<Vec<Callback>>,
+    /// The run of webhooks that is under way, or was the last.
+    pub(crate) run: Mutex<Option<Run>>,
+    pub(crate) client: reqwest::Client,
+    /// Answers that API A has given.
+    pub(crate) sequence: AtomicU64,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) runtime: Handle,
+}
+
+/// Nothing under a lock is left half changed by a panic.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Partners {
+    /// What it was started with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The faults that requests meet from now on.
+    pub fn set_faults(&self, faults: Faults) {
+        lock(&self.journal).faults = faults;
+    }
+
+    /// The faults as they are now; `fail_next` counts down.
+    #[must_use]
+    pub fn faults(&self) -> Faults {
+        lock(&self.journal).faults.clone()
+    }
+
+    /// What happened at each endpoint since the start or the last reset.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        lock(&self.journal).counters.clone()
+    }
+
+    /// The last 256 requests, oldest first.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Seen> {
+        lock(&self.journal).seen.iter().cloned().collect()
+    }
+
+    /// API A refuses every token issued so far.
+    pub fn revoke_tokens(&self) {
+        self.tokens.revoke_all();
+    }
+
+    /// The callbacks that are registered, in the order they came.
+    #[must_use]
+    pub fn callbacks(&self) -> Vec<Callback> {
+        lock(&self.callbacks).clone()
+    }
+
+    /// No faults, all counters at zero, nothing being sent; callbacks stay registered.
+    pub fn reset(&self) {
+        *lock(&self.journal) = Journal::default();
+        self.stop_sending();
+        *lock(&self.run) = None;
+    }
+
+    /// The endpoints of all partners, each with its faults.
+    fn router(self: &Arc<Self>) -> Router {
+        let faulty = |routes: Router<Arc<Partners>>, endpoint| {
+            routes.route_layer(from_fn_with_state((Arc::clone(self), endpoint), faults::meet))
+        };
+        faulty(token::routes(), Endpoint::Token)
+            .merge(faulty(api_a::routes(), Endpoint::ApiA))
+            .merge(faulty(api_b::routes(), Endpoint::ApiB))
+            .merge(control::routes())
+            .layer(DefaultBodyLimit::max(MAX_BODY))
+            .with_state(Arc::clone(self))
+    }
+}
+
+/// The partners, on a thread of their own: they answer while a test blocks its own. They end with this value.
 pub struct Sandbox {
-    partners: Partners,
+    partners: Arc<Partners>,
     address: SocketAddr,
     server: Option<JoinHandle<io::Result<()>>>,
-    threads: Threads,
+    runtime: Option<Runtime>,
+}
+
+impl Deref for Sandbox {
+    type Target = Partners;
+
+    fn deref(&self) -> &Partners {
+        &self.partners
+    }
 }
 
 impl Sandbox {
@@ -40,23 +140,39 @@ impl Sandbox {
     ///
     /// # Errors
     /// The port is in use, the webhook secret is no key, or there is no thread. The text names the setting.
+    #[expect(clippy::unused_async, reason = "as other servers are started")]
     pub async fn start_with(config: Config) -> io::Result<Sandbox> {
-        let threads = Threads::start()?;
-        let runtime = threads.handle();
-        let address = SocketAddr::new(config.host, config.port);
-        let partners = Partners::new(config).map_err(|error| {
+        let key = SigningKey::parse(config.webhook_secret.reveal()).map_err(|error| {
             io::Error::new(ErrorKind::InvalidInput, format!("SANDBOX_WEBHOOK_SECRET: {error}"))
         })?;
-        let bound = runtime.spawn(TcpListener::bind(address)).await.map_err(io::Error::other)?;
-        let listener = bound.map_err(|error| {
+        let address = SocketAddr::new(config.host, config.port);
+        let listener = std::net::TcpListener::bind(address).map_err(|error| {
             io::Error::new(error.kind(), format!("SANDBOX_PORT: cannot listen on {address}: {error}"))
         })?;
+        listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let service = routes::router(&partners).into_make_service_with_connect_info::<Breaker>();
-        let server = axum::serve(BreakableListener(listener), service)
-            .with_graceful_shutdown(partners.shutdown.clone().cancelled_owned());
-        let server = runtime.spawn(server.into_future());
-        Ok(Sandbox { partners, address, server: Some(server), threads })
+        let client = api_b::client().map_err(io::Error::other)?;
+        let runtime =
+            Builder::new_multi_thread().worker_threads(1).thread_name("sandbox").enable_all().build()?;
+        let partners = Arc::new(Partners {
+            config,
+            key,
+            journal: Mutex::default(),
+            tokens: AccessTokens::default(),
+            callbacks: Mutex::default(),
+            run: Mutex::default(),
+            client,
+            sequence: AtomicU64::new(0),
+            shutdown: CancellationToken::new(),
+            runtime: runtime.handle().clone(),
+        });
+        let service = partners.router().into_make_service_with_connect_info::<Breaker>();
+        let shutdown = partners.shutdown.clone().cancelled_owned();
+        let server = runtime.spawn(async {
+            let listener = BreakableListener(TcpListener::from_std(listener)?);
+            axum::serve(listener, service).with_graceful_shutdown(shutdown).await
+        });
+        Ok(Sandbox { partners, address, server: Some(server), runtime: Some(runtime) })
     }
 
     /// Where it listens.
@@ -89,80 +205,9 @@ impl Sandbox {
         self.url() + "/api-b/callbacks"
     }
 
-    /// What it was started with.
-    #[must_use]
-    pub fn config(&self) -> &Config {
-        &self.partners.config
-    }
-
-    /// The faults that requests meet from now on.
-    pub fn set_faults(&self, faults: Faults) {
-        self.partners.faults.set(faults);
-    }
-
-    /// The faults as they are now; `fail_next` counts down.
-    #[must_use]
-    pub fn faults(&self) -> Faults {
-        self.partners.faults.get()
-    }
-
-    /// What happened at each endpoint since the start or the last reset.
-    #[must_use]
-    pub fn counters(&self) -> Counters {
-        self.partners.journal.counters()
-    }
-
-    /// The last 256 requests, oldest first.
-    #[must_use]
-    pub fn requests(&self) -> Vec<Seen> {
-        self.partners.journal.seen()
-    }
-
-    /// API A refuses every token issued so far.
-    pub fn revoke_tokens(&self) {
-        self.partners.bearers.revoke_all();
-    }
-
-    /// The callbacks that are registered.
-    #[must_use]
-    pub fn callbacks(&self) -> Vec<Callback> {
-        self.partners.callbacks.all()
-    }
-
-    /// Begins to send webhooks. The report has the plan with its times settled: it makes the events that are sent.
-    ///
-    /// # Errors
-    /// A run is under way, the plan is out of range, or there is nowhere to send to.
-    pub fn send(&self, plan: Plan) -> Result<Report, SendError> {
-        self.partners.sender.start(&self.partners, plan, self.threads.handle())
-    }
-
-    /// What the run of webhooks has done so far; none where there was none.
-    #[must_use]
-    pub fn report(&self) -> Option<Report> {
-        self.partners.sender.report()
-    }
-
-    /// Waits until the run of webhooks has ended: until all is acknowledged or given up, or [`stop_sending`] is called.
-    ///
-    /// [`stop_sending`]: Sandbox::stop_sending
-    pub async fn sent(&self) -> Option<Report> {
-        self.partners.sender.ended().await
-    }
-
-    /// Ends the run of webhooks.
-    pub fn stop_sending(&self) {
-        self.partners.sender.stop();
-    }
-
-    /// No faults, all counters at zero, nothing being sent; callbacks stay registered.
-    pub fn reset(&self) {
-        self.partners.reset();
-    }
-
     /// Takes no more connections, gives requests in flight 5 s to finish, and ends.
     pub async fn stop(mut self) {
-        self.partners.shutdown.cancel();
+        self.shutdown.cancel();
         if let Some(server) = self.server.take() {
             let _ = tokio::time::timeout(GRACE, server).await;
         }
@@ -171,30 +216,8 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        self.partners.shutdown.cancel();
-    }
-}
-
-/// A runtime that may be dropped anywhere, within another one too.
-struct Threads {
-    handle: Handle,
-    runtime: Option<Runtime>,
-}
-
-impl Threads {
-    fn start() -> io::Result<Threads> {
-        let runtime =
-            Builder::new_multi_thread().worker_threads(1).thread_name("sandbox").enable_all().build()?;
-        Ok(Threads { handle: runtime.handle().clone(), runtime: Some(runtime) })
-    }
-
-    fn handle(&self) -> &Handle {
-        &self.handle
-    }
-}
-
-impl Drop for Threads {
-    fn drop(&mut self) {
+        self.shutdown.cancel();
+        // It may be dropped within another runtime, where nothing may block.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }

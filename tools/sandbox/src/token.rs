@@ -1,6 +1,7 @@
 //! The OAuth token endpoint: client credentials, [RFC 6749, 4.4](https://www.rfc-editor.org/rfc/rfc6749#section-4.4).
 //! Credentials come in a form, in a JSON body as Auth0 takes it, or as HTTP Basic.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -13,28 +14,30 @@ use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Map, json};
 
 use crate::config::Config;
 use crate::faults::Fault;
 use crate::journal::Endpoint;
-use crate::partners::Partners;
+use crate::object::object;
+use crate::sandbox::Partners;
 
-pub(crate) fn routes() -> Router<Partners> {
+pub(crate) fn routes() -> Router<Arc<Partners>> {
     Router::new().route("/oauth/token", post(issue))
 }
 
 /// What a client may send; what it need not know is ignored.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct TokenRequest {
     grant_type: Option<String>,
     client_id: Option<String>,
     client_secret: Option<String>,
     audience: Option<String>,
+    scope: Option<String>,
 }
 
 async fn issue(
-    State(partners): State<Partners>,
+    State(partners): State<Arc<Partners>>,
     Extension(fault): Extension<Fault>,
     headers: HeaderMap,
     body: Bytes,
@@ -50,15 +53,20 @@ async fn issue(
     if !request.is_from_our_client(&partners.config) {
         return Endpoint::Token.refusal();
     }
-    let audience = &partners.config.audience;
+    let Config { audience, scope, token_ttl, .. } = &partners.config;
     if audience.is_some() && *audience != request.audience {
         // As Auth0 answers for an audience that it does not know.
         return refuse(StatusCode::FORBIDDEN, "access_denied");
     }
-    let seconds = i64::try_from(partners.config.token_ttl.as_secs()).unwrap_or(i64::MAX);
-    let seconds = fault.expires_in.unwrap_or(seconds);
-    let token = partners.bearers.issue(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));
-    let answer = json!({ "access_token": token, "token_type": "Bearer", "expires_in": seconds });
+    if scope.is_some() && *scope != request.scope {
+        return refuse(StatusCode::BAD_REQUEST, "invalid_scope");
+    }
+    let seconds = fault.expires_in.unwrap_or(i64::try_from(token_ttl.as_secs()).unwrap_or(i64::MAX));
+    let token = partners.tokens.issue(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));
+    let mut answer = json!({ "access_token": token, "token_type": "Bearer" });
+    if !fault.omit_expires_in {
+        answer["expires_in"] = seconds.into();
+    }
     ([(CACHE_CONTROL, "no-store")], Json(answer)).into_response()
 }
 
@@ -66,9 +74,11 @@ impl TokenRequest {
     fn read(headers: &HeaderMap, body: &[u8]) -> Option<TokenRequest> {
         let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let request = if kind.starts_with("application/json") {
-            serde_json::from_slice(body).ok()?
+            object(body).ok()?
         } else {
-            TokenRequest::from_form(body)
+            let pairs = form_urlencoded::parse(body);
+            let members: Map<_, _> = pairs.map(|(name, value)| (name.into_owned(), value.into())).collect();
+            serde_json::from_value(members.into()).ok()?
         };
         match headers.get(AUTHORIZATION) {
             Some(basic) => {
@@ -77,21 +87,6 @@ impl TokenRequest {
             }
             None => Some(request),
         }
-    }
-
-    fn from_form(body: &[u8]) -> TokenRequest {
-        let mut request = TokenRequest::default();
-        for (name, value) in form_urlencoded::parse(body) {
-            let member = match name.as_ref() {
-                "grant_type" => &mut request.grant_type,
-                "client_id" => &mut request.client_id,
-                "client_secret" => &mut request.client_secret,
-                "audience" => &mut request.audience,
-                _ => continue,
-            };
-            *member = Some(value.into_owned());
-        }
-        request
     }
 
     fn is_from_our_client(&self, config: &Config) -> bool {

@@ -3,8 +3,9 @@
 use std::{convert::Infallible, future::ready, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use farmlokal_cache::{Cache, CacheConfig, Lookup, RedisState, Source, Value};
+use farmlokal_cache::{Cache, CacheConfig, ConfigError, Key, Lookup, RedisState, Source, Value};
 use farmlokal_devstack::Redis;
+use tokio::task::JoinSet;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Text(pub(crate) Bytes);
@@ -25,26 +26,43 @@ pub(crate) fn text(text: impl Into<String>) -> Text {
     Text(Bytes::from(text.into()))
 }
 
+/// `item:7` is an item, everything else a list.
+pub(crate) fn key(text: &str) -> Key {
+    match text.strip_prefix("item:") {
+        Some(id) => Key::Item(id.parse().unwrap()),
+        None => Key::List(text.into()),
+    }
+}
+
+/// Whether the in-process layer is in use.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) enum Local {
+pub(crate) enum Layer {
     On,
     Off,
 }
 
-pub(crate) fn config(redis: &Redis, local: Local) -> CacheConfig {
+pub(crate) fn config(redis: &Redis, layer: Layer) -> CacheConfig {
     let mut config = CacheConfig::new(redis.url());
     // On a busy machine the default of 100 ms is an outage now and then; the tests of outages set it.
     config.redis.timeout = Duration::from_secs(5);
-    if local == Local::Off {
-        config.local = None;
+    if layer == Layer::Off {
+        config.in_process = None;
     }
     config
 }
 
-/// A cache that is connected, and subscribed if it has the local layer.
+/// A cache that connects in the background.
+pub(crate) fn start(config: CacheConfig) -> Result<Cache<Text>, ConfigError> {
+    let mut tasks = JoinSet::new();
+    let cache = Cache::new(config, &mut tasks);
+    tasks.detach_all();
+    cache
+}
+
+/// A cache that is connected, and subscribed if it has the in-process layer.
 pub(crate) async fn connected(config: CacheConfig) -> Cache<Text> {
-    let subscribed = config.local.is_some();
-    let cache = Cache::new(config).unwrap();
+    let subscribed = config.in_process.is_some();
+    let cache = start(config).unwrap();
     eventually("the cache connects", async || cache.state() == RedisState { up: true, subscribed }).await;
     cache
 }
@@ -61,10 +79,11 @@ pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool)
         .unwrap_or_else(|_| panic!("not in 30 s: {what}"));
 }
 
-/// Asks for `key` when the database would answer `value`.
-pub(crate) async fn get(cache: &Cache<Text>, key: &str, value: &str) -> (String, Source) {
+/// Asks for `asked` when the database would answer `value`.
+pub(crate) async fn get(cache: &Cache<Text>, asked: &str, value: &str) -> (String, Source) {
     let value = text(value);
-    let lookup = cache.get_or_fill(key, move || ready(Ok::<_, Infallible>(value)));
+    let asked = key(asked);
+    let lookup = cache.get_or_fill(&asked, move || ready(Ok::<_, Infallible>(value)));
     seen(tokio::time::timeout(Duration::from_secs(30), lookup).await.expect("an answer comes").unwrap())
 }
 
@@ -82,9 +101,9 @@ pub(crate) async fn put(cache: &Cache<Text>, redis: &Redis, key: &str, value: &s
 /// Asks for `key` when the database is down.
 pub(crate) async fn get_without_database(
     cache: &Cache<Text>,
-    key: &str,
+    asked: &str,
 ) -> Result<(String, Source), Arc<&'static str>> {
-    cache.get_or_fill(key, || ready(Err::<Text, _>("the database is down"))).await.map(seen)
+    cache.get_or_fill(&key(asked), || ready(Err::<Text, _>("the database is down"))).await.map(seen)
 }
 
 pub(crate) fn seen(Lookup { value, source, .. }: Lookup<Text>) -> (String, Source) {

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod changes;
 mod fixture;
 mod flush;
+mod hit_ratio;
 mod outages;
 mod race;
 mod single_flight;

@@ -1,7 +1,8 @@
-//! Readers in several processes race writers that flush, over hundreds of keys.
+//! Readers in several processes race writers that flush or name what they changed, over hundreds of products. Each
+//! product is read as an item and as the only one of a list.
 //!
-//! The database is a second Redis: a version number for each key, which only grows. `flushed` holds the version of
-//! each key up to which a flush has returned; no read that begins after that may see an older one.
+//! The database is a second Redis: a version number for each product, which only grows. `flushed` holds the version of
+//! each up to which a flush or an invalidation has returned; no read that begins after that may see an older one.
 //!
 //! The same harness runs against a plain cache-aside, where it must find stale answers: a harness that cannot
 //! would prove nothing.
@@ -16,28 +17,28 @@ use std::{
     time::{Duration, Instant},
 };
 
-use farmlokal_cache::{Cache, CacheConfig, Flusher, RedisConfig, Source};
+use farmlokal_cache::{Cache, CacheConfig, Flusher, Key, RedisConfig, Source};
 use farmlokal_devstack::Redis;
 use redis::{AsyncCommands, aio::MultiplexedConnection};
 
-use crate::fixture::{Local, Text, config, connected, raw, text};
+use crate::fixture::{Layer, Text, config, connected, raw, text};
 
 const KEYS: u64 = 300;
 const TASKS: u64 = 8;
 const WRITERS: u64 = 2;
 const WRITING: Duration = Duration::from_secs(6);
-/// The documented bound on what the local layer may serve after a flush.
+/// The documented bound on what the in-process layer may serve after a flush.
 const LEASE: Duration = Duration::from_millis(1500);
 
 /// What is raced. Each reader is a process with one of these in it.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Subject {
-    Protocol(Local),
+    Protocol(Layer),
     CacheAside,
 }
 
 impl Subject {
-    const ALL: [Self; 3] = [Self::Protocol(Local::On), Self::Protocol(Local::Off), Self::CacheAside];
+    const ALL: [Self; 3] = [Self::Protocol(Layer::On), Self::Protocol(Layer::Off), Self::CacheAside];
 
     fn name(self) -> String {
         format!("{self:?}")
@@ -57,10 +58,14 @@ struct Findings {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_stale_is_read_after_a_flush_nor_left_behind() {
     let (cache, database) = (Redis::start().unwrap(), Redis::start().unwrap());
-    let readers = [Local::On, Local::Off, Local::On, Local::Off].map(Subject::Protocol);
+    let readers = [Layer::On, Layer::Off, Layer::On, Layer::Off].map(Subject::Protocol);
     let flusher = Flusher::new(&RedisConfig::new(cache.url())).unwrap();
-    let flush = async || {
-        flusher.flush().await.unwrap();
+    let flush = async |changed: &[u64]| {
+        if rand::random_ratio(1, 4) {
+            flusher.flush().await.unwrap();
+        } else {
+            flusher.invalidate_products(changed).await.unwrap();
+        }
     };
     for findings in race(&cache, &database, &readers, flush).await {
         assert!(findings.reads > 1000, "too few reads to tell: {findings:?}");
@@ -73,7 +78,7 @@ async fn nothing_stale_is_read_after_a_flush_nor_left_behind() {
 async fn the_same_race_finds_a_plain_cache_aside_stale() {
     let (cache, database) = (Redis::start().unwrap(), Redis::start().unwrap());
     let readers = [Subject::CacheAside; 4];
-    let flush = async || {
+    let flush = async |_: &[u64]| {
         let mut raw = raw(&cache).await;
         let keys: Vec<String> = raw.keys("products:*").await.unwrap();
         if !keys.is_empty() {
@@ -85,7 +90,12 @@ async fn the_same_race_finds_a_plain_cache_aside_stale() {
     assert!(stale > 0, "the harness cannot see stale reads");
 }
 
-async fn race(cache: &Redis, database: &Redis, readers: &[Subject], flush: impl AsyncFn()) -> Vec<Findings> {
+async fn race(
+    cache: &Redis,
+    database: &Redis,
+    readers: &[Subject],
+    flush: impl AsyncFn(&[u64]),
+) -> Vec<Findings> {
     let processes: Vec<_> = readers
         .iter()
         .map(|subject| {
@@ -116,7 +126,7 @@ async fn race(cache: &Redis, database: &Redis, readers: &[Subject], flush: impl 
                 write.hincr("truth", key, 1);
             }
             let versions: Vec<u64> = write.query_async(&mut truth).await.unwrap();
-            flush().await;
+            flush(&keys).await;
             let written: Vec<(u64, u64)> = keys.into_iter().zip(versions).collect();
             truth.hset_multiple::<_, _, _, ()>("flushed", &written).await.unwrap();
             // Long enough for what is stale to be seen before the next flush removes it.
@@ -139,17 +149,19 @@ async fn race(cache: &Redis, database: &Redis, readers: &[Subject], flush: impl 
 async fn assert_redis_holds_the_truth(cache: &Redis, database: &Redis) {
     let mut truth = raw(database).await;
     let versions: HashMap<u64, u64> = truth.hgetall("truth").await.unwrap();
-    let reader = connected(config(cache, Local::Off)).await;
+    let reader = connected(config(cache, Layer::Off)).await;
     let mut found = 0;
-    for key in 0..KEYS {
-        let lookup = reader.get_or_fill(&key.to_string(), || std::future::ready(Err::<Text, _>(()))).await;
-        if let Ok(lookup) = lookup {
-            assert_eq!(lookup.source, Source::Redis);
-            assert_eq!(version(&lookup.value), versions.get(&key).copied().unwrap_or(0), "key {key}");
-            found += 1;
+    for product in 0..KEYS {
+        for key in [item(product), list(product)] {
+            let lookup = reader.get_or_fill(&key, || std::future::ready(Err::<Text, _>(()))).await;
+            if let Ok(lookup) = lookup {
+                assert_eq!(lookup.source, Source::Redis);
+                assert_eq!(version(&lookup.value), versions.get(&product).copied().unwrap_or(0), "{key:?}");
+                found += 1;
+            }
         }
     }
-    assert!(found > KEYS / 2, "only {found} keys were in Redis");
+    assert!(found > KEYS, "only {found} keys were in Redis");
 }
 
 /// Not a test: the race starts it as a process of its own.
@@ -164,10 +176,10 @@ async fn reader_process() {
     };
     let mut database = connect("RACE_DATABASE").await;
     let tier = match subject {
-        Subject::Protocol(local) => {
+        Subject::Protocol(layer) => {
             let mut config = CacheConfig::new(std::env::var("RACE_CACHE").unwrap());
-            if local == Local::Off {
-                config.local = None;
+            if layer == Layer::Off {
+                config.in_process = None;
             }
             // Busy as the machine is here, a time-out would only mean that less is raced.
             config.redis.timeout = Duration::from_secs(2);
@@ -178,7 +190,7 @@ async fn reader_process() {
     let reader = Arc::new(Reader {
         tier,
         database: database.clone(),
-        flushed: Flushed::new(if subject == Subject::Protocol(Local::On) { LEASE } else { Duration::ZERO }),
+        flushed: Flushed::new(if subject == Subject::Protocol(Layer::On) { LEASE } else { Duration::ZERO }),
         reads: AtomicU64::new(0),
         stale_reads: AtomicU64::new(0),
         finished: AtomicBool::new(false),
@@ -201,7 +213,9 @@ async fn reader_process() {
     let truth: HashMap<u64, u64> = database.hgetall("truth").await.unwrap();
     let mut left_stale = 0;
     for key in 0..KEYS {
-        left_stale += u64::from(reader.get(key).await != truth.get(&key).copied().unwrap_or(0));
+        for asked in [item(key), list(key)] {
+            left_stale += u64::from(reader.get(&asked, key).await != truth.get(&key).copied().unwrap_or(0));
+        }
     }
     let (reads, stale) = (reader.reads.load(Ordering::Relaxed), reader.stale_reads.load(Ordering::Relaxed));
     println!("\nfound {reads} {stale} {left_stale}");
@@ -232,7 +246,8 @@ impl Reader {
         while !self.finished.load(Ordering::Relaxed) {
             let key = rand::random_range(0..KEYS);
             let at_least = self.flushed.at_least(key);
-            if self.get(key).await < at_least {
+            let asked = if rand::random() { item(key) } else { list(key) };
+            if self.get(&asked, key).await < at_least {
                 self.stale_reads.fetch_add(1, Ordering::Relaxed);
             }
             self.reads.fetch_add(1, Ordering::Relaxed);
@@ -240,15 +255,15 @@ impl Reader {
         }
     }
 
-    async fn get(&self, key: u64) -> u64 {
+    async fn get(&self, asked: &Key, key: u64) -> u64 {
         let database = self.database.clone();
         match &self.tier {
             Tier::Protocol(cache) => {
                 let fill = move || async move { Ok::<_, ()>(text(query(database, key).await.to_string())) };
-                version(&cache.get_or_fill(&key.to_string(), fill).await.unwrap().value)
+                version(&cache.get_or_fill(asked, fill).await.unwrap().value)
             }
             Tier::CacheAside(redis) => {
-                let (mut redis, name) = (redis.clone(), format!("products:{key}"));
+                let (mut redis, name) = (redis.clone(), format!("products:{asked:?}"));
                 if let Some(hit) = redis.get::<_, Option<u64>>(&name).await.unwrap() {
                     return hit;
                 }
@@ -258,6 +273,14 @@ impl Reader {
             }
         }
     }
+}
+
+fn item(product: u64) -> Key {
+    Key::Item(product)
+}
+
+fn list(product: u64) -> Key {
+    Key::List(product.to_string().into())
 }
 
 /// Asks the database. The answer takes a while to arrive, which is when a flush overtakes it.

@@ -6,11 +6,11 @@ use std::{
     },
 };
 
-use farmlokal_cache::{Cache, CacheConfig, Source};
+use farmlokal_cache::{Cache, Source};
 use farmlokal_devstack::Redis;
 use tokio::sync::Semaphore;
 
-use crate::fixture::{Local, Text, answer, config, connected, eventually, get, seen, text};
+use crate::fixture::{Layer, Text, answer, config, connected, eventually, get, key, seen, start, text};
 
 /// A fill that counts its runs and waits for permission to answer.
 #[derive(Clone)]
@@ -44,7 +44,9 @@ impl GatedFill {
 
     async fn get(&self, cache: &Cache<Text>, value: &'static str) -> (String, Source) {
         let fill = self.clone();
-        seen(cache.get_or_fill("key", move || fill.run(Ok::<_, Infallible>(text(value)))).await.unwrap())
+        seen(
+            cache.get_or_fill(&key("key"), move || fill.run(Ok::<_, Infallible>(text(value)))).await.unwrap(),
+        )
     }
 }
 
@@ -67,8 +69,8 @@ async fn sixty_four_identical_misses(cache: &Cache<Text>) {
 #[tokio::test]
 async fn sixty_four_identical_misses_run_one_fill() {
     let redis = Redis::start().unwrap();
-    for local in [Local::On, Local::Off] {
-        let cache = connected(config(&redis, local)).await;
+    for layer in [Layer::On, Layer::Off] {
+        let cache = connected(config(&redis, layer)).await;
         cache.flush().await.unwrap();
         sixty_four_identical_misses(&cache).await;
     }
@@ -77,28 +79,15 @@ async fn sixty_four_identical_misses_run_one_fill() {
 #[tokio::test]
 async fn identical_misses_share_a_fill_also_without_redis() {
     let mut redis = Redis::start().unwrap();
-    let config = config(&redis, Local::Off);
+    let config = config(&redis, Layer::Off);
     redis.stop().unwrap();
-    sixty_four_identical_misses(&Cache::new(config).unwrap()).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn fills_run_on_the_threads_that_they_are_given() {
-    let redis = Redis::start().unwrap();
-    let mut threads = tokio::runtime::Builder::new_multi_thread();
-    let threads = threads.worker_threads(1).thread_name("fill").enable_all().build().unwrap();
-    let config = CacheConfig { runtime: Some(threads.handle().clone()), ..config(&redis, Local::Off) };
-    let cache = connected(config).await;
-    let name = async || Ok::<_, Infallible>(text(std::thread::current().name().unwrap_or_default()));
-    let lookup = cache.get_or_fill("products:x", name).await.unwrap();
-    assert_eq!(seen(lookup), ("fill".to_owned(), Source::Miss));
-    threads.shutdown_background();
+    sixty_four_identical_misses(&start(config).unwrap()).await;
 }
 
 #[tokio::test]
 async fn a_caller_that_goes_away_takes_nothing_from_the_others() {
     let redis = Redis::start().unwrap();
-    let cache = connected(config(&redis, Local::Off)).await;
+    let cache = connected(config(&redis, Layer::Off)).await;
     let fill = GatedFill::new();
     let first = tokio::spawn({
         let (cache, fill) = (cache.clone(), fill.clone());
@@ -119,7 +108,7 @@ async fn a_caller_that_goes_away_takes_nothing_from_the_others() {
 #[tokio::test]
 async fn a_fill_that_nobody_waits_for_is_stored() {
     let redis = Redis::start().unwrap();
-    let cache = connected(config(&redis, Local::Off)).await;
+    let cache = connected(config(&redis, Layer::Off)).await;
     let fill = GatedFill::new();
     let only = tokio::spawn({
         let (cache, fill) = (cache.clone(), fill.clone());
@@ -129,9 +118,9 @@ async fn a_fill_that_nobody_waits_for_is_stored() {
     only.abort();
     fill.open();
     // An answer by another fill would be a Miss.
-    let other = connected(config(&redis, Local::Off)).await;
+    let other = connected(config(&redis, Layer::Off)).await;
     eventually("the value is in Redis", async || {
-        let found = other.get_or_fill("key", || std::future::ready(Err::<Text, _>(()))).await;
+        let found = other.get_or_fill(&key("key"), || std::future::ready(Err::<Text, _>(()))).await;
         found.is_ok_and(|lookup| seen(lookup) == answer("value", Source::Redis))
     })
     .await;
@@ -140,11 +129,13 @@ async fn a_fill_that_nobody_waits_for_is_stored() {
 #[tokio::test]
 async fn callers_share_an_error_which_is_not_cached() {
     let redis = Redis::start().unwrap();
-    let cache = connected(config(&redis, Local::On)).await;
+    let cache = connected(config(&redis, Layer::On)).await;
     let fill = GatedFill::new();
     let ask = || {
         let (cache, fill) = (cache.clone(), fill.clone());
-        tokio::spawn(async move { cache.get_or_fill("key", move || fill.run(Err("no"))).await.unwrap_err() })
+        tokio::spawn(
+            async move { cache.get_or_fill(&key("key"), move || fill.run(Err("no"))).await.unwrap_err() },
+        )
     };
     let callers = [ask(), ask(), ask()];
     fill.started().await;
@@ -162,12 +153,12 @@ async fn callers_share_an_error_which_is_not_cached() {
 #[tokio::test]
 async fn a_panicking_fill_reaches_its_caller_and_nobody_after() {
     let redis = Redis::start().unwrap();
-    let cache = connected(config(&redis, Local::On)).await;
+    let cache = connected(config(&redis, Layer::On)).await;
     let caller = tokio::spawn({
         let cache = cache.clone();
         async move {
             cache
-                .get_or_fill("key", || async {
+                .get_or_fill(&key("key"), || async {
                     assert!(std::hint::black_box(false), "on purpose");
                     Ok::<_, Infallible>(text("never"))
                 })
@@ -183,9 +174,9 @@ async fn a_panicking_fill_reaches_its_caller_and_nobody_after() {
 #[tokio::test]
 async fn a_request_after_a_flush_neither_joins_nor_sees_a_fill_from_before() {
     let redis = Redis::start().unwrap();
-    for local in [Local::On, Local::Off] {
-        let cache = connected(config(&redis, local)).await;
-        let other = connected(config(&redis, local)).await;
+    for layer in [Layer::On, Layer::Off] {
+        let cache = connected(config(&redis, layer)).await;
+        let other = connected(config(&redis, layer)).await;
         cache.flush().await.unwrap();
         let fill = GatedFill::new();
         let before = tokio::spawn({
@@ -195,12 +186,12 @@ async fn a_request_after_a_flush_neither_joins_nor_sees_a_fill_from_before() {
         fill.started().await;
         cache.flush().await.unwrap();
 
-        assert_eq!(get(&cache, "key", "new").await, answer("new", Source::Miss), "{local:?}");
+        assert_eq!(get(&cache, "key", "new").await, answer("new", Source::Miss), "{layer:?}");
         fill.open();
         assert_eq!(before.await.unwrap(), answer("old", Source::Miss));
         for _ in 0..50 {
-            assert_eq!(get(&cache, "key", "new").await.0, "new", "{local:?}");
-            assert_eq!(get(&other, "key", "new").await.0, "new", "{local:?}");
+            assert_eq!(get(&cache, "key", "new").await.0, "new", "{layer:?}");
+            assert_eq!(get(&other, "key", "new").await.0, "new", "{layer:?}");
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
     }
@@ -210,8 +201,8 @@ async fn a_request_after_a_flush_neither_joins_nor_sees_a_fill_from_before() {
 #[tokio::test]
 async fn a_fill_that_a_flush_overtook_is_not_stored() {
     let redis = Redis::start().unwrap();
-    for local in [Local::On, Local::Off] {
-        let cache = connected(config(&redis, local)).await;
+    for layer in [Layer::On, Layer::Off] {
+        let cache = connected(config(&redis, layer)).await;
         cache.flush().await.unwrap();
         let fill = GatedFill::new();
         let before = tokio::spawn({
@@ -224,7 +215,7 @@ async fn a_fill_that_a_flush_overtook_is_not_stored() {
         assert_eq!(before.await.unwrap(), answer("old", Source::Miss));
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
 
-        assert_eq!(cache.flush().await.unwrap().keys, 0, "{local:?}: the old answer is in Redis");
-        assert_eq!(get(&cache, "key", "new").await, answer("new", Source::Miss), "{local:?}");
+        assert_eq!(cache.flush().await.unwrap().keys, 0, "{layer:?}: the old answer is in Redis");
+        assert_eq!(get(&cache, "key", "new").await, answer("new", Source::Miss), "{layer:?}");
     }
 }

@@ -3,12 +3,14 @@ use std::{sync::Arc, time::Duration};
 use farmlokal_cache::{Cache, CacheConfig, Source};
 use farmlokal_devstack::Redis;
 
-use crate::fixture::{Local, Text, answer, config, connected, eventually, get, get_without_database, put};
+use crate::fixture::{
+    Layer, Text, answer, config, connected, eventually, get, get_without_database, key, put,
+};
 
 const DOWN: Result<(String, Source), &str> = Err("the database is down");
 
-fn short_lived(redis: &Redis, local: Local) -> CacheConfig {
-    CacheConfig { fresh: Duration::from_millis(300), ..config(redis, local) }
+fn short_lived(redis: &Redis, layer: Layer) -> CacheConfig {
+    CacheConfig { fresh: Duration::from_millis(300), ..config(redis, layer) }
 }
 
 /// A cache whose entry for "key" has expired.
@@ -26,10 +28,10 @@ async fn ask(cache: &Cache<Text>) -> Result<(String, Source), &'static str> {
 #[tokio::test]
 async fn an_expired_entry_is_served_while_the_database_fails_and_only_then() {
     let redis = Redis::start().unwrap();
-    for local in [Local::On, Local::Off] {
-        let cache = with_expired_entry(&redis, short_lived(&redis, local)).await;
-        assert_eq!(ask(&cache).await, Ok(answer("a", Source::Stale)), "{local:?}");
-        assert_eq!(get(&cache, "key", "b").await, answer("b", Source::Miss), "{local:?}");
+    for layer in [Layer::On, Layer::Off] {
+        let cache = with_expired_entry(&redis, short_lived(&redis, layer)).await;
+        assert_eq!(ask(&cache).await, Ok(answer("a", Source::Stale)), "{layer:?}");
+        assert_eq!(get(&cache, "key", "b").await, answer("b", Source::Miss), "{layer:?}");
         cache.flush().await.unwrap();
     }
 }
@@ -37,9 +39,9 @@ async fn an_expired_entry_is_served_while_the_database_fails_and_only_then() {
 #[tokio::test]
 async fn an_expired_entry_is_served_when_the_fill_panics() {
     let redis = Redis::start().unwrap();
-    let cache = with_expired_entry(&redis, short_lived(&redis, Local::Off)).await;
+    let cache = with_expired_entry(&redis, short_lived(&redis, Layer::Off)).await;
     let lookup = cache
-        .get_or_fill("key", || async {
+        .get_or_fill(&key("key"), || async {
             assert!(std::hint::black_box(false), "on purpose");
             Err::<Text, ()>(())
         })
@@ -52,18 +54,18 @@ async fn an_expired_entry_is_served_when_the_fill_panics() {
 #[tokio::test]
 async fn nothing_expired_is_served_after_a_flush() {
     let redis = Redis::start().unwrap();
-    for local in [Local::On, Local::Off] {
-        let cache = with_expired_entry(&redis, short_lived(&redis, local)).await;
-        assert_eq!(ask(&cache).await, Ok(answer("a", Source::Stale)), "{local:?}");
+    for layer in [Layer::On, Layer::Off] {
+        let cache = with_expired_entry(&redis, short_lived(&redis, layer)).await;
+        assert_eq!(ask(&cache).await, Ok(answer("a", Source::Stale)), "{layer:?}");
         cache.flush().await.unwrap();
-        assert_eq!(ask(&cache).await, DOWN, "{local:?}");
+        assert_eq!(ask(&cache).await, DOWN, "{layer:?}");
     }
 }
 
 #[tokio::test]
 async fn nothing_expired_is_served_when_that_is_switched_off() {
     let redis = Redis::start().unwrap();
-    let config = CacheConfig { stale: Duration::ZERO, ..short_lived(&redis, Local::Off) };
+    let config = CacheConfig { stale: Duration::ZERO, ..short_lived(&redis, Layer::Off) };
     let cache = connected(config).await;
     get(&cache, "key", "a").await;
     eventually("the entry has expired", async || ask(&cache).await == DOWN).await;
@@ -73,9 +75,9 @@ async fn nothing_expired_is_served_when_that_is_switched_off() {
 #[tokio::test]
 async fn nothing_is_served_from_memory_when_redis_is_gone_too() {
     let mut redis = Redis::start().unwrap();
-    let cache = connected(config(&redis, Local::On)).await;
+    let cache = connected(config(&redis, Layer::On)).await;
     get(&cache, "key", "a").await;
-    assert_eq!(ask(&cache).await, Ok(answer("a", Source::Local)));
+    assert_eq!(ask(&cache).await, Ok(answer("a", Source::InProcess)));
     redis.stop().unwrap();
     eventually("the loss is seen", async || !cache.state().subscribed).await;
     assert_eq!(ask(&cache).await, DOWN);

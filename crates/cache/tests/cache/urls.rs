@@ -1,8 +1,8 @@
-use farmlokal_cache::{Cache, CacheConfig, ConfigError, RedisConfig};
+use farmlokal_cache::{CacheConfig, ConfigError, RedisConfig};
 use farmlokal_devstack::Redis;
 use tokio::{io::AsyncReadExt, net::TcpListener};
 
-use crate::fixture::{Local, Text, config, connected, eventually, get, raw};
+use crate::fixture::{Layer, config, connected, eventually, get, raw, start};
 
 #[tokio::test]
 async fn user_password_and_database_number_are_used() {
@@ -10,16 +10,16 @@ async fn user_password_and_database_number_are_used() {
     let mut raw = raw(&redis).await;
     let user = ["SETUSER", "shop", "on", ">secret", "~*", "+@all", "allchannels"];
     redis::cmd("ACL").arg(&user).exec_async(&mut raw).await.unwrap();
-    let mut config = config(&redis, Local::On);
+    let mut config = config(&redis, Layer::On);
     config.redis.url = redis.url().replace("redis://", "redis://shop:secret@") + "/3";
     let cache = connected(config).await;
     get(&cache, "key", "a").await;
     redis::cmd("SELECT").arg(3).exec_async(&mut raw).await.unwrap();
     let keys = async |raw: &mut _| redis::cmd("DBSIZE").query_async::<i64>(raw).await.unwrap();
-    // The entry, eight generations and the server that they belong to.
-    eventually("the entry is stored in that database", async || keys(&mut raw).await == 10).await;
+    // The entry, sixteen generations and the server that they belong to.
+    eventually("the entry is stored in that database", async || keys(&mut raw).await == 18).await;
     assert_eq!(cache.flush().await.unwrap().keys, 1);
-    assert_eq!(keys(&mut raw).await, 9);
+    assert_eq!(keys(&mut raw).await, 17);
 }
 
 /// No TLS server needed: a client that has no cryptography provider, or two, panics before its first byte.
@@ -27,7 +27,7 @@ async fn user_password_and_database_number_are_used() {
 async fn rediss_opens_a_tls_handshake() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("rediss://{}/", listener.local_addr().unwrap());
-    let _cache: Cache<Text> = Cache::new(CacheConfig::new(url)).unwrap();
+    let _cache = start(CacheConfig::new(url)).unwrap();
     let (mut stream, _) = listener.accept().await.unwrap();
     let mut first = [0; 2];
     stream.read_exact(&mut first).await.unwrap();
@@ -36,12 +36,12 @@ async fn rediss_opens_a_tls_handshake() {
 
 #[tokio::test]
 async fn a_bad_setting_is_refused_and_no_password_is_shown() {
-    let refused = Cache::<Text>::new(CacheConfig::new("http://user:secret@redis/")).err().unwrap();
+    let refused = start(CacheConfig::new("http://user:secret@redis/")).err().unwrap();
     assert!(matches!(refused, ConfigError::Url(_)));
     assert!(!format!("{refused} {refused:?}").contains("secret"));
     assert!(!format!("{:?}", RedisConfig::new("redis://user:secret@redis/")).contains("secret"));
 
     let mut config = CacheConfig::new("redis://127.0.0.1/");
     config.fresh = std::time::Duration::ZERO;
-    assert!(matches!(Cache::<Text>::new(config).err(), Some(ConfigError::Zero(_))));
+    assert!(matches!(start(config).err(), Some(ConfigError::Zero(_))));
 }

@@ -1,18 +1,18 @@
 //! Loads a whole catalogue at once, beside a running API.
 //!
 //! Rows go into a staging table without secondary indexes; the indexes are added in one go; a RENAME makes it
-//! `products`, so that no statement with FORCE INDEX that could not do without ever meets a table without that index. The
-//! indexes of price bands come after, and full text comes last: lists are served meanwhile.
+//! `products`, so that a list never meets a table without the index that it forces. The indexes of price bands and the
+//! full-text index come after that: lists are served meanwhile.
 //!
-//! There is no record of progress that could disagree with the data. The table's comment says which rows it holds,
-//! the highest id how many, its definition which indexes; and the table that was replaced stays until [`Load::finish`],
-//! both as the definition of the full-text index and as the sign that the load is unfinished. One connection does all
-//! the work and holds the lock: if its client dies, the lock outlives the statement that the server may still be running.
+//! No record of progress is kept beside the data. The table's comment says which rows it holds, the highest id how many,
+//! its definition which indexes. The replaced table stays until [`Load::finish`]: it has the definition of the indexes that
+//! come last, and its presence says that the load is unfinished. One connection does all the work and holds the lock, which
+//! is not released before the statement ends that the server may still be running for a dead client.
 
 mod definition;
 mod error;
 mod rows;
-mod server;
+mod statements;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,9 +60,9 @@ impl Load {
     /// # Errors
     /// [`LoadError::Locked`] after waiting for `patience`; [`LoadError::NotMigrated`] without a table `products`.
     pub async fn begin(options: MySqlConnectOptions, patience: Duration) -> Result<Load, LoadError> {
-        let mut connection = server::connect(options).await?;
-        server::lock(&mut connection, patience).await?;
-        if server::comment(&mut connection, LIVE).await?.is_none() {
+        let mut connection = statements::connect(options).await?;
+        statements::lock(&mut connection, patience).await?;
+        if statements::comment(&mut connection, LIVE).await?.is_none() {
             return Err(LoadError::NotMigrated);
         }
         Ok(Load { connection, insert: (0, Arc::default()) })
@@ -70,9 +70,9 @@ impl Load {
 
     /// What `products` holds now.
     pub async fn contents(&mut self) -> Result<Contents, LoadError> {
-        let empty = server::is_empty(&mut self.connection, LIVE).await?;
-        let label = server::comment(&mut self.connection, LIVE).await?.unwrap_or_default();
-        let finished = server::comment(&mut self.connection, REPLACED).await?.is_none();
+        let empty = statements::is_empty(&mut self.connection, LIVE).await?;
+        let label = statements::comment(&mut self.connection, LIVE).await?.unwrap_or_default();
+        let finished = statements::comment(&mut self.connection, REPLACED).await?.is_none();
         Ok(match (empty, label.is_empty()) {
             (true, _) if finished => Contents::Nothing,
             (_, true) => Contents::Unknown,
@@ -88,20 +88,22 @@ impl Load {
     /// # Errors
     /// [`LoadError::Unfinished`] while an earlier load is.
     pub async fn stage(&mut self, label: &str) -> Result<u64, LoadError> {
-        if server::comment(&mut self.connection, REPLACED).await?.is_some() {
+        if statements::comment(&mut self.connection, REPLACED).await?.is_some() {
             return Err(LoadError::Unfinished);
         }
-        let live = server::definition(&mut self.connection, LIVE).await?;
-        if server::comment(&mut self.connection, STAGING).await?.as_deref() == Some(label)
-            && server::definition(&mut self.connection, STAGING).await?.columns == live.columns
+        let live = statements::definition(&mut self.connection, LIVE).await?;
+        if statements::comment(&mut self.connection, STAGING).await?.as_deref() == Some(label)
+            && statements::definition(&mut self.connection, STAGING).await?.columns == live.columns
         {
-            return server::highest_id(&mut self.connection, STAGING).await;
+            return statements::highest_id(&mut self.connection, STAGING).await;
         }
         // The comment is set last and with the dropped indexes, so a table that has it is ready.
         self.run(format!("DROP TABLE IF EXISTS {STAGING}")).await?;
         self.run(format!("CREATE TABLE {STAGING} LIKE {LIVE}")).await?;
         let mut changes: Vec<_> =
             live.indexes.iter().map(|index| format!("DROP KEY {}", index.name)).collect();
+        // LIKE leaves the row format to the server where the live table does.
+        changes.push("ROW_FORMAT = DYNAMIC".to_owned());
         changes.push(format!("COMMENT = '{}'", label.replace('\\', "\\\\").replace('\'', "''")));
         self.run(format!("ALTER TABLE {STAGING} {}", changes.join(", "))).await?;
         Ok(0)
@@ -122,7 +124,7 @@ impl Load {
 
     /// Gives the staging table the indexes of `products` that lists cannot do without. Does nothing where that's done.
     pub async fn add_indexes(&mut self) -> Result<(), LoadError> {
-        let live = server::definition(&mut self.connection, LIVE).await?;
+        let live = statements::definition(&mut self.connection, LIVE).await?;
         self.add_missing(live, STAGING, Purpose::Lists).await
     }
 
@@ -132,14 +134,14 @@ impl Load {
     /// [`LoadError::SchemaChanged`] when `products` was migrated meanwhile: start again. [`LoadError::InUse`] when long
     /// transactions keep the old table for a minute.
     pub async fn swap(&mut self) -> Result<(), LoadError> {
-        let live = server::definition(&mut self.connection, LIVE).await?;
-        let staging = server::definition(&mut self.connection, STAGING).await?;
+        let live = statements::definition(&mut self.connection, LIVE).await?;
+        let staging = statements::definition(&mut self.connection, STAGING).await?;
         if live.columns != staging.columns
             || live.indexes_missing_in(&staging).iter().any(|index| index.purpose() == Purpose::Lists)
         {
             return Err(LoadError::SchemaChanged);
         }
-        server::rename(
+        statements::rename(
             &mut self.connection,
             &format!("RENAME TABLE {LIVE} TO {REPLACED}, {STAGING} TO {LIVE}"),
         )
@@ -148,13 +150,13 @@ impl Load {
 
     /// Adds the indexes of price bands. Lists go on meanwhile, writes wait. Does nothing where that's done.
     pub async fn add_price_bands(&mut self) -> Result<(), LoadError> {
-        let replaced = server::definition(&mut self.connection, REPLACED).await?;
+        let replaced = statements::definition(&mut self.connection, REPLACED).await?;
         self.add_missing(replaced, LIVE, Purpose::PriceRanges).await
     }
 
     /// Adds the full-text index. Lists go on meanwhile, writes wait. Does nothing where that's done.
     pub async fn add_full_text(&mut self) -> Result<(), LoadError> {
-        let replaced = server::definition(&mut self.connection, REPLACED).await?;
+        let replaced = statements::definition(&mut self.connection, REPLACED).await?;
         self.add_missing(replaced, LIVE, Purpose::Searches).await
     }
 
@@ -174,7 +176,7 @@ impl Load {
         table: &str,
         purpose: Purpose,
     ) -> Result<(), LoadError> {
-        let present = server::definition(&mut self.connection, table).await?;
+        let present = statements::definition(&mut self.connection, table).await?;
         let missing = wanted.indexes_missing_in(&present);
         let mut additions = missing.iter().filter(|index| index.purpose() == purpose).peekable();
         if additions.peek().is_none() {
@@ -185,6 +187,6 @@ impl Load {
     }
 
     async fn run(&mut self, statement: String) -> Result<(), LoadError> {
-        Ok(server::run(&mut self.connection, statement).await?)
+        Ok(statements::run(&mut self.connection, statement).await?)
     }
 }

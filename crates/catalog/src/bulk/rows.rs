@@ -2,7 +2,7 @@ use sqlx::Arguments as _;
 use sqlx::error::BoxDynError;
 use sqlx::mysql::MySqlArguments;
 
-use crate::{Product, short_words};
+use crate::{MAX_PRODUCT_ID, Product, short_words};
 
 const COLUMNS: [&str; 8] =
     ["id", "name", "description", "category", "price", "created_at", "updated_at", "short_words"];
@@ -24,7 +24,7 @@ impl Batch {
     /// Encodes any number of products, whose ids rise, as few statements of nearly equal size.
     ///
     /// # Errors
-    /// A value that the protocol cannot carry; none is known.
+    /// An id above [`MAX_PRODUCT_ID`], or a value that the protocol cannot carry.
     pub fn encode(products: &[Product]) -> Result<Batch, sqlx::Error> {
         let statements = products.len().div_ceil(MOST_ROWS).max(1);
         let rows = products.len().div_ceil(statements).max(1);
@@ -38,6 +38,9 @@ impl Rows {
         let mut arguments = MySqlArguments::default();
         arguments.reserve(products.len() * COLUMNS.len(), products.len() * 400);
         for product in products {
+            if product.id > MAX_PRODUCT_ID {
+                return Err(format!("{} is above the highest id of a product", product.id).into());
+            }
             arguments.add(product.id)?;
             arguments.add(product.name.as_str())?;
             arguments.add(product.description.as_str())?;
@@ -54,4 +57,24 @@ impl Rows {
 pub(super) fn insert_statement(table: &str, rows: usize) -> String {
     let row = format!("({})", ["?"; COLUMNS.len()].join(","));
     format!("INSERT INTO {table} ({}) VALUES {}", COLUMNS.join(", "), vec![row; rows].join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_is_not_exact_in_json_is_not_loaded() {
+        let product = |id| Product {
+            id,
+            name: "Apple".to_owned(),
+            description: String::new(),
+            category: "fruit".to_owned(),
+            price: crate::Price::MIN,
+            created_at: chrono::DateTime::UNIX_EPOCH,
+            updated_at: chrono::DateTime::UNIX_EPOCH,
+        };
+        assert!(Batch::encode(&[product(MAX_PRODUCT_ID)]).is_ok());
+        assert!(Batch::encode(&[product(1), product(MAX_PRODUCT_ID + 1)]).is_err());
+    }
 }

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, MySqlConnection, Row as _};
-use tokio::time::{sleep, timeout_at};
-use tracing::{Instrument as _, Span};
+use tokio::time::{sleep, timeout};
+use tracing::{Instrument as _, Span, debug};
 
 use super::version::{Effect, Stamp, Version};
 use super::{Change, Event, Outcome, Receipt};
@@ -17,9 +18,9 @@ use crate::{
 };
 
 /// Deadlocks are rare, and one of two that meet always gets through.
-const ATTEMPTS: u32 = 8;
-/// The wait before the second attempt; it doubles, with jitter.
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const RETRIES: usize = 7;
+/// The wait before the second attempt, with jitter up to twice as long; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(3);
 
 impl Catalog {
     /// Lets an event take effect, unless it has before: its row in the inbox and its effect on the product are one
@@ -30,9 +31,10 @@ impl Catalog {
     /// every call may meet. Whether the event has taken effect is then unknown.
     pub async fn apply(&self, event: &Event) -> Result<Receipt, Error> {
         let (started, span) = (Instant::now(), Kind::Event.span());
-        let deadline = (started + self.event_database().pool().deadline()).into();
-        let applying = self.apply_until_done(event, deadline).instrument(span.clone());
-        let receipt = timeout_at(deadline, applying).await.unwrap_or(Err(Error::Deadline));
+        let applying = self.apply_until_done(event).instrument(span.clone());
+        // A connection cut off in the middle of a transaction is not used again.
+        let receipt = timeout(self.event_database().pool().deadline(), applying).await;
+        let receipt = receipt.unwrap_or(Err(Error::Deadline));
         self.event_database().record(Kind::Event, started.elapsed());
         if matches!(receipt, Err(Error::Deadline)) {
             span.record("otel.status_code", "ERROR").record("error.type", "deadline");
@@ -40,54 +42,38 @@ impl Catalog {
         receipt
     }
 
-    async fn apply_until_done(
-        &self,
-        event: &Event,
-        deadline: tokio::time::Instant,
-    ) -> Result<Receipt, Error> {
+    async fn apply_until_done(&self, event: &Event) -> Result<Receipt, Error> {
         let mut writer = self.event_database().reader().await?;
-        let mut pause = FIRST_PAUSE;
-        for attempt in 1.. {
-            // A connection cut off in the middle of a transaction is not used again.
-            let Ok(result) = timeout_at(deadline, transact(writer.begin().await?, event)).await else {
-                break;
-            };
-            match result {
-                Err(error) if attempt < ATTEMPTS && is_transient_write(&error) => {
-                    tracing::debug!(%error, event = event.id, attempt, "applying the event again");
-                    sleep(pause.mul_f64(jitter())).await;
-                    pause *= 2;
-                    writer.replace_broken().await?;
-                }
-                Err(error) => {
-                    record(&error, &Span::current());
-                    return Err(error.into());
-                }
+        let pauses = ExponentialBuilder::new().with_jitter().with_min_delay(FIRST_PAUSE);
+        let mut pauses = pauses.with_max_times(RETRIES).build();
+        loop {
+            let error = match transact(writer.begin().await?, event).await {
                 Ok(receipt) => {
                     writer.end();
                     return Ok(receipt);
                 }
-            }
+                Err(error) => error,
+            };
+            let Some(pause) = pauses.next().filter(|_| is_transient_write(&error)) else {
+                record(&error, &Span::current());
+                return Err(error.into());
+            };
+            debug!(%error, event = event.id, "applying the event again");
+            sleep(pause).await;
+            writer.replace_broken().await?;
         }
-        Err(Error::Deadline)
     }
 }
 
-/// From a half to the whole, differently for each caller. No reason for a generator of random numbers.
-fn jitter() -> f64 {
-    let nanoseconds = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().subsec_nanos();
-    0.5 + f64::from(nanoseconds % 1_000) / 2_000.0
-}
-
 /// The row of the product's version is locked first, so that all events of one product queue there, duplicates among
-/// them. The row in the inbox comes last: by then its outcome is known, and a duplicate takes all back with it.
+/// them. The row in the inbox comes last: by then the outcome is clear, and a duplicate rolls everything back.
 async fn transact(connection: &mut MySqlConnection, event: &Event) -> Result<Receipt, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     let mut version = lock_version(&mut transaction, event).await?;
     let effect = version.take(event);
     let outcome = change_product(&mut transaction, event, effect).await?;
     if effect != Effect::None {
-        store_version(&mut transaction, event.product, &version).await?;
+        store_version(&mut transaction, event.product, version).await?;
     }
     match insert_into_inbox(&mut transaction, event, outcome).await {
         Ok(()) => {
@@ -102,7 +88,7 @@ async fn transact(connection: &mut MySqlConnection, event: &Event) -> Result<Rec
     }
 }
 
-/// The row is made before it is locked: a lock on a row that is not there keeps nobody out.
+/// The row is made before it is locked: a lock on a missing row excludes no other transaction.
 async fn lock_version(connection: &mut MySqlConnection, event: &Event) -> Result<Version, sqlx::Error> {
     sqlx::query(
         "INSERT INTO product_versions (product_id, newest_at) VALUES (?, ?) \
@@ -129,19 +115,20 @@ async fn lock_version(connection: &mut MySqlConnection, event: &Event) -> Result
 async fn store_version(
     connection: &mut MySqlConnection,
     product: u64,
-    version: &Version,
+    version: Version,
 ) -> Result<(), sqlx::Error> {
-    let content = version.content.as_ref();
-    let price = version.price.as_ref();
+    let (content_at, content_event) = version.content.map(|stamp| (stamp.at, stamp.event)).unzip();
+    let (stamp, price) = version.price.unzip();
+    let (price_at, price_event) = stamp.map(|stamp| (stamp.at, stamp.event)).unzip();
     sqlx::query(
         "UPDATE product_versions \
          SET content_at = ?, content_event = ?, price_at = ?, price_event = ?, price = ? WHERE product_id = ?",
     )
-    .bind(content.map(|stamp| stamp.at))
-    .bind(content.map(|stamp| stamp.event.as_str()))
-    .bind(price.map(|(stamp, _)| stamp.at))
-    .bind(price.map(|(stamp, _)| stamp.event.as_str()))
-    .bind(price.map(|(_, price)| *price))
+    .bind(content_at)
+    .bind(content_event)
+    .bind(price_at)
+    .bind(price_event)
+    .bind(price)
     .bind(product)
     .execute(connection)
     .await?;

@@ -2,27 +2,21 @@
 //! overwrites a newer one. `docs/webhook.md` explains both.
 
 mod apply;
-mod owed;
 mod prune;
 mod version;
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
-use sqlx::{MySql, mysql::MySqlArguments, query::Query};
-use tokio::time::timeout;
 
-use crate::{Catalog, Error, Price};
+use crate::Price;
 
-pub use owed::OwedFlush;
 pub use prune::Pruned;
 
 /// What happened to a product, as a partner says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Tells events apart: 1 to 128 visible ASCII characters.
+    /// Identifies the event: 1 to 128 visible ASCII characters.
     pub id: String,
-    /// The product's id: 1 to [`Event::MAX_PRODUCT`].
+    /// The product's id: 1 to [`MAX_PRODUCT_ID`](crate::MAX_PRODUCT_ID).
     pub product: u64,
     /// When it happened, which orders the events of one product. Counted in microseconds.
     pub occurred_at: DateTime<Utc>,
@@ -35,8 +29,6 @@ pub struct Event {
 impl Event {
     /// The longest id, in characters.
     pub const MAX_ID: usize = 128;
-    /// The highest id of a product that an event may name. Beyond it the table could not number new rows.
-    pub const MAX_PRODUCT: u64 = i64::MAX.unsigned_abs();
 }
 
 /// A change of one product.
@@ -44,7 +36,7 @@ impl Event {
 pub enum Change {
     /// The product is as follows, new or not.
     Upsert {
-        /// 1 to 255 characters.
+        /// 1 to 255 characters; [`normalized`](crate::normalized), as the next two.
         name: String,
         /// At most 1,000 characters.
         description: String,
@@ -83,8 +75,6 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [Outcome; 3] = [Outcome::Applied, Outcome::Superseded, Outcome::Deferred];
-
     /// A stable word, as it is stored.
     #[must_use]
     pub fn label(self) -> &'static str {
@@ -96,7 +86,8 @@ impl Outcome {
     }
 
     fn of(label: &str) -> Option<Outcome> {
-        Outcome::ALL.into_iter().find(|outcome| outcome.label() == label)
+        let all = [Outcome::Applied, Outcome::Superseded, Outcome::Deferred];
+        all.into_iter().find(|outcome| outcome.label() == label)
     }
 }
 
@@ -109,22 +100,4 @@ pub enum Receipt {
     Duplicate(Outcome),
     /// Another payload with this id had taken effect before. This one has none.
     Conflict,
-}
-
-impl Catalog {
-    /// Runs a statement on one of the events' connections, which it gets for `patience` at the most: a database that
-    /// stands still must not keep it. Returns how many rows it touched.
-    async fn execute_for_events(
-        &self,
-        statement: Query<'_, MySql, MySqlArguments>,
-        patience: Duration,
-    ) -> Result<u64, Error> {
-        let mut writer = self.event_database().reader().await?;
-        let Ok(done) = timeout(patience, statement.execute(writer.begin().await?)).await else {
-            return Err(Error::Deadline);
-        };
-        let done = done?;
-        writer.end();
-        Ok(done.rows_affected())
-    }
 }

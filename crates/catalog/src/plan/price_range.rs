@@ -7,8 +7,8 @@ use super::{
 use crate::{
     ListQuery, Order, Price, Sort,
     cursor::{Position, SortValue},
+    dialect::Dialect,
     price_range::{Cut, FEW, Parts, Walk, band::Band, firsts},
-    server::Server,
     statement::{Kind, Statement, Value},
 };
 
@@ -18,7 +18,7 @@ const SIZES: [usize; 3] = [FEW, 24, 104];
 
 /// So many bands have the page in any case: both edges, and one for each row.
 pub(crate) fn enough(query: &ListQuery) -> usize {
-    query.limit() as usize + 1 + 2
+    query.limit().get() as usize + 1 + 2
 }
 
 /// How many rows the price range holds, and how many there are of any price: the first and the second row of the answer.
@@ -53,8 +53,8 @@ pub(crate) fn filtered(query: &ListQuery) -> Statement<'_> {
 
 /// Those among the next rows of the sort's index. `MariaDB` stops where it has the page, or at the bound; `MySQL` has no such
 /// bound, so there the rows go into a temporary table.
-pub(crate) fn walked(query: &ListQuery, far: Walk, server: Server) -> Statement<'_> {
-    if server == Server::MariaDb {
+pub(crate) fn walked(query: &ListQuery, far: Walk, dialect: Dialect) -> Statement<'_> {
+    if dialect == Dialect::MariaDb {
         let mut statement = filtered_walk(Kind::Walk, query);
         // What was found counts again when the rest of it is looked up.
         statement.push(" ROWS EXAMINED ").bind(Value::Number(far.at_most + query.rows()));
@@ -106,22 +106,22 @@ pub(crate) fn range(query: &ListQuery) -> Statement<'_> {
 }
 
 /// The first row after the cursor of every band from one to another, in the order of the query. Grouping by an index's
-/// first columns lets the servers leap from band to band: two reads each for rows beyond the cursor's value, two for those
-/// that tie with it, and one for the id of each band that may be in the answer. Spelt out, because `MySQL` reads every row
-/// of the bands where it is prepared.
-pub(crate) fn leap(query: &ListQuery, bands: (Band, Band)) -> Statement<'_> {
-    let leap = Leap { query, bands };
+/// first columns is a loose index scan: two reads for each band's rows beyond the cursor's value, two for those that tie with it,
+/// and one for the id of each band that may be in the answer. Spelt out, because `MySQL` reads every row of the bands where it is
+/// prepared.
+pub(crate) fn first_rows_of_bands(query: &ListQuery, bands: (Band, Band)) -> Statement<'_> {
+    let scan = LooseScan { query, bands };
     let firsts = firsts(query);
-    let mut statement = Statement::begin_snapshot(Kind::Leap);
+    let mut statement = Statement::begin_snapshot(Kind::FirstRows);
     if query.sort() == Sort::Id {
-        statement.push("price_band, ").push(leap.first("id")).push(" AS first_id");
-        leap.from(&mut statement);
+        statement.push("price_band, ").push(scan.first("id")).push(" AS first_id");
+        scan.from(&mut statement);
         if let Some(position) = query.after() {
             statement.push(" AND ");
             after(&mut statement, position, query.order(), "");
         }
-        leap.group_by(&mut statement);
-        statement.push(" ORDER BY first_id ").push(query.order().as_str());
+        scan.group_by(&mut statement);
+        statement.push(" ORDER BY first_id ").push(query.order().sql());
         statement.push(" LIMIT ").bind(Value::Number(firsts));
         return statement.spelt_out();
     }
@@ -129,11 +129,11 @@ pub(crate) fn leap(query: &ListQuery, bands: (Band, Band)) -> Statement<'_> {
     statement.push("price_band, begins_at, first_id FROM (");
     if let Some(position) = query.after() {
         statement.push("SELECT price_band, 0 AS place, NULL AS begins_at, ");
-        statement.push(leap.first("id")).push(" AS first_id");
-        leap.from(&mut statement);
+        statement.push(scan.first("id")).push(" AS first_id");
+        scan.from(&mut statement);
         statement.push(" AND ").push(column).push(" = ").bind(value_of(position));
         statement.push(" AND id").push(query.order().beyond()).bind(Value::Number(position.id));
-        leap.group_by(&mut statement);
+        scan.group_by(&mut statement);
         statement.push(" UNION ALL ");
     }
     statement.push("SELECT price_band, place, begins_at, (SELECT id");
@@ -141,21 +141,21 @@ pub(crate) fn leap(query: &ListQuery, bands: (Band, Band)) -> Statement<'_> {
     statement.push(joint).push("products.price_band = beyond.price_band AND ").push(column);
     statement
         .push(" = begins_at ORDER BY id ")
-        .push(query.order().as_str())
+        .push(query.order().sql())
         .push(" LIMIT 1) AS first_id FROM (");
     statement
         .push("SELECT price_band, ")
-        .push(leap.first(column))
+        .push(scan.first(column))
         .push(" AS begins_at, RANK() OVER (ORDER BY ");
-    statement.push(leap.first(column)).push(" ").push(query.order().as_str()).push(") AS place");
-    leap.from(&mut statement);
+    statement.push(scan.first(column)).push(" ").push(query.order().sql()).push(") AS place");
+    scan.from(&mut statement);
     if let Some(position) = query.after() {
         statement.push(" AND ").push(column).push(query.order().beyond()).bind(value_of(position));
     }
-    leap.group_by(&mut statement);
+    scan.group_by(&mut statement);
     // Bands that begin with one value have one place: the ids order them.
     statement.push(") AS beyond WHERE place <= ").bind(Value::Number(firsts));
-    statement.push(") AS firsts ORDER BY place, first_id ").push(query.order().as_str());
+    statement.push(") AS firsts ORDER BY place, first_id ").push(query.order().sql());
     statement.push(" LIMIT ").bind(Value::Number(firsts));
     statement.spelt_out()
 }
@@ -197,13 +197,13 @@ pub(crate) fn merged<'q>(query: &'q ListQuery, parts: &'q Parts) -> Statement<'q
     statement
 }
 
-/// What the statements that leap have in common.
-struct Leap<'q> {
+/// What loose index scans have in common.
+struct LooseScan<'q> {
     query: &'q ListQuery,
     bands: (Band, Band),
 }
 
-impl<'q> Leap<'q> {
+impl<'q> LooseScan<'q> {
     fn first(&self, column: &str) -> &'static str {
         match (self.query.order(), column) {
             (Order::Asc, "id") => "MIN(id)",
@@ -221,7 +221,7 @@ impl<'q> Leap<'q> {
         statement.push(" AND ").bind(Value::Number(self.bands.1.number().into()));
     }
 
-    /// By the category too, although there is but one: without it neither server leaps.
+    /// By the category too, although there is but one: without it neither server scans loosely.
     fn group_by(&self, statement: &mut Statement<'q>) {
         let category = if self.query.category().is_some() { "category, " } else { "" };
         statement.push(" GROUP BY ").push(category).push("price_band");
@@ -294,8 +294,8 @@ pub(super) fn all(query: &ListQuery) -> Vec<Statement<'_>> {
 
     let mut statements = vec![
         estimate(query),
-        walked(query, Walk { rows: 100, at_most: 100 }, Server::MariaDb),
-        walked(query, Walk { rows: 100, at_most: 100 }, Server::MySql),
+        walked(query, Walk { rows: 100, at_most: 100 }, Dialect::MariaDb),
+        walked(query, Walk { rows: 100, at_most: 100 }, Dialect::MySql),
     ];
     let cut = Cut::of(query.prices());
     if !cut.edges.is_empty() {
@@ -315,6 +315,7 @@ pub(super) fn all(query: &ListQuery) -> Vec<Statement<'_>> {
     }
     // What is not bounded is not prepared.
     let bounded = bounded.into_iter();
-    statements.extend(bounded.map(|statement| statement.within(Server::MariaDb, Duration::from_millis(100))));
+    statements
+        .extend(bounded.map(|statement| statement.within(Dialect::MariaDb, Duration::from_millis(100))));
     statements
 }

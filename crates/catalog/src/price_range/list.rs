@@ -5,7 +5,7 @@ use sqlx::{Row as _, mysql::MySqlRow};
 use crate::{
     ListQuery, Sort,
     cursor::{Position, SortValue},
-    error::{is_deadline, is_missing_index, is_sort_abort},
+    error::{is_deadline, is_missing_index, is_sort_abort, is_transient},
     explained::expected_rows,
     plan::price_range as plan,
     price_range::{
@@ -14,7 +14,7 @@ use crate::{
         sample::{Along, Sample},
         sampler::Sampler,
     },
-    reader::{Reader, may_succeed_again},
+    reader::Reader,
     statement::Statement,
 };
 
@@ -35,8 +35,7 @@ pub(crate) async fn ranged_list(
     decided(reader, query, costs, None).await
 }
 
-/// The sample is believed, but what it decides without another bound is [stopped early](bounded): it may be of other times, or
-/// not have seen what there is.
+/// The sample may be outdated, so a statement that it alone decides on is [stopped early](bounded).
 async fn decided(
     reader: &mut Reader<'_>,
     query: &ListQuery,
@@ -83,10 +82,14 @@ async fn decided(
     }
 }
 
-/// What is to take some milliseconds by the sample may take a tenth of a list's time: enough of it is left to answer without one.
-/// That is rare, and not prepared: a server has room for so many statements in all.
+/// A statement that a sample decides on may take a tenth of a list's time: enough is left to answer without the sample. Without
+/// one it is not prepared: that is rare, and the server's prepared statements are bounded.
 fn bounded<'q>(reader: &Reader<'_>, statement: Statement<'q>, is_sampled: bool) -> Statement<'q> {
-    if is_sampled { statement.within(reader.server(), reader.deadline() / 10) } else { statement.spelt_out() }
+    if is_sampled {
+        statement.within(reader.dialect(), reader.deadline() / 10)
+    } else {
+        statement.spelt_out()
+    }
 }
 
 /// The page, if it lies within the next rows of the sort's index.
@@ -95,7 +98,7 @@ async fn walk(
     query: &ListQuery,
     far: Walk,
 ) -> Result<Option<Vec<MySqlRow>>, sqlx::Error> {
-    match reader.fetch(&plan::walked(query, far, reader.server())).await {
+    match reader.fetch(&plan::walked(query, far, reader.dialect())).await {
         Ok(found) => Ok((found.len() as u64 == query.rows()).then_some(found)),
         Err(error) if is_sort_abort(&error) && !reader.is_late() => Ok(None),
         Err(error) => Err(error),
@@ -121,7 +124,7 @@ async fn banded(mut bands: Bands<'_, '_>) -> Result<Vec<MySqlRow>, sqlx::Error> 
         return bands.merge(Parts::all(&bands.cut)).await;
     }
     match bands.merge_first().await {
-        Err(error) if may_succeed_again(&error) => {
+        Err(error) if is_transient(&error) => {
             bands.reader.replace_broken().await?;
             bands.merge_first().await
         }
@@ -143,7 +146,7 @@ impl Bands<'_, '_> {
     /// The page from those that begin first after the cursor, all as of one moment: a product whose price moves from one band to
     /// another between two statements would be in neither.
     async fn merge_first(&mut self) -> Result<Vec<MySqlRow>, sqlx::Error> {
-        let found = self.leap_and_merge().await;
+        let found = self.scan_and_merge().await;
         if found.is_err() && !self.reader.is_late() {
             // What is read instead is read by itself.
             self.reader.end_snapshot().await;
@@ -152,8 +155,9 @@ impl Bands<'_, '_> {
     }
 
     /// First few of them: where the price follows the sort, one has the page.
-    async fn leap_and_merge(&mut self) -> Result<Vec<MySqlRow>, sqlx::Error> {
-        let first_rows = self.reader.begin_snapshot(&plan::leap(self.query, self.cut.bands)).await?;
+    async fn scan_and_merge(&mut self) -> Result<Vec<MySqlRow>, sqlx::Error> {
+        let first_rows =
+            self.reader.begin_snapshot(&plan::first_rows_of_bands(self.query, self.cut.bands)).await?;
         let first_rows =
             first_rows.iter().map(|row| first(self.query, row)).collect::<Result<Vec<_>, _>>()?;
         let few = Parts::of(self.query, &self.cut, &first_rows, FEW);

@@ -184,7 +184,7 @@ fn count(prices: &[Price], (from, to): (Price, Price)) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cursor::Position;
+    use crate::{Cursor, cursor::Position, tests::query};
 
     fn price(cents: u64) -> Price {
         Price::from_cents(cents).unwrap()
@@ -205,10 +205,6 @@ mod tests {
             name: n.to_be_bytes().to_vec(),
         });
         Sample::new(drawn.collect(), 1_000.0)
-    }
-
-    fn query(pairs: &[(&str, &str)]) -> ListQuery {
-        ListQuery::parse(pairs.iter().map(|(name, value)| ((*name).into(), (*value).into()))).unwrap()
     }
 
     #[test]
@@ -242,7 +238,7 @@ mod tests {
                 Position { value, id }
             };
             sample.along(&match after {
-                Some(id) => query.with_position(position(id)),
+                Some(id) => query.at(&Cursor { fingerprint: None, position: position(id) }).unwrap(),
                 None => query,
             })
         };

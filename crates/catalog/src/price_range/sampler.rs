@@ -6,12 +6,12 @@ use std::{
 };
 
 use sqlx::{Connection as _, MySqlConnection, Row as _};
-use tokio::time::timeout;
+use tokio::{sync::Notify, time::timeout};
 
 use crate::{
     explained::expected_rows,
     plan,
-    pool::FAREWELL,
+    pool::CLOSE_TIMEOUT,
     price_range::sample::{Drawn, Sample},
     reader::Database,
     statement::Kind,
@@ -41,6 +41,7 @@ const GOOD_FOR: Duration = Duration::from_mins(10);
 pub(crate) struct Sampler {
     database: Arc<Database>,
     state: Arc<Mutex<State>>,
+    due: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -72,27 +73,31 @@ impl State {
 impl Sampler {
     /// Draws nothing yet.
     pub(crate) fn new(database: &Arc<Database>) -> Sampler {
-        Sampler { database: Arc::clone(database), state: Arc::default() }
+        Sampler { database: Arc::clone(database), state: Arc::default(), due: Arc::default() }
     }
 
-    /// What was drawn last, if anything was. When it is time for another, whoever asks has it drawn and does not wait for it.
-    /// Must be called in a tokio runtime.
+    /// What was drawn last, if anything was. When it is time for another, this has [`run`](Self::run) draw it.
     pub(crate) fn sample(&self) -> Option<Arc<Sample>> {
         let mut state = self.lock();
         let now = Instant::now();
         if state.next.is_none_or(|next| next <= now) {
             state.next = Some(now + TRIED_AFTER);
-            let sampler = self.clone();
-            tokio::spawn(async move {
-                match timeout(TRIED_AFTER, sampler.renew()).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => tracing::debug!(%error, "no sample of prices"),
-                    Err(_) => tracing::debug!("a sample of prices took too long"),
-                }
-            });
+            self.due.notify_one();
         }
         let (drawn, sample) = state.sample.as_ref()?;
         (drawn.elapsed() < GOOD_FOR).then(|| Arc::clone(sample))
+    }
+
+    /// Draws a sample whenever one is due, without end.
+    pub(crate) async fn run(self) {
+        loop {
+            self.due.notified().await;
+            match timeout(TRIED_AFTER, self.renew()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(%error, "no sample of prices"),
+                Err(_) => tracing::debug!("a sample of prices took too long"),
+            }
+        }
     }
 
     /// Draws another one. It is of no use if one is forgotten meanwhile: what made that one wrong may go on.
@@ -117,8 +122,8 @@ impl Sampler {
     }
 }
 
-/// The last id to draw. The ids of most products follow one another, from the first on; but whoever sends events chooses the ids
-/// of what he adds, and one of 2^62 would leave nothing to be found between.
+/// The last id to draw. Most ids follow one another from the first on. But whoever sends events chooses ids, and one that is far
+/// above all others would leave a gap in which nothing is found.
 fn densest(first: u64, products: f64) -> u64 {
     #[expect(
         clippy::cast_possible_truncation,
@@ -129,13 +134,13 @@ fn densest(first: u64, products: f64) -> u64 {
     first.saturating_add(products.saturating_mul(SPARSE))
 }
 
-/// On a connection of its own: under load it would have to wait for dozens of turns, and until there is a sample, price ranges
+/// On a connection of its own: under load it would wait dozens of times in the admission queue, and without a sample price ranges
 /// take longer.
 async fn draw(database: &Database) -> Result<Option<Sample>, sqlx::Error> {
     let mut connection = database.connect().await?;
     let sample = draw_by(database, &mut connection).await;
     // It may stand still by now.
-    let _ = timeout(FAREWELL, connection.close()).await;
+    let _ = timeout(CLOSE_TIMEOUT, connection.close()).await;
     sample
 }
 

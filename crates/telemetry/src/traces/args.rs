@@ -1,15 +1,15 @@
 #![allow(clippy::doc_markdown, reason = "the help texts are for terminals")]
 #![allow(clippy::struct_field_names, reason = "the names are OpenTelemetry's")]
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::Sampler;
+use opentelemetry_sdk::trace::{Sampler, ShouldSample};
 use url::Url;
 
 use super::Service;
-use super::sampler::Choice;
-use super::values::{Endpoint, Pairs, endpoint, headers, pairs, ratio};
+use super::sampler::for_untrusted_clients;
+use super::values::{Hidden, Pairs, endpoint, headers, pairs, ratio};
 
 /// What is traced, and where spans go: OpenTelemetry's own variables.
 #[derive(Args, Clone, Debug)]
@@ -17,16 +17,16 @@ use super::values::{Endpoint, Pairs, endpoint, headers, pairs, ratio};
 pub struct TraceArgs {
     /// The collector that gets spans, such as http://collector:4318; without an endpoint nothing is traced
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", hide_env_values = true, value_parser = endpoint)]
-    otel_exporter_otlp_endpoint: Option<Endpoint>,
+    otel_exporter_otlp_endpoint: Option<Hidden<Url>>,
     /// The same for traces alone; with HTTP it is used as it is, where the other one gets /v1/traces
     #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", hide_env_values = true, value_parser = endpoint)]
-    otel_exporter_otlp_traces_endpoint: Option<Endpoint>,
+    otel_exporter_otlp_traces_endpoint: Option<Hidden<Url>>,
     /// How spans are sent
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_PROTOCOL", value_enum, default_value_t = OtlpProtocol::HttpProtobuf)]
-    otel_exporter_otlp_protocol: OtlpProtocol,
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_PROTOCOL", default_value = "http/protobuf", value_parser = ["grpc", "http/protobuf"])]
+    otel_exporter_otlp_protocol: String,
     /// Headers for the collector: name=value,name=value with percent-encoded values
     #[arg(long, env = "OTEL_EXPORTER_OTLP_HEADERS", hide_env_values = true, default_value = "", value_parser = headers)]
-    otel_exporter_otlp_headers: Pairs,
+    pub(super) otel_exporter_otlp_headers: Pairs,
     /// service.name of the spans; by default the name of the program
     #[arg(long, env = "OTEL_SERVICE_NAME")]
     otel_service_name: Option<String>,
@@ -34,13 +34,13 @@ pub struct TraceArgs {
     #[arg(long, env = "OTEL_RESOURCE_ATTRIBUTES", default_value = "", value_parser = pairs)]
     otel_resource_attributes: Pairs,
     /// Which traces are kept
-    #[arg(long, env = "OTEL_TRACES_SAMPLER", value_enum, default_value_t = SamplerName::ParentbasedAlwaysOn)]
-    otel_traces_sampler: SamplerName,
+    #[arg(long, env = "OTEL_TRACES_SAMPLER", default_value = SAMPLERS[3], value_parser = SAMPLERS)]
+    otel_traces_sampler: String,
     /// The share of traces that the ratio samplers keep, from 0 to 1
     #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", default_value = "1", value_parser = ratio)]
     otel_traces_sampler_arg: f64,
     /// Let the sampled flag of a request's traceparent decide whether it is traced, as the parentbased samplers say: only
-    /// where no stranger can send one. Otherwise the sampler decides by itself; the trace goes on either way
+    /// where all clients are trusted. Otherwise the sampler decides by itself; the trace goes on either way
     #[arg(long, env = "TRUST_TRACEPARENT", default_value_t = false, action = clap::ArgAction::Set)]
     trust_traceparent: bool,
     /// true: nothing is traced, whatever the other settings say
@@ -48,87 +48,57 @@ pub struct TraceArgs {
     otel_sdk_disabled: bool,
 }
 
-/// A transport of OTLP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum OtlpProtocol {
-    #[value(name = "grpc")]
-    Grpc,
-    #[value(name = "http/protobuf")]
-    HttpProtobuf,
-}
-
 /// The samplers that the specification names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-enum SamplerName {
-    AlwaysOn,
-    AlwaysOff,
-    #[value(name = "traceidratio")]
-    TraceIdRatio,
-    ParentbasedAlwaysOn,
-    ParentbasedAlwaysOff,
-    #[value(name = "parentbased_traceidratio")]
-    ParentbasedTraceIdRatio,
-}
+const SAMPLERS: [&str; 6] = [
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+];
 
 impl TraceArgs {
     /// Where spans go; `None` where nothing is traced.
     pub(super) fn endpoint(&self) -> Option<Url> {
-        if self.otel_sdk_disabled {
-            return None;
-        }
-        let of = |endpoint: &Option<Endpoint>| endpoint.clone().and_then(|endpoint| endpoint.0);
-        if let Some(for_traces) = of(&self.otel_exporter_otlp_traces_endpoint) {
-            return Some(for_traces);
-        }
-        let mut url = of(&self.otel_exporter_otlp_endpoint)?;
-        if self.protocol() == OtlpProtocol::HttpProtobuf {
-            let base = url.path().trim_end_matches('/').to_owned();
-            url.set_path(&format!("{base}/v1/traces"));
-        }
-        Some(url)
-    }
-
-    pub(super) fn protocol(&self) -> OtlpProtocol {
-        self.otel_exporter_otlp_protocol
-    }
-
-    pub(super) fn headers(&self) -> &[(String, String)] {
-        &self.otel_exporter_otlp_headers.0
-    }
-
-    pub(super) fn sampler(&self) -> Choice {
-        use SamplerName::{
-            AlwaysOff, AlwaysOn, ParentbasedAlwaysOff, ParentbasedAlwaysOn, ParentbasedTraceIdRatio,
-            TraceIdRatio,
-        };
-        let root = match self.otel_traces_sampler {
-            AlwaysOn | ParentbasedAlwaysOn => Sampler::AlwaysOn,
-            AlwaysOff | ParentbasedAlwaysOff => Sampler::AlwaysOff,
-            TraceIdRatio | ParentbasedTraceIdRatio => {
-                Sampler::TraceIdRatioBased(self.otel_traces_sampler_arg)
+        let for_all = || {
+            let Hidden(mut url) = self.otel_exporter_otlp_endpoint.clone()?;
+            if !self.is_grpc() {
+                url.set_path(&format!("{}/v1/traces", url.path().trim_end_matches('/')));
             }
+            Some(url)
         };
-        let trusting = match self.otel_traces_sampler {
-            AlwaysOn | AlwaysOff | TraceIdRatio => root.clone(),
-            ParentbasedAlwaysOn | ParentbasedAlwaysOff | ParentbasedTraceIdRatio => {
-                Sampler::ParentBased(Box::new(root.clone()))
-            }
+        let for_traces = self.otel_exporter_otlp_traces_endpoint.clone().map(|Hidden(url)| url);
+        for_traces.or_else(for_all).filter(|_| !self.otel_sdk_disabled)
+    }
+
+    pub(super) fn is_grpc(&self) -> bool {
+        self.otel_exporter_otlp_protocol == "grpc"
+    }
+
+    pub(super) fn sampler(&self) -> Box<dyn ShouldSample> {
+        let root = self.otel_traces_sampler.trim_start_matches("parentbased_");
+        let is_root = root == self.otel_traces_sampler;
+        let root = match root {
+            "always_on" => Sampler::AlwaysOn,
+            "always_off" => Sampler::AlwaysOff,
+            _ => Sampler::TraceIdRatioBased(self.otel_traces_sampler_arg),
         };
-        Choice { trusting, root, trusts_clients: self.trust_traceparent }
+        match self.trust_traceparent {
+            false => for_untrusted_clients(root).into(),
+            true if is_root => root.into(),
+            true => Sampler::ParentBased(root.into()).into(),
+        }
     }
 
     pub(super) fn resource(&self, service: Service) -> Resource {
-        let given = self.otel_resource_attributes.0.iter();
-        let given = given.map(|(name, value)| KeyValue::new(name.clone(), value.clone()));
+        let given = &self.otel_resource_attributes.0;
+        let given = given.iter().map(|(name, value)| KeyValue::new(name.clone(), value.clone()));
+        let name = self.otel_service_name.clone().map(|name| KeyValue::new("service.name", name));
         let defaults =
             [KeyValue::new("service.name", service.name), KeyValue::new("service.version", service.version)];
         // The later ones win. The builder's own detectors know the SDK's name and version.
-        let resource = Resource::builder().with_attributes(defaults).with_attributes(given);
-        match self.otel_service_name.as_deref() {
-            None | Some("") => resource.build(),
-            Some(name) => resource.with_service_name(name.to_owned()).build(),
-        }
+        Resource::builder().with_attributes(defaults.into_iter().chain(given).chain(name)).build()
     }
 }
 
@@ -159,7 +129,6 @@ mod tests {
         let grpc = ["--otel-exporter-otlp-protocol", "grpc"];
         let off = ["--otel-sdk-disabled", "true"];
         assert_eq!(endpoint(&[]), None);
-        assert_eq!(endpoint(&["--otel-exporter-otlp-endpoint", ""]), None);
         assert_eq!(endpoint(&general).unwrap(), "http://c:4318/base/v1/traces");
         assert_eq!(endpoint(&[general, traces].concat()).unwrap(), "http://t:4318/own");
         assert_eq!(endpoint(&[general, grpc].concat()).unwrap(), "http://c:4318/base/");
@@ -177,9 +146,14 @@ mod tests {
             ("parentbased_always_off", "ParentBased(AlwaysOff)"),
             ("parentbased_traceidratio", &format!("ParentBased({ratio})")),
         ] {
-            let args = parse(&["--otel-traces-sampler", name, "--otel-traces-sampler-arg", "0.25"]).unwrap();
-            assert_eq!(format!("{:?}", args.sampler().trusting), expected);
-            assert!(!args.sampler().trusts_clients);
+            let named = ["--otel-traces-sampler", name, "--otel-traces-sampler-arg", "0.25"];
+            let trusting = parse(&[&named[..], &["--trust-traceparent", "true"]].concat()).unwrap();
+            assert_eq!(format!("{:?}", trusting.sampler()), expected);
+            let sampler = format!("{:?}", parse(&named).unwrap().sampler());
+            assert!(
+                sampler.starts_with("ParentBasedSampler") && sampler.contains("WithOtherId"),
+                "{sampler}"
+            );
         }
     }
 

@@ -2,18 +2,16 @@
 
 mod args;
 mod exporter;
-mod queue;
 mod sampler;
 mod values;
 
 use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracer, SdkTracerProvider};
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use tracing::warn;
 
 pub use args::TraceArgs;
-use queue::{BoundedProcessor, CountingExporter, MAX_WAITING, Queue};
 
 /// How long the end of the process may wait for the last spans to be exported.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
@@ -32,18 +30,13 @@ pub struct Service {
 pub struct Traces(Option<SdkTracerProvider>);
 
 impl Traces {
-    /// Nothing is started where no endpoint is set.
+    /// Nothing is started where no endpoint is set. Needs the metrics recorder to be installed.
     pub(crate) fn start(args: &TraceArgs, service: Service) -> anyhow::Result<Self> {
         let Some(exporter) = exporter::build(args)? else { return Ok(Self(None)) };
-        let queue = Queue::new();
-        let config = BatchConfigBuilder::default().with_max_queue_size(MAX_WAITING).build();
-        let batches = BatchSpanProcessor::builder(CountingExporter::new(exporter, queue.clone()))
-            .with_batch_config(config)
-            .build();
         let provider = SdkTracerProvider::builder()
             .with_resource(args.resource(service))
             .with_sampler(args.sampler())
-            .with_span_processor(BoundedProcessor::new(batches, queue))
+            .with_batch_exporter(exporter)
             .build();
         Ok(Self(Some(provider)))
     }
@@ -52,8 +45,7 @@ impl Traces {
         self.0.as_ref().map(|provider| provider.tracer("farmlokal"))
     }
 
-    /// Exports what has ended, as the last thing that the process does; gives up after 3 s, so that a collector that is
-    /// gone does not keep it.
+    /// Exports the spans that have ended. Call it last. It gives up after 3 s, in case the collector is gone.
     pub async fn shutdown(self) {
         let Some(provider) = self.0 else { return };
         let flushed = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_TIMEOUT));

@@ -3,9 +3,9 @@ use rand::distr::Distribution as _;
 use rand::{Rng, RngExt as _};
 use rand_distr::LogNormal;
 
-use super::goods::Trade;
+use super::vocabulary::Trade;
 
-/// Log-normal around the kind's median price, which is for its middle size, with a retailer's ending.
+/// A log-normal draw around the median price of the kind's middle size, with an ending that shops use.
 pub(super) fn price(median_cents: u32, size_percent: u32, trade: Trade, rng: &mut impl Rng) -> Price {
     let sigma = match trade {
         Trade::Farm => 0.3,

@@ -2,15 +2,15 @@
 
 use rand::{Rng, RngExt as _};
 
-use super::goods::{Range, Trade};
 use super::makers::{self, Makers};
 use super::rank::Ranks;
+use super::vocabulary::{Range, Trade};
 
 /// What one product's name and description are made of.
 pub(super) struct Words<'a> {
-    pub range: &'static Range,
-    pub kind: &'static str,
-    pub size: &'static str,
+    pub range: &'a Range,
+    pub kind: &'a str,
+    pub size: &'a str,
     pub ranks: &'a Ranks,
     pub makers: &'a Makers,
 }
@@ -27,7 +27,7 @@ impl Words<'_> {
             name.push_str(self.maker(rng));
             name.push(' ');
         }
-        for (list, percent) in [(self.range.voice.qualities, quality), (self.range.variants, variant)] {
+        for (list, percent) in [(&self.range.phrases.qualities, quality), (&self.range.variants, variant)] {
             if rng.random_ratio(percent, 100) {
                 name.push_str(self.word(list, rng));
                 name.push(' ');
@@ -42,13 +42,13 @@ impl Words<'_> {
     /// One or two sentences.
     pub(super) fn description(&self, rng: &mut impl Rng) -> String {
         let mut text = String::with_capacity(160);
-        text.push_str(self.word(self.range.voice.qualities, rng));
+        text.push_str(self.word(&self.range.phrases.qualities, rng));
         text.push(' ');
         push_lower_case(&mut text, self.kind);
         match rng.random_range(0..100) {
             0..30 => {
                 text.push_str(" from ");
-                text.push_str(self.ranks.pick::<String>(&self.makers.places, rng));
+                text.push_str(self.word(&self.makers.places, rng));
             }
             30..40 => {
                 text.push_str(match self.range.trade {
@@ -64,17 +64,17 @@ impl Words<'_> {
             _ => {}
         }
         text.push_str(", ");
-        text.push_str(self.word(self.range.voice.features, rng));
+        text.push_str(self.word(&self.range.phrases.features, rng));
         text.push('.');
         if rng.random_ratio(9, 10) {
             text.push(' ');
-            text.push_str(self.word(self.range.voice.uses, rng));
+            text.push_str(self.word(&self.range.phrases.uses, rng));
         }
         text
     }
 
-    fn word(&self, list: &[&'static str], rng: &mut impl Rng) -> &'static str {
-        self.ranks.pick::<&'static str>(list, rng)
+    fn word<'w>(&self, list: &'w [String], rng: &mut impl Rng) -> &'w str {
+        self.ranks.pick::<String>(list, rng)
     }
 
     fn maker(&self, rng: &mut impl Rng) -> &str {
@@ -82,7 +82,7 @@ impl Words<'_> {
             Trade::Farm => &self.makers.farms,
             Trade::Workshop => &self.makers.brands,
         };
-        self.ranks.pick::<String>(makers, rng)
+        self.word(makers, rng)
     }
 }
 

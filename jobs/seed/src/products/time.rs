@@ -3,9 +3,9 @@ use rand::{Rng, RngExt as _};
 
 const SECOND: i64 = 1_000;
 const DAY: i64 = 24 * 3_600 * SECOND;
-/// 2016-01-01T00:00:00Z in milliseconds. Fixed, like all of it: a row must not depend on the day it is made.
+/// 2016-01-01T00:00:00Z in milliseconds. Fixed, since a row must not depend on the day it is made.
 const EPOCH: i64 = 1_451_606_400_000;
-/// The million-and-first row lies half of this after the epoch, and no row as much as this.
+/// All rows are created within this time; the first million takes half of it.
 const SPAN: i64 = 10 * 365 * DAY;
 /// Rows whose times are equal when they came in one import.
 const IMPORT: u64 = 64;
@@ -13,7 +13,7 @@ const IMPORT: u64 = 64;
 /// When a product was created, and when it last changed: both rise with `id`, roughly.
 pub(super) fn times(id: u64, rng: &mut impl Rng) -> (DateTime<Utc>, DateTime<Utc>) {
     let created = match rng.random_range(0..100) {
-        // Entered by hand, hours around its turn.
+        // Entered by hand, up to two hours early or late.
         0..75 => regular(id) + rng.random_range(-2 * 3_600 * SECOND..2 * 3_600 * SECOND),
         // Came with others in one import: a tie.
         75..95 => regular(id - id % IMPORT) / SECOND * SECOND,
@@ -28,7 +28,7 @@ pub(super) fn times(id: u64, rng: &mut impl Rng) -> (DateTime<Utc>, DateTime<Utc
     (at(created), at(updated))
 }
 
-/// The catalogue grows ever faster, so that `id` rows of any number fit before the span ends.
+/// The catalogue grows ever faster, so that any number of rows fits into the span.
 fn regular(id: u64) -> i64 {
     let id = i64::try_from(id).unwrap_or(i64::MAX).min(1_000_000_000);
     EPOCH + 120 * DAY + SPAN / (id + 1_000_000) * id + SPAN % (id + 1_000_000) * id / (id + 1_000_000)

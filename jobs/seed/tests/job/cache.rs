@@ -4,8 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
 
-use farmlokal_catalog::testing::TestDatabase;
 use farmlokal_devstack::Redis;
+use farmlokal_testing::TestDatabase;
 
 use crate::running::{catalogue, job, run};
 
@@ -43,6 +43,13 @@ async fn without_redis_the_products_are_seeded_and_the_missing_flush_is_an_error
     server.stop().unwrap();
     let failed = run(&mut flushing_job(&database, &server.url()));
     failed.expect_failure("flush the cache");
+    let warnings: Vec<_> = failed.stdout.lines().filter(|line| line.contains("\"WARN\"")).collect();
+    assert_eq!(warnings.len(), 1, "one line for one outage: {warnings:#?}");
+    assert!(
+        failed.stdout.lines().next().unwrap().contains("Redis cannot be reached"),
+        "before anything is loaded"
+    );
+    assert!(warnings[0].contains("onnection refused"), "with its cause: {warnings:?}");
     assert!(catalogue(&database).await.rows > 0);
 
     server.start_again().unwrap();
@@ -53,4 +60,17 @@ async fn without_redis_the_products_are_seeded_and_the_missing_flush_is_an_error
         catalogue(&database).await.tables,
         ["_sqlx_migrations", "owed_flush", "product_versions", "products", "webhook_events"]
     );
+}
+
+/// The wrong password is not in the line that says that it is wrong.
+#[tokio::test]
+async fn a_redis_that_refuses_the_password_is_a_warning_at_the_start() {
+    let database = TestDatabase::create().await;
+    let server = Redis::start().unwrap();
+    let url = server.url().replace("redis://", "redis://nobody:hunter2@");
+    let failed = run(&mut flushing_job(&database, &url));
+    failed.expect_failure("flush the cache");
+    let first = failed.stdout.lines().next().unwrap();
+    assert!(first.contains("\"WARN\"") && first.contains("authentication failed"), "{first}");
+    assert!(!failed.stdout.contains("hunter2") && !failed.stderr.contains("hunter2"));
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use farmlokal_catalog::testing::TestDatabase;
 use farmlokal_devstack::Database;
+use farmlokal_testing::TestDatabase;
 use sqlx::MySqlPool;
 
 use crate::running::{

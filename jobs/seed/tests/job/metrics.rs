@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use farmlokal_catalog::testing::TestDatabase;
+use farmlokal_testing::TestDatabase;
 
 use crate::running::{ROWS, job, run};
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use farmlokal_catalog::testing::TestDatabase;
+use farmlokal_testing::TestDatabase;
 
 use crate::running::{job, run};
 

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use farmlokal_catalog::testing::{TestDatabase, other_connections};
+use farmlokal_testing::{TestDatabase, other_connections};
 use sqlx::{Connection as _, MySqlConnection, MySqlPool};
 use tokio::sync::OnceCell;
 

@@ -6,18 +6,19 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use farmlokal_settings::{duration, nonzero_duration};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use super::api_a::ApiAConfig;
-use super::breaker::BreakerPolicy;
-use super::oauth::{Credentials, Margins};
-use super::retry::RetryPolicy;
-
-/// The longest that the breaker stays open, however often it is opened in a row.
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// How the client says at the token endpoint who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ClientAuth {
+    /// Id and secret in the form
+    Body,
+    /// HTTP Basic
+    Basic,
+}
 
 /// Tokens for partners, and API A.
 #[derive(Args, Clone, Debug)]
@@ -25,57 +26,66 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 pub(crate) struct PartnersArgs {
     /// OAuth2 token endpoint, for the client credentials grant; without it no partner is called
     #[arg(long, env = "OAUTH_TOKEN_URL", hide_env_values = true, value_parser = secret)]
-    oauth_token_url: Option<SecretString>,
+    pub(super) oauth_token_url: Option<SecretString>,
     /// Client id at the token endpoint
     #[arg(long, env = "OAUTH_CLIENT_ID")]
-    oauth_client_id: Option<String>,
+    pub(super) oauth_client_id: Option<String>,
     /// Client secret at the token endpoint
     #[arg(long, env = "OAUTH_CLIENT_SECRET", hide_env_values = true, value_parser = secret)]
-    oauth_client_secret: Option<SecretString>,
+    pub(super) oauth_client_secret: Option<SecretString>,
     /// Audience that the tokens are for, where the provider wants one
     #[arg(long, env = "OAUTH_AUDIENCE")]
-    oauth_audience: Option<String>,
+    pub(super) oauth_audience: Option<String>,
+    /// Scope that tokens are asked for, where the provider wants one
+    #[arg(long, env = "OAUTH_SCOPE")]
+    pub(super) oauth_scope: Option<String>,
+    /// Where the token endpoint wants client id and secret
+    #[arg(long, env = "OAUTH_CLIENT_AUTH", default_value = "body")]
+    pub(super) oauth_client_auth: ClientAuth,
+    /// How long a token is taken to live whose provider does not say
+    #[arg(long, env = "OAUTH_DEFAULT_LIFETIME", default_value = "5m", value_parser = nonzero_duration)]
+    pub(super) oauth_default_lifetime: Duration,
     /// A token is not used any more this long before it ends, at the most a fifth of its life
     #[arg(long, env = "OAUTH_EXPIRY_BUFFER", default_value = "60s", value_parser = duration)]
-    oauth_expiry_buffer: Duration,
+    pub(super) oauth_expiry_buffer: Duration,
     /// A new token is fetched this long before that, at the most a fifth of its life
     #[arg(long, env = "OAUTH_REFRESH_AHEAD", default_value = "5m", value_parser = duration)]
-    oauth_refresh_ahead: Duration,
+    pub(super) oauth_refresh_ahead: Duration,
     /// Getting a token takes this long at the most, retries included; below REQUEST_TIMEOUT
     #[arg(long, env = "OAUTH_TIMEOUT", default_value = "4s", value_parser = nonzero_duration)]
-    oauth_timeout: Duration,
+    pub(super) oauth_timeout: Duration,
     /// API A: the URL that is asked for its status; needs the token endpoint
     #[arg(long, env = "API_A_URL", hide_env_values = true, value_parser = secret)]
-    api_a_url: Option<SecretString>,
+    pub(super) api_a_url: Option<SecretString>,
     /// One attempt at API A takes this long at the most
     #[arg(long, env = "API_A_ATTEMPT_TIMEOUT", default_value = "2s", value_parser = nonzero_duration)]
-    api_a_attempt_timeout: Duration,
+    pub(super) api_a_attempt_timeout: Duration,
     /// All attempts take this long together at the most; below REQUEST_TIMEOUT, so that the fallback comes in time
     #[arg(long, env = "API_A_TIMEOUT", default_value = "4500ms", value_parser = nonzero_duration)]
-    api_a_timeout: Duration,
+    pub(super) api_a_timeout: Duration,
     /// Attempts at the most
     #[arg(long, env = "API_A_ATTEMPTS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=10))]
-    api_a_attempts: u32,
+    pub(super) api_a_attempts: u32,
     /// Calls in flight at the most; further ones get the fallback at once
     #[arg(long, env = "API_A_CONCURRENCY", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
-    api_a_concurrency: u32,
+    pub(super) api_a_concurrency: u32,
     /// Calls that fail in a row, each with all its attempts, until API A is left alone
     #[arg(long, env = "API_A_BREAKER_FAILURES", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    api_a_breaker_failures: u32,
+    pub(super) api_a_breaker_failures: u32,
     /// How long it is left alone at first; that doubles up to a minute while it goes on failing
     #[arg(long, env = "API_A_BREAKER_PAUSE", default_value = "5s", value_parser = nonzero_duration)]
-    api_a_breaker_pause: Duration,
+    pub(super) api_a_breaker_pause: Duration,
     /// How old the last good answer may be that stands in for a failed call
     #[arg(long, env = "API_A_FALLBACK_TTL", default_value = "24h", value_parser = nonzero_duration)]
-    api_a_fallback_ttl: Duration,
+    pub(super) api_a_fallback_ttl: Duration,
 }
 
 impl PartnersArgs {
-    /// Who asks for tokens; `None` where no token endpoint is set.
+    /// Checks the settings: the token endpoint and API A, or `None` where no token endpoint is set.
     ///
     /// # Errors
-    /// A token endpoint without the rest, or with a timeout that requests do not have.
-    pub(super) fn credentials(&self, request_timeout: Duration) -> anyhow::Result<Option<Credentials>> {
+    /// A token endpoint or API A without the rest, or with a timeout that requests do not have.
+    pub(super) fn check(&self, request_timeout: Duration) -> anyhow::Result<Option<(Url, Option<Url>)>> {
         let Some(token_url) = &self.oauth_token_url else {
             if self.api_a_url.is_some() {
                 bail!("API_A_URL is set and OAUTH_TOKEN_URL is not: API A is called with a token");
@@ -83,51 +93,18 @@ impl PartnersArgs {
             return Ok(None);
         };
         below("OAUTH_TIMEOUT", self.oauth_timeout, request_timeout)?;
-        Ok(Some(Credentials {
-            token_url: http_url("OAUTH_TOKEN_URL", token_url.expose_secret())?,
-            client_id: self.oauth_client_id.clone().context("OAUTH_TOKEN_URL needs OAUTH_CLIENT_ID")?,
-            client_secret: self
-                .oauth_client_secret
-                .clone()
-                .context("OAUTH_TOKEN_URL needs OAUTH_CLIENT_SECRET")?,
-            audience: self.oauth_audience.clone(),
-        }))
-    }
-
-    pub(super) fn margins(&self) -> Margins {
-        Margins { expiry_buffer: self.oauth_expiry_buffer, refresh_ahead: self.oauth_refresh_ahead }
-    }
-
-    pub(super) fn token_timeout(&self) -> Duration {
-        self.oauth_timeout
-    }
-
-    /// How API A is called; `None` where it is not set.
-    ///
-    /// # Errors
-    /// A timeout that requests do not have.
-    pub(super) fn api_a(&self, request_timeout: Duration) -> anyhow::Result<Option<ApiAConfig>> {
-        let Some(url) = &self.api_a_url else { return Ok(None) };
-        below("API_A_TIMEOUT", self.api_a_timeout, request_timeout)?;
-        Ok(Some(ApiAConfig {
-            url: http_url("API_A_URL", url.expose_secret())?,
-            retry: RetryPolicy {
-                attempts: self.api_a_attempts,
-                attempt_timeout: self.api_a_attempt_timeout,
-                deadline: self.api_a_timeout,
-            },
-            breaker: BreakerPolicy {
-                failures: self.api_a_breaker_failures,
-                pause: self.api_a_breaker_pause,
-                longest_pause: self.api_a_breaker_pause.max(LONGEST_PAUSE),
-            },
-            concurrency: self.api_a_concurrency as usize,
-            fallback_ttl: self.api_a_fallback_ttl,
-        }))
+        let token = partner_url("OAUTH_TOKEN_URL", token_url)?;
+        self.oauth_client_id.as_ref().context("OAUTH_TOKEN_URL needs OAUTH_CLIENT_ID")?;
+        self.oauth_client_secret.as_ref().context("OAUTH_TOKEN_URL needs OAUTH_CLIENT_SECRET")?;
+        if self.api_a_url.is_some() {
+            below("API_A_TIMEOUT", self.api_a_timeout, request_timeout)?;
+        }
+        let api_a = self.api_a_url.as_ref().map(|url| partner_url("API_A_URL", url)).transpose()?;
+        Ok(Some((token, api_a)))
     }
 }
 
-/// Beyond the deadline of requests nobody would see the outcome.
+/// Requests end at their own deadline: a later outcome would not be seen.
 fn below(name: &str, timeout: Duration, request_timeout: Duration) -> anyhow::Result<()> {
     if timeout >= request_timeout {
         bail!("{name}: {timeout:?} is not below REQUEST_TIMEOUT, which is {request_timeout:?}");
@@ -135,20 +112,45 @@ fn below(name: &str, timeout: Duration, request_timeout: Duration) -> anyhow::Re
     Ok(())
 }
 
-/// Parses a URL that can be called; the error does not repeat it, since it may hold a password.
-fn http_url(name: &str, text: &str) -> anyhow::Result<Url> {
-    let url = Url::parse(text).with_context(|| format!("{name} (write https://host/path)"))?;
+/// Parses the URL of a partner that is called with a token or a form.
+fn partner_url(name: &str, text: &SecretString) -> anyhow::Result<Url> {
+    let url = http_url(name, text)?;
     // It would not be sent as one, and libraries log what they take for the host.
     if !url.username().is_empty() || url.password().is_some() {
         bail!("{name}: partners get no user and password from the URL");
     }
+    Ok(url)
+}
+
+/// Parses a URL that can be called; the error does not repeat it, since it may hold a password.
+pub(crate) fn http_url(name: &str, text: &SecretString) -> anyhow::Result<Url> {
+    let url =
+        Url::parse(text.expose_secret()).with_context(|| format!("{name} (write https://host/path)"))?;
     match url.scheme() {
         "http" | "https" => Ok(url),
         other => bail!("{name}: the scheme is {other}, not https or http"),
     }
 }
 
+/// Reads what must not be shown, as it is: clap's errors repeat what they cannot read, so it is checked later.
 #[expect(clippy::unnecessary_wraps, reason = "the shape of a value parser")]
-fn secret(text: &str) -> Result<SecretString, Infallible> {
+pub(crate) fn secret(text: &str) -> Result<SecretString, Infallible> {
     Ok(text.into())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use clap::Parser;
+
+    use super::PartnersArgs;
+
+    /// The settings with these flags.
+    pub(in crate::partners) fn args(flags: &[&str]) -> PartnersArgs {
+        #[derive(Debug, Parser)]
+        struct Cli {
+            #[command(flatten)]
+            partners: PartnersArgs,
+        }
+        Cli::parse_from([&["test"], flags].concat()).partners
+    }
 }

@@ -1,21 +1,30 @@
 //! Requests to partners: bounded in time and size, one span each.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, StatusCode};
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
-use reqwest::{Client, Request};
-use tracing::{Instrument as _, debug, field};
+use metrics::histogram;
+use reqwest::{Client, Request, RequestBuilder, Response};
+use serde::Deserialize;
+use tokio::time::timeout;
+use tracing::{Instrument as _, field};
 
-use super::failure::{Failure, FailureKind, Partner};
+use super::error::{CallError, CallErrorKind, Partner};
+use crate::object::object;
 
 /// The longest that making a connection may take, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Longer answers are not read to their end: none of the partners has so much to say.
 const MAX_BODY: usize = 256 * 1024;
+/// How long the body of an error is waited for: only the log wants it.
+const ERROR_BODY_TIMEOUT: Duration = Duration::from_millis(250);
+/// Characters of a partner's error code that are logged.
+const MAX_ERROR_CODE: usize = 64;
 /// A longer `Retry-After` is cut to this.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
@@ -39,20 +48,20 @@ pub(crate) fn client() -> anyhow::Result<Client> {
         .context("the client for partners")
 }
 
-/// A successful answer.
-pub(super) type Body = Bytes;
-
-/// Sends `request`, the attempt of this number, and reads the whole answer within `limit`.
+/// Sends `request`, the attempt of this number, and has `parse` read the whole answer, all within `limit`.
 ///
 /// # Errors
-/// What the partner's silence, or its status, means.
-pub(super) async fn exchange(
-    client: &Client,
+/// What the partner's silence, its status, or an answer that `parse` does not take means.
+pub(super) async fn exchange<T>(
     partner: Partner,
-    request: Request,
+    request: RequestBuilder,
     attempt: u32,
     limit: Duration,
-) -> Result<Body, Failure> {
+    parse: impl FnOnce(&[u8]) -> Option<T>,
+) -> Result<T, CallError> {
+    let started = Instant::now();
+    let (client, request) = request.build_split();
+    let mut request = request.map_err(|_| CallError::new(partner, CallErrorKind::Invalid))?;
     // Names of https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client-span. The path is left out of
     // the name, and the URL out of the span: settings may have put a credential into it.
     let span = tracing::info_span!(
@@ -69,55 +78,75 @@ pub(super) async fn exchange(
         error.type = field::Empty,
     );
     let result = async {
-        let mut request = request;
         farmlokal_telemetry::inject_context(request.headers_mut());
-        match tokio::time::timeout(limit, send(client, partner, request)).await {
-            Ok(result) => result,
-            Err(_) => Err(Failure::new(partner, FailureKind::TimedOut)),
+        match timeout(limit, send(&client, partner, request)).await {
+            Ok(result) => parse(&result?).ok_or(CallError::new(partner, CallErrorKind::Invalid)),
+            Err(_) => Err(CallError::new(partner, CallErrorKind::TimedOut)),
         }
     }
     .instrument(span.clone())
     .await;
-    if let Err(failure) = &result {
-        span.record("error.type", failure.kind.name()).record("otel.status_code", "ERROR");
+    let outcome = result.as_ref().map_or_else(|error| error.kind.name(), |_| "ok");
+    if result.is_err() {
+        span.record("error.type", outcome).record("otel.status_code", "ERROR");
     }
+    histogram!("farmlokal_partner_request_duration_seconds", "partner" => partner.name(), "outcome" => outcome)
+        .record(started.elapsed());
     result
 }
 
-async fn send(client: &Client, partner: Partner, request: Request) -> Result<Body, Failure> {
+async fn send(client: &Client, partner: Partner, request: Request) -> Result<Bytes, CallError> {
     let broken = |error: reqwest::Error| {
+        let kind = if error.is_timeout() { CallErrorKind::TimedOut } else { CallErrorKind::Unreachable };
         // Without the URL, for the same reason as above.
-        debug!(partner = partner.name(), error = %Chain(&error.without_url()), "no answer");
-        Failure::new(partner, FailureKind::Unreachable)
+        let cause = format!("{:#}", anyhow::Error::from(error.without_url()));
+        CallError { cause: Some(cause.into()), ..CallError::new(partner, kind) }
     };
-    let timed_out = |error: reqwest::Error| {
-        let late = error.is_timeout();
-        Failure { kind: if late { FailureKind::TimedOut } else { FailureKind::Unreachable }, ..broken(error) }
-    };
-    let mut response = client.execute(request).await.map_err(timed_out)?;
+    let mut response = client.execute(request).await.map_err(broken)?;
     let status = response.status();
     tracing::Span::current().record("http.response.status_code", i64::from(status.as_u16()));
     if !status.is_success() {
-        return Err(failure(partner, status, response.headers()));
+        // An answer without its body is an answer still.
+        let body = timeout(ERROR_BODY_TIMEOUT, read(&mut response)).await;
+        let cause = body.ok().and_then(Result::ok).flatten().and_then(|body| error_code(&body));
+        return Err(CallError { cause, ..refusal(partner, status, response.headers()) });
     }
+    let body = read(&mut response).await.map_err(broken)?;
+    body.ok_or(CallError::new(partner, CallErrorKind::Invalid))
+}
+
+/// The whole body; `None` if it is too long.
+async fn read(response: &mut Response) -> reqwest::Result<Option<Bytes>> {
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(broken)? {
+    while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > MAX_BODY {
-            return Err(Failure::new(partner, FailureKind::Invalid));
+            return Ok(None);
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body.freeze())
+    Ok(Some(body.freeze()))
+}
+
+/// The `error` of [RFC 6749, section 5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2), fit for a log.
+fn error_code(body: &[u8]) -> Option<Arc<str>> {
+    #[derive(Deserialize)]
+    struct Refusal {
+        error: String,
+    }
+    let Refusal { error } = object(body).ok()?;
+    let fit = |c: char| if c.is_ascii_graphic() { c } else { '?' };
+    let code: String = error.chars().take(MAX_ERROR_CODE).map(fit).collect();
+    Some(format!("error {code}").into())
 }
 
 /// What a status that is no success means.
-fn failure(partner: Partner, status: StatusCode, headers: &HeaderMap) -> Failure {
+fn refusal(partner: Partner, status: StatusCode, headers: &HeaderMap) -> CallError {
     let theirs = status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429);
-    Failure {
-        partner,
-        kind: if theirs { FailureKind::Failed } else { FailureKind::Refused },
+    let kind = if theirs { CallErrorKind::Failed } else { CallErrorKind::Refused };
+    CallError {
         status: Some(status.as_u16()),
         retry_after: retry_after(headers, Utc::now()).filter(|_| theirs),
+        ..CallError::new(partner, kind)
     }
 }
 
@@ -131,21 +160,6 @@ fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
         (date.to_utc() - now).to_std().unwrap_or_default()
     };
     Some(wait.min(MAX_RETRY_AFTER))
-}
-
-/// An error with all its causes: reqwest's own text says only that sending failed.
-struct Chain<'a>(&'a dyn std::error::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -172,18 +186,30 @@ mod tests {
     }
 
     #[test]
+    fn an_error_code_is_bounded_and_cannot_forge_a_line() {
+        let code = |body: &str| error_code(body.as_bytes());
+        assert_eq!(code(r#"{"error":"invalid_client","x":1}"#).as_deref(), Some("error invalid_client"));
+        assert_eq!(code(r#"{"error":"a\nb \u001b[1m"}"#).as_deref(), Some("error a?b??[1m"));
+        let long = format!(r#"{{"error":"{}"}}"#, "x".repeat(10_000));
+        assert_eq!(code(&long).unwrap().len(), "error ".len() + MAX_ERROR_CODE);
+        for body in ["", "<html>", "{}", r#"["invalid_client"]"#, r#"{"error":{}}"#] {
+            assert_eq!(code(body), None, "{body}");
+        }
+    }
+
+    #[test]
     fn a_status_says_whose_fault_it_is() {
         for (status, kind) in [
-            (500, FailureKind::Failed),
-            (503, FailureKind::Failed),
-            (429, FailureKind::Failed),
-            (408, FailureKind::Failed),
-            (401, FailureKind::Refused),
-            (404, FailureKind::Refused),
-            (302, FailureKind::Refused),
+            (500, CallErrorKind::Failed),
+            (503, CallErrorKind::Failed),
+            (429, CallErrorKind::Failed),
+            (408, CallErrorKind::Failed),
+            (401, CallErrorKind::Refused),
+            (404, CallErrorKind::Refused),
+            (302, CallErrorKind::Refused),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(failure(Partner::ApiA, status, &HeaderMap::new()).kind, kind, "{status}");
+            assert_eq!(refusal(Partner::ApiA, status, &HeaderMap::new()).kind, kind, "{status}");
         }
     }
 }

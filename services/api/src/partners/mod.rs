@@ -1,12 +1,11 @@
-//! Services of others that this one calls: their tokens, API A, and what keeps their faults away from our clients.
+//! Services of others that this one calls: their tokens, API A, and the protection against their faults.
 //! `docs/partners.md` says for every fault what a client sees.
 
 mod api_a;
 mod breaker;
 mod config;
-mod failure;
+mod error;
 mod http;
-mod metrics;
 mod oauth;
 mod retry;
 
@@ -14,13 +13,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use farmlokal_redis::Connection;
-use tokio_util::sync::CancellationToken;
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
+use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
-pub(crate) use api_a::{ApiA, Outcome, Report};
-pub(crate) use config::PartnersArgs;
+pub(crate) use api_a::ApiA;
+pub(crate) use config::{PartnersArgs, http_url, secret};
+pub(crate) use error::CallError;
 pub(crate) use http::client;
-pub(crate) use oauth::{Source, Tokens};
+pub(crate) use oauth::{TokenSource, Tokens};
 
 /// The partners that are configured.
 #[derive(Default)]
@@ -34,8 +35,8 @@ pub(crate) struct Partners {
 }
 
 impl Partners {
-    /// Calls nobody yet. Tokens are replaced in the background from the first one on, until `shutdown`. Needs the metrics
-    /// recorder and a tokio runtime.
+    /// Makes no call yet. A task in `tasks` replaces tokens in time, from the first one on. Needs the metrics recorder and
+    /// a tokio runtime.
     ///
     /// # Errors
     /// Settings that do not go together.
@@ -43,27 +44,16 @@ impl Partners {
         args: &PartnersArgs,
         request_timeout: Duration,
         redis: &Arc<Connection>,
-        shutdown: CancellationToken,
+        tasks: &mut JoinSet<()>,
     ) -> anyhow::Result<Self> {
-        metrics::describe();
-        let Some(credentials) = args.credentials(request_timeout)? else { return Ok(Self::default()) };
-        let client = http::client()?;
-        let audience = credentials.audience.clone();
-        let (redis_for_tokens, timeout) = (Arc::clone(redis), args.token_timeout());
-        let calls = TaskTracker::new();
-        let tokens = Tokens::new(
-            client.clone(),
-            redis_for_tokens,
-            credentials,
-            args.margins(),
-            timeout,
-            calls.clone(),
-        );
-        tokens.keep_fresh(shutdown);
-        let api_a = args.api_a(request_timeout)?;
-        let api_a = api_a
-            .map(|config| ApiA::new(client, Arc::clone(&tokens), Arc::clone(redis), config, calls.clone()));
-        Ok(Self { audience, tokens: Some(tokens), api_a, calls })
+        describe_metrics();
+        let Some((token_url, api_a_url)) = args.check(request_timeout)? else { return Ok(Self::default()) };
+        let (client, calls) = (http::client()?, TaskTracker::new());
+        let tokens = Tokens::new(client.clone(), Arc::clone(redis), token_url, args, calls.clone());
+        tasks.spawn(Arc::clone(&tokens).keep_fresh());
+        let api_a = |url| ApiA::new(client, Arc::clone(&tokens), Arc::clone(redis), url, args, calls.clone());
+        let api_a = api_a_url.map(api_a);
+        Ok(Self { audience: args.oauth_audience.clone(), tokens: Some(tokens), api_a, calls })
     }
 
     /// Waits for the calls under way: each has a deadline. What they learned, and their spans, would be lost.
@@ -71,4 +61,20 @@ impl Partners {
         self.calls.close();
         self.calls.wait().await;
     }
+}
+
+/// Says what the metrics mean, and shows counters from the start: a rate does not see the first of what it has not seen at
+/// zero.
+fn describe_metrics() {
+    for source in ["memory", "redis", "provider", "none"] {
+        counter!("farmlokal_oauth_tokens_total", "source" => source).increment(0);
+    }
+    for outcome in ["fresh", "fallback", "failed"] {
+        counter!("farmlokal_api_a_calls_total", "outcome" => outcome).increment(0);
+    }
+    let durations = "farmlokal_partner_request_duration_seconds";
+    describe_histogram!(durations, Unit::Seconds, "Requests to partners, each attempt by itself");
+    describe_gauge!("farmlokal_partner_breaker_state", "1 for the state that the partner's breaker is in");
+    describe_counter!("farmlokal_oauth_tokens_total", "Uses of an access token, by where it came from");
+    describe_counter!("farmlokal_api_a_calls_total", "Calls of API A, retries included, by outcome");
 }

@@ -19,7 +19,9 @@ pub(crate) enum Code {
     InvalidSignature,
     EventInFlight,
     EventConflict,
+    InvalidationFailed,
     BodyTooLarge,
+    UnsupportedMediaType,
     NotConfigured,
     PartnerUnreachable,
     PartnerTimedOut,
@@ -39,151 +41,163 @@ pub(crate) struct Documentation {
 }
 
 /// The table of problems, in the order of [`Code`]. `/problems` serves it, and OpenAPI refers to it.
-pub(crate) const PROBLEMS: [Documentation; 23] = [
+pub(crate) const PROBLEMS: [Documentation; 25] = [
     Documentation {
         name: "invalid_parameter",
         status: StatusCode::BAD_REQUEST,
-        title: "A parameter is not valid",
+        title: "Invalid parameter",
         meaning: "One or more parameters are unknown, repeated, malformed, out of range or do not go together. \
                   `params` names each of them with a code of its own. The same request never succeeds.",
     },
     Documentation {
         name: "not_found",
         status: StatusCode::NOT_FOUND,
-        title: "There is nothing here",
+        title: "Not found",
         meaning: "No such product, or no such path.",
     },
     Documentation {
         name: "method_not_allowed",
         status: StatusCode::METHOD_NOT_ALLOWED,
-        title: "The method is not allowed here",
+        title: "Method not allowed",
         meaning: "The path exists, but not with this method. `Allow` lists the methods it has.",
     },
     Documentation {
         name: "body_too_slow",
         status: StatusCode::REQUEST_TIMEOUT,
-        title: "The request's body took too long",
+        title: "Request body timeout",
         meaning: "The whole body has to arrive within some seconds. The same request may succeed on a better connection.",
     },
     Documentation {
         name: "malformed_body",
         status: StatusCode::BAD_REQUEST,
-        title: "The request's body cannot be read",
+        title: "Malformed request body",
         meaning: "The body is not what its headers say: it ends too early, or its chunks are malformed.",
     },
     Documentation {
         name: "rate_limited",
         status: StatusCode::TOO_MANY_REQUESTS,
-        title: "Too many requests from one client",
+        title: "Too many requests",
         meaning: "The client has used up its quota. `RateLimit-Policy` says what it is allowed, `RateLimit` what it has \
                   left, and `Retry-After` when to try again.",
     },
     Documentation {
         name: "search_unavailable",
         status: StatusCode::SERVICE_UNAVAILABLE,
-        title: "This search cannot be served now",
+        title: "Search unavailable",
         meaning: "The search took, or would take, more database time than searches are given. Rarer words are \
                   cheaper. `Retry-After` says when to try again.",
     },
     Documentation {
         name: "database_unavailable",
         status: StatusCode::SERVICE_UNAVAILABLE,
-        title: "The catalogue cannot be reached",
+        title: "Database unavailable",
         meaning: "The database does not answer and no cached answer is left. `Retry-After` says when to try again.",
     },
     Documentation {
         name: "overloaded",
         status: StatusCode::SERVICE_UNAVAILABLE,
-        title: "Too many requests are in flight",
+        title: "Service overloaded",
         meaning: "The service holds as many requests as it can answer in time. `Retry-After` says when to try again.",
     },
     Documentation {
         name: "timed_out",
         status: StatusCode::SERVICE_UNAVAILABLE,
-        title: "The answer took too long",
+        title: "Timed out",
         meaning: "The request reached its deadline. `Retry-After` says when to try again.",
     },
     Documentation {
         name: "invalid_event",
         status: StatusCode::BAD_REQUEST,
-        title: "This is no event",
+        title: "Invalid event",
         meaning: "One or more fields of the event are missing or wrong, or its id is not the same everywhere. `params` names \
                   each of them with a code of its own. The same delivery never succeeds.",
     },
     Documentation {
         name: "invalid_signature",
         status: StatusCode::UNAUTHORIZED,
-        title: "The event is not signed as it should be",
+        title: "Invalid signature",
         meaning: "The signature is missing, made with another key or for another body, or its time is too far from the \
                   present. Sign it anew: id, time and body as they are sent.",
     },
     Documentation {
         name: "event_in_flight",
         status: StatusCode::CONFLICT,
-        title: "The event is being applied",
+        title: "Event in progress",
         meaning: "Another delivery with this id is under way. `Retry-After` says when to ask again what became of it.",
     },
     Documentation {
         name: "event_conflict",
         status: StatusCode::UNPROCESSABLE_ENTITY,
-        title: "The id belongs to another event",
+        title: "Event id already used",
         meaning: "An event with this id and another payload has taken effect. This one has not, and never will.",
+    },
+    Documentation {
+        name: "invalidation_failed",
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "Cache not invalidated",
+        meaning: "The event has taken effect, but Redis could not be told, so answers from before it may still be served. \
+                  Deliver it again after `Retry-After`: it takes effect once.",
     },
     Documentation {
         name: "body_too_large",
         status: StatusCode::PAYLOAD_TOO_LARGE,
-        title: "The body is too large",
+        title: "Request body too large",
         meaning: "The request's body has more bytes than this path takes.",
+    },
+    Documentation {
+        name: "unsupported_media_type",
+        status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        title: "Unsupported media type",
+        meaning: "The request's body is compressed, or of another type than this path takes. `detail` says which.",
     },
     Documentation {
         name: "not_configured",
         status: StatusCode::NOT_FOUND,
-        title: "This partner is not configured",
+        title: "Partner not configured",
         meaning: "The service was started without the settings that this path needs.",
     },
     Documentation {
         name: "partner_unreachable",
         status: StatusCode::BAD_GATEWAY,
-        title: "A partner cannot be reached",
+        title: "Partner unreachable",
         meaning: "No connection to the partner, or one that broke, after all attempts. `detail` says which partner.",
     },
     Documentation {
         name: "partner_timed_out",
         status: StatusCode::GATEWAY_TIMEOUT,
-        title: "A partner does not answer in time",
+        title: "Partner timeout",
         meaning: "The partner was slower than a call to it may be, retries included.",
     },
     Documentation {
         name: "partner_failed",
         status: StatusCode::BAD_GATEWAY,
-        title: "A partner fails",
+        title: "Partner error",
         meaning: "The partner answered all attempts with an error of its own.",
     },
     Documentation {
         name: "partner_invalid",
         status: StatusCode::BAD_GATEWAY,
-        title: "A partner's answer makes no sense",
-        meaning: "The partner answered all attempts with something else than was agreed.",
+        title: "Invalid partner response",
+        meaning: "The partner answered all attempts with something that is not what its API describes.",
     },
     Documentation {
         name: "partner_refused",
         status: StatusCode::BAD_GATEWAY,
-        title: "A partner refuses our request",
+        title: "Partner refused the request",
         meaning: "The partner does not take our credentials, or does not know what it was asked for: a matter for the \
                   operators.",
     },
     Documentation {
         name: "partner_suspended",
         status: StatusCode::SERVICE_UNAVAILABLE,
-        title: "A partner is left alone for a while",
+        title: "Circuit breaker open",
         meaning: "The partner failed so often that it is not called now. `Retry-After` says when it will be.",
     },
     Documentation {
         name: "internal",
         status: StatusCode::INTERNAL_SERVER_ERROR,
-        title: "Something failed that should not",
-        meaning: "A defect of the service. Its operators find the request in the logs by its `x-request-id`, and the cause \
-                  beside it.",
+        title: "Internal error",
+        meaning: "A defect of the service. Its operators find the cause in the logs by the `x-request-id` of the response.",
     },
 ];
 
@@ -216,7 +230,9 @@ mod tests {
             (Code::InvalidSignature, "invalid_signature"),
             (Code::EventInFlight, "event_in_flight"),
             (Code::EventConflict, "event_conflict"),
+            (Code::InvalidationFailed, "invalidation_failed"),
             (Code::BodyTooLarge, "body_too_large"),
+            (Code::UnsupportedMediaType, "unsupported_media_type"),
             (Code::NotConfigured, "not_configured"),
             (Code::PartnerUnreachable, "partner_unreachable"),
             (Code::PartnerTimedOut, "partner_timed_out"),

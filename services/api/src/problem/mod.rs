@@ -1,6 +1,7 @@
 //! Errors as clients see them: `application/problem+json` of [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457).
 
 mod codes;
+mod database;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -9,7 +10,6 @@ use axum::Json;
 use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
-use farmlokal_catalog as catalog;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -21,7 +21,7 @@ pub(crate) use codes::{Code, PROBLEMS};
 pub(crate) struct Problem {
     code: Code,
     detail: Cow<'static, str>,
-    params: Vec<catalog::InvalidParam>,
+    params: Vec<InvalidParam>,
     retry_after: Option<Duration>,
     call: Option<CallBody>,
 }
@@ -33,7 +33,7 @@ impl Problem {
     }
 
     /// A problem of this kind that names each bad parameter or field.
-    pub(crate) fn naming(code: Code, params: Vec<catalog::InvalidParam>) -> Self {
+    pub(crate) fn naming(code: Code, params: Vec<InvalidParam>) -> Self {
         let names: Vec<_> = params.iter().map(|param| param.name.as_str()).collect();
         let detail = format!("Not valid: {}.", names.join(", "));
         Self { params, ..Self::new(code, detail) }
@@ -58,12 +58,6 @@ impl Problem {
     }
 }
 
-impl From<catalog::InvalidQuery> for Problem {
-    fn from(invalid: catalog::InvalidQuery) -> Self {
-        Self::naming(Code::InvalidParameter, invalid.params)
-    }
-}
-
 /// The body of an error: a problem of RFC 9457 with the members `code` and `params`.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
@@ -72,7 +66,7 @@ pub(crate) struct ProblemBody<'a> {
     #[schema(example = "/problems#invalid_parameter")]
     r#type: String,
     /// The kind of problem, for people.
-    #[schema(example = "A parameter is not valid")]
+    #[schema(example = "Invalid parameter")]
     title: &'a str,
     /// The HTTP status.
     #[schema(example = 400)]
@@ -85,7 +79,7 @@ pub(crate) struct ProblemBody<'a> {
     detail: &'a str,
     /// Each bad parameter, or each bad field of a body; there for `invalid_parameter` and `invalid_event` only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    params: Vec<ParamBody<'a>>,
+    params: Vec<InvalidParam>,
     /// What came of the call to a partner, `fresh`, `fallback` or `failed`; there, like the next two, for problems of such
     /// calls only.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,31 +108,35 @@ pub(crate) struct CallBody {
 }
 
 /// A bad parameter.
-#[derive(Serialize, ToSchema)]
-#[schema(as = InvalidParam)]
-struct ParamBody<'a> {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct InvalidParam {
     /// The parameter's name, as it was sent.
     #[schema(example = "limit")]
-    name: &'a str,
+    pub(crate) name: String,
     /// What is wrong with it, for programs; stable.
     #[schema(example = "out_of_range")]
-    code: &'a str,
+    pub(crate) code: &'static str,
     /// What is wrong with it, for people.
     #[schema(example = "must be a whole number from 1 to 100")]
-    detail: &'a str,
+    pub(crate) detail: String,
+}
+
+impl InvalidParam {
+    pub(crate) fn new(name: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { name: name.into(), code, detail: detail.into() }
+    }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let Documentation { name, status, title, .. } = self.code.documentation();
-        let params = self.params.iter();
         let body = ProblemBody {
             r#type: format!("/problems#{name}"),
             title,
             status: status.as_u16(),
             code: name,
             detail: &self.detail,
-            params: params.map(|p| ParamBody { name: &p.name, code: p.code, detail: &p.detail }).collect(),
+            params: self.params,
             outcome: self.call.as_ref().map(|call| call.outcome),
             attempts: self.call.as_ref().map(|call| call.attempts),
             breaker: self.call.as_ref().map(|call| call.breaker),

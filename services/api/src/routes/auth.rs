@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use super::not_stored;
 use crate::app::App;
-use crate::partners::Source;
+use crate::partners::TokenSource;
 use crate::problem::{Code, Problem, ProblemBody};
 use crate::query;
 
@@ -31,29 +31,8 @@ struct TestTokenResponse {
     /// Seconds until then.
     #[schema(example = 3540)]
     expires_in: i64,
+    /// Where the token came from.
     source: TokenSource,
-}
-
-/// Where the token came from.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-enum TokenSource {
-    /// This process had it.
-    Memory,
-    /// Redis had it: another process fetched it, or this one before it was restarted.
-    Redis,
-    /// It was fetched for this request.
-    Provider,
-}
-
-impl From<Source> for TokenSource {
-    fn from(source: Source) -> Self {
-        match source {
-            Source::Memory => Self::Memory,
-            Source::Redis => Self::Redis,
-            Source::Provider => Self::Provider,
-        }
-    }
 }
 
 /// Prove that partners' tokens can be had
@@ -83,7 +62,7 @@ async fn test_token(State(app): State<Arc<App>>, request: Request) -> Result<Res
         audience: app.partners.audience.clone(),
         expires_at: token.expires_at,
         expires_in: (token.expires_at - Utc::now()).num_seconds().max(0),
-        source: source.into(),
+        source,
     };
     Ok(not_stored(body))
 }

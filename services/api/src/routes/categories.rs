@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
+use farmlokal_cache::Key;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -42,7 +43,7 @@ struct CategoriesResponse {
 async fn list_categories(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let (request, _) = request.into_parts();
     query::refuse_parameters(&request.uri)?;
-    app.answer(&request, "categories", async |catalog| {
+    app.answer(&request, &Key::List("categories".into()), async |catalog| {
         let data = catalog.categories().await?;
         let count = data.len();
         Ok(Answer::document(query::json(&CategoriesResponse { data, count })?, None))

@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use super::not_stored;
 use crate::app::App;
-use crate::partners::{Outcome, Report};
+use crate::partners::CallError;
 use crate::problem::{CallBody, Code, Problem, ProblemBody};
 use crate::query;
 
@@ -47,7 +47,7 @@ struct TestApiAResponse {
         (status = 400, description = "A parameter that does not exist", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "API A is not configured", body = ProblemBody, content_type = "application/problem+json"),
         (status = 502, description = "API A or the token endpoint fails or refuses, and there is no fallback", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "API A is left alone for a while and there is no fallback, or the service is overloaded", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The circuit breaker is open and there is no fallback, or the service is overloaded", body = ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "API A or the token endpoint does not answer in time, and there is no fallback", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -56,21 +56,19 @@ async fn test_api_a(State(app): State<Arc<App>>, request: Request) -> Result<Res
     let Some(api_a) = &app.partners.api_a else {
         return Err(Problem::new(Code::NotConfigured, "API A is not configured."));
     };
-    let Report { attempts, breaker, outcome } = api_a.status().await;
-    let call = |outcome| CallBody { outcome, attempts, breaker: breaker.name() };
-    let body = match outcome {
-        Outcome::Fresh(data) => {
-            TestApiAResponse { call: call("fresh"), reason: None, age_seconds: None, data }
-        }
-        Outcome::Fallback { body, age, failure } => TestApiAResponse {
-            call: call("fallback"),
-            reason: Some(failure.code()),
-            age_seconds: Some(age.as_secs_f64()),
-            data: body,
-        },
-        Outcome::Failed(failure) => return Err(Problem::from(failure).with_call(call("failed"))),
+    let report = api_a.status().await;
+    let (outcome, breaker) = (report.outcome(), report.breaker.name());
+    let call = CallBody { outcome, attempts: report.attempts, breaker };
+    let (answer, error) = match report.result {
+        Ok(answer) => answer,
+        Err(error) => return Err(Problem::from(error).with_call(call)),
     };
-    Ok(not_stored(body))
+    Ok(not_stored(TestApiAResponse {
+        call,
+        reason: error.as_ref().map(CallError::code),
+        age_seconds: error.map(|_| answer.age().as_secs_f64()),
+        data: answer.body,
+    }))
 }
 
 pub(super) fn router() -> OpenApiRouter<Arc<App>> {

@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
+use axum::http::header::ACCEPT_ENCODING;
 use axum::http::{HeaderMap, Uri};
-use axum::response::Response;
-use serde::Serialize;
+use axum::response::{IntoResponse as _, Response};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::not_stored;
 use crate::app::App;
-use crate::problem::{Problem, ProblemBody};
+use crate::problem::{Code, Problem, ProblemBody};
 use crate::query;
+use crate::webhook::Delivery;
 
 /// An event about a product, for the OpenAPI document; `webhook::event` reads and checks it.
 #[derive(ToSchema)]
@@ -24,7 +25,7 @@ use crate::query;
 }))]
 #[expect(dead_code, reason = "documentation")]
 struct EventBody {
-    /// Tells events apart. It may be in `webhook-id` or `x-event-id` instead; where there are several, they must be equal.
+    /// Identifies the event. It may be in `webhook-id` or `x-event-id` instead; where there are several, they must be equal.
     #[schema(min_length = 1, max_length = 128, pattern = "^[!-~]+$")]
     event_id: Option<String>,
     #[schema(inline)]
@@ -51,8 +52,10 @@ enum EventType {
 #[expect(dead_code, reason = "documentation")]
 struct EventData {
     /// The product.
-    #[schema(minimum = 1, maximum = 9_223_372_036_854_775_807_i64)]
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_i64)]
     id: u64,
+    /// Texts are stored in Unicode's form NFC, without white space around them. They have no control characters, and
+    /// something to see.
     #[schema(min_length = 1, max_length = 255)]
     name: Option<String>,
     #[schema(max_length = 1000)]
@@ -62,19 +65,6 @@ struct EventData {
     /// At most two decimals.
     #[schema(minimum = 0, maximum = 99_999_999.99)]
     price: Option<f64>,
-}
-
-/// What became of an event.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = Delivery)]
-struct DeliveryResponse {
-    #[schema(example = "evt_2Y9QvX")]
-    event_id: String,
-    /// `applied`, now; `superseded`: a newer event of the product was there first; `deferred`: a price for a product that
-    /// is not there, kept in case it comes late; `duplicate`: it had taken effect before.
-    #[schema(example = "applied", pattern = "^(applied|superseded|deferred|duplicate)$")]
-    status: &'static str,
 }
 
 /// Take an event
@@ -94,14 +84,15 @@ struct DeliveryResponse {
     ),
     request_body(content = EventBody, content_type = "application/json", description = "At most 256 KiB, unless `MAX_BODY` says otherwise"),
     responses(
-        (status = 200, description = "The event has taken effect, now or before", body = DeliveryResponse),
-        (status = 400, description = "No event; each bad field is named", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "The event has taken effect, now or before", body = Delivery),
+        (status = 400, description = "Invalid event; each bad field is named", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "The signature is missing, wrong, or too old", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "The service has no keys to verify events with", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "Another delivery of it is being applied", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "The body is compressed, or is not JSON", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "Another event with this id has taken effect", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "The database cannot be reached, or the service is overloaded", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The database cannot be reached, the cache was not invalidated, or the service is overloaded", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 async fn receive_event(
@@ -111,9 +102,13 @@ async fn receive_event(
     body: Bytes,
 ) -> Result<Response, Problem> {
     query::refuse_parameters(&uri)?;
-    let delivered = app.webhook.receive(&headers, &body).await?;
-    let body = DeliveryResponse { event_id: delivered.event_id, status: delivered.status };
-    Ok(not_stored(body))
+    match app.webhook.receive(headers, body).await {
+        Ok(delivery) => Ok(not_stored(delivery)),
+        Err(problem) if problem.code() == Code::UnsupportedMediaType => {
+            Ok(([(ACCEPT_ENCODING, "identity")], problem).into_response())
+        }
+        Err(problem) => Err(problem),
+    }
 }
 
 pub(super) fn router() -> OpenApiRouter<Arc<App>> {

@@ -1,19 +1,20 @@
-//! What Redis knows of an event: that somebody is at it, or that it is done. The fast path only: the inbox in the database
-//! is the truth, and whatever Redis forgets costs a transaction that finds the event there.
+//! Claims on events in Redis: being applied, or done. They are the fast path. The inbox in the database is the truth: what
+//! Redis forgets costs a transaction that finds the event there.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use farmlokal_catalog::Event;
 use farmlokal_redis::Connection;
 
 /// Longer than any delivery takes, or a second one would start beside it; short, because an event whose process was
 /// killed waits for it.
-const PROCESSING: Duration = Duration::from_secs(10);
+const PROCESSING_MS: u64 = 10_000;
 /// How long duplicates are answered from Redis alone.
-const DONE: Duration = Duration::from_hours(24);
+const DONE_MS: u64 = 24 * 3_600_000;
 
-/// The events that Redis knows.
+/// The claims in Redis.
 pub(super) struct Claims {
     redis: Arc<Connection>,
 }
@@ -21,7 +22,7 @@ pub(super) struct Claims {
 /// What to do with a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claim {
-    /// Apply the event: nobody else has, as far as is known.
+    /// Apply the event: no other delivery of it is under way.
     Ours,
     /// Another delivery of this id is being applied.
     InFlight,
@@ -38,20 +39,10 @@ impl Claims {
 
     /// Takes the event, unless it is taken. Without Redis everybody may.
     pub(super) async fn claim(&self, event: &Event) -> Claim {
-        let held = self
-            .redis
-            .run(async move |mut connection| {
-                redis::cmd("SET")
-                    .arg(key(event))
-                    .arg(state("processing", event))
-                    .arg("NX")
-                    .arg("GET")
-                    .arg("PX")
-                    .arg(millis(PROCESSING))
-                    .query_async::<Option<String>>(&mut connection)
-                    .await
-            })
-            .await;
+        let mut set = redis::cmd("SET");
+        set.arg(key(event)).arg(state("processing", event)).arg("NX").arg("GET").arg("PX").arg(PROCESSING_MS);
+        let held: Option<Option<String>> =
+            self.redis.run(async move |mut connection| set.query_async(&mut connection).await).await;
         match held.flatten() {
             None => Claim::Ours,
             Some(held) if held == state("done", event) => Claim::Done,
@@ -62,26 +53,16 @@ impl Claims {
 
     /// The event has taken effect, and nothing from before it is served any more.
     pub(super) async fn settle(&self, event: &Event) {
-        self.redis
-            .run(async move |mut connection| {
-                redis::cmd("SET")
-                    .arg(key(event))
-                    .arg(state("done", event))
-                    .arg("PX")
-                    .arg(millis(DONE))
-                    .exec_async(&mut connection)
-                    .await
-            })
-            .await;
+        let mut set = redis::cmd("SET");
+        set.arg(key(event)).arg(state("done", event)).arg("PX").arg(DONE_MS);
+        self.redis.run(async move |mut connection| set.exec_async(&mut connection).await).await;
     }
 
-    /// The event did not take effect, or nobody can tell: the next delivery finds out.
+    /// The event did not take effect, or that is unknown: the next delivery finds out.
     pub(super) async fn release(&self, event: &Event) {
-        self.redis
-            .run(async move |mut connection| {
-                redis::cmd("DEL").arg(key(event)).exec_async(&mut connection).await
-            })
-            .await;
+        let mut delete = redis::cmd("DEL");
+        delete.arg(key(event));
+        self.redis.run(async move |mut connection| delete.exec_async(&mut connection).await).await;
     }
 }
 
@@ -89,17 +70,7 @@ fn key(event: &Event) -> String {
     format!("farmlokal:webhook:{}", event.id)
 }
 
-/// With the hash of the payload, so that an id with another one is told apart without the database.
+/// With the hash of the payload: the same id with another payload is found without the database.
 fn state(word: &str, event: &Event) -> String {
-    use std::fmt::Write as _;
-    let mut state = format!("{word}:");
-    for byte in event.payload_hash {
-        // Writing to a string cannot fail.
-        let _ = write!(state, "{byte:02x}");
-    }
-    state
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    format!("{word}:{}", STANDARD.encode(event.payload_hash))
 }

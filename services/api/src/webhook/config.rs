@@ -1,15 +1,15 @@
 #![allow(clippy::doc_markdown, reason = "the help texts are for terminals")]
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Args;
 use farmlokal_settings::nonzero_duration;
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::signature::{Key, Keys};
+use crate::partners::{http_url, secret};
 
 /// Events that partners send, and what they are checked against.
 #[derive(Args, Clone, Debug)]
@@ -17,8 +17,8 @@ use super::signature::{Key, Keys};
 pub struct WebhookArgs {
     /// Keys that events may be signed with, as whsec_ and base64, separated by commas: several while one takes the place of
     /// another. Without any, and unless unsigned events are allowed, every event is refused
-    #[arg(long, env = "WEBHOOK_SECRETS", value_delimiter = ',', hide_env_values = true)]
-    webhook_secrets: Vec<Hidden>,
+    #[arg(long, env = "WEBHOOK_SECRETS", value_delimiter = ',', hide_env_values = true, value_parser = secret)]
+    webhook_secrets: Vec<SecretString>,
     /// Take events without a signature from anybody who reaches the port; for development only
     #[arg(long, env = "WEBHOOK_ALLOW_UNSIGNED", default_value_t = false, action = clap::ArgAction::Set)]
     webhook_allow_unsigned: bool,
@@ -32,30 +32,11 @@ pub struct WebhookArgs {
     #[arg(long, env = "WEBHOOK_DB_CONNECTIONS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) webhook_db_connections: u32,
     /// Our /webhook as the partner reaches it; with API_B_URL, it is registered there at every start
-    #[arg(long, env = "WEBHOOK_CALLBACK_URL", hide_env_values = true)]
-    webhook_callback_url: Option<Hidden>,
+    #[arg(long, env = "WEBHOOK_CALLBACK_URL", hide_env_values = true, value_parser = secret)]
+    webhook_callback_url: Option<SecretString>,
     /// Base URL of API B, to whose /callbacks the callback is posted
-    #[arg(long, env = "API_B_URL", hide_env_values = true)]
-    api_b_url: Option<Hidden>,
-}
-
-/// What must not be shown: a secret, or a URL that may hold one. It is read later, since clap's errors repeat what
-/// they could not read.
-#[derive(Clone)]
-struct Hidden(String);
-
-impl fmt::Debug for Hidden {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-impl FromStr for Hidden {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self(text.to_owned()))
-    }
+    #[arg(long, env = "API_B_URL", hide_env_values = true, value_parser = secret)]
+    api_b_url: Option<SecretString>,
 }
 
 /// [`WebhookArgs`], checked.
@@ -79,14 +60,14 @@ impl WebhookArgs {
     pub(crate) fn check(&self) -> anyhow::Result<WebhookConfig> {
         let mut keys = Vec::new();
         for (number, secret) in self.webhook_secrets.iter().enumerate() {
-            let key = Key::parse(secret.0.trim());
+            let key = Key::parse(secret.expose_secret().trim());
             keys.push(key.with_context(|| format!("WEBHOOK_SECRETS: number {}", number + 1))?);
         }
         let registration = match (&self.api_b_url, &self.webhook_callback_url) {
             (Some(partner), Some(callback)) => {
-                let mut partner = url("API_B_URL", partner)?;
+                let mut partner = http_url("API_B_URL", partner)?;
                 partner.path_segments_mut().ok().context("API_B_URL")?.pop_if_empty().push("callbacks");
-                Some(Registration { partner, callback: url("WEBHOOK_CALLBACK_URL", callback)? })
+                Some(Registration { partner, callback: http_url("WEBHOOK_CALLBACK_URL", callback)? })
             }
             _ => None,
         };
@@ -97,12 +78,4 @@ impl WebhookArgs {
             registration,
         })
     }
-}
-
-fn url(setting: &str, text: &Hidden) -> anyhow::Result<Url> {
-    let url = Url::parse(&text.0).ok().with_context(|| format!("{setting}: not a URL"))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        bail!("{setting}: the scheme must be http or https");
-    }
-    Ok(url)
 }

@@ -1,15 +1,18 @@
 //! The body of an event, read and checked.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
 use chrono::{DateTime, Utc};
-use farmlokal_catalog::{Change, Event, InvalidParam, Price};
+use farmlokal_catalog::{Change, Event, InvalidPrice, InvalidText, MAX_PRODUCT_ID, Price, normalized};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 use super::signature;
+use crate::object::{Members, object};
+use crate::problem::InvalidParam;
 
 const X_EVENT_ID: &str = "x-event-id";
 
@@ -23,52 +26,34 @@ pub(super) struct Times {
     pub(super) tolerance: Duration,
 }
 
-#[derive(Deserialize)]
-struct Envelope<'b> {
-    #[serde(rename = "eventId", borrow)]
-    event_id: Option<&'b RawValue>,
-    #[serde(borrow)]
-    r#type: Option<&'b RawValue>,
-    #[serde(rename = "occurredAt", borrow)]
-    occurred_at: Option<&'b RawValue>,
-    #[serde(borrow)]
-    data: Option<&'b RawValue>,
-}
-
-#[derive(Default, Deserialize)]
-struct Data<'b> {
-    #[serde(borrow)]
-    id: Option<&'b RawValue>,
-    #[serde(borrow)]
-    name: Option<&'b RawValue>,
-    #[serde(borrow)]
-    description: Option<&'b RawValue>,
-    #[serde(borrow)]
-    category: Option<&'b RawValue>,
-    #[serde(borrow)]
-    price: Option<&'b RawValue>,
-}
-
 /// Reads an event. Members that we do not know are left alone, so that a partner can add some.
 ///
 /// # Errors
 /// Every field that is missing or wrong; headers and the body as a whole are named like fields.
-pub(super) fn parse(headers: &HeaderMap, body: &[u8], times: Times) -> Result<Event, Vec<InvalidParam>> {
-    let envelope: Envelope<'_> = serde_json::from_slice(body)
+pub(super) fn parse<'b>(
+    headers: &HeaderMap,
+    body: &'b [u8],
+    times: Times,
+) -> Result<Event, Vec<InvalidParam>> {
+    let envelope: Members<'_> = object(body)
         .map_err(|error| vec![wrong("body", "malformed", format!("must be a JSON object: {error}"))])?;
     let mut fields = Fields(Vec::new());
-    let id = event_id(&mut fields, headers, envelope.event_id);
-    let occurred_at = fields.occurred_at(envelope.occurred_at, times);
-    let data = fields.data(envelope.data);
-    let product = fields.read(data.id, "data.id", product_id);
-    let kind = fields.read(envelope.r#type, "type", |raw| text(raw, 1..=64));
+    let id = fields.event_id(headers, &envelope);
+    let kind = fields.read(&envelope, "", "type", |raw| json::<String>(raw, "must be a text"));
+    let occurred_at = fields.read(&envelope, "", "occurredAt", |raw| occurred_at(raw, times));
+    let data = |raw: &'b RawValue| {
+        object(raw.get().as_bytes()).map_err(|_| ("malformed", "must be an object".to_owned()))
+    };
+    let Some(data) = fields.read::<Members<'_>>(&envelope, "", "data", data) else {
+        return Err(fields.0);
+    };
+    let product = fields.read(&data, "data.", "id", product_id);
     let change = match kind.as_deref() {
-        None => None,
         Some("product.upserted") => {
-            let name = fields.read(data.name, "data.name", |raw| text(raw, 1..=255));
-            let description = fields.read(data.description, "data.description", |raw| text(raw, 0..=1000));
-            let category = fields.read(data.category, "data.category", |raw| text(raw, 1..=64));
-            let price = fields.read(data.price, "data.price", price);
+            let name = fields.read(&data, "data.", "name", |raw| text(raw, 1..=255));
+            let description = fields.read(&data, "data.", "description", |raw| text(raw, 0..=1000));
+            let category = fields.read(&data, "data.", "category", |raw| text(raw, 1..=64));
+            let price = fields.read(&data, "data.", "price", price);
             match (name, description, category, price) {
                 (Some(name), Some(description), Some(category), Some(price)) => {
                     Some(Change::Upsert { name, description, category, price })
@@ -76,15 +61,14 @@ pub(super) fn parse(headers: &HeaderMap, body: &[u8], times: Times) -> Result<Ev
                 _ => None,
             }
         }
-        Some("product.price_changed") => {
-            fields.read(data.price, "data.price", price).map(Change::PriceChange)
-        }
+        Some("product.price_changed") => fields.read(&data, "data.", "price", price).map(Change::PriceChange),
         Some("product.deleted") => Some(Change::Delete),
         Some(_) => {
             let types = "must be product.upserted, product.price_changed or product.deleted";
             fields.0.push(wrong("type", "unknown_type", types));
             None
         }
+        None => None,
     };
     match (id, product, occurred_at, change) {
         (Some(id), Some(product), Some(occurred_at), Some(change)) if fields.0.is_empty() => {
@@ -109,69 +93,60 @@ impl Fields {
         read.map_err(|(code, detail)| self.0.push(wrong(name, code, detail))).ok()
     }
 
-    fn read<T>(
+    /// Reads a member that must be there, once. `prefix` comes before its name in what is said about it.
+    fn read<'b, T>(
         &mut self,
-        raw: Option<&RawValue>,
+        members: &Members<'b>,
+        prefix: &str,
         name: &str,
-        read: impl FnOnce(&RawValue) -> Result<T, Wrong>,
+        read: impl FnOnce(&'b RawValue) -> Result<T, Wrong>,
     ) -> Option<T> {
-        let result = raw.ok_or_else(|| ("missing", "must be there".to_owned())).and_then(read);
-        self.keep(name, result)
-    }
-
-    fn data<'b>(&mut self, raw: Option<&'b RawValue>) -> Data<'b> {
-        let object = |raw: &'b RawValue| {
-            serde_json::from_str(raw.get())
-                .map_err(|_| ("malformed", "must be an object, no member twice".into()))
+        let mut values = members.all(name);
+        let read = match (values.next(), values.next()) {
+            (None, _) => Err(("missing", "must be there".to_owned())),
+            (Some(value), None) => read(value),
+            (Some(_), Some(_)) => Err(("repeated", "must be there once".to_owned())),
         };
-        let read = raw.ok_or_else(|| ("missing", "must be there".to_owned())).and_then(object);
-        self.keep("data", read).unwrap_or_default()
+        self.keep(&format!("{prefix}{name}"), read)
     }
 
-    fn occurred_at(&mut self, raw: Option<&RawValue>, times: Times) -> Option<DateTime<Utc>> {
-        self.read(raw, "occurredAt", |raw| {
-            let text: String = json(raw, "must be a text")?;
-            let time = DateTime::parse_from_rfc3339(&text)
-                .map_err(|_| {
-                    ("malformed", "must be a time of RFC 3339, such as 2025-03-01T09:30:00.120Z".into())
-                })?
-                .to_utc();
-            let age = times.now.signed_duration_since(time);
-            if age.to_std().is_ok_and(|age| age > times.retention) {
-                return Err((
-                    "out_of_range",
-                    "is too long ago: newer changes may be forgotten by now".into(),
-                ));
+    /// The id, from wherever it is given; all places must agree.
+    fn event_id(&mut self, headers: &HeaderMap, envelope: &Members<'_>) -> Option<String> {
+        let mut ids = Vec::new();
+        if envelope.all("eventId").next().is_some() {
+            let read = |raw| json(raw, "must be a text").and_then(valid_id);
+            ids.push(self.read(envelope, "", "eventId", read)?);
+        }
+        for name in [signature::ID, X_EVENT_ID] {
+            for value in headers.get_all(name) {
+                let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+                ids.push(self.keep(name, valid_id(text))?);
             }
-            if (-age).to_std().is_ok_and(|ahead| ahead > times.tolerance) {
-                return Err(("out_of_range", "is in the future".into()));
-            }
-            Ok(time)
-        })
+        }
+        let all_agree = ids.windows(2).all(|pair| pair[0] == pair[1]);
+        let (code, detail) = match ids.pop() {
+            Some(id) if all_agree => return Some(id),
+            Some(_) => ("ambiguous", "is not the same in the body and all headers"),
+            None => ("missing", "must be in the body, or in the header webhook-id or x-event-id"),
+        };
+        self.0.push(wrong("eventId", code, detail));
+        None
     }
 }
 
-/// The id, from wherever it is given; all places must agree.
-fn event_id(fields: &mut Fields, headers: &HeaderMap, in_body: Option<&RawValue>) -> Option<String> {
-    let mut ids = Vec::new();
-    if let Some(raw) = in_body {
-        ids.push(fields.keep("eventId", json(raw, "must be a text").and_then(valid_id))?);
+fn occurred_at(raw: &RawValue, times: Times) -> Result<DateTime<Utc>, Wrong> {
+    let text: String = json(raw, "must be a text")?;
+    let time = DateTime::parse_from_rfc3339(&text).map_err(|_| {
+        ("malformed", "must be a time of RFC 3339, such as 2025-03-01T09:30:00.120Z".to_owned())
+    })?;
+    let age = times.now.signed_duration_since(time);
+    if age.to_std().is_ok_and(|age| age > times.retention) {
+        return Err(("out_of_range", "is too long ago: newer changes may be forgotten by now".to_owned()));
     }
-    for name in [signature::ID, X_EVENT_ID] {
-        for value in headers.get_all(name) {
-            let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
-            ids.push(fields.keep(name, valid_id(text))?);
-        }
+    if (-age).to_std().is_ok_and(|ahead| ahead > times.tolerance) {
+        return Err(("out_of_range", "is in the future".to_owned()));
     }
-    let id = ids.first().cloned();
-    if id.is_none() {
-        let places = "must be in the body, or in the header webhook-id or x-event-id";
-        fields.0.push(wrong("eventId", "missing", places));
-    } else if ids.iter().any(|other| Some(other) != id.as_ref()) {
-        fields.0.push(wrong("eventId", "ambiguous", "is not the same in the body and all headers"));
-        return None;
-    }
-    id
+    Ok(time.to_utc())
 }
 
 fn valid_id(id: String) -> Result<String, Wrong> {
@@ -185,28 +160,29 @@ fn json<'b, T: Deserialize<'b>>(raw: &'b RawValue, detail: &str) -> Result<T, Wr
     serde_json::from_str(raw.get()).map_err(|_| ("malformed", detail.to_owned()))
 }
 
-/// A text without the spaces around it, of so many characters.
-fn text(raw: &RawValue, lengths: std::ops::RangeInclusive<usize>) -> Result<String, Wrong> {
-    let (least, most) = (*lengths.start(), *lengths.end());
+/// A text as it is stored, of so many characters.
+fn text(raw: &RawValue, lengths: RangeInclusive<usize>) -> Result<String, Wrong> {
     let text: String = json(raw, "must be a text")?;
-    let text = text.trim();
-    match text.chars().count() {
-        length if length > most => Err(("too_long", format!("must be at most {most} characters"))),
-        length if length < least => Err(("malformed", "must not be empty".to_owned())),
-        _ => Ok(text.to_owned()),
+    match normalized(&text, *lengths.end()) {
+        Ok(text) if text.is_empty() && *lengths.start() > 0 => {
+            Err(("malformed", "must not be empty".to_owned()))
+        }
+        Ok(text) => Ok(text),
+        Err(error @ InvalidText::TooLong(_)) => Err(("too_long", error.to_string())),
+        Err(error) => Err(("malformed", error.to_string())),
     }
 }
 
 fn product_id(raw: &RawValue) -> Result<u64, Wrong> {
-    let id = json(raw, "").ok().filter(|id| (1..=Event::MAX_PRODUCT).contains(id));
-    id.ok_or_else(|| ("malformed", format!("must be a whole number from 1 to {}", Event::MAX_PRODUCT)))
+    let id = json(raw, "").ok().filter(|id| (1..=MAX_PRODUCT_ID).contains(id));
+    id.ok_or_else(|| ("malformed", format!("must be a whole number from 1 to {MAX_PRODUCT_ID}")))
 }
 
 /// The number's own digits: no float comes between.
 fn price(raw: &RawValue) -> Result<Price, Wrong> {
-    raw.get().parse().map_err(|error: farmlokal_catalog::InvalidPrice| match error {
-        farmlokal_catalog::InvalidPrice::Malformed => ("malformed", error.to_string()),
-        farmlokal_catalog::InvalidPrice::OutOfRange => ("out_of_range", error.to_string()),
+    raw.get().parse().map_err(|error: InvalidPrice| match error {
+        InvalidPrice::Malformed => ("malformed", error.to_string()),
+        InvalidPrice::OutOfRange => ("out_of_range", error.to_string()),
     })
 }
 

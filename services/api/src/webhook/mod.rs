@@ -7,8 +7,8 @@ mod claims;
 mod config;
 mod event;
 mod invalidation;
-#[cfg(any(test, feature = "testing"))]
-pub(crate) mod properties;
+#[cfg(test)]
+mod property_tests;
 mod prune;
 mod register;
 mod signature;
@@ -16,67 +16,62 @@ mod signature;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue};
+use bytes::Bytes;
 use chrono::Utc;
 use farmlokal_cache::Cache;
 use farmlokal_catalog::{Catalog, Event, Outcome, Receipt};
 use metrics::{counter, describe_counter, describe_gauge};
-use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use serde::Serialize;
+use tokio::task::JoinSet;
+use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
+use utoipa::ToSchema;
 
 use self::claims::{Claim, Claims};
 pub use self::config::WebhookArgs;
+use self::config::WebhookConfig;
 use self::event::Times;
-use self::invalidation::{Flush, Invalidation};
+use self::invalidation::Invalidation;
 use crate::answer::Answer;
 use crate::health::Health;
 use crate::partners;
 use crate::problem::{Code, Problem};
 
 const EVENTS: &str = "farmlokal_webhook_events_total";
-/// What a delivery can come to.
-const OUTCOMES: [&str; 14] = [
-    "applied",
-    "superseded",
-    "deferred",
-    "duplicate",
-    "invalid_event",
-    "invalid_signature",
-    "not_configured",
-    "event_in_flight",
-    "body_too_large",
-    "event_conflict",
-    "database_unavailable",
-    "overloaded",
-    "timed_out",
-    "internal",
-];
+/// What a delivery can come to, separated by spaces.
+const OUTCOMES: &str = "applied superseded deferred duplicate invalid_event invalid_signature not_configured \
+    event_in_flight body_too_large unsupported_media_type event_conflict invalidation_failed database_unavailable \
+    overloaded timed_out internal";
 /// When a sender should try again.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Takes events.
 pub(crate) struct Webhook {
-    keys: signature::Keys,
-    tolerance: Duration,
-    retention: Duration,
+    config: WebhookConfig,
     catalog: Catalog,
     health: Health,
     claims: Claims,
-    invalidation: Arc<Invalidation>,
+    invalidation: Invalidation,
     /// What is under way, whether or not its sender still waits.
     deliveries: TaskTracker,
-    _background: Vec<AbortOnDropHandle<()>>,
 }
 
-/// What a sender is told of an event that has taken effect.
-#[derive(Clone, Debug)]
-pub(crate) struct Delivered {
-    pub(crate) event_id: String,
-    pub(crate) status: &'static str,
+/// What became of an event.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Delivery {
+    #[schema(example = "evt_2Y9QvX")]
+    event_id: String,
+    /// `applied`, now; `superseded`: a newer event of the product was there first; `deferred`: a price for a product that
+    /// is not there, kept in case it comes late; `duplicate`: it had taken effect before.
+    #[schema(example = "applied", pattern = "^(applied|superseded|deferred|duplicate)$")]
+    status: &'static str,
 }
 
 impl Webhook {
-    /// Starts what works in the background; call it in a tokio runtime, after the metrics recorder was installed.
+    /// Starts what works in the background in `tasks`; call it in a tokio runtime, after the metrics recorder was installed.
     ///
     /// # Errors
     /// A setting that cannot work.
@@ -86,28 +81,21 @@ impl Webhook {
         cache: Cache<Answer>,
         redis: Arc<farmlokal_redis::Connection>,
         health: Health,
+        tasks: &mut JoinSet<()>,
     ) -> anyhow::Result<Arc<Self>> {
         describe_metrics();
         let config = args.check()?;
-        let invalidation = Arc::new(Invalidation::start(cache, catalog.clone()));
-        let mut background = vec![
-            spawn(prune::run(catalog.clone(), config.retention + config.tolerance)),
-            spawn(invalidation::pay(catalog.clone(), Arc::clone(&invalidation))),
-        ];
-        if let Some(registration) = config.registration {
-            let client = partners::client()?;
-            background.push(spawn(register::run(client, registration)));
+        tasks.spawn(prune::run(catalog.clone(), config.retention + config.tolerance));
+        if let Some(registration) = config.registration.clone() {
+            tasks.spawn(register::run(partners::client()?, registration));
         }
         Ok(Arc::new(Self {
-            keys: config.keys,
-            tolerance: config.tolerance,
-            retention: config.retention,
+            config,
             catalog,
             health,
             claims: Claims::new(redis),
-            invalidation,
+            invalidation: Invalidation::start(cache, tasks),
             deliveries: TaskTracker::new(),
-            _background: background,
         }))
     }
 
@@ -117,33 +105,21 @@ impl Webhook {
     /// Whatever keeps the event from taking effect, now or for ever.
     pub(crate) async fn receive(
         self: &Arc<Self>,
-        headers: &HeaderMap,
-        body: &[u8],
-    ) -> Result<Delivered, Problem> {
-        let event = match self.read(headers, body) {
-            Ok(event) => event,
-            Err(problem) => {
-                count(problem.code().documentation().name);
-                return Err(problem);
-            }
-        };
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Delivery, Problem> {
         let webhook = Arc::clone(self);
         let delivery = async move {
-            let delivered = webhook.deliver(&event).await;
-            count(
-                delivered
-                    .as_ref()
-                    .map_or_else(|problem| problem.code().documentation().name, |status| *status),
-            );
-            delivered.map(|status| Delivered { event_id: event.id, status })
+            let delivered = webhook.deliver(&headers, &body).await;
+            let outcome = match &delivered {
+                Ok(delivery) => delivery.status,
+                Err(problem) => problem.code().documentation().name,
+            };
+            counter!(EVENTS, "outcome" => outcome).increment(1);
+            delivered
         };
-        match self.deliveries.spawn(delivery.in_current_span()).await {
-            Ok(delivered) => delivered,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(Problem::new(Code::Internal, "The service is shutting down.")),
-            },
-        }
+        let delivered = self.deliveries.spawn(delivery.in_current_span()).await;
+        delivered.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
 
     /// Waits for the deliveries under way. Call it when no more can come.
@@ -153,20 +129,27 @@ impl Webhook {
     }
 
     fn read(&self, headers: &HeaderMap, body: &[u8]) -> Result<Event, Problem> {
-        if !self.keys.can_verify() {
+        let WebhookConfig { keys, tolerance, retention, .. } = &self.config;
+        if !keys.can_verify() {
             let detail = "The service has no key that events could be verified with.";
             return Err(Problem::new(Code::NotConfigured, detail));
         }
+        require_json(headers)?;
         let now = Utc::now();
-        self.keys
-            .verify(headers, body, now, self.tolerance)
+        keys.verify(headers, body, now, *tolerance)
             .map_err(|unverified| Problem::new(Code::InvalidSignature, unverified.to_string()))?;
-        let times = Times { now, retention: self.retention, tolerance: self.tolerance };
+        let times = Times { now, retention: *retention, tolerance: *tolerance };
         event::parse(headers, body, times).map_err(|params| Problem::naming(Code::InvalidEvent, params))
     }
 
+    async fn deliver(&self, headers: &HeaderMap, body: &[u8]) -> Result<Delivery, Problem> {
+        let event = self.read(headers, body)?;
+        let status = self.apply_once(&event).await?;
+        Ok(Delivery { event_id: event.id, status })
+    }
+
     /// Applies an event that has not been applied, and says what became of it.
-    async fn deliver(&self, event: &Event) -> Result<&'static str, Problem> {
+    async fn apply_once(&self, event: &Event) -> Result<&'static str, Problem> {
         match self.claims.claim(event).await {
             Claim::Ours => {}
             Claim::Done => return Ok("duplicate"),
@@ -176,36 +159,28 @@ impl Webhook {
                 return Err(Problem::new(Code::EventInFlight, detail).retry_after(RETRY));
             }
         }
-        let (outcome, status) = match self.apply(event).await {
-            Ok(Receipt::New(outcome)) => (outcome, outcome.label()),
-            Ok(Receipt::Duplicate(outcome)) => (outcome, "duplicate"),
-            Ok(Receipt::Conflict) => {
-                self.claims.release(event).await;
-                return Err(conflict());
-            }
-            Err(problem) => {
-                self.claims.release(event).await;
-                return Err(problem);
-            }
-        };
-        // For a duplicate too: the delivery before this one may have been cut off after its commit.
-        let flush = if outcome == Outcome::Applied { self.invalidation.run().await } else { Flush::Done };
-        if flush == Flush::Done {
-            self.claims.settle(event).await;
-            return Ok(status);
+        let applied = self.apply(event).await;
+        match &applied {
+            Ok(_) => self.claims.settle(event).await,
+            Err(_) => self.claims.release(event).await,
         }
-        self.claims.release(event).await;
-        if flush == Flush::Owed {
-            return Ok(status);
-        }
-        // A 200 would be the last that is heard of it.
-        let detail = "The event has taken effect, but answers from before it may still be cached.";
-        Err(Problem::new(Code::DatabaseUnavailable, detail).retry_after(RETRY))
+        applied
     }
 
-    async fn apply(&self, event: &Event) -> Result<Receipt, Problem> {
+    async fn apply(&self, event: &Event) -> Result<&'static str, Problem> {
         self.health.require_database()?;
-        Ok(self.catalog.apply(event).await?)
+        let (outcome, status) = match self.catalog.apply(event).await? {
+            Receipt::New(outcome) => (outcome, outcome.label()),
+            Receipt::Duplicate(outcome) => (outcome, "duplicate"),
+            Receipt::Conflict => return Err(conflict()),
+        };
+        // For a duplicate too: after the commit of the delivery before, the invalidation may have failed.
+        if outcome == Outcome::Applied && !self.invalidation.of_product(event.product).await {
+            // After a 200 the sender would not deliver it again.
+            let detail = "The event has taken effect, but answers from before it may still be cached.";
+            return Err(Problem::new(Code::InvalidationFailed, detail).retry_after(RETRY));
+        }
+        Ok(status)
     }
 }
 
@@ -213,14 +188,26 @@ fn conflict() -> Problem {
     Problem::new(Code::EventConflict, "Another event with this id has taken effect.")
 }
 
-fn count(outcome: &'static str) {
-    counter!(EVENTS, "outcome" => outcome).increment(1);
+/// Refuses a body that is compressed, or said to be something else than JSON.
+fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let is = |value: &HeaderValue, name: &str| {
+        let value = value.to_str().unwrap_or_default();
+        value.split(';').next().is_some_and(|value| value.trim().eq_ignore_ascii_case(name))
+    };
+    let detail = if headers.get_all(CONTENT_ENCODING).iter().any(|coding| !is(coding, "identity")) {
+        "The body must not be compressed: send it without Content-Encoding."
+    } else if headers.get(CONTENT_TYPE).is_some_and(|kind| !is(kind, "application/json")) {
+        "The body must be application/json."
+    } else {
+        return Ok(());
+    };
+    Err(Problem::new(Code::UnsupportedMediaType, detail))
 }
 
 /// Says what the metrics mean, and shows counters from the start: a rate cannot see the first of what it has not seen at
 /// zero.
 fn describe_metrics() {
-    for outcome in OUTCOMES {
+    for outcome in OUTCOMES.split(' ') {
         counter!(EVENTS, "outcome" => outcome).increment(0);
     }
     describe_counter!(
@@ -228,11 +215,13 @@ fn describe_metrics() {
         "Deliveries by outcome: applied; superseded by a newer event; deferred, a price without a product; \
          duplicate; or the code of the problem"
     );
-    describe_counter!("farmlokal_webhook_pruned_rows_total", "Old rows removed, by table");
-    describe_gauge!("farmlokal_webhook_flush_owed", "1 while the cache could not be flushed after an event");
+    for table in ["webhook_events", "product_versions"] {
+        counter!(prune::PRUNED_ROWS, "table" => table).increment(0);
+    }
+    describe_counter!(prune::PRUNED_ROWS, "Old rows removed, by table");
+    describe_gauge!(
+        "farmlokal_webhook_invalidation_failing",
+        "1 while the cache could not be invalidated after an event"
+    );
     describe_gauge!("farmlokal_webhook_registered", "1 once API B has taken our callback");
-}
-
-fn spawn(task: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
-    AbortOnDropHandle::new(tokio::spawn(task))
 }

@@ -1,40 +1,43 @@
 //! Our callback is registered with the partner at every start, in the background, until the partner has taken it.
 
-use std::error::Error as _;
+use std::future::pending;
 use std::time::Duration;
 
+use backon::{ExponentialBuilder, Retryable as _};
 use metrics::gauge;
 use tracing::{debug, info, warn};
 
 use super::config::Registration;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// Between two attempts, with jitter up to twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Registers the callback, and returns when the partner has taken it. Registering it again changes nothing there.
+/// Registers the callback. Registering it again changes nothing at the partner. Does not end: the end of a background task
+/// is taken for a failure.
 pub(super) async fn run(client: reqwest::Client, registration: Registration) {
     let registered = gauge!("farmlokal_webhook_registered");
     registered.set(0.0);
-    let mut pause = FIRST_PAUSE;
-    for attempt in 1_u64.. {
-        match register(&client, &registration).await {
-            Ok(()) => {
-                registered.set(1.0);
-                info!(attempt, "the webhook is registered with API B");
-                return;
+    let pauses = ExponentialBuilder::new().with_jitter().without_max_times();
+    let mut is_first = true;
+    let taken = (|| register(&client, &registration))
+        .retry(pauses.with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE))
+        .notify(|error, _| {
+            if std::mem::take(&mut is_first) {
+                warn!(%error, "the webhook is not registered with API B yet: trying again until it is");
+            } else {
+                debug!(%error, "the webhook is still not registered with API B");
             }
-            Err(reason) if attempt == 1 => {
-                warn!(reason, "the webhook is not registered with API B yet: trying again until it is");
-            }
-            Err(reason) => debug!(reason, attempt, "the webhook is still not registered with API B"),
-        }
-        tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        });
+    if taken.await.is_ok() {
+        registered.set(1.0);
+        info!("the webhook is registered with API B");
     }
+    pending::<()>().await;
 }
 
-/// The reason of a failure never holds a URL: either may have a secret in it.
+/// The error never holds a URL: either may have a secret in it.
 async fn register(client: &reqwest::Client, registration: &Registration) -> Result<(), String> {
     let body = serde_json::json!({ "url": registration.callback.as_str() }).to_string();
     let request = client
@@ -42,10 +45,8 @@ async fn register(client: &reqwest::Client, registration: &Registration) -> Resu
         .timeout(TIMEOUT)
         .header(reqwest::header::CONTENT_TYPE, "application/json")
         .body(body);
-    let response = request.send().await.map_err(|error| {
-        let error = error.without_url();
-        error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
-    })?;
+    let response =
+        request.send().await.map_err(|error| format!("{:#}", anyhow::Error::from(error.without_url())))?;
     let status = response.status();
     if status.is_success() { Ok(()) } else { Err(format!("it answered {status}")) }
 }

@@ -1,7 +1,6 @@
 //! Signatures of [Standard Webhooks 1.0](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md):
 //! HMAC-SHA256 over `id.timestamp.body`, the body as it was sent.
 
-use std::fmt;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
@@ -20,15 +19,8 @@ const KEY_LENGTHS: std::ops::RangeInclusive<usize> = 24..=64;
 /// Signatures that are looked at: more than any rotation needs.
 const MOST_SIGNATURES: usize = 16;
 
-/// A key that events are signed with.
-#[derive(Clone)]
+/// A key that events are signed with. It has no Debug, so that no log can hold it.
 pub(super) struct Key(Hmac<Sha256>);
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
 
 /// Why a text is no key. It never repeats the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,7 +55,6 @@ impl Key {
 }
 
 /// Who may send events.
-#[derive(Clone, Debug)]
 pub(super) struct Keys {
     /// Any of them will do.
     pub(super) keys: Vec<Key>,
@@ -227,8 +218,7 @@ mod tests {
             ("whsec_*", InvalidKey::Base64),
             ("whsec_c2hvcnQ=", InvalidKey::Length(5)),
         ] {
-            assert_eq!(Key::parse(text).unwrap_err(), error);
+            assert_eq!(Key::parse(text).err(), Some(error));
         }
-        assert_eq!(format!("{:?}", keys(&[SECRET], false).keys), "[***]");
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use farmlokal_testing::TestDatabase;
 use farmlokal_devstack::{Database, Redis};
 use tokio::task::JoinHandle;
 
@@ -74,6 +75,51 @@ async fn redis_killed_and_started_again_under_load_costs_no_request() {
     api.until("/health", |answer| answer.json()["dependencies"]["redis"]["inProcessLayer"] == true).await;
     api.until("/products", |answer| answer.header("cache-status").contains("hit")).await;
     assert_all_served(&load.stop().await);
+    // The last of the connections to come back says so.
+    let deadline = std::time::Instant::now() + PATIENCE;
+    let lines = || {
+        let log = api.log();
+        let about_redis = log.iter().filter(|event| about_redis(event));
+        about_redis.map(|event| event["level"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    while lines().len() < 2 {
+        assert!(std::time::Instant::now() < deadline, "{:?}", api.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(lines(), ["WARN", "INFO"], "{:?}", api.log());
+}
+
+fn about_redis(event: &serde_json::Value) -> bool {
+    event["message"].as_str().is_some_and(|message| message.contains("Redis"))
+}
+
+/// One line, however many connections there are and however long it lasts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_was_never_reached_is_one_warning_with_its_cause() {
+    let (database, redis) = (TestDatabase::create().await, Redis::start().unwrap());
+    let port = redis.port();
+    let processes = [
+        (format!("redis://:wrong@127.0.0.1:{port}"), "assword"),
+        ("redis://nobody.invalid".to_owned(), "lookup"),
+        ("redis://127.0.0.1:1".to_owned(), "refused"),
+        (format!("redis://127.0.0.1:{port}/99"), "database"),
+        (format!("rediss://127.0.0.1:{port}"), ""),
+    ]
+    .map(|(url, cause)| {
+        let database = database.url();
+        let process = Process::start(&[("DATABASE_URL", &database), ("REDIS_URL", &url)]);
+        process.address("listening");
+        (process, url, cause)
+    });
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    for (process, url, cause) in &processes {
+        let log = process.log();
+        let lines: Vec<_> = log.iter().filter(|event| about_redis(event)).collect();
+        assert_eq!(lines.len(), 1, "{url}: {lines:?}");
+        assert_eq!(lines[0]["level"], "WARN");
+        let error = lines[0]["error"].as_str().unwrap();
+        assert!(!error.is_empty() && error.contains(cause) && !error.contains("wrong"), "{url}: {error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

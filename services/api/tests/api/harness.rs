@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use farmlokal_catalog::short_words;
-use farmlokal_catalog::testing::TestDatabase;
 use farmlokal_devstack::Redis;
+use farmlokal_testing::TestDatabase;
 use reqwest::header::{HeaderMap, HeaderName};
 use serde_json::Value;
 

@@ -8,11 +8,13 @@
 mod categories;
 mod check;
 mod collector;
+mod database;
 mod documentation;
 mod faults;
 mod flush;
 mod fuzzer;
 mod harness;
+mod migrate;
 mod operations;
 mod overload;
 mod partners {

@@ -1,7 +1,7 @@
 //! GET /livez, /readyz, /health, /metrics
 
-use farmlokal_catalog::testing::TestDatabase;
 use farmlokal_devstack::Redis;
+use farmlokal_testing::TestDatabase;
 
 use crate::harness::{Api, Process, client, fetch};
 
@@ -103,7 +103,7 @@ async fn counters_of_rare_faults_are_there_from_the_start() {
         "farmlokal_webhook_events_total{outcome=\"invalid_signature\"} 0",
         "farmlokal_webhook_pruned_rows_total{table=\"webhook_events\"} 0",
         "farmlokal_rate_limited_total{policy=\"search\",by=\"pod\"} 0",
-        "farmlokal_webhook_flush_owed 0",
+        "farmlokal_webhook_invalidation_failing 0",
     ] {
         assert!(page.text().lines().any(|line| line == series), "{series} is not in {}", page.text());
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use farmlokal_catalog::testing::TestDatabase;
 use farmlokal_devstack::Redis;
+use farmlokal_testing::TestDatabase;
 
 use crate::harness::{Answer, Api, PATIENCE, Process, fetch};
 

@@ -16,7 +16,9 @@ fn run(args: &[&str], settings: &[(&str, &str)], dotenv: &str) -> (i32, String, 
 #[test]
 fn a_bad_setting_stops_the_start_with_one_line_that_names_it() {
     for (name, value, part) in [
-        ("PORT", "banana", "'banana' for '--port <PORT>'"),
+        ("PORT", "banana", "PORT: invalid value 'banana' for '--port <PORT>'"),
+        ("HOST", "banana", "HOST: invalid value 'banana' for '--host <HOST>'"),
+        ("HOST", "192.0.2.1", "HOST: cannot listen on 192.0.2.1:"),
         ("PORT", "65536", "--port"),
         ("CACHE_TTL", "60", "--cache-ttl"),
         ("LOCAL_CACHE", "maybe", "--local-cache"),
@@ -26,8 +28,20 @@ fn a_bad_setting_stops_the_start_with_one_line_that_names_it() {
         ("SEARCH_TIMEOUT", "0s", "must be above zero"),
         ("SEARCH_DB_SHARE", "0", "--search-db-share"),
         ("DATABASE_URL", "postgres://u:secret@h/d", "DATABASE_URL: the scheme is postgres"),
-        ("LOG_LEVEL", "farmlokal=nonsense", "LOG_LEVEL"),
-        ("REDIS_URL", "ftp://u:secret@h", "Redis"),
+        (
+            "DATABASE_URL",
+            "mysql://u:secret@h/d?sslMode=REQUIRED",
+            "DATABASE_URL: unknown option sslMode; write ssl-mode",
+        ),
+        ("DATABASE_URL", "mysql://u:secret@h", "DATABASE_URL: it names no database"),
+        ("DB_HOST", "mysql://db", "DB_HOST: "),
+        ("LOG_LEVEL", "farmlokal=nonsense", "LOG_LEVEL: "),
+        ("LOG_LEVEL", "banana", "LOG_LEVEL: "),
+        ("REDIS_URL", "ftp://u:secret@h", "REDIS_URL: the scheme is ftp"),
+        ("REDIS_URL", "redis://:secret@h?db=1", "REDIS_URL: unknown option db; write the number"),
+        ("REDIS_URL", "redis://:secret@h/x", "REDIS_URL: the database must be a number"),
+        ("REDIS_HOST", "redis://h", "REDIS_HOST: "),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "secret@", "OTEL_EXPORTER_OTLP_HEADERS: must be name=value"),
         ("CACHE_TTL", "0s", "zero"),
         ("OAUTH_TOKEN_URL", "secret@host", "OAUTH_TOKEN_URL (write https://host/path)"),
         ("OAUTH_TOKEN_URL", "ftp://host/token", "the scheme is ftp"),
@@ -35,7 +49,8 @@ fn a_bad_setting_stops_the_start_with_one_line_that_names_it() {
         ("API_A_URL", "https://host/status", "OAUTH_TOKEN_URL is not"),
         ("API_A_ATTEMPTS", "0", "--api-a-attempts"),
     ] {
-        let (code, _, error) = run(&[], &[("HOST", "127.0.0.1"), ("PORT", "0"), (name, value)], "");
+        let settings = [("HOST", "127.0.0.1"), ("PORT", "0"), (name, value)];
+        let (code, _, error) = run(&[], &settings, "");
         assert_ne!(code, 0, "{name}={value}");
         assert_eq!(error.trim_end().lines().count(), 1, "{name}={value}: {error}");
         assert!(error.starts_with("farmlokal-api: ") && error.contains(part), "{name}={value}: {error}");
@@ -67,8 +82,56 @@ fn a_dotenv_file_fills_in_what_the_environment_leaves_open() {
     assert!(error.contains("'banana' for '--port <PORT>'"), "{error}");
     let (_, _, error) = run(&[], &[("PORT", "apple")], "PORT=banana\n");
     assert!(error.contains("'apple'"), "{error}");
-    let (code, _, error) = run(&[], &[], "DB_PASS=secret word\n");
-    assert!(code != 0 && error.contains(".env") && !error.contains("secret"), "{error}");
+}
+
+#[test]
+fn a_bad_line_of_a_dotenv_file_is_named_by_its_number() {
+    for (dotenv, number) in [
+        ("DB_PASS=secret word\n", 1),
+        ("# comment\n\nPORT=0\nsecret\nPORT=1\n", 4),
+        ("PORT=0\r\nDB_PASS=secret word # comment\r\n", 2),
+        ("PORT=0\nDB_PASS=\"secret\nDB_USER=secret\n", 2),
+        ("\u{feff}PORT=0\nDB_PASS='secret'word x\n", 2),
+    ] {
+        let (code, _, error) = run(&[], &[], dotenv);
+        assert_eq!(code, 2);
+        assert!(
+            error.starts_with(&format!("farmlokal-api: .env: line {number} cannot be read")),
+            "{dotenv}: {error}"
+        );
+        assert!(error.trim_end().lines().count() == 1 && !error.contains("secret"), "{error}");
+    }
+}
+
+/// The last setting is wrong, so that the start ends once all others are read.
+#[test]
+fn an_empty_setting_is_not_set() {
+    let names =
+        ["PORT", "CACHE_TTL", "LOCAL_CACHE", "DATABASE_URL", "REDIS_URL", "API_A_URL", "OAUTH_TOKEN_URL"];
+    let names =
+        [&names[..], &["API_B_URL", "LOG_LEVEL", "LOG_FORMAT", "OTEL_EXPORTER_OTLP_ENDPOINT"]].concat();
+    let mut settings: Vec<_> = names.iter().map(|name| (*name, "")).collect();
+    settings.extend([("DB_HOST", "127.0.0.1"), ("HOST", "192.0.2.1")]);
+    let (_, _, error) = run(&[], &settings, "");
+    assert!(error.contains("HOST: cannot listen on 192.0.2.1:5000"), "{error}");
+    let dotenv = names.join("=\n") + "=\n";
+    let (_, _, error) = run(&[], &[("HOST", "192.0.2.1")], &dotenv);
+    assert!(error.contains("HOST: cannot listen on 192.0.2.1:5000"), "{error}");
+}
+
+#[test]
+fn a_setting_that_is_not_utf8_is_named() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let value = std::ffi::OsStr::from_bytes(b"secret\xff");
+    let output = command(directory.path()).env("DB_PASS", value).output().unwrap();
+    assert_eq!(output.stderr, b"farmlokal-api: DB_PASS: not UTF-8\n");
+}
+
+#[test]
+fn a_flag_is_named_where_the_bad_value_is_its() {
+    let (_, _, error) = run(&["--port", "banana"], &[("PORT", "0")], "");
+    assert!(error.starts_with("farmlokal-api: invalid value 'banana' for '--port <PORT>'"), "{error}");
 }
 
 #[test]

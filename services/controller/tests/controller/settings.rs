@@ -14,7 +14,7 @@ fn a_bad_setting_stops_the_start_with_one_line_that_names_it() {
         ("LEASE_DURATION", "500ms", "whole seconds, from 2s to 1h"),
         ("SHUTDOWN_TIMEOUT", "0s", "must be above zero"),
         ("LOG_LEVEL", "farmlokal=nonsense", "LOG_LEVEL"),
-        ("REDIS_URL", "ftp://u:secret@h", "Redis URL"),
+        ("REDIS_URL", "ftp://u:secret@h", "REDIS_URL: the scheme is ftp"),
         ("KUBECONFIG", "/nowhere", "the API server's address"),
     ] {
         let mut command = command(directory.path());

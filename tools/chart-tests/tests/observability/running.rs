@@ -7,9 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use farmlokal_catalog::testing::TestDatabase;
 use farmlokal_devstack::{Redis, cargo};
 use farmlokal_sandbox::{Faults, Mode, Sandbox};
+use farmlokal_testing::TestDatabase;
 
 const BINARIES: [&str; 3] = ["farmlokal-api", "farmlokal-seed", "farmlokal-controller"];
 const PATIENCE: Duration = Duration::from_secs(60);

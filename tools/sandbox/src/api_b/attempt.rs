@@ -2,26 +2,12 @@
 
 use std::time::Duration;
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
-use axum::http::{HeaderMap, Method, Request, StatusCode};
-use bytes::Bytes;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderMap, StatusCode};
 use chrono::{DateTime, Utc};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use reqwest::{Client, redirect};
 
 use super::Callback;
-
-/// Bytes of an answer that are read, so that its connection can be used again.
-const MOST_READ: usize = 64 * 1024;
-
-/// Sends webhooks over connections that it keeps.
-#[derive(Clone)]
-pub(super) struct Courier {
-    client: Client<HttpConnector, Full<Bytes>>,
-    timeout: Duration,
-}
 
 /// What came of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,41 +17,45 @@ pub(super) struct Answer {
     pub(super) retry_after: Option<Duration>,
 }
 
-impl Courier {
-    pub(super) fn new(timeout: Duration) -> Courier {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(timeout));
-        Courier { client: Client::builder(TokioExecutor::new()).build(connector), timeout }
-    }
+/// A client that keeps its connections.
+pub(crate) fn client() -> reqwest::Result<Client> {
+    // A client wants a TLS provider even for plain HTTP. An error says that the program has already chosen one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .no_proxy()
+        // Without any: a machine may have none, and callbacks are plain HTTP.
+        .tls_certs_only([])
+        .redirect(redirect::Policy::none())
+        .user_agent(concat!("farmlokal-sandbox/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
 
-    /// Delivers `body` once, signed now.
-    pub(super) async fn deliver(&self, callback: &Callback, id: &str, body: Bytes) -> Answer {
-        let timestamp = Utc::now().timestamp();
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri(&callback.url)
-            .header(CONTENT_TYPE, "application/json")
-            .header(USER_AGENT, concat!("farmlokal-sandbox/", env!("CARGO_PKG_VERSION")))
-            .header("webhook-id", id)
-            .header("webhook-timestamp", timestamp)
-            .header("webhook-signature", callback.key.sign(id, timestamp, &body))
-            .body(Full::new(body));
-        let Ok(request) = request else { return Answer::NONE };
-        let exchange = async {
-            let response = self.client.request(request).await.ok()?;
-            let answer =
-                Answer { status: Some(response.status()), retry_after: retry_after(response.headers()) };
-            let _ = Limited::new(response.into_body(), MOST_READ).collect().await;
-            Some(answer)
-        };
-        tokio::time::timeout(self.timeout, exchange).await.ok().flatten().unwrap_or(Answer::NONE)
-    }
+/// Delivers `body` once, signed now, and waits for `timeout` at the most.
+pub(super) async fn deliver(
+    client: &Client,
+    timeout: Duration,
+    callback: &Callback,
+    id: &str,
+    body: Vec<u8>,
+) -> Answer {
+    let timestamp = Utc::now().timestamp();
+    let request = client
+        .post(callback.url.to_string())
+        .timeout(timeout)
+        .header(CONTENT_TYPE, "application/json")
+        .header("webhook-id", id)
+        .header("webhook-timestamp", timestamp)
+        .header("webhook-signature", callback.key.sign(id, timestamp, &body));
+    let Ok(response) = request.body(body).send().await else {
+        return Answer { status: None, retry_after: None };
+    };
+    let answer = Answer { status: Some(response.status()), retry_after: retry_after(response.headers()) };
+    // Read to its end, so that the connection can be used again.
+    let _ = response.bytes().await;
+    answer
 }
 
 impl Answer {
-    const NONE: Answer = Answer { status: None, retry_after: None };
-
     pub(super) fn is_acknowledgement(self) -> bool {
         self.status.is_some_and(|status| status.is_success())
     }

@@ -4,17 +4,18 @@ mod attempt;
 mod callbacks;
 mod event;
 mod plan;
-mod report;
+mod run;
 mod schedule;
 mod sender;
 mod signature;
 
-pub use callbacks::{Callback, CallbackError};
+pub use callbacks::Callback;
 pub use event::{Change, Event, Product};
-pub use plan::{InvalidPlan, Plan};
-pub use report::{Report, State};
+pub use plan::Plan;
+pub use run::{Report, State};
 pub use sender::SendError;
 pub use signature::{InvalidKey, SigningKey, sign};
 
-pub(crate) use callbacks::{Callbacks, routes};
-pub(crate) use sender::Sender;
+pub(crate) use attempt::client;
+pub(crate) use callbacks::routes;
+pub(crate) use sender::Run;

@@ -73,35 +73,41 @@ impl Default for Plan {
     }
 }
 
-/// A member of a plan that is out of range.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct InvalidPlan(&'static str);
-
 impl Plan {
-    /// Checks every bound, and settles the times.
-    pub(super) fn settled(mut self) -> Result<Plan, InvalidPlan> {
-        let within = |holds: bool, message| if holds { Ok(()) } else { Err(InvalidPlan(message)) };
-        within((1..=100_000).contains(&self.count), "count: must be 1 to 100000")?;
-        within(self.rate <= 100_000, "rate: must be 0 to 100000")?;
-        within((1..=256).contains(&self.senders), "senders: must be 1 to 256")?;
-        within((0.0..=10.0).contains(&self.duplicates), "duplicates: must be 0 to 10")?;
-        within(self.reorder <= self.count, "reorder: must be at most count")?;
-        within((1..=1 << 62).contains(&self.first_product), "firstProduct: must be at least 1")?;
-        within((1..=1_000_000).contains(&self.products), "products: must be 1 to 1000000")?;
-        let year = self.start().year();
-        within((1970..=9999).contains(&year), "occurredFrom: must be a time from 1970 to 9999")?;
-        let shares = [self.upserts, self.price_changes, self.deletes];
-        within(
-            shares.iter().all(|share| *share <= 1_000) && shares != [0; 3],
-            "upserts, priceChanges, deletes: must be 0 to 1000, and one of them above 0",
-        )?;
-        within((1..=600_000).contains(&self.timeout_ms), "timeoutMs: must be 1 to 600000")?;
-        within((1..=600_000).contains(&self.backoff_ms), "backoffMs: must be 1 to 600000")?;
-        within((1..=600_000).contains(&self.max_backoff_ms), "maxBackoffMs: must be 1 to 600000")?;
-        within((1..=10_000).contains(&self.max_attempts), "maxAttempts: must be 1 to 10000")?;
-        let url = self.url.as_deref().map(parse_url).transpose();
-        within(url.is_ok(), "url: must be an http:// URL")?;
+    /// Checks every bound, and settles the times. The error names the member that is out of range.
+    pub(super) fn settled(mut self) -> Result<Plan, String> {
+        let ranges = [
+            ("count", self.count.into(), 1..=100_000),
+            ("rate", self.rate.into(), 0..=100_000),
+            ("senders", self.senders.into(), 1..=256),
+            ("reorder", self.reorder.into(), 0..=self.count.into()),
+            ("firstProduct", self.first_product, 1..=1 << 52),
+            ("products", self.products.into(), 1..=1_000_000),
+            ("upserts", self.upserts.into(), 0..=1_000),
+            ("priceChanges", self.price_changes.into(), 0..=1_000),
+            (
+                "deletes",
+                self.deletes.into(),
+                u64::from(self.upserts.saturating_add(self.price_changes) == 0)..=1_000,
+            ),
+            ("timeoutMs", self.timeout_ms, 1..=600_000),
+            ("backoffMs", self.backoff_ms, 1..=600_000),
+            ("maxBackoffMs", self.max_backoff_ms, 1..=600_000),
+            ("maxAttempts", self.max_attempts.into(), 1..=10_000),
+        ];
+        let wrong = ranges.iter().find(|(_, value, range)| !range.contains(value));
+        let wrong =
+            wrong.map(|(name, _, range)| format!("{name}: must be {} to {}", range.start(), range.end()));
+        let is_url = |url| parse_url(url).is_some();
+        if let Some(wrong) = wrong {
+            return Err(wrong);
+        } else if !(0.0..=10.0).contains(&self.duplicates) {
+            return Err("duplicates: must be 0 to 10".to_owned());
+        } else if !(1970..=9999).contains(&self.start().year()) {
+            return Err("occurredFrom: must be a time from 1970 to 9999".to_owned());
+        } else if !self.url.as_deref().is_none_or(is_url) {
+            return Err("url: must be an http:// URL".to_owned());
+        }
         self.occurred_from = Some(self.start());
         Ok(self)
     }
@@ -142,7 +148,7 @@ mod tests {
 
     #[test]
     fn what_is_out_of_range_is_named() {
-        let refused = |plan: Plan| plan.settled().unwrap_err().to_string();
+        let refused = |plan: Plan| plan.settled().unwrap_err();
         assert!(refused(Plan { count: 0, ..Plan::default() }).starts_with("count: "));
         assert!(refused(Plan { duplicates: f64::NAN, ..Plan::default() }).starts_with("duplicates: "));
         assert!(refused(Plan { senders: 257, ..Plan::default() }).starts_with("senders: "));
@@ -150,7 +156,7 @@ mod tests {
         let never = Some(DateTime::<Utc>::MAX_UTC);
         assert!(refused(Plan { occurred_from: never, ..Plan::default() }).starts_with("occurredFrom: "));
         let nothing = Plan { upserts: 0, price_changes: 0, deletes: 0, ..Plan::default() };
-        assert!(refused(nothing).starts_with("upserts, "));
+        assert!(refused(nothing).starts_with("deletes: "));
     }
 
     #[test]

@@ -11,12 +11,15 @@ const STREAM: u64 = u64::MAX;
 
 impl Plan {
     /// The numbers of the events in the order in which they are sent, copies included.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 10")]
     pub(super) fn schedule(&self) -> Vec<u32> {
         let mut rng = self.rng(STREAM);
         let mut turns = Vec::new();
         for number in 0..self.count {
             turns.push((number + rng.random_range(0..=self.reorder), number));
-            for _ in 0..copies(self.duplicates, &mut rng) {
+            // 1.2 is one, and another one in five times.
+            let another = rng.random_bool(self.duplicates.fract());
+            for _ in 0..self.duplicates as u32 + u32::from(another) {
                 turns.push((number + rng.random_range(0..=self.reorder.max(COPY_DELAY)), number));
             }
         }
@@ -24,17 +27,6 @@ impl Plan {
         turns.sort_by_key(|(turn, _)| *turn);
         turns.into_iter().map(|(_, number)| number).collect()
     }
-}
-
-/// So many on average: 1.2 is one, and another one in five times.
-fn copies(average: f64, rng: &mut impl rand::Rng) -> u32 {
-    let mut copies = 0;
-    let mut left = average;
-    while left >= 1.0 {
-        copies += 1;
-        left -= 1.0;
-    }
-    copies + u32::from(rng.random_bool(left.max(0.0)))
 }
 
 #[cfg(test)]

@@ -1,131 +1,93 @@
 //! Sends webhooks until each is acknowledged, as [Standard Webhooks 1.0](https://www.standardwebhooks.com) wants it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
+use axum::http::StatusCode;
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use rand::RngExt as _;
-use tokio::runtime::Handle;
+use reqwest::Client;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::info;
 
-use super::attempt::{Answer, Courier};
+use super::attempt::deliver;
 use super::callbacks::parse_url;
-use super::report::Progress;
-use super::{Callback, InvalidPlan, Plan, Report};
-use crate::partners::Partners;
+use super::run::Progress;
+use super::{Callback, Plan, Report};
+use crate::sandbox::{Partners, lock};
 
 /// Deliveries under way at the most, those that wait for their next attempt included: more wait for their first one.
 const MOST_PENDING: usize = 4096;
 /// The random numbers of pauses begin here, beyond those of events.
 const PAUSES: u64 = 1 << 32;
 
-/// Why nothing is sent.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SendError {
-    /// The plan has a member that is out of range.
-    #[error(transparent)]
-    Plan(#[from] InvalidPlan),
-    /// One run at a time.
-    #[error("webhooks are being sent already: DELETE /control/webhooks ends that")]
-    Busy,
-    /// There is nowhere to send to.
-    #[error("no callback is registered, and the plan has no url")]
-    NoCallback,
-}
+/// Why nothing is sent: the status and the text of the answer over HTTP.
+pub type SendError = (StatusCode, String);
 
-/// The run of webhooks that is under way, or was the last.
-#[derive(Default)]
-pub(crate) struct Sender(Mutex<Option<Run>>);
-
+/// A run of webhooks; clones are the same.
 #[derive(Clone)]
-struct Run {
+pub(crate) struct Run {
     progress: Arc<Mutex<Progress>>,
     stop: CancellationToken,
     done: CancellationToken,
 }
 
-impl Sender {
-    /// Begins to send, on `runtime`.
+impl Partners {
+    /// Begins to send webhooks. The report has the plan with its times settled: it makes the events that are sent.
     ///
     /// # Errors
     /// A run is under way, the plan is out of range, or there is nowhere to send to.
-    pub(crate) fn start(
-        &self,
-        partners: &Partners,
-        plan: Plan,
-        runtime: &Handle,
-    ) -> Result<Report, SendError> {
-        let plan = plan.settled()?;
-        let callbacks = match plan.url.as_deref().map(parse_url) {
-            Some(Ok(url)) => vec![Callback { url, key: partners.key.clone() }],
-            _ => partners.callbacks.all(),
+    pub fn send(&self, plan: Plan) -> Result<Report, SendError> {
+        let refuse = |error: &str| Err((StatusCode::CONFLICT, error.to_owned()));
+        let plan = plan.settled().map_err(|error| (StatusCode::UNPROCESSABLE_ENTITY, error))?;
+        let callbacks = match plan.url.as_deref().and_then(parse_url) {
+            Some(url) => vec![Callback { url, key: self.key.clone() }],
+            None => self.callbacks(),
         };
         if callbacks.is_empty() {
-            return Err(SendError::NoCallback);
+            return refuse("no callback is registered, and the plan has no url");
         }
-        let mut current = self.lock();
-        if current.as_ref().is_some_and(|run| !run.progress().has_ended()) {
-            return Err(SendError::Busy);
+        let mut current = lock(&self.run);
+        if current.as_ref().is_some_and(|run| !lock(&run.progress).has_ended()) {
+            return refuse("webhooks are being sent already: DELETE /control/webhooks ends that");
         }
         let schedule = plan.schedule();
         let progress = Progress::new(plan.clone(), schedule.len() * callbacks.len(), callbacks.len());
         let report = progress.report();
         let run = Run {
             progress: Arc::new(Mutex::new(progress)),
-            stop: partners.shutdown.child_token(),
+            stop: self.shutdown.child_token(),
             done: CancellationToken::new(),
         };
         *current = Some(run.clone());
-        let work = Work {
-            courier: Courier::new(Duration::from_millis(plan.timeout_ms)),
-            senders: Arc::new(Semaphore::new(plan.senders as usize)),
-            pending: Arc::new(Semaphore::new(MOST_PENDING)),
-            callbacks,
-            plan,
-            run,
-        };
-        runtime.spawn(Arc::new(work).send(schedule));
+        let senders = Arc::new(Semaphore::new(plan.senders as usize));
+        let work = Work { plan, callbacks, client: self.client.clone(), senders, run };
+        self.runtime.spawn(Arc::new(work).run(schedule));
         Ok(report)
     }
 
-    /// What the run has done so far; none where there was none.
-    pub(crate) fn report(&self) -> Option<Report> {
-        self.lock().as_ref().map(|run| run.progress().report())
+    /// What the run of webhooks has done so far; none where there was none.
+    #[must_use]
+    pub fn report(&self) -> Option<Report> {
+        lock(&self.run).as_ref().map(|run| lock(&run.progress).report())
     }
 
-    /// Ends the run: requests in flight are dropped.
-    pub(crate) fn stop(&self) {
-        if let Some(run) = &*self.lock() {
-            run.stop.cancel();
-        }
-    }
-
-    /// Ends the run and forgets it.
-    pub(crate) fn forget(&self) {
-        self.stop();
-        *self.lock() = None;
-    }
-
-    /// Waits until the run has ended.
-    pub(crate) async fn ended(&self) -> Option<Report> {
-        let run = self.lock().clone()?;
+    /// Waits until the run of webhooks has ended: until all is acknowledged or given up, or it is stopped.
+    pub async fn sent(&self) -> Option<Report> {
+        let run = lock(&self.run).clone()?;
         run.done.cancelled().await;
-        let report = run.progress().report();
+        let report = lock(&run.progress).report();
         Some(report)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Run>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Run {
-    fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Ends the run of webhooks: requests in flight are dropped.
+    pub fn stop_sending(&self) {
+        if let Some(run) = &*lock(&self.run) {
+            run.stop.cancel();
+        }
     }
 }
 
@@ -133,74 +95,67 @@ impl Run {
 struct Work {
     plan: Plan,
     callbacks: Vec<Callback>,
-    courier: Courier,
+    client: Client,
     senders: Arc<Semaphore>,
-    pending: Arc<Semaphore>,
     run: Run,
 }
 
 impl Work {
-    async fn send(self: Arc<Work>, schedule: Vec<u32>) {
-        let tasks = TaskTracker::new();
-        let sent = Arc::clone(&self).send_all(&schedule, &tasks);
-        self.run.stop.run_until_cancelled(sent).await;
-        tasks.close();
-        tasks.wait().await;
-        self.run.progress().ended();
-        let report = self.run.progress().report();
+    async fn run(self: Arc<Work>, schedule: Vec<u32>) {
+        self.run.stop.run_until_cancelled(self.send_all(&schedule)).await;
+        let mut progress = lock(&self.run.progress);
+        progress.ended();
+        let report = progress.report();
         info!(events = report.events, acknowledged = report.acknowledged, "webhooks sent");
         self.run.done.cancel();
     }
 
-    /// Begins every delivery at its time and in its order.
-    async fn send_all(self: Arc<Work>, schedule: &[u32], tasks: &TaskTracker) {
-        let start = Instant::now();
-        for (turn, &event) in schedule.iter().enumerate() {
+    /// Begins every delivery at its time and in its order, and waits for all. Dropped, it drops what is in flight.
+    async fn send_all(self: &Arc<Work>, schedule: &[u32]) {
+        let (start, mut deliveries) = (Instant::now(), JoinSet::new());
+        for (turn, &event) in (0_u32..).zip(schedule) {
             if self.plan.rate > 0 {
-                let turn = u32::try_from(turn).unwrap_or(u32::MAX);
                 tokio::time::sleep_until(start + Duration::from_secs(1) * turn / self.plan.rate).await;
             }
             for callback in 0..self.callbacks.len() {
-                let Ok(place) = Arc::clone(&self.pending).acquire_owned().await else { return };
+                while deliveries.try_join_next().is_some() {}
+                if deliveries.len() == MOST_PENDING {
+                    deliveries.join_next().await;
+                }
                 let Ok(sender) = Arc::clone(&self.senders).acquire_owned().await else { return };
-                let (work, stop) = (Arc::clone(&self), self.run.stop.clone());
-                let delivery = async move {
-                    work.deliver(turn as u64, event, callback, sender).await;
-                    drop(place);
-                };
-                tasks.spawn(async move { stop.run_until_cancelled(delivery).await });
+                let work = Arc::clone(self);
+                deliveries.spawn(async move { work.deliver(turn.into(), event, callback, sender).await });
             }
         }
+        deliveries.join_all().await;
     }
 
     /// Attempts a delivery until it is acknowledged or given up. It holds a sender while it makes a request only.
     async fn deliver(&self, turn: u64, event: u32, callback: usize, mut sender: OwnedSemaphorePermit) {
-        let mut pauses = self.plan.rng(PAUSES + turn);
-        let event_id = self.plan.event(event).event_id;
-        let body = Bytes::from(serde_json::to_vec(&self.plan.event(event)).unwrap_or_default());
-        for attempt in 1..=self.plan.max_attempts {
-            let answer = self.courier.deliver(&self.callbacks[callback], &event_id, body.clone()).await;
-            self.run.progress().attempted(event, callback, answer);
+        let plan = &self.plan;
+        let (timeout, most) =
+            (Duration::from_millis(plan.timeout_ms), Duration::from_millis(plan.max_backoff_ms));
+        let mut pauses = ExponentialBuilder::new()
+            .with_jitter()
+            .with_jitter_seed(plan.rng(PAUSES + turn).random())
+            .with_min_delay(Duration::from_millis(plan.backoff_ms))
+            .with_max_delay(most)
+            .with_max_times(plan.max_attempts.saturating_sub(1) as usize)
+            .build();
+        let event_id = plan.event(event).event_id;
+        let body = serde_json::to_vec(&plan.event(event)).unwrap_or_default();
+        loop {
+            let answer =
+                deliver(&self.client, timeout, &self.callbacks[callback], &event_id, body.clone()).await;
+            lock(&self.run.progress).attempted(event, callback, answer);
             drop(sender);
             if answer.is_acknowledgement() {
                 return;
             }
-            if attempt == self.plan.max_attempts {
-                break;
-            }
-            tokio::time::sleep(self.pause(attempt, answer, pauses.random())).await;
+            let Some(pause) = pauses.next() else { return lock(&self.run.progress).abandoned() };
+            tokio::time::sleep(pause.max(answer.retry_after.unwrap_or_default()).min(most)).await;
             let Ok(again) = Arc::clone(&self.senders).acquire_owned().await else { return };
             sender = again;
         }
-        self.run.progress().abandoned();
-    }
-
-    /// The pause after a failed attempt; `random` is between 0 and 1.
-    fn pause(&self, attempt: u32, answer: Answer, random: f64) -> Duration {
-        let most = Duration::from_millis(self.plan.max_backoff_ms);
-        let doubled = Duration::from_millis(self.plan.backoff_ms).saturating_mul(1 << (attempt - 1).min(20));
-        // From half of it up: attempts spread, and none comes at once.
-        let backoff = doubled.min(most).mul_f64(0.5 + random / 2.0);
-        backoff.max(answer.retry_after.unwrap_or_default()).min(most)
     }
 }

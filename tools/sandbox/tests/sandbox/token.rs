@@ -25,6 +25,29 @@ async fn credentials_come_as_json_as_a_form_or_as_basic() {
 }
 
 #[tokio::test]
+async fn a_scope_can_be_wanted_and_a_lifetime_left_out() {
+    let config = Config { scope: Some("read status".into()), ..Config::default() };
+    let sandbox = Sandbox::start_with(config).await.unwrap();
+    let post = async |scope: &str| {
+        let form =
+            format!("grant_type=client_credentials&client_id=farmlokal&client_secret=sandbox-secret{scope}");
+        let request =
+            client().post(sandbox.token_url()).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        read(request.body(form)).await.unwrap()
+    };
+    for wrong in ["", "&scope=read"] {
+        let answer = post(wrong).await;
+        assert_eq!((answer.status, answer.json()["error"].as_str()), (400, Some("invalid_scope")));
+    }
+    sandbox.set_faults(Faults {
+        token: Fault { omit_expires_in: true, ..Fault::default() },
+        ..Faults::default()
+    });
+    let answer = post("&scope=read+status").await;
+    assert_eq!((answer.status, answer.json().get("expires_in")), (200, None));
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_refused_as_the_rfc_has_it() {
     let config = Config { audience: Some("https://api-a.example".into()), ..Config::default() };
     let sandbox = Sandbox::start_with(config).await.unwrap();

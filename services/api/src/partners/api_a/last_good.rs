@@ -7,12 +7,15 @@ use chrono::{DateTime, Utc};
 use farmlokal_redis::Connection;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tokio_util::task::TaskTracker;
+
+use crate::object::object;
 
 /// An answer and when it was given.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub(super) struct Good {
+pub(crate) struct Good {
     at: DateTime<Utc>,
-    pub(super) body: Box<RawValue>,
+    pub(crate) body: Box<RawValue>,
 }
 
 impl Good {
@@ -21,7 +24,7 @@ impl Good {
     }
 
     /// By the clocks of the machines that gave and read it; never below zero.
-    pub(super) fn age(&self) -> Duration {
+    pub(crate) fn age(&self) -> Duration {
         (Utc::now() - self.at).to_std().unwrap_or_default()
     }
 }
@@ -31,27 +34,24 @@ pub(super) struct LastGood {
     memory: Mutex<Option<Good>>,
     redis: Arc<Connection>,
     key: String,
-    keep: Duration,
+    ttl: Duration,
 }
 
 impl LastGood {
-    /// `name` tells these answers from others; `keep` is how old an answer may become.
-    pub(super) fn new(redis: Arc<Connection>, name: &str, keep: Duration) -> Self {
-        Self { memory: Mutex::default(), redis, key: format!("farmlokal:api-a:{name}"), keep }
+    /// `name` tells these answers from others; `ttl` is how old an answer may become.
+    pub(super) fn new(redis: Arc<Connection>, name: &str, ttl: Duration) -> Self {
+        Self { memory: Mutex::default(), redis, key: format!("farmlokal:api-a:{name}"), ttl }
     }
 
-    /// Keeps `good` in the process.
-    pub(super) fn remember(&self, good: &Good) {
+    /// Keeps `good` in the process, and in Redis by a task of its own.
+    pub(super) fn keep(&self, good: &Good, calls: &TaskTracker) {
         *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = Some(good.clone());
-    }
-
-    /// Keeps `good` in Redis.
-    pub(super) async fn share(&self, good: &Good) {
         let Ok(stored) = serde_json::to_vec(good) else { return };
-        let keep = u64::try_from(self.keep.as_millis()).unwrap_or(u64::MAX);
-        let mut set = redis::cmd("SET");
-        set.arg(&self.key).arg(stored).arg("PX").arg(keep);
-        self.redis.run(async move |mut connection| set.exec_async(&mut connection).await).await;
+        let (mut set, redis) = (redis::cmd("SET"), Arc::clone(&self.redis));
+        set.arg(&self.key).arg(stored).arg("PX").arg(u64::try_from(self.ttl.as_millis()).unwrap_or(u64::MAX));
+        calls.spawn(async move {
+            redis.run(async move |mut connection| set.exec_async(&mut connection).await).await
+        });
     }
 
     /// The newer of the two, if it is not too old.
@@ -60,10 +60,10 @@ impl LastGood {
         get.arg(&self.key);
         let stored: Option<Option<Vec<u8>>> =
             self.redis.run(async move |mut connection| get.query_async(&mut connection).await).await;
-        let shared = stored.flatten().and_then(|stored| serde_json::from_slice::<Good>(&stored).ok());
+        let shared = stored.flatten().and_then(|stored| object::<Good>(&stored).ok());
         let remembered = self.memory.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let newest = shared.into_iter().chain(remembered).max_by_key(|good| good.at)?;
-        (newest.age() <= self.keep).then_some(newest)
+        (newest.age() <= self.ttl).then_some(newest)
     }
 }
 
@@ -75,7 +75,7 @@ mod tests {
     fn the_stored_form_gives_the_same_answer_back() {
         let body = RawValue::from_string(r#"{"b":1.50,"a":"x"}"#.to_owned()).unwrap();
         let good = Good::now(body);
-        let back: Good = serde_json::from_slice(&serde_json::to_vec(&good).unwrap()).unwrap();
+        let back: Good = object(&serde_json::to_vec(&good).unwrap()).unwrap();
         assert_eq!((back.at, back.body.get()), (good.at, good.body.get()));
     }
 

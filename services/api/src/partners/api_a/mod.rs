@@ -6,42 +6,31 @@
 
 mod last_good;
 
-use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use axum::http::header::{ACCEPT, AUTHORIZATION};
-use axum::http::{HeaderValue, Method};
-use metrics::{Counter, counter};
-use reqwest::{Client, Request};
+use axum::http::header::ACCEPT;
+use metrics::counter;
+use reqwest::Client;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument as _, Span};
+use tracing::{Instrument as _, Span, warn};
 use url::Url;
 
-use super::breaker::{Breaker, BreakerPolicy, BreakerState, Permit};
-use super::failure::{Failure, FailureKind, Partner};
+use super::breaker::{Breaker, BreakerState};
+use super::config::PartnersArgs;
+use super::error::{CallError, CallErrorKind, Partner};
 use super::http::exchange;
-use super::metrics::RequestMetrics;
-use super::oauth::{Obtained, Token, Tokens, fingerprint};
+use super::oauth::{Token, Tokens, fingerprint};
 use super::retry::{Retries, RetryPolicy};
-use last_good::{Good, LastGood};
-
-/// How API A is called.
-#[derive(Clone, Debug)]
-pub(crate) struct ApiAConfig {
-    pub(crate) url: Url,
-    pub(crate) retry: RetryPolicy,
-    pub(crate) breaker: BreakerPolicy,
-    /// Calls in flight at the most.
-    pub(crate) concurrency: usize,
-    /// How old the answer may be that stands in for a failure.
-    pub(crate) fallback_ttl: Duration,
-}
+use crate::object::object;
+pub(crate) use last_good::Good;
+use last_good::LastGood;
 
 /// The client of API A.
 pub(crate) struct ApiA {
@@ -50,197 +39,160 @@ pub(crate) struct ApiA {
     tokens: Arc<Tokens>,
     retry: RetryPolicy,
     breaker: Arc<Breaker>,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     last_good: LastGood,
-    requests: RequestMetrics,
-    calls: CallMetrics,
-    under_way: TaskTracker,
+    /// It was called: it has answered, or the log says why not.
+    reached: AtomicBool,
+    calls: TaskTracker,
 }
 
 /// What came of a call.
-pub(crate) struct Report {
+pub(crate) struct ApiAReport {
     /// Requests that API A was sent.
     pub(crate) attempts: u32,
     /// The breaker after the call.
     pub(crate) breaker: BreakerState,
-    pub(crate) outcome: Outcome,
+    /// The answer; with an error, it is an older one in its place.
+    pub(crate) result: Result<(Good, Option<CallError>), CallError>,
 }
 
-/// What the caller gets.
-pub(crate) enum Outcome {
-    Fresh(Box<RawValue>),
-    /// An answer from before, and why there is no other.
-    Fallback {
-        body: Box<RawValue>,
-        age: Duration,
-        failure: Failure,
-    },
-    Failed(Failure),
+impl ApiAReport {
+    /// `fresh`, `fallback` or `failed`.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match &self.result {
+            Ok((_, None)) => "fresh",
+            Ok((_, Some(_))) => "fallback",
+            Err(_) => "failed",
+        }
+    }
 }
 
 /// A call while it is made: requests so far, and what they came to.
-type Called = (u32, Result<Good, Failure>);
+type Called = (u32, Result<Good, CallError>);
 
 impl ApiA {
     pub(crate) fn new(
         client: Client,
         tokens: Arc<Tokens>,
         redis: Arc<farmlokal_redis::Connection>,
-        config: ApiAConfig,
-        under_way: TaskTracker,
+        url: Url,
+        args: &PartnersArgs,
+        calls: TaskTracker,
     ) -> Arc<Self> {
-        let ApiAConfig { url, retry, breaker, concurrency, fallback_ttl } = config;
+        let failures = args.api_a_breaker_failures;
+        let permits = (args.api_a_concurrency as usize).min(Semaphore::MAX_PERMITS);
         Arc::new(Self {
-            last_good: LastGood::new(redis, &fingerprint(url.as_str()), fallback_ttl),
-            breaker: Breaker::new(Partner::ApiA.name(), breaker),
-            places: Arc::new(Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS))),
-            requests: RequestMetrics::new(Partner::ApiA),
-            calls: CallMetrics::new(),
-            under_way,
+            last_good: LastGood::new(redis, &fingerprint(url.as_str()), args.api_a_fallback_ttl),
+            breaker: Breaker::new(Partner::ApiA.name(), failures, args.api_a_breaker_pause),
+            permits: Arc::new(Semaphore::new(permits)),
+            reached: AtomicBool::new(false),
+            retry: RetryPolicy {
+                attempts: args.api_a_attempts,
+                attempt_timeout: args.api_a_attempt_timeout,
+                deadline: args.api_a_timeout,
+            },
+            calls,
             client,
             url,
             tokens,
-            retry,
         })
     }
 
     /// Asks API A for its status, which may be asked any number of times.
-    pub(crate) async fn status(self: &Arc<Self>) -> Report {
+    pub(crate) async fn status(self: &Arc<Self>) -> ApiAReport {
         let (attempts, called) = self.guarded().await;
-        let outcome = match called {
-            Ok(good) => Outcome::Fresh(good.body),
-            Err(failure) => match self.last_good.find().await {
-                Some(good) => Outcome::Fallback { age: good.age(), body: good.body, failure },
-                None => Outcome::Failed(failure),
+        let result = match called {
+            Ok(good) => Ok((good, None)),
+            Err(error) => match self.last_good.find().await {
+                Some(older) => Ok((older, Some(error))),
+                None => Err(error),
             },
         };
-        self.calls.count(&outcome);
-        Report { attempts, breaker: self.breaker.state(), outcome }
+        let report = ApiAReport { attempts, breaker: self.breaker.state(), result };
+        counter!("farmlokal_api_a_calls_total", "outcome" => report.outcome()).increment(1);
+        report
     }
 
-    /// The call behind bulkhead and breaker.
+    /// The call behind the bound on calls in flight and the breaker.
     async fn guarded(self: &Arc<Self>) -> Called {
-        let refused = |kind, retry_after| {
-            (0, Err(Failure { retry_after: Some(retry_after), ..Failure::new(Partner::ApiA, kind) }))
+        let not_called = |kind, retry_after| {
+            (0, Err(CallError { retry_after: Some(retry_after), ..CallError::new(Partner::ApiA, kind) }))
         };
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            return refused(FailureKind::Busy, Duration::from_secs(1));
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
+            return not_called(CallErrorKind::Busy, Duration::from_secs(1));
         };
-        let permit = match self.breaker.admit() {
-            Ok(permit) => permit,
-            Err(wait) => return refused(FailureKind::Suspended, wait),
+        let admitted = match self.breaker.admit() {
+            Ok(admitted) => admitted,
+            Err(wait) => return not_called(CallErrorKind::BreakerOpen, wait),
         };
-        let (sender, called) = oneshot::channel();
         let this = Arc::clone(self);
-        // A task of its own: clients that go away must not be able to open the breaker.
         let call = async move {
             let (attempts, result) = this.attempts().await;
-            tell(permit, &result);
-            if let Ok(good) = &result {
-                this.last_good.remember(good);
+            // A token that cannot be had says nothing about API A.
+            let called = !matches!(&result, Err(error) if error.partner == Partner::Oauth);
+            admitted.tell(called.then_some(result.is_ok()));
+            match &result {
+                Ok(good) => this.last_good.keep(good, &this.calls),
+                Err(error) if called && !this.reached.load(Relaxed) => {
+                    warn!(%error, "the first call of API A failed");
+                }
+                Err(_) => {}
             }
-            let good = result.as_ref().ok().cloned();
-            // Nobody may be waiting any more.
-            let _ = sender.send((attempts, result));
-            if let Some(good) = good {
-                this.last_good.share(&good).await;
-            }
-            drop(place);
+            this.reached.fetch_or(called, Relaxed);
+            drop(permit);
+            (attempts, result)
         };
-        self.under_way.spawn(call.instrument(Span::current()));
-        called.await.unwrap_or_else(|_| (0, Err(Failure::new(Partner::ApiA, FailureKind::Failed))))
+        // A task of its own: clients that go away must not be able to open the breaker.
+        let called = self.calls.spawn(call.instrument(Span::current())).await;
+        called.unwrap_or_else(|_| (0, Err(CallError::new(Partner::ApiA, CallErrorKind::Failed))))
     }
 
     /// Attempts until one succeeds or there must be no other. A 401 may mean that the token was revoked: it is replaced,
     /// once, and the attempt made again.
     async fn attempts(&self) -> Called {
         let mut retries = Retries::start(self.retry);
-        let mut token = match in_time(&retries, self.tokens.get()).await {
-            Ok((token, _)) => token,
-            Err(failure) => return (0, Err(failure)),
-        };
-        let mut replaced = false;
+        let mut revoked: Option<Arc<Token>> = None;
         loop {
-            let limit = retries.next_attempt();
-            let failure = match self.requests.observe(self.attempt(&token, retries.attempts(), limit)).await {
-                Ok(body) => return (retries.attempts(), Ok(Good::now(body))),
-                Err(failure) => failure,
-            };
-            if failure.status == Some(401) && !replaced {
-                replaced = true;
-                match in_time(&retries, self.tokens.replace(&token)).await {
-                    Ok((newer, _)) => token = newer,
-                    Err(failure) => return (retries.attempts(), Err(failure)),
+            let token = async {
+                match &revoked {
+                    None => self.tokens.get().await,
+                    Some(revoked) => self.tokens.replace(revoked).await,
                 }
-            } else if !retries.wait_after(&failure).await {
-                return (retries.attempts(), Err(failure));
+            };
+            let late = |_| Err(CallError::new(Partner::Oauth, CallErrorKind::TimedOut));
+            let token = match timeout_at(retries.ends, token).await.unwrap_or_else(late) {
+                Ok((token, _)) => token,
+                Err(error) => return (retries.attempts, Err(error)),
+            };
+            let limit = retries.next_attempt();
+            let error = match self.attempt(&token, retries.attempts, limit).await {
+                Ok(body) => return (retries.attempts, Ok(Good::now(body))),
+                Err(error) => error,
+            };
+            if error.status == Some(401) && revoked.is_none() {
+                revoked = Some(token);
+            } else if !retries.wait_after(&error).await {
+                return (retries.attempts, Err(error));
             }
         }
     }
 
-    async fn attempt(&self, token: &Token, number: u32, limit: Duration) -> Result<Box<RawValue>, Failure> {
-        let invalid = || Failure::new(Partner::ApiA, FailureKind::Invalid);
-        let mut request = Request::new(Method::GET, self.url.clone());
-        let bearer = format!("Bearer {}", token.secret.expose_secret());
-        let mut bearer = HeaderValue::try_from(bearer).map_err(|_| invalid())?;
-        // Kept out of debugging output.
-        bearer.set_sensitive(true);
-        request.headers_mut().insert(AUTHORIZATION, bearer);
-        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let body = exchange(&self.client, Partner::ApiA, request, number, limit).await?;
-        parse(&body).ok_or_else(invalid)
+    async fn attempt(&self, token: &Token, number: u32, limit: Duration) -> Result<Box<RawValue>, CallError> {
+        let request = self.client.get(self.url.clone()).bearer_auth(token.secret.expose_secret());
+        let request = request.header(ACCEPT, "application/json");
+        exchange(Partner::ApiA, request, number, limit, parse).await
     }
 }
 
-/// A token, if there is one before the call's deadline.
-async fn in_time(retries: &Retries, token: impl Future<Output = Obtained>) -> Obtained {
-    let late = || Err(Failure::new(Partner::Oauth, FailureKind::TimedOut));
-    timeout_at(retries.ends(), token).await.unwrap_or_else(|_| late())
-}
-
-/// Tells the breaker. A token that cannot be had says nothing about API A.
-fn tell(permit: Permit, result: &Result<Good, Failure>) {
-    match result {
-        Ok(_) => permit.succeeded(),
-        Err(failure) if failure.partner == Partner::ApiA => permit.failed(),
-        Err(_) => permit.not_called(),
-    }
-}
-
-/// What API A's answer has for certain; whatever else it has is passed on too.
-#[derive(Deserialize)]
-struct Status<'a> {
-    #[serde(rename = "service", borrow)]
-    _service: Cow<'a, str>,
-}
-
-/// API A's answer as it was sent, if it is one.
+/// API A's answer as it was sent, if it is one: whatever it has beside the name of the service is passed on too.
 fn parse(body: &[u8]) -> Option<Box<RawValue>> {
-    serde_json::from_slice::<Status>(body).ok()?;
+    #[derive(Deserialize)]
+    struct Status {
+        #[serde(rename = "service")]
+        _service: String,
+    }
+    object::<Status>(body).ok()?;
     serde_json::from_slice(body).ok()
-}
-
-/// `farmlokal_api_a_calls_total`
-struct CallMetrics {
-    fresh: Counter,
-    fallback: Counter,
-    failed: Counter,
-}
-
-impl CallMetrics {
-    fn new() -> Self {
-        let counter = |outcome| counter!("farmlokal_api_a_calls_total", "outcome" => outcome);
-        Self { fresh: counter("fresh"), fallback: counter("fallback"), failed: counter("failed") }
-    }
-
-    fn count(&self, outcome: &Outcome) {
-        let counter = match outcome {
-            Outcome::Fresh(_) => &self.fresh,
-            Outcome::Fallback { .. } => &self.fallback,
-            Outcome::Failed(_) => &self.failed,
-        };
-        counter.increment(1);
-    }
 }
 
 #[cfg(test)]
@@ -251,7 +203,17 @@ mod tests {
     fn an_answer_is_what_was_agreed_and_stays_as_it_is() {
         let body = "{\"n\": 1.50, \"service\": \"api-a\"}";
         assert_eq!(parse(format!(" {body}\n").as_bytes()).unwrap().get(), body);
-        for body in ["", "{", "<html>", "null", "[]", "{}", "{\"service\": 1}", "{\"service\": \"a\"} {}"] {
+        for body in [
+            "",
+            "{",
+            "<html>",
+            "null",
+            "[]",
+            "[\"api-a\"]",
+            "{}",
+            "{\"service\": 1}",
+            "{\"service\": \"a\"} {}",
+        ] {
             assert!(parse(body.as_bytes()).is_none(), "{body}");
         }
     }

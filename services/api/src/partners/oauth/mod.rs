@@ -5,100 +5,91 @@
 
 mod provider;
 mod refresh;
-mod store;
 mod token;
+mod token_cache;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::{Counter, counter};
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
+use metrics::counter;
+use serde::Serialize;
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep};
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument as _, Span, info, warn};
+use tracing::{Instrument as _, Span, debug, info, warn};
+use url::Url;
+use utoipa::ToSchema;
 
-pub(crate) use provider::Credentials;
-pub(crate) use token::{Margins, Token, fingerprint};
+pub(crate) use token::{Token, fingerprint};
 
-use super::failure::{Failure, FailureKind, Partner};
-use super::retry::jitter;
+use super::config::PartnersArgs;
+use super::error::{CallError, CallErrorKind, Partner};
 use provider::Provider;
-use store::{Store, Take};
+use token_cache::{Lookup, TokenCache};
 
-/// How long nobody asks the provider again after it has failed: doubling, up to the bound.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// How often one who waits for another replica's token looks for it. Each replica has one such, whoever waits for it.
-const LOOK_EVERY: Duration = Duration::from_millis(40);
+/// How long this process does not ask the provider again after a failure, with jitter up to twice as long; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// The shortest time between two looks for a token that another replica is fetching. One caller in each replica looks.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How much longer than a fetch its lock lasts.
 const LOCK_MARGIN: Duration = Duration::from_secs(1);
 
 /// Where a token came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum TokenSource {
+    /// This process had it.
     Memory,
+    /// Redis had it: another process fetched it, or this one before it was restarted.
     Redis,
+    /// It was fetched for this request.
     Provider,
 }
 
-impl Source {
-    pub(crate) const ALL: [Self; 3] = [Self::Memory, Self::Redis, Self::Provider];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Redis => "redis",
-            Self::Provider => "provider",
-        }
-    }
-}
-
 /// A token and where it came from, or why there is none.
-pub(crate) type Obtained = Result<(Arc<Token>, Source), Failure>;
+pub(crate) type Obtained = Result<(Arc<Token>, TokenSource), CallError>;
 
 /// The tokens of one client for one audience.
 pub(crate) struct Tokens {
     provider: Provider,
-    store: Store,
-    margins: Margins,
-    /// The longest that getting a token may take.
-    timeout: Duration,
+    cache: TokenCache,
     current: watch::Sender<Option<Arc<Token>>>,
     /// Held by the one who is getting a token for this process.
     flight: Arc<Mutex<Trouble>>,
-    under_way: TaskTracker,
-    metrics: TokenMetrics,
+    calls: TaskTracker,
 }
 
-/// What went wrong lately: while the pause lasts, everybody gets the same failure at once.
+/// The last failure: while the pause lasts, all callers in this process get the same error at once.
 #[derive(Default)]
-struct Trouble {
-    failures_in_a_row: u32,
-    last: Option<(Failure, Instant)>,
-}
+struct Trouble(Option<(CallError, Instant, ExponentialBackoff)>);
 
 impl Trouble {
-    fn pending(&self) -> Option<Failure> {
-        let (failure, until) = self.last?;
+    fn pending(&self) -> Option<CallError> {
+        let (error, until, _) = self.0.as_ref()?;
         let left = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
-        Some(Failure { retry_after: Some(left), ..failure })
+        Some(CallError { retry_after: Some(left), ..error.clone() })
     }
 
-    /// The pause after one failure more.
-    fn next_pause(&self) -> Duration {
-        let longest = (FIRST_PAUSE * 2_u32.pow(self.failures_in_a_row.min(10))).min(LONGEST_PAUSE);
-        longest / 2 + jitter(longest / 2)
-    }
-
-    fn note(&mut self, obtained: &Obtained) {
-        match obtained {
-            Ok(_) => *self = Self::default(),
-            Err(failure) => {
-                self.failures_in_a_row += 1;
-                self.last = Some((*failure, Instant::now() + failure.retry_after.unwrap_or(FIRST_PAUSE)));
-            }
-        }
+    /// Notes what came of a fetch, and says in an error how long to wait.
+    fn note(&mut self, obtained: Obtained) -> Obtained {
+        let Err(mut error) = obtained else {
+            self.0 = None;
+            return obtained;
+        };
+        let mut pauses = if let Some((_, _, pauses)) = self.0.take() {
+            debug!(%error, "still no access token");
+            pauses
+        } else {
+            warn!(%error, "no access token: trying again with each request, after a pause");
+            let pauses = ExponentialBuilder::new().with_jitter().without_max_times();
+            pauses.with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE).build()
+        };
+        let pause = pauses.next().unwrap_or(LONGEST_PAUSE).max(error.retry_after.unwrap_or_default());
+        error.retry_after = Some(pause);
+        self.0 = Some((error.clone(), Instant::now() + pause, pauses));
+        Err(error)
     }
 }
 
@@ -107,34 +98,30 @@ impl Tokens {
     pub(crate) fn new(
         client: reqwest::Client,
         redis: Arc<farmlokal_redis::Connection>,
-        credentials: Credentials,
-        margins: Margins,
-        timeout: Duration,
-        under_way: TaskTracker,
+        url: Url,
+        args: &PartnersArgs,
+        calls: TaskTracker,
     ) -> Arc<Self> {
+        let text = |setting: &Option<String>| setting.clone().unwrap_or_default();
+        let [id, audience, scope] =
+            [&args.oauth_client_id, &args.oauth_audience, &args.oauth_scope].map(text);
+        // What tells these tokens from others: a new secret does not make them others.
+        let name = fingerprint(&format!("{url}\n{id}\n{audience}\n{scope}"));
         Arc::new(Self {
-            store: Store::new(redis, &credentials.fingerprint(), timeout + LOCK_MARGIN),
-            provider: Provider::new(client, credentials),
-            margins,
-            timeout,
+            cache: TokenCache::new(redis, &name, args.oauth_timeout + LOCK_MARGIN),
+            provider: Provider { client, url, args: args.clone() },
             current: watch::Sender::new(None),
             flight: Arc::default(),
-            under_way,
-            metrics: TokenMetrics::new(),
+            calls,
         })
-    }
-
-    /// Replaces tokens before they end, in a task that ends with `shutdown`.
-    pub(crate) fn keep_fresh(self: &Arc<Self>, shutdown: CancellationToken) {
-        tokio::spawn(shutdown.run_until_cancelled_owned(refresh::keep_fresh(Arc::clone(self))));
     }
 
     /// A token that can be used.
     ///
     /// # Errors
-    /// Why there is none; known at once while the provider is in trouble.
+    /// Why there is none; at once while the provider is in trouble.
     pub(crate) async fn get(self: &Arc<Self>) -> Obtained {
-        self.count(self.obtain("").await)
+        count(self.obtain("").await)
     }
 
     /// A token in the place of `refused`, which a partner did not take. Others may have replaced it already.
@@ -142,107 +129,83 @@ impl Tokens {
     /// # Errors
     /// As [`get`](Self::get).
     pub(crate) async fn replace(self: &Arc<Self>, refused: &Token) -> Obtained {
-        self.current.send_if_modified(|current| {
-            current.take_if(|token| token.fingerprint == refused.fingerprint).is_some()
-        });
-        self.store.forget(&refused.fingerprint).await;
-        self.count(self.obtain(&refused.fingerprint).await)
-    }
-
-    fn subscribe(&self) -> watch::Receiver<Option<Arc<Token>>> {
-        self.current.subscribe()
+        count(self.obtain(&refused.fingerprint).await)
     }
 
     /// A usable token other than the one with the fingerprint `refused`.
     async fn obtain(self: &Arc<Self>, refused: &str) -> Obtained {
-        if let Some(token) = self.in_memory(refused) {
-            return Ok((token, Source::Memory));
+        let in_memory = || {
+            let usable = |token: &&Arc<Token>| token.is_usable() && token.fingerprint != refused;
+            self.current.borrow().as_ref().filter(usable).cloned()
+        };
+        if let Some(token) = in_memory() {
+            return Ok((token, TokenSource::Memory));
         }
         let mut trouble = Arc::clone(&self.flight).lock_owned().await;
-        // Whoever was before us may have got one, or found out that there is none.
-        if let Some(token) = self.in_memory(refused) {
-            return Ok((token, Source::Memory));
+        // The caller before us may have got one, or failed.
+        if let Some(token) = in_memory() {
+            return Ok((token, TokenSource::Memory));
         }
-        if let Some(failure) = trouble.pending() {
-            return Err(failure);
+        if let Some(error) = trouble.pending() {
+            return Err(error);
         }
         let (this, refused) = (Arc::clone(self), refused.to_owned());
-        // A task of its own: a caller that goes away does not leave the lock in Redis behind.
-        let flight = async move {
-            let obtained = this.fetch(&refused, trouble.next_pause()).await;
-            trouble.note(&obtained);
-            obtained
-        };
-        let landed = self.under_way.spawn(flight.instrument(Span::current())).await;
-        landed.unwrap_or_else(|_| Err(Failure::new(Partner::Oauth, FailureKind::Failed)))
+        // A task of its own: a caller that goes away does not leave the lock in Redis.
+        let flight = async move { trouble.note(this.fetch(&refused).await) };
+        let landed = self.calls.spawn(flight.instrument(Span::current())).await;
+        landed.unwrap_or_else(|_| Err(CallError::new(Partner::Oauth, CallErrorKind::Failed)))
     }
 
-    fn in_memory(&self, refused: &str) -> Option<Arc<Token>> {
-        let current = self.current.borrow();
-        current.as_ref().filter(|token| token.is_usable() && token.fingerprint != refused).cloned()
-    }
-
-    /// A token from Redis, or else from the provider; `pause` is how long everybody waits if that fails.
-    async fn fetch(&self, refused: &str, pause: Duration) -> Obtained {
-        let ends = Instant::now() + self.timeout;
+    /// A token from Redis, or else from the provider.
+    async fn fetch(&self, refused: &str) -> Obtained {
+        let ends = Instant::now() + self.provider.args.oauth_timeout;
         let owner = format!("{:032x}", rand::random::<u128>());
         loop {
-            match self.store.take(&owner, refused).await {
-                Some(Take::Token(token)) => return Ok((self.adopt(token), Source::Redis)),
-                Some(Take::Failure(failure)) => return Err(failure),
-                Some(Take::Wait) if Instant::now() + LOOK_EVERY < ends => {
-                    sleep(LOOK_EVERY / 2 + jitter(LOOK_EVERY / 2)).await;
-                }
-                Some(Take::Wait) => {
-                    let late = Failure::new(Partner::Oauth, FailureKind::TimedOut);
-                    return Err(Failure { retry_after: Some(pause), ..late });
-                }
+            match self.cache.look(&owner, refused).await {
+                Some(Lookup::Token(token)) => return Ok((self.keep(token), TokenSource::Redis)),
                 // Without Redis each replica fetches its own.
-                Some(Take::Lead) | None => break,
+                Some(Lookup::Locked) | None => break,
+                Some(Lookup::Wait) if Instant::now() + 2 * LOOK_EVERY >= ends => {
+                    return Err(CallError::new(Partner::Oauth, CallErrorKind::TimedOut));
+                }
+                Some(Lookup::Wait) => sleep(LOOK_EVERY + jitter(LOOK_EVERY)).await,
             }
         }
         match self.provider.issue(ends).await {
-            Ok((issued, asked)) => {
-                let token = self.adopt(Token::new(issued, self.margins, asked));
+            Ok(token) => {
+                let token = self.keep(token);
                 info!(fingerprint = token.fingerprint, expires_at = %token.expires_at, "a new access token");
-                self.store.put(&owner, &token).await;
-                Ok((token, Source::Provider))
+                self.cache.store(&owner, &token).await;
+                Ok((token, TokenSource::Provider))
             }
-            Err(failure) => {
-                let pause = pause.max(failure.retry_after.unwrap_or_default());
-                warn!(%failure, ?pause, "no access token");
-                self.store.fail(&owner, &failure, pause).await;
-                Err(Failure { retry_after: Some(pause), ..failure })
+            Err(error) => {
+                self.cache.unlock(&owner).await;
+                Err(error)
             }
         }
     }
 
-    fn adopt(&self, token: Token) -> Arc<Token> {
+    fn keep(&self, token: Token) -> Arc<Token> {
         let token = Arc::new(token);
         self.current.send_replace(Some(Arc::clone(&token)));
         token
     }
-
-    fn count(&self, obtained: Obtained) -> Obtained {
-        match &obtained {
-            Ok((_, source)) => self.metrics.by_source[*source as usize].increment(1),
-            Err(_) => self.metrics.failed.increment(1),
-        }
-        obtained
-    }
 }
 
-/// `farmlokal_oauth_tokens_total`
-struct TokenMetrics {
-    by_source: [Counter; 3],
-    failed: Counter,
+fn count(obtained: Obtained) -> Obtained {
+    let source = match &obtained {
+        Ok((_, TokenSource::Memory)) => "memory",
+        Ok((_, TokenSource::Redis)) => "redis",
+        Ok((_, TokenSource::Provider)) => "provider",
+        Err(_) => "none",
+    };
+    counter!("farmlokal_oauth_tokens_total", "source" => source).increment(1);
+    obtained
 }
 
-impl TokenMetrics {
-    fn new() -> Self {
-        let counter = |source| counter!("farmlokal_oauth_tokens_total", "source" => source);
-        Self { by_source: Source::ALL.map(|source| counter(source.name())), failed: counter("none") }
-    }
+/// A random time up to `longest`.
+fn jitter(longest: Duration) -> Duration {
+    longest.mul_f64(rand::random_range(0.0..=1.0))
 }
 
 #[cfg(test)]
@@ -252,15 +215,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_provider_in_trouble_is_left_alone_for_longer_and_longer() {
         let mut trouble = Trouble::default();
-        let failure = Failure::new(Partner::Oauth, FailureKind::Unreachable);
+        let error = CallError::new(Partner::Oauth, CallErrorKind::Unreachable);
         for longest in [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000] {
-            assert_eq!(trouble.pending(), None);
-            let pause = trouble.next_pause();
+            assert!(trouble.pending().is_none());
+            let pause = trouble.note(Err(error.clone())).unwrap_err().retry_after.unwrap();
             assert!((longest / 2..=longest).contains(&pause.as_millis()), "{pause:?} of {longest}");
-            trouble.note(&Err(Failure { retry_after: Some(pause), ..failure }));
             tokio::time::advance(pause / 2).await;
-            assert!(trouble.pending().is_some_and(|failure| failure.retry_after < Some(pause)));
+            assert!(trouble.pending().is_some_and(|error| error.retry_after < Some(pause)));
             tokio::time::advance(pause).await;
         }
+        let asked = CallError { retry_after: Some(Duration::from_secs(60)), ..error };
+        assert_eq!(trouble.note(Err(asked.clone())).unwrap_err().retry_after, asked.retry_after);
     }
 }

@@ -4,17 +4,19 @@
 use std::time::Duration;
 
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
-use axum::http::{HeaderValue, Method};
-use reqwest::{Client, Request};
+use form_urlencoded::byte_serialize;
+use reqwest::{Client, RequestBuilder};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 use url::Url;
 
-use super::token::{Issued, fingerprint};
-use crate::partners::failure::{Failure, FailureKind, Partner};
+use super::token::Token;
+use crate::object::object;
+use crate::partners::config::{ClientAuth, PartnersArgs};
+use crate::partners::error::{CallError, Partner};
 use crate::partners::http::exchange;
-use crate::partners::metrics::RequestMetrics;
 use crate::partners::retry::{Retries, RetryPolicy};
 
 /// The longest that one request may take.
@@ -24,116 +26,123 @@ const ATTEMPTS: u32 = 3;
 /// A longer life is cut to this.
 const LONGEST_LIFE: Duration = Duration::from_hours(30 * 24);
 
-/// Who asks, whom, and for what.
-#[derive(Clone, Debug)]
-pub(crate) struct Credentials {
-    pub(crate) token_url: Url,
-    pub(crate) client_id: String,
-    pub(crate) client_secret: SecretString,
-    pub(crate) audience: Option<String>,
-}
-
-impl Credentials {
-    /// What tells these tokens from others: the secret may be rotated without making them others.
-    pub(super) fn fingerprint(&self) -> String {
-        let audience = self.audience.as_deref().unwrap_or_default();
-        fingerprint(&format!("{}\n{}\n{audience}", self.token_url, self.client_id))
-    }
-}
-
 /// The provider of tokens.
 pub(super) struct Provider {
-    client: Client,
-    credentials: Credentials,
-    metrics: RequestMetrics,
-}
-
-#[derive(Deserialize)]
-struct TokenResponse {
-    access_token: SecretString,
-    token_type: String,
-    /// Seconds; some providers write them as text or with a fraction.
-    #[serde(deserialize_with = "seconds")]
-    expires_in: f64,
+    pub(super) client: Client,
+    pub(super) url: Url,
+    pub(super) args: PartnersArgs,
 }
 
 impl Provider {
-    pub(super) fn new(client: Client, credentials: Credentials) -> Self {
-        Self { client, credentials, metrics: RequestMetrics::new(Partner::Oauth) }
-    }
-
-    /// A new token, and when it was asked for.
+    /// A new token.
     ///
     /// # Errors
     /// What came of the last attempt before `ends`.
-    pub(super) async fn issue(&self, ends: Instant) -> Result<(Issued, Instant), Failure> {
+    pub(super) async fn issue(&self, ends: Instant) -> Result<Token, CallError> {
         let deadline = ends.saturating_duration_since(Instant::now());
         let mut retries =
             Retries::start(RetryPolicy { attempts: ATTEMPTS, attempt_timeout: ATTEMPT_TIMEOUT, deadline });
         loop {
             let (limit, asked) = (retries.next_attempt(), Instant::now());
-            let failure = match self.metrics.observe(self.ask(retries.attempts(), limit)).await {
-                Ok(issued) => return Ok((issued, asked)),
-                Err(failure) => failure,
+            let parse = |body: &[u8]| parse(body, self.args.oauth_default_lifetime);
+            let issued = exchange(Partner::Oauth, self.request(), retries.attempts, limit, parse).await;
+            let error = match issued {
+                Ok((secret, lifetime)) => return Ok(Token::new(secret, lifetime, &self.args, asked)),
+                Err(error) => error,
             };
-            if !retries.wait_after(&failure).await {
-                return Err(failure);
+            if !retries.wait_after(&error).await {
+                return Err(error);
             }
         }
     }
 
-    async fn ask(&self, attempt: u32, limit: Duration) -> Result<Issued, Failure> {
-        let body = exchange(&self.client, Partner::Oauth, self.request(), attempt, limit).await?;
-        parse(&body).ok_or(Failure::new(Partner::Oauth, FailureKind::Invalid))
-    }
-
-    fn request(&self) -> Request {
-        let Credentials { token_url, client_id, client_secret, audience } = &self.credentials;
+    fn request(&self) -> RequestBuilder {
+        let args = &self.args;
+        let basic = args.oauth_client_auth == ClientAuth::Basic;
+        let id = args.oauth_client_id.as_deref().unwrap_or_default();
+        let secret = args.oauth_client_secret.as_ref().map_or("", |secret| secret.expose_secret());
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "client_credentials");
-        form.append_pair("client_id", client_id);
-        form.append_pair("client_secret", client_secret.expose_secret());
-        if let Some(audience) = audience {
-            form.append_pair("audience", audience);
+        for (name, value) in [
+            ("client_id", (!basic).then_some(id)),
+            ("client_secret", (!basic).then_some(secret)),
+            ("audience", args.oauth_audience.as_deref()),
+            ("scope", args.oauth_scope.as_deref()),
+        ] {
+            form.extend_pairs(value.map(|value| (name, value)));
         }
-        let mut request = Request::new(Method::POST, token_url.clone());
-        let headers = request.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        *request.body_mut() = Some(form.finish().into());
-        request
+        let mut request = self.client.post(self.url.clone()).header(ACCEPT, "application/json");
+        if basic {
+            // Each half form-encoded: https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
+            let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+            request = request.basic_auth(encoded(id), Some(encoded(secret)));
+        }
+        request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.finish())
     }
 }
 
-/// A token from a provider's answer, if it is one that can be used.
-fn parse(body: &[u8]) -> Option<Issued> {
-    let TokenResponse { access_token, token_type, expires_in } = serde_json::from_slice(body).ok()?;
+/// A token from a provider's answer and its lifetime, if it is one that can be used. It lives for `default` where the answer does not say:
+/// [RFC 6749, section 5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1).
+fn parse(body: &[u8], default: Duration) -> Option<(SecretString, Duration)> {
+    #[derive(Deserialize)]
+    struct TokenResponse<'b> {
+        access_token: SecretString,
+        token_type: String,
+        #[serde(borrow)]
+        expires_in: Option<&'b RawValue>,
+    }
+    let TokenResponse { access_token, token_type, expires_in } = object(body).ok()?;
     // It goes into a header as it is: https://www.rfc-editor.org/rfc/rfc6750#section-2.1
     let secret = access_token.expose_secret();
     let is_token = !secret.is_empty() && secret.bytes().all(|byte| byte.is_ascii_graphic());
-    if !is_token || !token_type.eq_ignore_ascii_case("bearer") || expires_in < 1.0 {
-        return None;
-    }
-    let lifetime = Duration::try_from_secs_f64(expires_in).ok()?.min(LONGEST_LIFE);
-    Some(Issued { secret: access_token, lifetime })
-}
-
-fn seconds<'de, D: serde::Deserializer<'de>>(value: D) -> Result<f64, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Seconds {
-        Number(f64),
-        Text(String),
-    }
-    match Seconds::deserialize(value)? {
-        Seconds::Number(seconds) => Ok(seconds),
-        Seconds::Text(text) => text.parse().map_err(serde::de::Error::custom),
-    }
+    // Some providers write the seconds as text or with a fraction.
+    let seconds = expires_in.map(|raw| raw.get().trim_matches('"').parse::<f64>()).transpose().ok()?;
+    let lifetime = seconds.map_or(Ok(default), Duration::try_from_secs_f64).ok()?.min(LONGEST_LIFE);
+    let is_usable =
+        is_token && token_type.eq_ignore_ascii_case("bearer") && seconds.is_none_or(|life| life >= 1.0);
+    is_usable.then_some((access_token, lifetime))
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+    use axum::http::header::AUTHORIZATION;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
+    use crate::partners::config::tests::args;
+
+    const DEFAULT: Duration = Duration::from_mins(5);
+
+    /// The form, and the header.
+    fn request(flags: &[&str]) -> (String, Option<String>) {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = ["--oauth-client-id", "a b:c", "--oauth-client-secret", "s%&+é"];
+        let provider = Provider {
+            client: Client::new(),
+            url: "https://provider.test/token".parse().unwrap(),
+            args: args(&[&client, flags].concat()),
+        };
+        let request = provider.request().build().unwrap();
+        let body = String::from_utf8(request.body().unwrap().as_bytes().unwrap().to_vec()).unwrap();
+        let header = request.headers().get(AUTHORIZATION);
+        assert!(header.is_none_or(HeaderValue::is_sensitive));
+        (body, header.map(|header| header.to_str().unwrap().to_owned()))
+    }
+
+    #[test]
+    fn the_client_says_who_it_is_in_the_form_or_by_basic() {
+        let (form, header) = request(&[]);
+        assert_eq!(form, "grant_type=client_credentials&client_id=a+b%3Ac&client_secret=s%25%26%2B%C3%A9");
+        assert_eq!(header, None);
+        let flags =
+            ["--oauth-client-auth", "basic", "--oauth-audience", "https://a/", "--oauth-scope", "one two"];
+        let (form, header) = request(&flags);
+        assert_eq!(form, "grant_type=client_credentials&audience=https%3A%2F%2Fa%2F&scope=one+two");
+        let pair = STANDARD.decode(header.unwrap().strip_prefix("Basic ").unwrap()).unwrap();
+        assert_eq!(pair, b"a+b%3Ac:s%25%26%2B%C3%A9");
+    }
 
     #[test]
     fn a_usable_answer_gives_a_token() {
@@ -141,9 +150,11 @@ mod tests {
             (r#"{"access_token":"t","token_type":"Bearer","expires_in":3600,"scope":"x"}"#, 3600),
             (r#"{"access_token":"t","token_type":"bearer","expires_in":"60"}"#, 60),
             (r#"{"access_token":"t","token_type":"bearer","expires_in":1e12}"#, 30 * 24 * 3600),
+            (r#"{"access_token":"t","token_type":"bearer"}"#, 300),
+            (r#"{"access_token":"t","token_type":"bearer","expires_in":null}"#, 300),
         ] {
-            let issued = parse(body.as_bytes()).unwrap();
-            assert_eq!((issued.secret.expose_secret(), issued.lifetime.as_secs()), ("t", lifetime));
+            let (secret, lives) = parse(body.as_bytes(), DEFAULT).unwrap();
+            assert_eq!((secret.expose_secret(), lives.as_secs()), ("t", lifetime));
         }
     }
 
@@ -155,6 +166,7 @@ mod tests {
             "null",
             "{}",
             r#"{"access_token":"t"}"#,
+            r#"["t","Bearer",60]"#,
             r#"{"access_token":"","token_type":"Bearer","expires_in":60}"#,
             r#"{"access_token":"two words","token_type":"Bearer","expires_in":60}"#,
             r#"{"access_token":"a\r\nb","token_type":"Bearer","expires_in":60}"#,
@@ -165,7 +177,7 @@ mod tests {
             r#"{"access_token":"t","token_type":"Bearer","expires_in":"NaN"}"#,
             r#"{"access_token":"t","token_type":"Bearer","expires_in":"inf"}"#,
         ] {
-            assert!(parse(body.as_bytes()).is_none(), "{body}");
+            assert!(parse(body.as_bytes(), DEFAULT).is_none(), "{body}");
         }
     }
 }

@@ -1,6 +1,5 @@
 //! An access token, and how long it is good for.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -8,30 +7,17 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-/// How long before its end a token is no longer used, and how long before that a new one is fetched. Both are at most a
-/// fifth of the token's life, so that short-lived tokens are of use too.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Margins {
-    pub(crate) expiry_buffer: Duration,
-    pub(crate) refresh_ahead: Duration,
-}
-
-/// What the provider gives out.
-#[derive(Debug)]
-pub(crate) struct Issued {
-    pub(crate) secret: SecretString,
-    pub(crate) lifetime: Duration,
-}
+use crate::partners::config::PartnersArgs;
 
 /// An access token. Its times of use are by this process's own clock, which no step of the system's moves.
 #[derive(Debug)]
 pub(crate) struct Token {
     pub(crate) secret: SecretString,
-    /// Tells tokens apart without giving them away: see [`fingerprint`].
+    /// See [`fingerprint`].
     pub(crate) fingerprint: String,
     /// When the provider ends it.
     pub(crate) expires_at: DateTime<Utc>,
-    /// From then on nobody gets it any more.
+    /// From then on it is not used any more.
     pub(super) usable_until: Instant,
     /// How long before that a new one is fetched.
     pub(super) refresh_ahead: Duration,
@@ -39,16 +25,15 @@ pub(crate) struct Token {
 
 impl Token {
     /// A token that was asked for at `asked`: its life began no earlier.
-    pub(super) fn new(issued: Issued, margins: Margins, asked: Instant) -> Self {
-        let Issued { secret, lifetime } = issued;
-        let buffer = margins.expiry_buffer.min(lifetime / 5);
+    pub(super) fn new(secret: SecretString, lifetime: Duration, args: &PartnersArgs, asked: Instant) -> Self {
+        let buffer = args.oauth_expiry_buffer.min(lifetime / 5);
         let usable_until = asked + lifetime.saturating_sub(buffer);
         let expires_in = (asked + lifetime).saturating_duration_since(Instant::now());
         Self {
             fingerprint: fingerprint(secret.expose_secret()),
             expires_at: Utc::now() + TimeDelta::from_std(expires_in).unwrap_or_default(),
             usable_until,
-            refresh_ahead: margins.refresh_ahead.min(lifetime / 5),
+            refresh_ahead: args.oauth_refresh_ahead.min(lifetime / 5),
             secret,
         }
     }
@@ -67,26 +52,20 @@ impl Token {
     }
 }
 
-/// The first 16 hexadecimal digits of the SHA-256 of `text`: enough to tell secrets apart, too little to find one.
+/// The first 16 hexadecimal digits of the SHA-256 of `text`: enough to distinguish secrets, too little to find one.
 /// `printf %s "$TOKEN" | sha256sum` begins with the same.
 pub(crate) fn fingerprint(text: &str) -> String {
-    Sha256::digest(text).iter().take(8).fold(String::with_capacity(16), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let digest: [u8; 32] = Sha256::digest(text).into();
+    format!("{:016x}", digest.first_chunk().copied().map_or(0, u64::from_be_bytes))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const MARGINS: Margins =
-        Margins { expiry_buffer: Duration::from_secs(60), refresh_ahead: Duration::from_secs(300) };
+    use crate::partners::config::tests::args;
 
     fn token(lifetime: u64) -> Token {
-        let issued = Issued { secret: "abc".into(), lifetime: Duration::from_secs(lifetime) };
-        Token::new(issued, MARGINS, Instant::now())
+        Token::new("abc".into(), Duration::from_secs(lifetime), &args(&[]), Instant::now())
     }
 
     #[test]
@@ -115,9 +94,7 @@ mod tests {
 
     #[tokio::test]
     async fn debugging_output_does_not_hold_the_token() {
-        let issued = Issued { secret: "very-secret".into(), lifetime: Duration::from_secs(60) };
-        assert!(!format!("{issued:?}").contains("very-secret"));
-        let token = Token::new(issued, MARGINS, Instant::now());
+        let token = Token::new("very-secret".into(), Duration::from_secs(60), &args(&[]), Instant::now());
         assert!(!format!("{token:?}").contains("very-secret"));
     }
 }

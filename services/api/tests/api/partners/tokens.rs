@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use farmlokal_devstack::Redis;
-use farmlokal_sandbox::{Fault, Mode, Sandbox};
+use farmlokal_sandbox::{Config, Fault, Mode, Sandbox};
 use sha2::Digest as _;
 
 use super::fixture::{Replica, assert_documented, error, eventually, retry_after, row, seen, token_fault};
@@ -99,7 +99,7 @@ async fn three_processes_and_three_hundred_callers_make_one_request() {
 /// Of the lock that lets one of all replicas fetch a token, as docs/partners.md names it.
 fn lock_key(sandbox: &Sandbox) -> String {
     let (url, client) = (sandbox.token_url(), &sandbox.config().client_id);
-    let digest = sha2::Sha256::digest(format!("{url}\n{client}\nhttps://partner.test"));
+    let digest = sha2::Sha256::digest(format!("{url}\n{client}\nhttps://partner.test\n"));
     let fingerprint = digest.iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     format!("farmlokal:oauth:{{{fingerprint}}}:lock")
 }
@@ -208,10 +208,62 @@ async fn a_provider_that_nobody_listens_at_is_a_problem_too() {
     let url = format!("http://127.0.0.1:{port}/oauth/token");
     let replica = Replica::start(&redis, &sandbox, &[("OAUTH_TOKEN_URL", &url)]).await;
     assert_eq!(seen(&replica.token().await), (502, "partner_unreachable".to_owned()));
+    // Once, and with its cause.
+    assert_eq!(replica.token().await.status, 502);
+    assert_eq!(replica.api_a().await.status, 502);
+    let warnings = warnings(&replica);
+    assert!(warnings.len() == 1 && warnings[0].contains("Connection refused"), "{warnings:?}");
+}
+
+#[tokio::test]
+async fn an_api_a_that_nobody_listens_at_is_a_warning_once() {
+    let (redis, sandbox) = (Redis::start().unwrap(), Sandbox::start().await.unwrap());
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}/status");
+    let replica = Replica::start(&redis, &sandbox, &[("API_A_URL", &url)]).await;
+    for _ in 0..2 {
+        assert_eq!(seen(&replica.api_a().await), (502, "partner_unreachable".to_owned()));
+    }
+    let warnings = warnings(&replica);
+    assert!(warnings.len() == 1 && warnings[0].contains("Connection refused"), "{warnings:?}");
+}
+
+/// What was logged as a warning about a partner.
+fn warnings(replica: &Replica) -> Vec<String> {
+    let log = replica.process.log();
+    let warnings = log.iter().filter(|event| event["level"] == "WARN").map(ToString::to_string);
+    warnings.filter(|event| event.contains("partners")).collect()
+}
+
+#[tokio::test]
+async fn a_token_without_a_lifetime_is_usable() {
+    let (redis, sandbox) = (Redis::start().unwrap(), Sandbox::start().await.unwrap());
+    sandbox.set_faults(token_fault(Fault { omit_expires_in: true, ..Mode::Ok.into() }));
+    let replica = Replica::start(&redis, &sandbox, &[("OAUTH_DEFAULT_LIFETIME", "10m")]).await;
+    let answer = replica.token().await;
+    assert_eq!(seen(&answer), (200, "provider".to_owned()));
+    let expires_in = answer.json()["expiresIn"].as_u64().unwrap();
+    assert!((500..=600).contains(&expires_in), "{expires_in}");
+    assert_eq!(seen(&replica.api_a().await), (200, "fresh".to_owned()));
+}
+
+#[tokio::test]
+async fn scope_and_basic_are_settings_and_the_provider_s_error_is_in_the_log() {
+    let redis = Redis::start().unwrap();
+    let config = Config { scope: Some("read status".to_owned()), ..Config::default() };
+    let sandbox = Sandbox::start_with(config).await.unwrap();
+    let basic = [("OAUTH_SCOPE", "read status"), ("OAUTH_CLIENT_AUTH", "basic")];
+    let replica = Replica::start(&redis, &sandbox, &basic).await;
+    assert_eq!(seen(&replica.token().await), (200, "provider".to_owned()));
+
+    let replica = Replica::start(&redis, &sandbox, &[("OAUTH_SCOPE", "other")]).await;
+    assert_eq!(seen(&replica.token().await), (502, "partner_refused".to_owned()));
+    let warnings = warnings(&replica);
+    assert!(warnings.len() == 1 && warnings[0].contains("error invalid_scope"), "{warnings:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_provider_in_trouble_is_left_alone_by_all_replicas_and_then_used_again() {
+async fn a_provider_in_trouble_is_left_alone_by_each_replica_and_then_used_again() {
     let (redis, sandbox) = (Redis::start().unwrap(), Sandbox::start().await.unwrap());
     let one = Replica::start(&redis, &sandbox, &[]).await;
     let other = Replica::start(&redis, &sandbox, &[]).await;
@@ -223,7 +275,7 @@ async fn a_provider_in_trouble_is_left_alone_by_all_replicas_and_then_used_again
             assert!((1..=60).contains(&answer.header("retry-after").parse::<u32>().unwrap()));
         }
     }
-    assert_eq!(sandbox.counters().token.requests, 1);
+    assert_eq!(sandbox.counters().token.requests, 2);
 
     let sandbox = Sandbox::start().await.unwrap();
     let replica = Replica::start(&redis, &sandbox, &[]).await;

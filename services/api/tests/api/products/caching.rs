@@ -1,8 +1,10 @@
 //! What caches see: of the service's own, and those between it and its clients.
 
 use std::io::Read as _;
+use std::time::Duration;
 
-use crate::harness::{Api, PATIENCE, fetch};
+use crate::harness::{Answer, Api, PATIENCE, Process, fetch};
+use crate::webhook::sender::{self, Event, ago, deliver, status};
 
 #[tokio::test]
 async fn the_second_answer_comes_from_memory() {
@@ -19,13 +21,7 @@ async fn the_second_answer_comes_from_memory() {
 async fn the_first_answer_of_another_replica_comes_from_redis() {
     let api = Api::with_products(5).await;
     let first = api.get("/products").await;
-    let (database_url, redis_url) = (api.database.url(), api.redis.url());
-    let settings = [
-        ("DATABASE_URL", database_url.as_str()),
-        ("REDIS_URL", redis_url.as_str()),
-        ("LOCAL_CACHE", "false"),
-    ];
-    let replica = crate::harness::Process::start(&settings);
+    let replica = replica_of(&api, &[("LOCAL_CACHE", "false")]);
     let url = format!("http://{}/products", replica.address("listening"));
     // The replica serves without Redis until it has connected to it.
     let deadline = std::time::Instant::now() + PATIENCE;
@@ -38,6 +34,92 @@ async fn the_first_answer_of_another_replica_comes_from_redis() {
     };
     assert_eq!(second.body, first.body);
     assert_eq!(second.header("etag"), first.header("etag"));
+}
+
+/// Another process on the same database and the same Redis.
+fn replica_of(api: &Api, settings: &[(&str, &str)]) -> Process {
+    let (database_url, redis_url) = (api.database.url(), api.redis.url());
+    let urls = [("DATABASE_URL", database_url.as_str()), ("REDIS_URL", redis_url.as_str())];
+    Process::start(&[&urls, settings].concat())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_fresh_in_redis_is_served_while_the_queue_for_the_database_is_full() {
+    let api = Api::with_products(50).await;
+    for id in 1..=50 {
+        api.get(&format!("/products/{id}")).await;
+    }
+    let stored = async || api.metric("farmlokal_cache_fills_total", &["result=\"stored\""]).await;
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while stored().await < 50.0 {
+        assert!(std::time::Instant::now() < deadline, "not all is in Redis");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let settings = [
+        ("DB_MAX_CONNECTIONS", "1"),
+        ("DB_QUEUE_TIMEOUT", "50ms"),
+        ("LIST_TIMEOUT", "20s"),
+        ("REQUEST_TIMEOUT", "20s"),
+    ];
+    let replica = replica_of(&api, &settings);
+    let base = format!("http://{}", replica.address("listening"));
+    let get = async |path: &str| fetch(&api.client(), &format!("{base}{path}"), &[]).await.unwrap();
+    let until = async |path: &str, wanted: &dyn Fn(&Answer) -> bool| {
+        while !wanted(&get(path).await) {
+            assert!(std::time::Instant::now() < deadline, "{path}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    until("/health", &|answer| answer.json()["status"] == "ok").await;
+
+    let pool = api.database.pool();
+    let mut locked = pool.acquire().await.unwrap();
+    sqlx::raw_sql("LOCK TABLES products WRITE").execute(&mut *locked).await.unwrap();
+    let (client, url) = (api.client(), format!("{base}/products?limit=1"));
+    let held = tokio::spawn(async move { fetch(&client, &url, &[]).await.unwrap() });
+    let in_use = "farmlokal_db_connections{state=\"in_use\"} 1";
+    until("/metrics", &|answer| answer.text().lines().any(|line| line == in_use)).await;
+    // It has no turn yet to estimate the next one by, but nothing will be answered.
+    for limit in 2..20 {
+        assert_eq!(get(&format!("/products?limit={limit}")).await.status, 503);
+    }
+    for id in 1..=50 {
+        let answer = get(&format!("/products/{id}")).await;
+        assert_eq!(answer.header("cache-status"), "FarmLokal; hit; detail=redis", "{id}: {answer:?}");
+    }
+    sqlx::raw_sql("UNLOCK TABLES").execute(&mut *locked).await.unwrap();
+    assert_eq!(held.await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn an_event_leaves_the_cached_answers_about_other_products_alone() {
+    let api = sender::api().await;
+    for id in [1, 2] {
+        assert_eq!(status(&deliver(&api, &Event::upsert(id, "Racket", 8.0, ago(30))).await), "applied");
+    }
+    for path in ["/products/1", "/products/2", "/products"] {
+        api.until(path, |answer| answer.header("cache-status").ends_with("detail=memory")).await;
+    }
+    assert_eq!(status(&deliver(&api, &Event::price(1, 9.5, ago(20))).await), "applied");
+    assert_eq!(api.get("/products/2").await.header("cache-status"), "FarmLokal; hit; detail=memory");
+    for path in ["/products/1", "/products"] {
+        let answer = api.get(path).await;
+        assert_eq!(answer.header("cache-status"), "FarmLokal; fwd=miss", "{path}");
+        assert!(answer.text().contains("\"price\":9.50"), "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn answers_from_the_cache_say_how_old_they_are() {
+    let api = Api::with_products(5).await;
+    let first = api.get("/products").await;
+    assert!(!first.headers.contains_key("age"), "{first:?}");
+    let older = |answer: &Answer| answer.header("age").parse::<u64>().unwrap() >= 1;
+    let second = api.until("/products", older).await;
+    assert_eq!(second.header("cache-status"), "FarmLokal; hit; detail=memory");
+    let same = api.get_with("/products", &[("if-none-match", first.header("etag"))]).await;
+    assert_eq!(same.status, 304);
+    assert!(older(&same), "{same:?}");
 }
 
 #[tokio::test]
@@ -76,7 +158,6 @@ async fn bodies_are_compressed_for_clients_that_ask() {
 #[tokio::test]
 async fn head_has_the_headers_and_no_body() {
     let api = Api::with_products(5).await;
-    // From a route, then from what is remembered by its URI.
     for _ in 0..3 {
         let (get, head) = (api.get("/products").await, api.send("HEAD", "/products").await);
         assert_eq!((head.status, head.body.len()), (200, 0));

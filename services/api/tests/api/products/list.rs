@@ -115,7 +115,7 @@ async fn a_cursor_is_bound_to_its_query() {
     }
     let mut edited = cursor.clone();
     edited.pop();
-    for bad in [edited.as_str(), "x", "", "%F0%9F%8C%BD", "-1", "1e3"] {
+    for bad in [edited.as_str(), "x", "", "%F0%9F%8C%BD", "-1", "1e3", "9007199254740992"] {
         let answer = api.get(&format!("{path}&cursor={bad}")).await;
         assert_eq!(answer.json()["params"][0]["code"], "cursor_malformed", "{bad}");
     }
@@ -153,6 +153,11 @@ async fn single_bad_parameters_are_refused() {
         (&long, "search", "too_long"),
         ("search=a+b+c+d+e+f+g+h+i+j+k+l+m+n+o+p+q", "search", "too_many_words"),
         ("offset=10", "offset", "unknown_parameter"),
+        ("search=ball%FF", "search", "malformed"),
+        ("category=%C3%28", "category", "malformed"),
+        ("cursor=%FF", "cursor", "malformed"),
+        ("limit%FF=5", "limit%FF", "malformed"),
+        ("cursor=9007199254740992", "cursor", "cursor_malformed"),
     ] {
         let answer = api.get(&format!("/products?{query}")).await;
         let body = answer.json();

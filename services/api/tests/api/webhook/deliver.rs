@@ -74,6 +74,44 @@ async fn a_body_without_end_is_cut_off() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_compressed_or_not_json_is_a_415() {
+    let api = api().await;
+    let event = Event::upsert(7, "Racket", 1.0, ago(1));
+    let with = async |name: &'static str, value: &str| {
+        let mut headers = event.headers(SECRET);
+        headers.push((name, value.to_owned()));
+        post(&api, &headers, event.body.to_string()).await
+    };
+    for (name, value) in [
+        ("content-encoding", "gzip"),
+        ("content-encoding", "identity, br"),
+        ("content-type", "text/plain"),
+        ("content-type", "application/x-www-form-urlencoded"),
+    ] {
+        let answer = with(name, value).await;
+        assert_eq!(problem(&answer), (415, "unsupported_media_type".into()), "{value}");
+        assert_eq!(answer.header("accept-encoding"), "identity");
+    }
+    assert_eq!(
+        api.metric("farmlokal_webhook_events_total", &["outcome=\"unsupported_media_type\""]).await,
+        4.0
+    );
+    assert_eq!(status(&with("content-encoding", "identity").await), "applied");
+    assert_eq!(status(&with("content-type", "Application/JSON; charset=utf-8").await), "duplicate");
+}
+
+#[tokio::test]
+async fn a_text_is_stored_in_one_spelling() {
+    let api = api().await;
+    let event = Event::upsert(7, " Cre\u{300}me ", 1.0, ago(1));
+    assert_eq!(status(&deliver(&api, &event).await), "applied");
+    assert_eq!(api.get("/products/7").await.json()["name"], "Cr\u{e8}me");
+    let answer = deliver(&api, &Event::upsert(7, "\u{200b}", 1.0, ago(1))).await;
+    assert_eq!(problem(&answer), (400, "invalid_event".into()));
+    assert_eq!(answer.json()["params"][0]["name"], "data.name");
+}
+
+#[tokio::test]
 async fn without_a_key_there_is_no_webhook() {
     let api = Api::empty().await;
     let event = Event::delete(1, ago(1));

@@ -75,8 +75,8 @@ fn bad_settings_stop_the_start_with_one_line_that_does_not_repeat_them() {
             "number 2: must have 24 to 64 bytes, not 7",
         ),
         ("WEBHOOK_TOLERANCE", "0s".to_owned(), "must be above zero"),
-        ("API_B_URL", "ftp://hunter2@h/".to_owned(), "API_B_URL: the scheme must be http or https"),
-        ("WEBHOOK_CALLBACK_URL", "hunter2".to_owned(), "WEBHOOK_CALLBACK_URL: not a URL"),
+        ("API_B_URL", "ftp://hunter2@h/".to_owned(), "API_B_URL: the scheme is ftp"),
+        ("WEBHOOK_CALLBACK_URL", "hunter2".to_owned(), "WEBHOOK_CALLBACK_URL (write https://host/path)"),
     ] {
         let urls = [("API_B_URL", "http://b"), ("WEBHOOK_CALLBACK_URL", "http://us/webhook")];
         let mut binary = command(directory.path());

@@ -1,0 +1,214 @@
+//! Tests that look inside: what lists read, and price ranges answered in a given way.
+
+mod brute_force;
+mod changes;
+mod connections;
+mod price_ranges;
+#[allow(unreachable_pub, reason = "it is part of the testing crate too")]
+#[path = "../../../../tools/testing/src/query.rs"]
+mod query;
+mod rows_read;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use farmlokal_testing::TestDatabase;
+use sqlx::MySqlPool;
+
+pub(crate) use self::query::query;
+use crate::{
+    self as catalog, Catalog, CatalogConfig, Error, ListQuery, Page, Product, SearchConfig,
+    price_range::Costs, reader::Reader,
+};
+
+const SORTS: [(&str, &str); 4] =
+    [("id", "id"), ("price", "price"), ("name", "name"), ("createdAt", "created_at")];
+
+/// The settings of [`TestDatabase::config`], as this crate's own type.
+fn config(database: &TestDatabase) -> CatalogConfig {
+    let ample = Duration::from_secs(60);
+    let search = SearchConfig {
+        deadline: ample,
+        queue_timeout: ample,
+        burst: ample,
+        time_share: 1.0,
+        ..SearchConfig::default()
+    };
+    CatalogConfig { search, ..CatalogConfig::with(database.options.clone()) }
+}
+
+fn catalog_of(database: &TestDatabase) -> Catalog {
+    Catalog::new(config(database)).unwrap()
+}
+
+fn query_of(pairs: &[(&str, String)]) -> ListQuery {
+    let pairs: Vec<_> = pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    query(&pairs)
+}
+
+/// The query for the page that follows a product, wherever that is: deep pages without a walk.
+fn page_after(query: &ListQuery, product: &Product) -> ListQuery {
+    query.clone().at(&query.cursor_after(product)).unwrap()
+}
+
+fn time(minute: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(1_700_000_000_000 + minute * 60_001).unwrap()
+}
+
+/// The parameters of a list with these filters.
+fn shape(
+    sort: &str,
+    order: &str,
+    category: Option<&str>,
+    prices: Option<(&str, &str)>,
+) -> Vec<(&'static str, String)> {
+    let mut pairs = vec![("sort", sort.to_owned()), ("order", order.to_owned())];
+    pairs.extend(category.map(|category| ("category", category.to_owned())));
+    if let Some((min, max)) = prices {
+        pairs.extend([("minPrice", min.to_owned()), ("maxPrice", max.to_owned())]);
+    }
+    pairs
+}
+
+/// Follows `nextCursor` to the end.
+async fn walk(catalog: &Catalog, pairs: &[(&str, String)]) -> Vec<Product> {
+    let mut pairs = pairs.to_vec();
+    let mut all = Vec::new();
+    loop {
+        let query = query_of(&pairs);
+        let page = catalog.list(&query).await.unwrap();
+        assert!(page.products.len() <= query.limit().get() as usize);
+        all.extend(page.products);
+        let Some(cursor) = page.next_cursor else { return all };
+        assert!(!all.is_empty(), "an empty page has no next one");
+        pairs.retain(|(name, _)| *name != "cursor");
+        pairs.push(("cursor", cursor.to_string()));
+    }
+}
+
+/// The whole table in an order: the database's own comparison of names, without limit, hint or filter.
+async fn reference(pool: &MySqlPool, column: &str, order: &str) -> Vec<Product> {
+    let text = format!("SELECT * FROM products IGNORE INDEX (by_name) ORDER BY {column} {order}, id {order}");
+    sqlx::query_as(sqlx::AssertSqlSafe(text)).fetch_all(pool).await.unwrap()
+}
+
+fn ids<'p>(products: impl IntoIterator<Item = &'p Product>) -> Vec<u64> {
+    products.into_iter().map(|product| product.id).collect()
+}
+
+/// 12,000 rows: every price three times, prices rising with id, name and time, all times in groups of five.
+async fn correlated(pool: &MySqlPool) {
+    for batch in 0..12_u64 {
+        let mut insert = sqlx::QueryBuilder::<sqlx::MySql>::new(
+            "INSERT INTO products (name, description, category, price, created_at, updated_at) ",
+        );
+        insert.push_values(batch * 1000..(batch + 1) * 1000, |mut values, n| {
+            let cents = 100 + n / 3;
+            values
+                .push_bind(format!("Item {:06}", n / 2))
+                .push_bind("A description")
+                .push_bind(["even", "odd"][usize::from(n % 2 == 1)])
+                .push_bind(format!("{}.{:02}", cents / 100, cents % 100))
+                .push_bind(time(i64::try_from(n / 5).unwrap()))
+                .push_bind(time(0));
+        });
+        insert.build().execute(pool).await.unwrap();
+    }
+}
+
+/// Counters of one connection, by their names.
+#[derive(Clone, Copy)]
+enum Counters {
+    /// Rows that the storage engine hands to the server.
+    Rows,
+    /// Prepared statements that were run.
+    Statements,
+}
+
+impl Counters {
+    async fn read(self, reader: &mut Reader<'_>) -> Result<u64, sqlx::Error> {
+        let names = match self {
+            Counters::Rows => "SHOW SESSION STATUS LIKE 'Handler\\_read\\_%'",
+            Counters::Statements => "SHOW SESSION STATUS LIKE 'Com\\_stmt\\_execute'",
+        };
+        let counters: Vec<(String, String)> = sqlx::query_as(names).fetch_all(reader.begin().await?).await?;
+        reader.end();
+        Ok(counters.iter().filter_map(|(_, value)| value.parse::<u64>().ok()).sum())
+    }
+
+    /// Their sum before a statement, raised by what asking for it costs.
+    async fn start(self, reader: &mut Reader<'_>) -> Result<u64, sqlx::Error> {
+        let first = self.read(reader).await?;
+        let second = self.read(reader).await?;
+        Ok(second + (second - first))
+    }
+}
+
+/// How price ranges are answered, whatever is cheaper: small tables would see one way only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PriceRanges {
+    /// Sorted.
+    Sorted,
+    /// Walked for a while, and then by bands.
+    Walked,
+    /// By bands, those that the range cuts along their index.
+    Bands,
+    /// By bands, those that the range cuts sorted.
+    BandsWithSortedEdges,
+}
+
+impl Catalog {
+    /// One that answers price ranges in this way.
+    fn answering(mut self, price_ranges: PriceRanges) -> Catalog {
+        const NEVER: f64 = 1e12;
+        let never_walked = Costs { walked: NEVER, walked_by_id: NEVER, ..Costs::default() };
+        let bands =
+            Costs { ranged: NEVER, ranged_by_name: NEVER, merge: -NEVER, merge_few: -NEVER, ..never_walked };
+        self.costs = match price_ranges {
+            PriceRanges::Sorted => Costs { merge: NEVER, merge_few: NEVER, ..never_walked },
+            PriceRanges::Walked => Costs { walked: -NEVER, walked_by_id: -NEVER, ..bands },
+            PriceRanges::Bands => bands,
+            PriceRanges::BandsWithSortedEdges => Costs { ranged: 0.0, ranged_by_name: 0.0, ..bands },
+        };
+        self
+    }
+
+    /// Draws the sample of prices now. Otherwise the first price range has it drawn, and does not wait for it.
+    async fn draw_sample(&self) -> Result<(), Error> {
+        Ok(self.sampler.renew().await?)
+    }
+
+    /// A page of a list without search, and how many rows the server read for it.
+    async fn list_counting_rows(&self, query: &ListQuery) -> Result<(Page, u64), Error> {
+        self.list_counting(query, Counters::Rows).await
+    }
+
+    /// A page of a list without search, and how many prepared statements it took.
+    async fn list_counting_statements(&self, query: &ListQuery) -> Result<(Page, u64), Error> {
+        self.list_counting(query, Counters::Statements).await
+    }
+
+    async fn list_counting(&self, query: &ListQuery, counters: Counters) -> Result<(Page, u64), Error> {
+        let mut reader = self.reader().await?;
+        let before = counters.start(&mut reader).await?;
+        let page = catalog::list::list(&mut reader, query, &self.costs, &self.sampler).await?;
+        Ok((page, counters.read(&mut reader).await? - before))
+    }
+
+    /// What a variable of a reader's session is, as text.
+    async fn session_variable(&self, name: &str) -> Result<String, Error> {
+        let mut reader = self.reader().await?;
+        let statement = format!("SELECT CAST(@@SESSION.{name} AS CHAR)");
+        let row = sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).fetch_one(reader.begin().await?).await?;
+        reader.end();
+        Ok(sqlx::Row::try_get(&row, 0)?)
+    }
+
+    /// How many rows the server reads for [`Catalog::categories`].
+    async fn categories_counting_rows(&self) -> Result<u64, Error> {
+        let mut reader = self.reader().await?;
+        let before = Counters::Rows.start(&mut reader).await?;
+        reader.fetch(&catalog::plan::categories()).await?;
+        Ok(Counters::Rows.read(&mut reader).await? - before)
+    }
+}

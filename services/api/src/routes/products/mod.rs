@@ -1,0 +1,110 @@
+//! `/products` and `/products/{id}`
+
+mod list_params;
+mod response;
+
+use std::sync::Arc;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::http::HeaderValue;
+use axum::response::Response;
+use farmlokal_cache::Key;
+use farmlokal_catalog::{ListQuery, MAX_PRODUCT_ID, Page};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use self::list_params::{ListParams, canonical};
+use self::response::{PageResponse, ProductResponse};
+use crate::answer::Answer;
+use crate::app::App;
+use crate::problem::{Code, InvalidParam, Problem, ProblemBody};
+use crate::query;
+
+/// List products
+///
+/// A page of products in the order of `sort`, of those that match all filters. Follow `nextCursor`, or the
+/// `Link: rel="next"` header, to walk the whole list: every product comes once, at the same speed at any depth.
+#[utoipa::path(
+    get,
+    path = "/products",
+    tag = "catalogue",
+    params(ListParams),
+    responses(
+        (status = 200, description = "A page of products", body = PageResponse),
+        (status = 304, description = "The client's copy, named in If-None-Match, is still right"),
+        (status = 400, description = "One or more parameters are wrong; each is named", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The search costs too much, the catalogue cannot be reached, or the service is overloaded", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+async fn list_products(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    let (request, _) = request.into_parts();
+    let list = ListParams::read(&request.uri)?;
+    let key = Key::List(canonical("", &list, list.cursor().as_ref()).into());
+    app.answer(&request, &key, async move |catalog| page_answer(&list, &catalog.list(&list).await?)).await
+}
+
+/// Get a product
+#[utoipa::path(
+    get,
+    path = "/products/{id}",
+    tag = "catalogue",
+    params(("id" = u64, Path, description = "The product's id", minimum = 1, maximum = 9_007_199_254_740_991_i64, example = 1001)),
+    responses(
+        (status = 200, description = "The product", body = ProductResponse),
+        (status = 304, description = "The client's copy, named in If-None-Match, is still right"),
+        (status = 400, description = "The id is not a whole number, or there is a query", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "No product has this id", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The catalogue cannot be reached, or the service is overloaded", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+async fn get_product(
+    State(app): State<Arc<App>>,
+    id: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (request, _) = request.into_parts();
+    query::refuse_parameters(&request.uri)?;
+    // Rejected where its percent-encoding is no UTF-8.
+    let id = id.ok().and_then(|Path(id)| product_id(&id)).ok_or_else(invalid_id)?;
+    app.answer(&request, &Key::Item(id), async move |catalog| match catalog.product(id).await? {
+        Some(product) => Ok(Answer::document(query::json(&ProductResponse::from(&product))?, None)),
+        None => Ok(Answer::MISSING),
+    })
+    .await
+}
+
+/// Digits only, from 1 to the highest id.
+fn product_id(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|id| digits && (1..=MAX_PRODUCT_ID).contains(id))
+}
+
+fn invalid_id() -> Problem {
+    let detail = format!("must be a whole number from 1 to {MAX_PRODUCT_ID}");
+    Problem::naming(Code::InvalidParameter, vec![InvalidParam::new("id", "malformed", detail)])
+}
+
+fn page_answer(list: &ListQuery, page: &Page) -> Result<Answer, Problem> {
+    let link = page.next_cursor.as_ref().map(|next| canonical("</products?", list, Some(next)));
+    // The canonical query is percent-encoded, so it is a valid header.
+    let link = link.and_then(|link| HeaderValue::try_from(link + ">; rel=\"next\"").ok());
+    Ok(Answer::document(query::json(&PageResponse::from(page))?, link))
+}
+
+pub(super) fn router() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(list_products)).routes(routes!(get_product))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_digits_only_and_exact_in_json() {
+        assert_eq!(product_id("9007199254740991"), Some(MAX_PRODUCT_ID));
+        for bad in ["0", "", "-1", "+1", "1.0", "abc", "9007199254740992", "18446744073709551616", "1 "] {
+            assert_eq!(product_id(bad), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! A database for each test.
+
+use std::time::Duration;
+
+use farmlokal_catalog::{CatalogConfig, SearchConfig, migrate};
+use sqlx::{Connection as _, MySqlConnection, MySqlPool, mysql::MySqlConnectOptions};
+
+/// A migrated database with a random name, on the server that `DATABASE_URL` names. Dropped when this is.
+pub struct TestDatabase {
+    /// How to reach it.
+    pub options: MySqlConnectOptions,
+    name: String,
+}
+
+impl TestDatabase {
+    /// Creates and migrates it.
+    ///
+    /// # Panics
+    /// Without a server: a test has nothing else to do then.
+    pub async fn create() -> TestDatabase {
+        let database = TestDatabase::create_empty().await;
+        migrate(database.options.clone()).await.unwrap_or_else(|error| panic!("cannot migrate: {error}"));
+        database
+    }
+
+    /// One without tables.
+    ///
+    /// # Panics
+    /// Without a server.
+    pub async fn create_empty() -> TestDatabase {
+        let url = std::env::var("DATABASE_URL")
+            .unwrap_or_else(|_| panic!("DATABASE_URL is not set: `make test` starts a database and sets it"));
+        let options: MySqlConnectOptions =
+            url.parse().unwrap_or_else(|error| panic!("DATABASE_URL: {error}"));
+        let name = format!("test_{:016x}", unique());
+        let statement = format!("CREATE DATABASE {name}");
+        let mut connection = MySqlConnection::connect_with(&options)
+            .await
+            .unwrap_or_else(|error| panic!("DATABASE_URL: {error}"));
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
+            .execute(&mut connection)
+            .await
+            .unwrap_or_else(|error| panic!("cannot create a database: {error}"));
+        TestDatabase { options: options.database(&name), name }
+    }
+
+    /// A catalogue's settings for it. Searches may take what they need: how long that is depends on the machine.
+    #[must_use]
+    pub fn config(&self) -> CatalogConfig {
+        let ample = Duration::from_secs(60);
+        let search = SearchConfig {
+            deadline: ample,
+            queue_timeout: ample,
+            burst: ample,
+            time_share: 1.0,
+            ..SearchConfig::default()
+        };
+        CatalogConfig { search, ..CatalogConfig::with(self.options.clone()) }
+    }
+
+    /// Its URL, as `DATABASE_URL` gives one.
+    ///
+    /// # Panics
+    /// If `DATABASE_URL` was taken away.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let url = std::env::var("DATABASE_URL").unwrap_or_default();
+        let (server, _) = url.rsplit_once('/').unwrap_or_else(|| panic!("DATABASE_URL names no database"));
+        format!("{server}/{}", self.name)
+    }
+
+    /// A pool for statements of the test's own.
+    #[must_use]
+    pub fn pool(&self) -> MySqlPool {
+        let options = self.options.clone().charset("utf8mb4").collation("utf8mb4_unicode_520_ci");
+        MySqlPool::connect_lazy_with(options.timezone("+00:00".to_owned()))
+    }
+}
+
+/// The ids of all connections to the database that this one is in, but for its own.
+///
+/// # Panics
+/// The server does not answer.
+pub async fn other_connections(connection: &mut MySqlConnection) -> Vec<u64> {
+    let others = "SELECT CAST(id AS UNSIGNED) FROM information_schema.processlist \
+                  WHERE db = DATABASE() AND id <> CONNECTION_ID()";
+    let others = sqlx::query_scalar(others).fetch_all(connection).await;
+    others.unwrap_or_else(|error| panic!("cannot list the connections: {error}"))
+}
+
+/// Ends all of [them](other_connections).
+///
+/// # Panics
+/// The server does not answer.
+pub async fn kill_other_connections(connection: &mut MySqlConnection) {
+    for other in other_connections(connection).await {
+        // It may be gone by now.
+        let kill = sqlx::AssertSqlSafe(format!("KILL {other}"));
+        let _ = sqlx::raw_sql(kill).execute(&mut *connection).await;
+    }
+}
+
+/// Two test processes may start within one clock tick, and two tests within one process.
+fn unique() -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one(std::process::id())
+}
+
+impl Drop for TestDatabase {
+    /// On a thread with a runtime of its own: a test may drop this inside its runtime, which must not block.
+    fn drop(&mut self) {
+        let options = self.options.clone();
+        let statement = format!("DROP DATABASE IF EXISTS {}", self.name);
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                let mut connection = MySqlConnection::connect_with(&options).await?;
+                // One may be in a transaction that the test's runtime, which stands still, does not get to end.
+                kill_other_connections(&mut connection).await;
+                sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await?;
+                connection.close().await
+            })
+        });
+        if !matches!(dropped.join(), Ok(Ok(()))) {
+            tracing::warn!(database = self.name, "a test database was left behind");
+        }
+    }
+}
