@@ -88,9 +88,9 @@ impl Cluster {
         for (package, image) in packages.iter().zip(&images) {
             let target = package.trim_start_matches("farmlokal-");
             let build = ["build", "--target", target, "--tag", image, "."];
-            let built =
+            let status =
                 command("docker", &build).current_dir(repository()).status().await.context("docker")?;
-            ensure!(built.success(), "{image} cannot be built");
+            ensure!(status.success(), "{image} cannot be built");
         }
         let images: Vec<&str> = images.iter().map(String::as_str).collect();
         shell(self.args.load_images.as_deref(), "--load-images or --images-are-there", &images).await?;
