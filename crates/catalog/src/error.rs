@@ -65,7 +65,7 @@ impl Refusal {
     }
 }
 
-/// Numbers of the server errors that we tell apart, MySQL's and MariaDB's.
+/// Numbers of the server errors that we distinguish, MySQL's and MariaDB's.
 mod number {
     pub(super) const CON_COUNT: u16 = 1040;
     pub(super) const FILSORT_ABORT: u16 = 1028;

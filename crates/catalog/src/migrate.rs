@@ -112,7 +112,7 @@ async fn migrate_locked(connection: &mut MySqlConnection) -> Result<Vec<Applied>
         .collect())
 }
 
-/// Locks are the server's, not the database's: the name tells databases apart, and 64 characters are the limit.
+/// Locks are the server's, not the database's: the name identifies the database, and 64 characters are the limit.
 async fn lock(connection: &mut MySqlConnection) -> Result<(), MigrateError> {
     let database: String = sqlx::query_scalar("SELECT DATABASE()").fetch_one(&mut *connection).await?;
     let name = format!("farmlokal-migrate-{:016x}", xxh3_64(database.as_bytes()));

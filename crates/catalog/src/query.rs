@@ -188,7 +188,7 @@ impl ListQuery {
         let (lowest, highest) = self.prices();
         hash.update(&lowest.cents().to_be_bytes());
         hash.update(&highest.cents().to_be_bytes());
-        // Their lengths tell texts apart.
+        // Their lengths separate the texts.
         for text in self.category().into_iter().chain(self.words().iter().map(String::as_str)) {
             hash.update(&text.len().to_be_bytes());
             hash.update(text.as_bytes());

@@ -34,7 +34,7 @@ pub struct ClientAddress {
     pub hops: usize,
     /// Where they write.
     pub header: ForwardedHeader,
-    /// Bits of an IPv6 address that tell clients apart.
+    /// Bits of an IPv6 address that distinguish clients.
     pub ipv6_prefix: u8,
 }
 

@@ -18,7 +18,7 @@ impl Client {
         })
     }
 
-    /// One of 65,536 clients that many addresses share, for when there are more addresses than can be told apart.
+    /// One of 65,536 clients that many addresses share, for when there are more addresses than can be counted one by one.
     #[must_use]
     pub fn shared(self) -> Client {
         let network = match self.0.addr() {

@@ -39,7 +39,7 @@ pub struct Config {
     pub refuse: fn(Duration) -> Response,
     /// Who the clients are.
     pub address: ClientAddress,
-    /// Clients that each replica tells apart, some 300 bytes each.
+    /// Clients that each replica distinguishes, some 300 bytes each.
     pub clients: u32,
 }
 

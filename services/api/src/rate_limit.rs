@@ -34,7 +34,7 @@ pub(crate) struct RateLimitArgs {
     #[arg(long = "rate-limit-ahead", env = "RATE_LIMIT_AHEAD", value_name = "PERCENT", default_value_t = 2,
         value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(crate) ahead: u8,
-    /// Clients that each replica tells apart, some 300 bytes each; with more of them, they share quotas
+    /// Clients that each replica distinguishes, some 300 bytes each; with more of them, they share quotas
     #[arg(long = "rate-limit-clients", env = "RATE_LIMIT_CLIENTS", value_name = "COUNT", default_value_t = 50_000,
         value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) clients: u32,

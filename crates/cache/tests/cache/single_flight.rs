@@ -16,12 +16,12 @@ use crate::fixture::{Layer, Text, answer, config, connected, eventually, get, ke
 #[derive(Clone)]
 struct GatedFill {
     runs: Arc<AtomicUsize>,
-    gate: Arc<Semaphore>,
+    opened: Arc<Semaphore>,
 }
 
 impl GatedFill {
     fn new() -> Self {
-        Self { runs: Arc::default(), gate: Arc::new(Semaphore::new(0)) }
+        Self { runs: Arc::default(), opened: Arc::new(Semaphore::new(0)) }
     }
 
     fn runs(&self) -> usize {
@@ -33,12 +33,12 @@ impl GatedFill {
     }
 
     fn open(&self) {
-        self.gate.close();
+        self.opened.close();
     }
 
     async fn run<E>(self, result: Result<Text, E>) -> Result<Text, E> {
         self.runs.fetch_add(1, Ordering::SeqCst);
-        let _ = self.gate.acquire().await;
+        let _ = self.opened.acquire().await;
         result
     }
 

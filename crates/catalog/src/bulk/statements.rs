@@ -40,7 +40,7 @@ pub(super) async fn connect(options: MySqlConnectOptions) -> Result<MySqlConnect
     Ok(connection)
 }
 
-/// The lock is the server's, so its name tells databases apart; 64 characters are the limit.
+/// The lock is the server's, so its name identifies the database; 64 characters are the limit.
 pub(super) async fn lock(connection: &mut MySqlConnection, patience: Duration) -> Result<(), LoadError> {
     const STATEMENT: &str = "SELECT GET_LOCK(CONCAT('farmlokal-seed-', LEFT(SHA2(DATABASE(), 256), 32)), ?)";
     let deadline = Instant::now() + patience;

@@ -2,7 +2,7 @@
 
 use crate::Price;
 
-/// So many leading bits of the cents tell bands apart.
+/// So many leading bits of the cents distinguish bands.
 const BITS: u32 = 7;
 const BANDS_IN_A_DOUBLING: u32 = BITS - 1;
 

@@ -59,7 +59,7 @@ fn alerts_fire_when_they_should_and_are_silent_when_they_should_not() {
     expect_success(promtool.args(["test", "rules"]).args(files));
 }
 
-/// In the test that is named after it, once at least. The windows of one objective are told apart.
+/// In the test that is named after it, once at least. The windows of one objective count separately.
 #[test]
 fn every_alert_is_seen_firing_and_silent() {
     let tests = tests();

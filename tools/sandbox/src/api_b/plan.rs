@@ -125,7 +125,7 @@ impl Plan {
         rng
     }
 
-    /// Tells plans apart whose events differ.
+    /// Plans whose events differ have different ones.
     pub(super) fn fingerprint(&self) -> u64 {
         let times = self.start().timestamp_millis().cast_unsigned();
         let events = [
