@@ -18,5 +18,5 @@ mod store;
 pub use address::{ClientAddress, ForwardedHeader};
 pub use client::Client;
 pub use limiter::{Limiter, Quota, Verdict, describe_metrics};
-pub use middleware::{Config, RateLimits, limit};
+pub use middleware::{Config, RateLimit, RateLimitLayer, RateLimits};
 pub use policy::{Policy, Rate};

@@ -1,17 +1,19 @@
 //! The middleware that limits requests, and what all requests share.
 
-use std::net::SocketAddr;
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, Request};
 use axum::http::Uri;
-use axum::middleware::Next;
 use axum::response::Response;
 use farmlokal_redis::Connection;
 use metrics::{Counter, counter, describe_counter};
 use tokio::task::JoinSet;
-use tower::Service as _;
+use tower::{Layer, Service};
 
 use crate::fields::Fields;
 use crate::pod::Pod;
@@ -110,36 +112,68 @@ impl Class {
     }
 }
 
-/// Limits the requests of each client: for `axum::middleware::from_fn_with_state`. It takes the peer's address from
-/// [`ConnectInfo`]`<SocketAddr>`.
-pub async fn limit(
-    State(limits): State<Arc<RateLimits>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let client = limits.config.address.resolve(peer.ip(), request.headers());
-    let class = (limits.config.classify)(request.uri());
-    let verdict = limits.limiter.check(class, client).await;
-    let class = &limits.classes[class];
-    match verdict {
-        Verdict::Admitted(quota) => {
-            request.extensions_mut().insert(client);
-            let Ok(response) = class.pod.around(next).call(request).await;
-            class.fields.on(response, quota)
-        }
-        Verdict::Refused { quota, retry_after } => {
-            class.refused.increment(1);
-            class.fields.on((limits.config.refuse)(retry_after), quota)
-        }
+/// Limits the requests of each client, whose address is that of [`ConnectInfo`]`<SocketAddr>` or what proxies say of it. By
+/// hand, since axum's `from_fn` boxes the service inside for each request.
+#[derive(Clone)]
+pub struct RateLimitLayer(pub Arc<RateLimits>);
+
+impl<S> Layer<S> for RateLimitLayer {
+    type Service = RateLimit<S>;
+
+    fn layer(&self, inner: S) -> RateLimit<S> {
+        RateLimit { limits: Arc::clone(&self.0), inner }
+    }
+}
+
+/// See [`RateLimitLayer`].
+#[derive(Clone)]
+pub struct RateLimit<S> {
+    limits: Arc<RateLimits>,
+    inner: S,
+}
+
+impl<S> Service<Request> for RateLimit<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let limits = Arc::clone(&self.limits);
+        // The clone takes the place of the one that is ready.
+        let next = self.inner.clone();
+        let ready = std::mem::replace(&mut self.inner, next);
+        Box::pin(async move {
+            let peer =
+                request.extensions().get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip());
+            let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+            let client = limits.config.address.resolve(peer, request.headers());
+            let class = (limits.config.classify)(request.uri());
+            let verdict = limits.limiter.check(class, client).await;
+            let class = &limits.classes[class];
+            match verdict {
+                Verdict::Admitted(quota) => {
+                    request.extensions_mut().insert(client);
+                    let response = class.pod.around(ready).call(request).await?;
+                    Ok(class.fields.on(response, quota))
+                }
+                Verdict::Refused { quota, retry_after } => {
+                    class.refused.increment(1);
+                    Ok(class.fields.on((limits.config.refuse)(retry_after), quota))
+                }
+            }
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-    use std::net::Ipv4Addr;
-
     use axum::body::Body;
     use farmlokal_redis::RedisConfig;
     use tower::service_fn;

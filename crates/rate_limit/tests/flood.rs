@@ -8,10 +8,9 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use farmlokal_devstack::Redis;
-use farmlokal_rate_limit::{ClientAddress, Config, ForwardedHeader, Policy, RateLimits, limit};
+use farmlokal_rate_limit::{ClientAddress, Config, ForwardedHeader, Policy, RateLimitLayer, RateLimits};
 use farmlokal_redis::{Connection, RedisConfig};
 use tokio::task::JoinSet;
 use tower::{Layer as _, Service, service_fn};
@@ -62,7 +61,7 @@ async fn a_million_addresses_take_bounded_memory_and_free_nobody_of_the_limit() 
     let mut tasks = JoinSet::new();
     let limits = RateLimits::new(config, connection, &mut tasks);
     let routes = service_fn(async |_: Request| Ok::<_, Infallible>(Response::new(Body::empty())));
-    let mut service = from_fn_with_state(limits, limit).layer(routes);
+    let mut service = RateLimitLayer(limits).layer(routes);
 
     let hot = Ipv4Addr::new(203, 0, 113, 7);
     let before = resident();

@@ -59,7 +59,11 @@ impl App {
                 }
             })
         };
-        let lookup = self.cache.get_or_fill(key, fill).await.map_err(Arc::unwrap_or_clone)?;
+        let lookup = match self.cache.get_in_process(key) {
+            Some(hit) => hit,
+            // On the heap: a hit would have to move a future with room for a fill.
+            None => Box::pin(self.cache.get_or_fill(key, fill)).await.map_err(Arc::unwrap_or_clone)?,
+        };
         match self.freshness.respond(&lookup, &request.headers).await {
             Some(response) => Ok(response),
             None => Err(Problem::new(Code::NotFound, "There is no product with this id.")),

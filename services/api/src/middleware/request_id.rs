@@ -28,7 +28,15 @@ impl Default for Ids {
 impl MakeRequestId for Ids {
     fn make_request_id<B>(&mut self, _: &axum::http::Request<B>) -> Option<RequestId> {
         let count = self.next.fetch_add(1, Ordering::Relaxed);
-        HeaderValue::try_from(format!("{:016x}{count:016x}", self.process)).ok().map(RequestId::new)
+        // `format!` would take a tenth of the time that a cached answer takes.
+        let mut id = [0; 32];
+        let (process, request) = id.split_at_mut(16);
+        for (half, number) in [(process, self.process), (request, count)] {
+            half.iter_mut().rev().enumerate().for_each(|(place, digit)| {
+                *digit = b"0123456789abcdef"[(number >> (4 * place) & 15) as usize];
+            });
+        }
+        HeaderValue::from_bytes(&id).ok().map(RequestId::new)
     }
 }
 

@@ -145,11 +145,13 @@ fn wrong(code: &'static str, detail: impl Display) -> Invalid {
 }
 
 fn limit(value: &str) -> Result<Limit, Invalid> {
-    let detail = format!("must be a whole number from {} to {}", Limit::MIN.get(), Limit::MAX.get());
+    let wrong = |code| {
+        wrong(code, format_args!("must be a whole number from {} to {}", Limit::MIN.get(), Limit::MAX.get()))
+    };
     if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(("malformed", detail));
+        return Err(wrong("malformed"));
     }
-    value.parse().ok().and_then(Limit::new).ok_or(("out_of_range", detail))
+    value.parse().ok().and_then(Limit::new).ok_or_else(|| wrong("out_of_range"))
 }
 
 fn sort(value: &str) -> Result<Sort, Invalid> {
