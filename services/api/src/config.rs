@@ -1,6 +1,6 @@
 //! The API's settings: one struct a concern, each field a flag and an environment variable.
 
-#![allow(clippy::doc_markdown, reason = "the help texts are for terminals")]
+#![allow(clippy::doc_markdown, rustdoc::bare_urls, reason = "the help texts are for terminals")]
 
 use std::net::IpAddr;
 use std::time::Duration;
