@@ -55,7 +55,7 @@ fn load_dotenv() -> Result<(), String> {
     let values = values.map(|values| {
         let is_open = |name: &str| std::env::var_os(name).is_none_or(|value| value.is_empty());
         let open = values.iter().rev().filter(|(name, _)| is_open(name));
-        open.map(|(name, value)| format!("{name}=\"{}\"\n", escaped(value))).collect::<String>()
+        open.map(|(name, value)| format!("{name}=\"{}\"\n", escaped(value))).collect::<Vec<_>>().concat()
     });
     // The error's own text would repeat the line, which may hold a password.
     values.and_then(|open| dotenvy::from_read_override(open.as_bytes())).map_err(|_| {
