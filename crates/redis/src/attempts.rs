@@ -29,7 +29,7 @@ impl Attempts {
     pub fn succeeded(&mut self) {
         self.connected = Some(Instant::now());
         if std::mem::take(&mut self.is_down) {
-            tracing::info!(connection = self.connection, "Redis answers again");
+            tracing::info!(connection = self.connection, "a connection to Redis is up again");
         }
     }
 
@@ -37,7 +37,7 @@ impl Attempts {
     pub async fn failed(&mut self, error: &RedisError) {
         if !std::mem::replace(&mut self.is_down, true) {
             let connection = self.connection;
-            tracing::warn!(connection, %error, "Redis does not answer: requests go on without it");
+            tracing::warn!(connection, %error, "a connection to Redis is down: requests go on without it");
         }
         if self.connected.take().is_some_and(|at| at.elapsed() > STEADY) {
             self.delays = delays();
