@@ -34,7 +34,7 @@ impl CacheConfig {
 pub struct InProcessConfig {
     /// The longest that an entry stays. Default 5 s.
     pub ttl: Duration,
-    /// The most that all entries may weigh, in bytes as given by [`Value::weight`](crate::Value::weight).
+    /// The most that all entries may weigh, in bytes: [`Value::weight`](crate::Value::weight), the key, and 200 for each.
     /// Default 64 MiB.
     pub capacity: u64,
 }

@@ -131,7 +131,8 @@ impl Flusher {
     }
 }
 
-/// deadpool-redis tests a connection with UNWATCH and PING before each use, which would make two round trips of one.
+/// deadpool-redis tests a connection with UNWATCH and PING before each use, which would make two round trips of one. Its
+/// manager has no option for that (`recycle` in deadpool-redis 0.23).
 struct Untested(Manager);
 
 impl managed::Manager for Untested {

@@ -13,6 +13,9 @@ use crate::{
     metrics::show_in_process,
 };
 
+/// Bytes that an entry takes beside its value and the text of its key, about: the times, and what moka keeps for each.
+const OVERHEAD: usize = 200;
+
 #[derive(Clone)]
 struct InProcessEntry<V> {
     value: V,
@@ -46,7 +49,10 @@ impl<V: Value> InProcess<V> {
         }
         let entries = Cache::builder()
             .max_capacity(config.capacity)
-            .weigher(|_, entry: &InProcessEntry<V>| entry.value.weight())
+            .weigher(|key: &Key, entry: &InProcessEntry<V>| {
+                let key = if let Key::List(query) = key { query.len() } else { 0 };
+                entry.value.weight().saturating_add(u32::try_from(OVERHEAD + key).unwrap_or(u32::MAX))
+            })
             .time_to_live(config.ttl)
             .build();
         show_in_process(false, 0, 0);
@@ -282,5 +288,21 @@ mod tests {
         layer.entries.run_pending_tasks();
         assert!(layer.entries.weighted_size() <= 1000);
         assert!(layer.entries.entry_count() > 0);
+    }
+
+    #[test]
+    fn keys_and_what_each_entry_takes_beside_its_value_count_against_the_capacity() {
+        for (make_key, most) in [
+            ((|n| list(&format!("{n:04000}"))) as fn(u64) -> Key, 100_000 / 4_200),
+            (Key::Item, 100_000 / 200),
+        ] {
+            let layer = subscribed(&InProcessConfig { ttl: MINUTE, capacity: 100_000 });
+            for n in 0..2_000 {
+                put(&layer, &make_key(n), 0);
+            }
+            layer.entries.run_pending_tasks();
+            let count = layer.entries.entry_count();
+            assert!((1..=most).contains(&count), "{count} of {most}");
+        }
     }
 }

@@ -1,4 +1,7 @@
 //! Single flight: of identical requests in flight, one fills and the others wait for it.
+//!
+//! Not moka's `try_get_with`: its fill belongs to the caller that polls it, and ends with that caller; here the fill is a task of
+//! its own. It also keeps what was filled, whereas an answer of an older epoch must not be found by its key alone.
 
 use std::{
     any::TypeId,

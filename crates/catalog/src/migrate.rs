@@ -113,6 +113,9 @@ async fn migrate_locked(connection: &mut MySqlConnection) -> Result<Vec<Applied>
 }
 
 /// Locks are the server's, not the database's: the name identifies the database, and 64 characters are the limit.
+///
+/// sqlx's own lock is switched off: it asks for `GET_LOCK(name, -1)` and ignores the answer. `MariaDB` knows no endless wait, and
+/// answers NULL without the lock (<https://github.com/mysqljs/mysql/issues/1912>).
 async fn lock(connection: &mut MySqlConnection) -> Result<(), MigrateError> {
     let database: String = sqlx::query_scalar("SELECT DATABASE()").fetch_one(&mut *connection).await?;
     let name = format!("farmlokal-migrate-{:016x}", xxh3_64(database.as_bytes()));

@@ -1,7 +1,8 @@
 //! Connections, kept open between calls.
 //!
-//! Not sqlx's own pool, which pings a connection whenever it comes back: a round trip to the database for each query. Here a
-//! broken connection shows at its next use, and reads are tried again ([`Reader`](crate::reader::Reader)).
+//! Not sqlx's own pool, which pings a connection whenever it comes back: a round trip to the database for each query, which no
+//! option switches off (`return_to_pool` in sqlx-core 0.9; <https://github.com/transact-rs/sqlx/pull/4363> would only bound
+//! it). Here a broken connection shows at its next use, and reads are tried again ([`Reader`](crate::reader::Reader)).
 
 use std::{
     io,

@@ -46,12 +46,7 @@ pub(crate) struct Account {
 impl Account {
     /// Judges a request. `report` is whether Redis can be told. `None`: the replica is as far ahead of Redis as it may be.
     pub(crate) fn judge(&mut self, terms: &Terms, now: u64, report: bool) -> Option<Verdict> {
-        let used = self.used(now);
-        if used + terms.interval > terms.window {
-            let retry_after = Duration::from_nanos(used + terms.interval - terms.window);
-            return Some(Verdict::Refused { quota: quota(terms, used), retry_after });
-        }
-        if report {
+        if report && self.used(now) + terms.interval <= terms.window {
             if self.unreported + self.reported >= terms.ahead {
                 return None;
             }
@@ -60,8 +55,18 @@ impl Account {
             }
             self.unreported += 1;
         }
+        Some(self.judge_locally(terms, now))
+    }
+
+    /// Judges a request by this replica's account alone. Redis is not told.
+    pub(crate) fn judge_locally(&mut self, terms: &Terms, now: u64) -> Verdict {
+        let used = self.used(now);
+        if used + terms.interval > terms.window {
+            let retry_after = Duration::from_nanos(used + terms.interval - terms.window);
+            return Verdict::Refused { quota: quota(terms, used), retry_after };
+        }
         self.whole_at = now + used + terms.interval;
-        Some(Verdict::Admitted(quota(terms, used + terms.interval)))
+        Verdict::Admitted(quota(terms, used + terms.interval))
     }
 
     /// Whether it is time to report.

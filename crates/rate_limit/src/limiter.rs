@@ -1,5 +1,6 @@
 //! The accounts of all clients, and their reports.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -67,6 +68,8 @@ struct Inner {
     started: Instant,
     /// Permits for reports.
     reports: Arc<Semaphore>,
+    /// Whether Redis did not take the last report.
+    is_report_lost: AtomicBool,
     heard: Counter,
     lost: Counter,
     waits: Counter,
@@ -99,6 +102,7 @@ impl Limiter {
             accounts: Cache::builder().max_capacity(capacity).time_to_idle(idle).build(),
             started: Instant::now(),
             reports: Arc::new(Semaphore::new(MAX_REPORTS)),
+            is_report_lost: AtomicBool::new(false),
             heard: counter!(REPORTS, "result" => "heard"),
             lost: counter!(REPORTS, "result" => "lost"),
             waits: counter!(WAITS),
@@ -108,7 +112,8 @@ impl Limiter {
     /// Judges a request of `client` by the policy with this index.
     ///
     /// Most are judged at once. Where the replica is as far ahead of Redis as it may be, this waits for a report: one round
-    /// trip to Redis, a few at the most. A Redis that is slow or gone makes nobody wait longer than the connection's timeout.
+    /// trip to Redis, a few at the most. Nobody waits longer than the connection's timeout: then, and from the first report
+    /// that is lost until Redis has taken another one, the replica judges alone.
     ///
     /// # Panics
     /// If there is no such policy.
@@ -119,11 +124,16 @@ impl Limiter {
             return verdict;
         }
         self.0.waits.increment(1);
+        let verdict = tokio::time::timeout(self.0.connection.timeout(), self.wait(key, &entry)).await;
+        verdict.unwrap_or_else(|_| entry.lock().judge_locally(&self.0.policies[policy].1, self.0.now()))
+    }
+
+    async fn wait(&self, key: (usize, Client), entry: &Arc<Entry>) -> Verdict {
         let mut permit = None;
         loop {
             // From here on no report comes back unnoticed.
             let settled = entry.settled.notified();
-            if let Some(verdict) = self.0.judge(key, &entry, permit.take()) {
+            if let Some(verdict) = self.0.judge(key, entry, permit.take()) {
                 return verdict;
             }
             if entry.lock().is_reported() {
@@ -142,7 +152,8 @@ impl Inner {
         self.accounts.get(&key).unwrap_or_else(|| self.accounts.get_with(key, Arc::default))
     }
 
-    /// `None`: the replica is as far ahead of Redis as it may be. A report takes `permit`, or one that is free.
+    /// `None`: the replica is as far ahead of Redis as it may be, and Redis takes reports. A report takes `permit`, or one
+    /// that is free.
     fn judge(
         self: &Arc<Self>,
         key: (usize, Client),
@@ -153,7 +164,10 @@ impl Inner {
         let (_, terms) = &self.policies[policy];
         let (up, now) = (self.connection.is_up(), self.now());
         let mut account = entry.lock();
-        let verdict = account.judge(terms, now, up);
+        let mut verdict = account.judge(terms, now, up);
+        if verdict.is_none() && self.is_report_lost.load(Ordering::Relaxed) {
+            verdict = Some(account.judge_locally(terms, now));
+        }
         if up && account.is_report_due(terms, now) {
             let permit = permit.or_else(|| Arc::clone(&self.reports).try_acquire_owned().ok());
             if let Some(permit) = permit {
@@ -179,6 +193,7 @@ impl Inner {
         let whole_in = store::report(&self.connection, policy, client, charge).await;
         let outcome = if whole_in.is_some() { &self.heard } else { &self.lost };
         outcome.increment(1);
+        self.is_report_lost.store(whole_in.is_none(), Ordering::Relaxed);
         entry.lock().settle(terms, self.now(), whole_in);
         entry.settled.notify_waiters();
     }

@@ -17,8 +17,12 @@ async fn replica(url: &str, rate: &str, ahead_percent: u8) -> (Limiter, Arc<Conn
     let connection = Connection::new(&config, "test").unwrap();
     tokio::spawn(Arc::clone(&connection).supervise());
     wait(&connection, true).await;
+    (limiter(&connection, rate, ahead_percent), connection)
+}
+
+fn limiter(connection: &Arc<Connection>, rate: &str, ahead_percent: u8) -> Limiter {
     let policy = Policy::new("test", rate.parse().unwrap(), ahead_percent);
-    (Limiter::new(Arc::clone(&connection), &[policy], 1_000), connection)
+    Limiter::new(Arc::clone(connection), &[policy], 1_000)
 }
 
 async fn wait(connection: &Connection, up: bool) {
@@ -136,4 +140,43 @@ async fn a_redis_that_goes_away_lets_nobody_wait_and_nobody_go_beyond_the_quota(
     wait(&connection, true).await;
     assert!(ask(&limiter, client(2)).await);
     assert!(!ask(&limiter, client(1)).await);
+}
+
+/// Nobody supervises the connection any more, so it never counts as lost: requests would wait for one report after the other.
+#[tokio::test]
+async fn a_redis_that_hangs_makes_a_client_wait_for_one_report_and_not_one_for_each_request() {
+    let redis = Redis::start().unwrap();
+    let config = RedisConfig { timeout: Duration::from_secs(1), ..RedisConfig::new(redis.url()) };
+    let connection = Connection::new(&config, "test").unwrap();
+    let supervisor = tokio::spawn(Arc::clone(&connection).supervise());
+    wait(&connection, true).await;
+    supervisor.abort();
+    assert!(supervisor.await.unwrap_err().is_cancelled());
+    let limiter = limiter(&connection, "99/3600", 2);
+
+    redis.pause().unwrap();
+    let flood = async {
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..60 {
+            let limiter = limiter.clone();
+            tasks.spawn(async move { ask(&limiter, client(1)).await });
+        }
+        let mut count = tasks.join_all().await.into_iter().filter(|admitted| *admitted).count();
+        for _ in 0..60 {
+            count += usize::from(ask(&limiter, client(1)).await);
+        }
+        count
+    };
+    let count = tokio::time::timeout(PATIENCE, flood).await.expect("it does not wait for every report");
+    assert_eq!(count, 99);
+
+    redis.resume().unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let mut raw = redis::Client::open(redis.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let key = "farmlokal:limit:test:99/3600:0.0.0.2/32";
+    while !redis::cmd("EXISTS").arg(key).query_async::<bool>(&mut raw).await.unwrap() {
+        assert!(Instant::now() < deadline, "it does not report any more");
+        ask(&limiter, client(2)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

@@ -1,7 +1,4 @@
-use std::{
-    sync::atomic::{AtomicUsize, Ordering},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use redis::RedisError;
@@ -12,11 +9,8 @@ const LONGEST_DELAY: Duration = Duration::from_millis(500);
 /// a server that accepts connections and then does not answer would otherwise be tried without pause.
 const STEADY: Duration = Duration::from_secs(5);
 
-/// How many connections of this process are down. They all go to one Redis, so an outage is logged once, by the
-/// connection that notices it first, and its end by the last one that is back.
-static DOWN: AtomicUsize = AtomicUsize::new(0);
-
-/// The delays and the log lines of a task that keeps a connection up.
+/// The delays and the log lines of a task that keeps a connection up. Each connection logs its own outages: one may fail for
+/// a reason that the others do not have, such as a command that its user may not run.
 pub struct Attempts {
     connection: &'static str,
     delays: ExponentialBackoff,
@@ -34,16 +28,16 @@ impl Attempts {
     /// Records that the connection was made.
     pub fn succeeded(&mut self) {
         self.connected = Some(Instant::now());
-        if std::mem::take(&mut self.is_down) && DOWN.fetch_sub(1, Ordering::Relaxed) == 1 {
-            tracing::info!(connection = self.connection, "Redis answers again");
+        if std::mem::take(&mut self.is_down) {
+            tracing::info!(connection = self.connection, "a connection to Redis is up again");
         }
     }
 
     /// Records that the connection was lost or could not be made, and waits until it is time to try again.
     pub async fn failed(&mut self, error: &RedisError) {
-        if !std::mem::replace(&mut self.is_down, true) && DOWN.fetch_add(1, Ordering::Relaxed) == 0 {
+        if !std::mem::replace(&mut self.is_down, true) {
             let connection = self.connection;
-            tracing::warn!(connection, %error, "Redis does not answer: requests go on without it");
+            tracing::warn!(connection, %error, "a connection to Redis is down: requests go on without it");
         }
         if self.connected.take().is_some_and(|at| at.elapsed() > STEADY) {
             self.delays = delays();
@@ -59,4 +53,49 @@ fn delays() -> ExponentialBackoff {
         .without_max_times()
         .with_jitter()
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_stays_down_hides_no_outage_of_another() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber =
+            tracing_subscriber::fmt().json().with_writer(move || writer.clone()).without_time().finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let error = RedisError::from(io::Error::from(io::ErrorKind::ConnectionRefused));
+        let (mut down, mut other) = (Attempts::new("down"), Attempts::new("other"));
+        down.failed(&error).await;
+        for _ in 0..2 {
+            other.succeeded();
+            other.failed(&error).await;
+            other.failed(&error).await;
+        }
+        other.succeeded();
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let lines = |level: &str, connection: &str| {
+            let connection = format!("\"connection\":\"{connection}\"");
+            log.lines().filter(|line| line.contains(level) && line.contains(&connection)).count()
+        };
+        assert_eq!((lines("WARN", "down"), lines("INFO", "down")), (1, 0), "{log}");
+        assert_eq!((lines("WARN", "other"), lines("INFO", "other")), (2, 2), "{log}");
+    }
 }

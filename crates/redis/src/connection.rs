@@ -24,7 +24,7 @@ use crate::{
 /// How often the connection is tested. Together with [`PING_TIMEOUT`] it bounds the time after which a Redis that
 /// hangs is skipped: less than a second.
 const PING_EVERY: Duration = Duration::from_millis(250);
-/// How long the answer may take, if operations may not take longer.
+/// How long the answer may take.
 const PING_TIMEOUT: Duration = Duration::from_millis(700);
 
 /// What every new connection does before anybody uses it.
@@ -92,6 +92,12 @@ impl Connection {
         }))
     }
 
+    /// The longest that an operation may take.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.operation_timeout
+    }
+
     /// Whether operations are sent to Redis now.
     #[must_use]
     pub fn is_up(&self) -> bool {
@@ -153,9 +159,8 @@ impl Connection {
 
     /// On a closed socket the next PING fails at once.
     async fn wait_until_lost(&self, mut connection: MultiplexedConnection) -> RedisError {
-        let limit = PING_TIMEOUT.max(self.operation_timeout);
         loop {
-            if let Err(error) = within(limit, redis::cmd("PING").exec_async(&mut connection)).await {
+            if let Err(error) = within(PING_TIMEOUT, redis::cmd("PING").exec_async(&mut connection)).await {
                 return error;
             }
             sleep(PING_EVERY).await;

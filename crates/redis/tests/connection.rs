@@ -14,20 +14,23 @@ use redis::RedisResult;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn connected(redis: &Redis) -> Arc<Connection> {
-    let connection = Connection::new(&RedisConfig::new(redis.url()), "test").unwrap();
+    connected_with(RedisConfig::new(redis.url())).await
+}
+
+async fn connected_with(config: RedisConfig) -> Arc<Connection> {
+    let connection = Connection::new(&config, "test").unwrap();
     tokio::spawn(Arc::clone(&connection).supervise());
     until(&connection, true).await;
     connection
 }
 
-/// Waits until the connection is up or down, and says how long that took.
-async fn until(connection: &Connection, up: bool) -> Duration {
+/// Waits until the connection is up or down.
+async fn until(connection: &Connection, up: bool) {
     let started = Instant::now();
     while connection.is_up() != up {
         assert!(started.elapsed() < PATIENCE, "it never came to it");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    started.elapsed()
 }
 
 async fn echo(connection: &Connection) -> Option<u64> {
@@ -52,23 +55,27 @@ async fn late_replies_fail_their_own_operations_only() {
 }
 
 #[tokio::test]
-async fn a_redis_that_hangs_or_goes_away_is_lost_within_a_second_and_found_again() {
+async fn a_redis_that_hangs_or_goes_away_is_lost_and_found_again() {
     let mut redis = Redis::start().unwrap();
     let connection = connected(&redis).await;
     redis.pause().unwrap();
-    let took = until(&connection, false).await;
-    // What a busy machine adds.
-    assert!(took < Duration::from_millis(1_500), "{took:?}");
-    let asked = Instant::now();
+    until(&connection, false).await;
     assert_eq!(echo(&connection).await, None);
-    assert!(asked.elapsed() < Duration::from_millis(90), "{:?}", asked.elapsed());
     redis.resume().unwrap();
     until(&connection, true).await;
 
     redis.stop().unwrap();
-    let took = until(&connection, false).await;
-    assert!(took < Duration::from_millis(1_000), "{took:?}");
+    until(&connection, false).await;
     redis.start_again().unwrap();
     until(&connection, true).await;
     assert_eq!(echo(&connection).await, Some(7));
+}
+
+#[tokio::test]
+async fn how_long_operations_may_take_does_not_delay_the_loss_of_a_redis_that_hangs() {
+    let redis = Redis::start().unwrap();
+    let connection =
+        connected_with(RedisConfig { timeout: 10 * PATIENCE, ..RedisConfig::new(redis.url()) }).await;
+    redis.pause().unwrap();
+    until(&connection, false).await;
 }

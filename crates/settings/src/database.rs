@@ -60,7 +60,7 @@ fn database_url(text: &str) -> Result<SecretString, String> {
     Ok(text.into())
 }
 
-/// sqlx 0.9 understands these options, and ignores all others.
+/// sqlx 0.9 understands these options, and ignores all others. Some are refused: every connection sets them anew.
 fn check_option(name: &str, value: &str) -> Result<(), String> {
     const SSL_MODES: [&str; 5] = ["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"];
     match name {
@@ -71,10 +71,10 @@ fn check_option(name: &str, value: &str) -> Result<(), String> {
             let opened = if is_pem { Ok(()) } else { std::fs::File::open(value).map(drop) };
             opened.map_err(|error| format!("{name}: {error}"))
         }
-        "statement-cache-capacity" if value.parse::<usize>().is_err() => {
-            Err(format!("{name} must be a number"))
+        "charset" | "collation" | "time-zone" | "timezone" | "statement-cache-capacity" => {
+            Err(format!("{name} is set by the service itself; leave it out"))
         }
-        "charset" | "collation" | "socket" | "time-zone" | "timezone" | "statement-cache-capacity" => Ok(()),
+        "socket" => Ok(()),
         _ => unknown(name, |plain| match plain {
             "sslmode" => "write ssl-mode",
             "ssl" | "usessl" | "requiressl" | "tls" | "usetls" | "tlsmode" => {
@@ -83,11 +83,7 @@ fn check_option(name: &str, value: &str) -> Result<(), String> {
             "sslca" | "sslrootcert" | "sslcacert" | "tlsca" => "write ssl-ca",
             "sslcert" | "tlscert" => "write ssl-cert",
             "sslkey" | "tlskey" => "write ssl-key",
-            "timezone" => "write time-zone",
-            _ => {
-                "there are ssl-mode, ssl-ca, ssl-cert, ssl-key, charset, collation, socket, time-zone and \
-                 statement-cache-capacity"
-            }
+            _ => "there are ssl-mode, ssl-ca, ssl-cert, ssl-key and socket",
         }),
     }
 }
@@ -161,7 +157,7 @@ mod tests {
             ("mysql://u:secret@h/d?sslMode=REQUIRED", "unknown option sslMode; write ssl-mode"),
             ("mysql://u:secret@h/d?useSSL=true", "unknown option useSSL; write ssl-mode=VERIFY_IDENTITY"),
             (
-                "mysql://u:secret@h/d?charset=utf8mb4&tls=1",
+                "mysql://u:secret@h/d?socket=/run/db&tls=1",
                 "unknown option tls; write ssl-mode=VERIFY_IDENTITY",
             ),
             (
@@ -172,7 +168,14 @@ mod tests {
             ("mysql://u:secret@h/d?ssl-mode=verify-full", "ssl-mode must be one of DISABLED, "),
             ("mysql://u:secret@h/d?ssl-mode", "ssl-mode must be one of "),
             ("mysql://u:secret@h/d?ssl-ca=/nowhere/ca.pem", "ssl-ca: No such file"),
-            ("mysql://u:secret@h/d?statement-cache-capacity=many", "must be a number"),
+            ("mysql://u:secret@h/d?charset=utf8mb4", "charset is set by the service itself"),
+            ("mysql://u:secret@h/d?collation=utf8mb4_bin", "collation is set by the service itself"),
+            ("mysql://u:secret@h/d?time-zone=%2B01:00", "time-zone is set by the service itself"),
+            ("mysql://u:secret@h/d?timezone=%2B01:00", "timezone is set by the service itself"),
+            (
+                "mysql://u:secret@h/d?statement-cache-capacity=1",
+                "statement-cache-capacity is set by the service",
+            ),
         ] {
             let error = crate::tests::parse_flags::<Cli>(&["--database-url", bad]).unwrap_err();
             assert!(error.starts_with("--database-url") && error.contains(reason), "{bad}: {error}");
@@ -182,12 +185,7 @@ mod tests {
 
     #[test]
     fn what_sqlx_understands_is_accepted() {
-        for good in [
-            "ssl-mode=REQUIRED",
-            "sslmode=verify_ca",
-            "charset=utf8mb4&collation=utf8mb4_bin",
-            "socket=/run/db",
-        ] {
+        for good in ["ssl-mode=REQUIRED", "sslmode=verify_ca", "socket=/run/db"] {
             url(&["--database-url", &format!("mariadb://u:p@h/d?{good}")]);
         }
     }

@@ -20,7 +20,7 @@ use clap::{Arg, Command, Parser};
 /// Reads flags, the environment and `.env` into `T`, or ends the process: with the help text where it was asked for
 /// (exit code 0), else with one line on standard error that names the bad setting (exit code 2).
 ///
-/// An empty environment variable is one that is not set, in `.env` too.
+/// An empty environment variable counts as not set, in `.env` too.
 #[must_use]
 pub fn parse<T: Parser>() -> T {
     let parsed = load_dotenv().and_then(|()| {
@@ -41,7 +41,7 @@ pub fn parse<T: Parser>() -> T {
     })
 }
 
-/// Puts the first `.env` of this directory and those above it into the environment, where that says nothing itself.
+/// Puts the first `.env` of this directory and those above it into the environment, where a variable is not set or empty.
 fn load_dotenv() -> Result<(), String> {
     let directory = std::env::current_dir().unwrap_or_default();
     let Some(path) = directory.ancestors().map(|above| above.join(".env")).find(|path| path.is_file()) else {
@@ -49,8 +49,16 @@ fn load_dotenv() -> Result<(), String> {
     };
     let text = std::fs::read_to_string(path).map_err(|error| format!(".env: {error}"))?;
     let text = text.trim_start_matches('\u{feff}');
+    let values = dotenvy::from_read_iter(text.as_bytes()).collect::<Result<Vec<_>, _>>();
+    // dotenvy overrides all variables or none, empty ones too: it gets those that may be set. The last one of a name wins
+    // there, and the first one in a `.env`.
+    let values = values.map(|values| {
+        let is_open = |name: &str| std::env::var_os(name).is_none_or(|value| value.is_empty());
+        let open = values.iter().rev().filter(|(name, _)| is_open(name));
+        open.map(|(name, value)| format!("{name}=\"{}\"\n", escaped(value))).collect::<Vec<_>>().concat()
+    });
     // The error's own text would repeat the line, which may hold a password.
-    dotenvy::from_read(text.as_bytes()).map_err(|_| {
+    values.and_then(|open| dotenvy::from_read_override(open.as_bytes())).map_err(|_| {
         let lines: Vec<_> = text.split_inclusive('\n').collect();
         let can_be_read = |count: &usize| {
             dotenvy::from_read_iter(lines[..*count].concat().as_bytes()).all(|item| item.is_ok())
@@ -58,6 +66,12 @@ fn load_dotenv() -> Result<(), String> {
         let good = (0..lines.len()).rev().find(can_be_read).unwrap_or_default();
         format!(".env: line {} cannot be read: write NAME=value, or NAME=\"a value\"", good + 1)
     })
+}
+
+/// `value` as it stands between double quotes.
+fn escaped(value: &str) -> String {
+    let escaped = value.replace('\\', r"\\").replace('"', "\\\"").replace('$', r"\$");
+    escaped.replace('\n', r"\n")
 }
 
 fn without_empty(command: Command) -> Command {
@@ -96,6 +110,15 @@ pub fn setting_of_listener(error: &Error, port: &'static str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dotenvy_reads_back_what_is_escaped() {
+        for value in ["", "a b#c", r#"$HOME ${HOME} "q" 'p'"#, r"back\slash\n", "two\nlines", "ä=1 "] {
+            let line = format!("NAME=\"{}\"\n", escaped(value));
+            let read: Vec<_> = dotenvy::from_read_iter(line.as_bytes()).map(Result::unwrap).collect();
+            assert_eq!(read, [("NAME".to_owned(), value.to_owned())], "{line}");
+        }
+    }
 
     /// Parses flags alone, whatever the environment of the tests holds. The error is the line that `parse` would print.
     pub(crate) fn parse_flags<T: Parser>(flags: &[&str]) -> Result<T, String> {

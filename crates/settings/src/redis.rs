@@ -40,8 +40,7 @@ fn redis_url(text: &str) -> Result<SecretString, String> {
     };
     // redis 1.8 understands these options, and ignores all others.
     check_options(&url, |name, value| match name {
-        "protocol" if ["2", "resp2", "3", "resp3"].contains(&value) => Ok(()),
-        "protocol" => Err("protocol must be resp2 or resp3".into()),
+        "protocol" => Err("protocol is set by the service itself; leave it out".into()),
         "db" if is_socket => is_database(value),
         "user" | "pass" if is_socket => Ok(()),
         _ => unknown(name, advice),
@@ -58,7 +57,7 @@ fn advice(unknown: &str) -> &'static str {
         "ssl" | "tls" | "usessl" | "usetls" => "write rediss:// for TLS",
         "db" | "database" => "write the number of the database as the path, such as /0",
         "user" | "username" | "pass" | "password" => "write redis://user:password@host",
-        _ => "there is protocol",
+        _ => "there are only db, user and pass, for a socket",
     }
 }
 
@@ -108,8 +107,8 @@ mod tests {
             ("redis://:secret@h?db=1", "unknown option db; write the number of the database as the path"),
             ("redis://:secret@h?tls=true", "unknown option tls; write rediss:// for TLS"),
             ("redis://h?password=secret", "unknown option password; write redis://user:password@host"),
-            ("redis://:secret@h?timeout=1", "unknown option timeout; there is protocol"),
-            ("redis://:secret@h?protocol=4", "protocol must be resp2 or resp3"),
+            ("redis://:secret@h?timeout=1", "unknown option timeout; there are only db, "),
+            ("redis://:secret@h?protocol=resp3", "protocol is set by the service itself"),
             ("unix:///run/redis?db=x", "the database must be a number"),
             ("unix:///run/redis?tls=1", "unknown option tls"),
         ] {
@@ -121,12 +120,7 @@ mod tests {
 
     #[test]
     fn what_the_client_understands_is_accepted() {
-        for good in [
-            "redis://h",
-            "rediss://u:p@h:1/15",
-            "valkeys://h/0?protocol=resp3",
-            "unix:///run/redis?db=1&pass=x",
-        ] {
+        for good in ["redis://h", "rediss://u:p@h:1/15", "valkeys://h/0", "unix:///run/redis?db=1&pass=x"] {
             crate::tests::parse_flags::<Cli>(&["--redis-url", good]).unwrap();
         }
     }

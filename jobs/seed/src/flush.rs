@@ -2,13 +2,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use backon::{ConstantBuilder, Retryable as _};
 use farmlokal_cache::{Flusher, RedisConfig};
-use farmlokal_redis::CONNECT_TIMEOUT;
-use redis::ProtocolVersion;
 
 use crate::config::Cli;
 
-const ATTEMPTS: u32 = 5;
+const RETRIES: usize = 4;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// The cache in front of the products, or nothing with `--no-flush`.
@@ -24,35 +23,22 @@ impl CacheToFlush {
         if cli.no_flush {
             return Ok(cache);
         }
-        let config = RedisConfig::new(cli.redis.url());
-        let client = farmlokal_redis::client(&config, ProtocolVersion::RESP2).context("REDIS_URL")?;
-        cache.flusher = Some(Flusher::new(&config).context("REDIS_URL")?);
-        let connection = client.get_multiplexed_async_connection();
-        match tokio::time::timeout(CONNECT_TIMEOUT, connection).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => cache.warn(&error.into()),
-            Err(elapsed) => cache.warn(&elapsed.into()),
+        let flusher = Flusher::new(&RedisConfig::new(cli.redis.url())).context("REDIS_URL")?;
+        if let Err(error) = flusher.check().await {
+            cache.warn(&error.into());
         }
+        cache.flusher = Some(flusher);
         Ok(cache)
     }
 
     /// Tries for some seconds.
     pub(crate) async fn flush(&self) -> anyhow::Result<()> {
         let Some(flusher) = &self.flusher else { return Ok(()) };
-        for attempt in 1.. {
-            match flusher.flush().await.context("the cache was not flushed") {
-                Ok(done) => {
-                    tracing::debug!(keys = done.keys, "flushed the cache");
-                    self.is_outage_logged.store(false, Ordering::Relaxed);
-                    break;
-                }
-                Err(error) if attempt == ATTEMPTS => return Err(error),
-                Err(error) => {
-                    self.warn(&error);
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
-        }
+        let flush = || async { flusher.flush().await.context("the cache was not flushed") };
+        let pauses = ConstantBuilder::new().with_delay(PAUSE).with_max_times(RETRIES);
+        let done = flush.retry(pauses).notify(|error, _| self.warn(error)).await?;
+        tracing::debug!(keys = done.keys, "flushed the cache");
+        self.is_outage_logged.store(false, Ordering::Relaxed);
         Ok(())
     }
 

@@ -10,7 +10,9 @@ mod run;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use anyhow::{Context as _, bail};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 
 use self::config::Cli;
 
@@ -35,11 +37,16 @@ async fn seed_until_stopped(cli: &Cli) -> anyhow::Result<ExitCode> {
     let metrics = farmlokal_telemetry::init(&cli.logs)?;
     metrics::start(cli.rows);
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut tasks = JoinSet::new();
     if let Some(port) = cli.management_port {
-        metrics::serve(metrics, SocketAddr::new(cli.host, port))?;
+        metrics::serve(metrics, SocketAddr::new(cli.host, port), &mut tasks)?;
     }
     let code = tokio::select! {
         seeded = run::seed(cli) => return seeded.map(|()| ExitCode::SUCCESS),
+        Some(ended) = tasks.join_next() => {
+            ended.context("the management server")?;
+            bail!("the management server has ended")
+        }
         _ = interrupt.recv() => EXIT_INTERRUPTED,
         _ = terminate.recv() => EXIT_TERMINATED,
     };

@@ -7,6 +7,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use farmlokal_telemetry::Metrics;
 use metrics::{describe_gauge, gauge};
+use tokio::task::JoinSet;
 
 const ROWS: &str = "farmlokal_seed_rows";
 const TARGET: &str = "farmlokal_seed_rows_target";
@@ -43,11 +44,11 @@ fn count(rows: u64) -> f64 {
     rows as f64
 }
 
-/// Answers `/metrics` until the job ends.
+/// Answers `/metrics` in a task of `tasks`, which never ends.
 ///
 /// # Errors
 /// The port cannot be had.
-pub(crate) fn serve(metrics: Metrics, address: SocketAddr) -> anyhow::Result<()> {
+pub(crate) fn serve(metrics: Metrics, address: SocketAddr, tasks: &mut JoinSet<()>) -> anyhow::Result<()> {
     let listener = farmlokal_http_server::bind(address).map_err(|error| {
         let setting = farmlokal_settings::setting_of_listener(&error, "MANAGEMENT_PORT");
         anyhow::Error::new(error).context(format!("{setting}: cannot listen on {address}"))
@@ -55,6 +56,6 @@ pub(crate) fn serve(metrics: Metrics, address: SocketAddr) -> anyhow::Result<()>
     tracing::info!(address = %listener.local_addr()?, "listening for operators");
     let page = async move || ([(CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render());
     let routes = Router::new().route("/metrics", get(page));
-    tokio::spawn(farmlokal_http_server::serve_operators(listener, routes));
+    tasks.spawn(farmlokal_http_server::serve_operators(listener, routes));
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! The phases of a seed run. A phase that an earlier run has finished is left out.
 
-use anyhow::{Context as _, bail};
+use std::ops::Range;
+
+use anyhow::{Context as _, bail, ensure};
 use farmlokal_catalog::Product;
 use farmlokal_catalog::bulk::{Batch, Contents, Load};
 use tokio::sync::mpsc;
@@ -74,28 +76,32 @@ async fn load_rows(load: &mut Load, progress: &mut Progress, cli: &Cli, label: &
         progress.say(&format!("going on after {present} rows of an interrupted run"));
     }
     let phase = progress.rows("loading", present, cli.rows);
-    let mut batches = make_batches(Products::new(cli.seed)?, present, cli.rows, cli.batch);
-    while let Some((last, batch)) = batches.recv().await {
-        load.insert(batch?).await?;
+    let products = Products::new(cli.seed)?;
+    let insert = async |last, batch| {
+        load.insert(batch).await?;
         phase.advance_to(last);
-    }
+        Ok(())
+    };
+    make_batches(move |id| products.product(id), present..cli.rows, cli.batch, insert).await?;
     progress.done(&phase);
     Ok(())
 }
 
-/// Makes and encodes rows on a thread of its own, while others are inserted.
-fn make_batches(
-    products: Products,
-    present: u64,
-    rows: u64,
+/// Makes and encodes the rows after `rows.start` up to `rows.end` on a thread of its own, while `insert` takes those that
+/// are ready: a batch, and the id of its last row.
+async fn make_batches(
+    product: impl Fn(u64) -> Product + Send + 'static,
+    rows: Range<u64>,
     batch: u64,
-) -> mpsc::Receiver<(u64, anyhow::Result<Batch>)> {
-    let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
-    std::thread::spawn(move || {
-        let mut done = present;
-        while done < rows {
-            let last = rows.min(done + batch);
-            let made: Vec<Product> = (done + 1..=last).map(|id| products.product(id)).collect();
+    mut insert: impl AsyncFnMut(u64, Batch) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let (sender, mut batches) = mpsc::channel(BATCHES_AHEAD);
+    let (mut inserted, wanted) = (rows.start, rows.end);
+    let maker = tokio::task::spawn_blocking(move || {
+        let mut done = rows.start;
+        while done < rows.end {
+            let last = rows.end.min(done + batch);
+            let made: Vec<Product> = (done + 1..=last).map(&product).collect();
             let encoded = Batch::encode(&made).context("encoding rows");
             if sender.blocking_send((last, encoded)).is_err() {
                 return;
@@ -103,7 +109,13 @@ fn make_batches(
             done = last;
         }
     });
-    receiver
+    while let Some((last, batch)) = batches.recv().await {
+        insert(last, batch?).await?;
+        inserted = last;
+    }
+    maker.await.context("making rows")?;
+    ensure!(inserted >= wanted, "only {inserted} of {wanted} rows were made");
+    Ok(())
 }
 
 /// The indexes that lists can do without.
@@ -115,4 +127,35 @@ async fn add_later_indexes(load: &mut Load, progress: &mut Progress) -> anyhow::
     load.add_full_text().await?;
     progress.done(&phase);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_while_rows_are_made_is_an_error() {
+        let products = Products::new(1).unwrap();
+        let product = move |id| if id == 25 { panic!("no row {id}") } else { products.product(id) };
+        let mut inserted = 0;
+        let insert = async |last, _: Batch| {
+            inserted = last;
+            Ok(())
+        };
+        let error = make_batches(product, 0..100, 10, insert).await.unwrap_err();
+        assert_eq!(inserted, 20);
+        assert!(format!("{error:#}").contains("no row 25"), "{error:#}");
+    }
+
+    #[tokio::test]
+    async fn every_row_is_made_once() {
+        let products = Products::new(1).unwrap();
+        let mut batches = Vec::new();
+        let insert = async |last, _: Batch| {
+            batches.push(last);
+            Ok(())
+        };
+        make_batches(move |id| products.product(id), 7..25, 10, insert).await.unwrap();
+        assert_eq!(batches, [17, 25]);
+    }
 }

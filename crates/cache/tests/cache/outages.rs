@@ -125,25 +125,39 @@ async fn a_late_reply_is_a_miss_of_that_request_and_nothing_else() {
 async fn a_silent_redis_costs_a_request_one_timeout_and_after_a_second_nothing() {
     let redis = Redis::start().unwrap();
     let cache = connected(impatient(&redis, Layer::Off)).await;
+    put(&cache, &redis, "key", "a").await;
+    let before = reads(&redis).await;
+    assert!(before > 0);
     redis.pause().unwrap();
-    let (paused, mut n) = (Instant::now(), 0);
+    let mut n = 0;
     let ask = async |n: u64| {
-        let asked = Instant::now();
         assert_eq!(get(&cache, &format!("item:{n}"), "a").await, answer("a", Source::Miss));
-        asked.elapsed()
     };
     while cache.state().up {
         n += 1;
-        let took = ask(n).await;
-        // Twice the timeout would be a second question to a Redis that has not answered the first.
-        assert!(took < Duration::from_millis(190), "{took:?}");
+        ask(n).await;
     }
-    assert!(paused.elapsed() < Duration::from_millis(1_500), "{:?}", paused.elapsed());
-    for after in 0..2_000 {
-        let took = ask(n + after).await;
-        assert!(took < Duration::from_millis(90), "{took:?}");
-    }
+    // Only requests that hang would take so long together.
+    let skipped = async {
+        for after in 0..2_000 {
+            ask(n + after).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), skipped).await.expect("Redis is skipped");
     assert!(!cache.state().up);
+    // What was sent meanwhile lies in the socket. More reads would be a second question to a Redis that has not answered
+    // the first.
+    redis.resume().unwrap();
+    let reads = reads(&redis).await - before;
+    assert!(reads <= n, "{reads} reads for {n} requests");
+}
+
+/// The reads that Redis has answered.
+async fn reads(redis: &Redis) -> u64 {
+    let stats: String =
+        redis::cmd("INFO").arg("commandstats").query_async(&mut raw(redis).await).await.unwrap();
+    let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_mget:calls="));
+    calls.map_or(0, |calls| calls.split(',').next().unwrap().parse().unwrap())
 }
 
 /// The connection stays open, but nothing comes through it.

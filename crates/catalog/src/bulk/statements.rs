@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use backon::{ConstantBuilder, RetryableWithContext as _};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError};
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
 
@@ -25,6 +26,7 @@ const OPTIONAL_SETTINGS: [&str; 6] = [
 
 /// How long a RENAME waits for readers at a time: readers that come later queue behind it.
 const RENAME_WAIT_SECONDS: u8 = 1;
+const RENAME_PAUSE: Duration = Duration::from_millis(500);
 const RENAME_PATIENCE: Duration = Duration::from_secs(60);
 const LOCK_WAIT_TIMEOUT: u16 = 1205;
 
@@ -102,26 +104,32 @@ pub(super) async fn highest_id(connection: &mut MySqlConnection, table: &str) ->
 
 /// A RENAME waits for every transaction that has read the table, and all later readers wait for the RENAME. So it
 /// waits briefly, steps back to let them through, and tries again.
-pub(super) async fn rename(connection: &mut MySqlConnection, statement: &str) -> Result<(), LoadError> {
+pub(super) async fn rename<'c>(
+    connection: &'c mut MySqlConnection,
+    statement: &str,
+) -> Result<(), LoadError> {
     let deadline = Instant::now() + RENAME_PATIENCE;
     run(
-        connection,
+        &mut *connection,
         format!(
             "SET @usual_wait = @@SESSION.lock_wait_timeout, SESSION lock_wait_timeout = {RENAME_WAIT_SECONDS}"
         ),
     )
     .await?;
-    let renamed = loop {
-        match run(connection, statement.to_owned()).await {
-            Err(error) if is_lock_wait_timeout(&error) && Instant::now() < deadline => {
-                tokio::time::sleep(Duration::from_millis(500)).await;
-            }
-            Err(error) if is_lock_wait_timeout(&error) => break Err(LoadError::InUse(RENAME_PATIENCE)),
-            other => break other.map_err(LoadError::from),
-        }
+    let attempt = |connection: &'c mut MySqlConnection| async {
+        let renamed = run(&mut *connection, statement.to_owned()).await;
+        (connection, renamed)
     };
+    let pauses = ConstantBuilder::new().with_delay(RENAME_PAUSE).without_max_times();
+    let (connection, renamed) = attempt
+        .retry(pauses)
+        .context(connection)
+        .when(|error| is_lock_wait_timeout(error) && Instant::now() < deadline)
+        .await;
     run(connection, "SET SESSION lock_wait_timeout = @usual_wait".to_owned()).await?;
-    renamed
+    renamed.map_err(|error| {
+        if is_lock_wait_timeout(&error) { LoadError::InUse(RENAME_PATIENCE) } else { error.into() }
+    })
 }
 
 /// Runs one statement of ours that no value can be bound to.

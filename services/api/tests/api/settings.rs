@@ -83,6 +83,8 @@ fn a_dotenv_file_fills_in_what_the_environment_leaves_open() {
     assert!(error.contains("'banana' for '--port <PORT>'"), "{error}");
     let (_, _, error) = run(&[], &[("PORT", "apple")], "PORT=banana\n");
     assert!(error.contains("'apple'"), "{error}");
+    let (_, _, error) = run(&[], &[("PORT", "")], "PORT=banana\n");
+    assert!(error.contains("'banana'"), "an empty variable is not set: {error}");
 }
 
 #[test]
