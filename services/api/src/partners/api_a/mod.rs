@@ -130,7 +130,8 @@ impl ApiA {
             let (attempts, result) = this.attempts().await;
             // A token that cannot be had says nothing about API A.
             let called = !matches!(&result, Err(error) if error.partner == Partner::Oauth);
-            admitted.tell(called.then_some(result.is_ok()));
+            let outcome = result.as_ref().map(drop).map_err(ToString::to_string);
+            admitted.tell(called.then_some(outcome));
             match &result {
                 Ok(good) => this.last_good.keep(good, &this.calls),
                 Err(error) if called && !this.reached.load(Relaxed) => {
