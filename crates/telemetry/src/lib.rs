@@ -1,7 +1,7 @@
 //! Logs, metrics and traces, set up with one call for each binary.
 //!
 //! Libraries use the `tracing` and `metrics` facades only. Here events become log lines and spans become traces. Where no
-//! traces are exported, no span is made.
+//! traces are exported, no span is made. A panic is a log line too.
 
 mod context;
 mod line;
@@ -9,6 +9,9 @@ mod logs;
 mod metrics;
 pub mod request_id;
 mod traces;
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::panic::PanicHookInfo;
 
 pub use context::{continue_trace, inject_context};
 pub use logs::LogArgs;
@@ -22,6 +25,7 @@ pub use traces::{Service, TraceArgs, Traces};
 pub fn init(logs: &LogArgs) -> anyhow::Result<Metrics> {
     let metrics = metrics::init()?;
     logs::init(logs, None)?;
+    std::panic::set_hook(Box::new(log_panic));
     Ok(metrics)
 }
 
@@ -37,11 +41,57 @@ pub fn init_with_traces(
     let metrics = metrics::init()?;
     let traces = Traces::start(traces, service)?;
     logs::init(logs, traces.tracer())?;
+    std::panic::set_hook(Box::new(log_panic));
     Ok((metrics, traces))
+}
+
+/// In the place of the standard library's hook, whose lines on standard error are no JSON.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let location = panic.location().map(tracing::field::display);
+    let backtrace = Backtrace::capture();
+    let backtrace =
+        (backtrace.status() == BacktraceStatus::Captured).then(|| tracing::field::display(&backtrace));
+    tracing::error!(panic = panic.payload_as_str().unwrap_or("no message"), location, backtrace, "a panic");
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_is_one_line_with_its_message_and_place() {
+        let _turn = SUBSCRIBER.lock().unwrap();
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(super::log_panic));
+        let panicked = tracing::subscriber::with_default(subscriber, || {
+            std::panic::catch_unwind(|| panic!("by {}", "design"))
+        });
+        std::panic::set_hook(before);
+        assert!(panicked.is_err());
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        for part in ["\"ERROR\"", "\"panic\":\"by design\"", "src/lib.rs:"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
     /// Which subscribers want a span is remembered for the whole process, so tests that set one take turns.
     pub(crate) static SUBSCRIBER: std::sync::Mutex<()> = std::sync::Mutex::new(());
 }

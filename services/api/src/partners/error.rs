@@ -4,6 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinError;
+use tracing::error;
+
 use crate::problem::{Code, Problem};
 
 /// A service of somebody else that this one calls.
@@ -89,6 +92,12 @@ pub(crate) struct CallError {
 impl CallError {
     pub(crate) fn new(partner: Partner, kind: CallErrorKind) -> Self {
         Self { partner, kind, status: None, retry_after: None, cause: None }
+    }
+
+    /// A call whose task panicked, which is a fault of ours: the log has it.
+    pub(crate) fn from_panic(partner: Partner, panic: &JoinError) -> Self {
+        error!(partner = partner.name(), error = %panic, "a call of a partner panicked");
+        Self::new(partner, CallErrorKind::Failed)
     }
 
     /// Whether the same call may well succeed a moment later.

@@ -145,7 +145,7 @@ impl ApiA {
         };
         // A task of its own: clients that go away must not be able to open the breaker.
         let called = self.calls.spawn(call.instrument(Span::current())).await;
-        called.unwrap_or_else(|_| (0, Err(CallError::new(Partner::ApiA, CallErrorKind::Failed))))
+        called.unwrap_or_else(|panic| (0, Err(CallError::from_panic(Partner::ApiA, &panic))))
     }
 
     /// Attempts until one succeeds or there must be no other. A 401 may mean that the token was revoked: it is replaced,
