@@ -109,17 +109,24 @@ impl Value for Answer {
     }
 }
 
-/// How answers may be kept by clients and shared caches.
-#[derive(Clone, Debug)]
-pub(crate) struct Freshness(HeaderValue);
+/// For how many seconds clients and shared caches may keep an answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Freshness(u64);
 
 impl Freshness {
     /// A `max_age` of zero seconds makes everybody revalidate each time, which an `ETag` makes cheap.
     pub(crate) fn new(max_age: std::time::Duration) -> Self {
-        Self(match max_age.as_secs() {
-            0 => REVALIDATE,
-            seconds => HeaderValue::try_from(format!("public, max-age={seconds}")).unwrap_or(REVALIDATE),
-        })
+        Self(max_age.as_secs())
+    }
+
+    /// `Cache-Control` of an answer of this `age`, in seconds. Clients compare `max-age` with `Age`
+    /// ([RFC 9111, section 4.2](https://www.rfc-editor.org/rfc/rfc9111#section-4.2)), so it starts at the age.
+    fn cache_control(self, age: u64) -> HeaderValue {
+        if self.0 == 0 {
+            return REVALIDATE;
+        }
+        let max_age = self.0.saturating_add(age);
+        HeaderValue::try_from(format!("public, max-age={max_age}")).unwrap_or(REVALIDATE)
     }
 
     /// The response to a request with these headers; `None` where there is no such thing.
@@ -129,11 +136,12 @@ impl Freshness {
         let mut headers = HeaderMap::with_capacity(12);
         headers.insert(ETAG, document.etag.clone());
         let may_be_kept = lookup.source != Source::Stale;
-        headers.insert(CACHE_CONTROL, if may_be_kept { self.0.clone() } else { REVALIDATE });
+        let age = if lookup.source == Source::Miss { 0 } else { lookup.age.as_secs() };
+        headers.insert(CACHE_CONTROL, if may_be_kept { self.cache_control(age) } else { REVALIDATE });
         headers.insert(VARY, VARY_BY);
         headers.insert(CACHE_STATUS, cache_status(lookup));
         if lookup.source != Source::Miss {
-            headers.insert(AGE, HeaderValue::from(lookup.age.as_secs()));
+            headers.insert(AGE, HeaderValue::from(age));
         }
         if matches_etag(request, &document.etag) {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -250,14 +258,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_from_a_cache_says_how_old_it_is() {
-        let freshness = Freshness::new(std::time::Duration::ZERO);
+    async fn an_answer_from_a_cache_says_how_old_it_is_and_may_be_kept_from_now_on() {
+        let freshness = Freshness::new(std::time::Duration::from_secs(5));
         let age = std::time::Duration::from_millis(7_900);
-        for (source, expected) in [
-            (Source::Miss, None),
-            (Source::InProcess, Some("7")),
-            (Source::Redis, Some("7")),
-            (Source::Stale, Some("7")),
+        for (source, expected, cache_control) in [
+            (Source::Miss, None, "public, max-age=5"),
+            // Five seconds from now on.
+            (Source::InProcess, Some("7"), "public, max-age=12"),
+            (Source::Redis, Some("7"), "public, max-age=12"),
+            (Source::Stale, Some("7"), "public, no-cache"),
         ] {
             let answer = Lookup { source, age, ..lookup("{}", None) };
             for (request, status) in [(HeaderMap::new(), 200), (request(&[(IF_NONE_MATCH, "*")]), 304)] {
@@ -265,6 +274,7 @@ mod tests {
                 assert_eq!(response.status(), status);
                 let age = response.headers().get(AGE).map(|age| age.to_str().unwrap());
                 assert_eq!(age, expected, "{source:?} {status}");
+                assert_eq!(response.headers()[CACHE_CONTROL], cache_control, "{source:?} {status}");
             }
         }
     }
