@@ -10,10 +10,9 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use farmlokal_cache::{Lookup, Source, Value};
-use tokio::sync::OnceCell;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::encoding::{Accepted, Encoding, WORTH_COMPRESSING};
+use crate::encoding::{Compressible, Encoding};
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const REVALIDATE: HeaderValue = HeaderValue::from_static("public, no-cache");
@@ -26,12 +25,10 @@ pub(crate) struct Answer(Option<Arc<Document>>);
 
 #[derive(Debug)]
 struct Document {
-    body: Bytes,
+    body: Compressible,
     etag: HeaderValue,
     /// The target of `Link: rel="next"`.
     next: Option<HeaderValue>,
-    /// The body compressed, made when the first client asks for it. tower-http would compress it for every response.
-    compressed: [OnceCell<Bytes>; Encoding::ALL.len()],
 }
 
 impl Answer {
@@ -42,7 +39,7 @@ impl Answer {
     pub(crate) fn document(body: impl Into<Bytes>, next: Option<HeaderValue>) -> Self {
         let body = body.into();
         let etag = etag(&body);
-        Self(Some(Arc::new(Document { body, etag, next, compressed: Default::default() })))
+        Self(Some(Arc::new(Document { body: Compressible::new(body), etag, next })))
     }
 }
 
@@ -50,23 +47,6 @@ impl Answer {
 fn etag(body: &[u8]) -> HeaderValue {
     let tag = format!("W/\"{:032x}\"", xxh3_128(body));
     HeaderValue::from_maybe_shared(Bytes::from(tag)).unwrap_or_else(|_| HeaderValue::from_static("W/\"\""))
-}
-
-impl Document {
-    /// The body as the client wants it, and its coding. A small body is sent as it is, unless the client refuses that.
-    async fn body(&self, accepted: Accepted) -> (Bytes, Option<Encoding>) {
-        let plain = || (self.body.clone(), None);
-        let Some(coding) = accepted.coding else { return plain() };
-        if accepted.identity && self.body.len() < WORTH_COMPRESSING {
-            return plain();
-        }
-        let cell = &self.compressed[coding as usize];
-        // Empty where that failed, which no compressed body is.
-        let compressed =
-            cell.get_or_init(async || coding.compress(&self.body).await.unwrap_or_default()).await;
-        let is_of_use = compressed.len() < self.body.len() || !accepted.identity;
-        if is_of_use && !compressed.is_empty() { (compressed.clone(), Some(coding)) } else { plain() }
-    }
 }
 
 // The stored form: a byte for the kind, two for the length of the link (big-endian), the link, the body.
@@ -81,7 +61,7 @@ impl Value for Answer {
         // A link holds a cursor and filters of bounded length, far below 64 KiB; see `catalog::ListQuery`.
         let length = u16::try_from(link.len()).unwrap_or(0);
         let link = &link[..usize::from(length)];
-        [&[STORED_DOCUMENT], &length.to_be_bytes()[..], link, &document.body].concat()
+        [&[STORED_DOCUMENT], &length.to_be_bytes()[..], link, &document.body.plain].concat()
     }
 
     fn decode(mut bytes: Bytes) -> Option<Self> {
@@ -104,7 +84,7 @@ impl Value for Answer {
     fn weight(&self) -> u32 {
         let Some(document) = &self.0 else { return 64 };
         // The compressed forms come later and together are smaller than the body.
-        let bytes = 256 + 2 * document.body.len() + document.next.as_ref().map_or(0, HeaderValue::len);
+        let bytes = 256 + 2 * document.body.plain.len() + document.next.as_ref().map_or(0, HeaderValue::len);
         u32::try_from(bytes).unwrap_or(u32::MAX)
     }
 }
@@ -150,7 +130,7 @@ impl Freshness {
             if let Some(next) = &document.next {
                 headers.insert(LINK, next.clone());
             }
-            let (body, coding) = document.body(Encoding::negotiate(request)).await;
+            let (body, coding) = document.body.accepted(Encoding::negotiate(request)).await;
             if let Some(coding) = coding {
                 headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
             }
@@ -203,8 +183,8 @@ mod tests {
             let back = Answer::decode(answer.encode().into()).unwrap().0.unwrap();
             let document = answer.0.unwrap();
             assert_eq!(
-                (&back.body, &back.etag, &back.next),
-                (&document.body, &document.etag, &document.next)
+                (&back.body.plain, &back.etag, &back.next),
+                (&document.body.plain, &document.etag, &document.next)
             );
         }
         assert!(Answer::decode(Answer::MISSING.encode().into()).unwrap().0.is_none());

@@ -1,15 +1,23 @@
 //! `/openapi.json`, `/docs` and `/problems`: the API explains itself, without internet.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
-use axum::response::{Html, Redirect};
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, VARY};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{Html, Redirect, Response};
 use axum::routing::get;
-use tower_http::compression::CompressionLayer;
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, SwaggerUi};
+use xxhash_rust::xxh3::xxh3_128;
 
-use crate::problem::PROBLEMS;
+use crate::encoding::{Compressible, Encoding};
+use crate::problem::{Code, PROBLEMS, Problem};
 
 /// The table of problems as a page; the `type` of every problem points into it.
 fn problems_page() -> String {
@@ -45,5 +53,69 @@ pub(crate) fn router(document: OpenApi) -> Router {
         .merge(SwaggerUi::new("/docs").url("/openapi.json", document).config(configuration))
         .route("/problems", get(async || Html(problems_page())))
         .route("/", get(async || Redirect::temporary("/docs")))
-        .layer(CompressionLayer::new())
+        .layer(from_fn_with_state(Documents::default(), compressed_once))
+}
+
+/// The documents served so far, by their hashes. There are a dozen, and none changes while the process lives.
+type Documents = Arc<Mutex<HashMap<u128, Arc<Compressible>>>>;
+
+/// Compresses a document when the first client asks for it so.
+async fn compressed_once(
+    State(documents): State<Documents>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let (accepted, is_get) = (Encoding::negotiate(request.headers()), request.method() == Method::GET);
+    let mut response = next.run(request).await;
+    if !is_get || response.status() != StatusCode::OK {
+        return Ok(response);
+    }
+    let plain = to_bytes(std::mem::take(response.body_mut()), usize::MAX).await;
+    let plain = plain.map_err(|_| Problem::new(Code::Internal, "The document cannot be read."))?;
+    let hash = xxh3_128(&plain);
+    let document = {
+        let mut documents = documents.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(documents.entry(hash).or_insert_with(|| Arc::new(Compressible::new(plain))))
+    };
+    let (body, coding) = document.accepted(accepted).await;
+    let headers = response.headers_mut();
+    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    if let Some(coding) = coding {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+        headers.remove(CONTENT_LENGTH);
+    }
+    *response.body_mut() = Body::from(body);
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::header::ACCEPT_ENCODING;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    /// One thread: if the compression ran on it, nothing else would have had a turn before the first response.
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_document_is_compressed_once_and_on_another_thread() {
+        let router = router(crate::openapi::document());
+        let get = async |path: &str, coding| {
+            let request = Request::get(path).header(ACCEPT_ENCODING, coding).body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(response.status(), 200);
+            let coding = response.headers().get(CONTENT_ENCODING).cloned();
+            (to_bytes(response.into_body(), usize::MAX).await.unwrap(), coding)
+        };
+        for path in ["/openapi.json", "/docs/swagger-ui-bundle.js"] {
+            let others = tokio::spawn(async { std::time::Instant::now() });
+            let (one, coding) = get(path, "zstd").await;
+            let answered = std::time::Instant::now();
+            assert!(others.await.unwrap() < answered, "nothing else ran meanwhile");
+            assert_eq!(coding.unwrap(), "zstd", "{path}");
+            let (plain, coding) = get(path, "identity").await;
+            assert!(coding.is_none() && one.len() < plain.len(), "{path}");
+            let (two, _) = get(path, "zstd").await;
+            assert_eq!(one.as_ptr(), two.as_ptr(), "{path} was compressed twice");
+        }
+    }
 }
