@@ -10,9 +10,6 @@ mod metrics;
 pub mod request_id;
 mod traces;
 
-use std::backtrace::{Backtrace, BacktraceStatus};
-use std::panic::PanicHookInfo;
-
 pub use context::{continue_trace, inject_context};
 pub use logs::LogArgs;
 pub use metrics::Metrics;
@@ -25,7 +22,6 @@ pub use traces::{Service, TraceArgs, Traces};
 pub fn init(logs: &LogArgs) -> anyhow::Result<Metrics> {
     let metrics = metrics::init()?;
     logs::init(logs, None)?;
-    std::panic::set_hook(Box::new(log_panic));
     Ok(metrics)
 }
 
@@ -41,17 +37,7 @@ pub fn init_with_traces(
     let metrics = metrics::init()?;
     let traces = Traces::start(traces, service)?;
     logs::init(logs, traces.tracer())?;
-    std::panic::set_hook(Box::new(log_panic));
     Ok((metrics, traces))
-}
-
-/// In the place of the standard library's hook, whose lines on standard error are no JSON.
-fn log_panic(panic: &PanicHookInfo<'_>) {
-    let location = panic.location().map(tracing::field::display);
-    let backtrace = Backtrace::capture();
-    let backtrace =
-        (backtrace.status() == BacktraceStatus::Captured).then(|| tracing::field::display(&backtrace));
-    tracing::error!(panic = panic.payload_as_str().unwrap_or("no message"), location, backtrace, "a panic");
 }
 
 #[cfg(test)]
@@ -79,7 +65,7 @@ mod tests {
         let writer = lines.clone();
         let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
         let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(super::log_panic));
+        std::panic::set_hook(Box::new(crate::logs::log_panic));
         let panicked = tracing::subscriber::with_default(subscriber, || {
             std::panic::catch_unwind(|| panic!("by {}", "design"))
         });

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::header::{
-    AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, LINK, VARY,
-};
+use axum::http::header::{AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, LINK, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
@@ -37,9 +35,9 @@ impl Answer {
 
     /// A JSON document, and the value of its `Link` header where a next page follows.
     pub(crate) fn document(body: impl Into<Bytes>, next: Option<HeaderValue>) -> Self {
-        let body = body.into();
-        let etag = etag(&body);
-        Self(Some(Arc::new(Document { body: Compressible::new(body), etag, next })))
+        let body = Compressible { plain: body.into(), ..Default::default() };
+        let etag = etag(&body.plain);
+        Self(Some(Arc::new(Document { body, etag, next })))
     }
 }
 
@@ -99,25 +97,21 @@ impl Freshness {
         Self(max_age.as_secs())
     }
 
-    /// `Cache-Control` of an answer of this `age`, in seconds. Clients compare `max-age` with `Age`
-    /// ([RFC 9111, section 4.2](https://www.rfc-editor.org/rfc/rfc9111#section-4.2)), so it starts at the age.
-    fn cache_control(self, age: u64) -> HeaderValue {
-        if self.0 == 0 {
-            return REVALIDATE;
-        }
-        let max_age = self.0.saturating_add(age);
-        HeaderValue::try_from(format!("public, max-age={max_age}")).unwrap_or(REVALIDATE)
-    }
-
     /// The response to a request with these headers; `None` where there is no such thing.
     pub(crate) async fn respond(&self, lookup: &Lookup<Answer>, request: &HeaderMap) -> Option<Response> {
         let document = lookup.value.0.as_deref()?;
         let mut response = Response::new(Body::empty());
         let mut headers = HeaderMap::with_capacity(12);
         headers.insert(ETAG, document.etag.clone());
-        let may_be_kept = lookup.source != Source::Stale;
         let age = if lookup.source == Source::Miss { 0 } else { lookup.age.as_secs() };
-        headers.insert(CACHE_CONTROL, if may_be_kept { self.cache_control(age) } else { REVALIDATE });
+        let cache_control = if lookup.source == Source::Stale || self.0 == 0 {
+            REVALIDATE
+        } else {
+            // Clients compare it with `Age`: https://www.rfc-editor.org/rfc/rfc9111#section-4.2
+            let max_age = self.0.saturating_add(age);
+            HeaderValue::try_from(format!("public, max-age={max_age}")).unwrap_or(REVALIDATE)
+        };
+        headers.insert(CACHE_CONTROL, cache_control);
         headers.insert(VARY, VARY_BY);
         headers.insert(CACHE_STATUS, cache_status(lookup));
         if lookup.source != Source::Miss {
@@ -130,11 +124,8 @@ impl Freshness {
             if let Some(next) = &document.next {
                 headers.insert(LINK, next.clone());
             }
-            let (body, coding) = document.body.accepted(Encoding::negotiate(request)).await;
-            if let Some(coding) = coding {
-                headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
-            }
-            *response.body_mut() = Body::from(body);
+            let accepted = Encoding::negotiate(request);
+            *response.body_mut() = document.body.encoded(accepted, &mut headers).await;
         }
         *response.headers_mut() = headers;
         Some(response)
@@ -163,6 +154,8 @@ fn matches_etag(request: &HeaderMap, etag: &HeaderValue) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header::CONTENT_ENCODING;
+
     use super::*;
 
     fn lookup(body: &str, next: Option<&'static str>) -> Lookup<Answer> {

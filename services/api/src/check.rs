@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -39,8 +38,7 @@ struct Product {
 /// # Errors
 /// No answer in time, a status other than 200, or a body that is no list of products.
 pub async fn run(args: &CheckArgs) -> anyhow::Result<String> {
-    let summary = async { summary(&fetch(&args.url, args.timeout).await?) };
-    summary.await.with_context(|| format!("GET {}", args.url))
+    fetch(&args.url, args.timeout).await.with_context(|| format!("GET {}", args.url))
 }
 
 fn summary(body: &[u8]) -> anyhow::Result<String> {
@@ -55,7 +53,7 @@ fn summary(body: &[u8]) -> anyhow::Result<String> {
     })
 }
 
-async fn fetch(url: &str, timeout: Duration) -> anyhow::Result<Bytes> {
+async fn fetch(url: &str, timeout: Duration) -> anyhow::Result<String> {
     let response = partners::client()?.get(url).timeout(timeout).send().await;
     // The caller names the URL.
     let response = response.map_err(reqwest::Error::without_url)?;
@@ -63,7 +61,7 @@ async fn fetch(url: &str, timeout: Duration) -> anyhow::Result<Bytes> {
     let body = response.bytes().await.map_err(reqwest::Error::without_url)?;
     // An ingress answers with a page: its first line says enough.
     ensure!(status == 200, "{status}: {}", String::from_utf8_lossy(&body).lines().next().unwrap_or_default());
-    Ok(body)
+    summary(&body)
 }
 
 #[cfg(test)]

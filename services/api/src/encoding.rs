@@ -4,8 +4,9 @@
 
 use std::io::{self, Write as _};
 
-use axum::http::HeaderMap;
-use axum::http::header::ACCEPT_ENCODING;
+use axum::body::Body;
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH};
+use axum::http::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use tokio::sync::OnceCell;
 
@@ -114,30 +115,30 @@ impl Encoding {
 }
 
 /// A body and its compressed forms, each made when the first client asks for it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Compressible {
     pub(crate) plain: Bytes,
-    compressed: [OnceCell<Bytes>; Encoding::ALL.len()],
+    pub(crate) compressed: [OnceCell<Bytes>; Encoding::ALL.len()],
 }
 
 impl Compressible {
-    pub(crate) fn new(plain: Bytes) -> Self {
-        Self { plain, compressed: Default::default() }
-    }
-
-    /// The body as the client wants it, and its coding. A small body is sent as it is, unless the client refuses that.
-    pub(crate) async fn accepted(&self, accepted: Accepted) -> (Bytes, Option<Encoding>) {
-        let plain = || (self.plain.clone(), None);
-        let Some(coding) = accepted.coding else { return plain() };
-        if accepted.identity && self.plain.len() < WORTH_COMPRESSING {
-            return plain();
+    /// The body as the client accepts it, with its coding in `headers`. A small body is sent as it is, unless the client
+    /// refuses that.
+    pub(crate) async fn encoded(&self, accepted: Accepted, headers: &mut HeaderMap) -> Body {
+        let is_small = accepted.identity && self.plain.len() < WORTH_COMPRESSING;
+        if let Some(coding) = accepted.coding.filter(|_| !is_small) {
+            let cell = &self.compressed[coding as usize];
+            // Empty where that failed, which no compressed body is.
+            let compressed = async || coding.compress(&self.plain).await.unwrap_or_default();
+            let compressed = cell.get_or_init(compressed).await;
+            let is_of_use = compressed.len() < self.plain.len() || !accepted.identity;
+            if is_of_use && !compressed.is_empty() {
+                headers.remove(CONTENT_LENGTH);
+                headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+                return Body::from(compressed.clone());
+            }
         }
-        let cell = &self.compressed[coding as usize];
-        // Empty where that failed, which no compressed body is.
-        let compressed =
-            cell.get_or_init(async || coding.compress(&self.plain).await.unwrap_or_default()).await;
-        let is_of_use = compressed.len() < self.plain.len() || !accepted.identity;
-        if is_of_use && !compressed.is_empty() { (compressed.clone(), Some(coding)) } else { plain() }
+        Body::from(self.plain.clone())
     }
 }
 

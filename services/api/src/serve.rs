@@ -220,19 +220,15 @@ fn raise_open_files(args: &ServeArgs) {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let limit = if raised.is_ok() { maximum } else { current };
-    let needed = open_files(args);
-    if let Some(limit) = limit.filter(|limit| *limit < needed) {
-        warn!(limit, needed, "MAX_CONNECTIONS does not fit into the limit of open files (RLIMIT_NOFILE)");
-    }
-}
-
-/// Files that may be open at the same time.
-fn open_files(args: &ServeArgs) -> u64 {
     let database = args.catalog.db_max_connections + args.catalog.search_concurrency;
     let database = u64::from(database + args.webhook.webhook_db_connections);
     // Each listener has the whole limit for itself.
     let listeners = 1 + u64::from(args.server.management_port.is_some());
-    listeners * (u64::from(args.server.max_connections) + SPARE_CONNECTIONS as u64) + database + OTHER_FILES
+    let connections = listeners * (u64::from(args.server.max_connections) + SPARE_CONNECTIONS as u64);
+    let needed = connections + database + OTHER_FILES;
+    if let Some(limit) = limit.filter(|limit| *limit < needed) {
+        warn!(limit, needed, "MAX_CONNECTIONS does not fit into the limit of open files (RLIMIT_NOFILE)");
+    }
 }
 
 fn catalog_config(args: &ServeArgs, url: &str) -> anyhow::Result<CatalogConfig> {
@@ -278,18 +274,7 @@ async fn keep_metrics(metrics: Metrics) {
 mod tests {
     use std::future::{pending, ready};
 
-    use clap::Parser as _;
-
     use super::*;
-
-    #[test]
-    fn open_files_are_counted_for_each_listener() {
-        let needed = |args: &[&str]| {
-            let args = ["farmlokal-api", "--max-connections=1000"].iter().chain(args);
-            open_files(&crate::config::Cli::parse_from(args).serve)
-        };
-        assert_eq!(needed(&["--management-port=9000"]) - needed(&[]), 1064);
-    }
 
     #[tokio::test]
     async fn a_task_that_ends_or_panics_ends_the_service_with_an_error() {

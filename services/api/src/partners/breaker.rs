@@ -92,11 +92,8 @@ impl Breaker {
         if inner.state == BreakerState::HalfOpen && mem::replace(&mut inner.probing, true) {
             return Err(Duration::from_secs(1));
         }
-        Ok(Permit {
-            breaker: Arc::clone(self),
-            changes: inner.changes,
-            outcome: Some(Err("dropped".to_owned())),
-        })
+        let outcome = Some(Err("dropped".to_owned()));
+        Ok(Permit { breaker: Arc::clone(self), changes: inner.changes, outcome })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -196,15 +193,11 @@ mod tests {
 
     const PAUSE: Duration = Duration::from_secs(5);
 
-    fn failed() -> Option<Result<(), String>> {
-        Some(Err("by design".to_owned()))
-    }
-
     fn opened() -> Arc<Breaker> {
         let breaker = Breaker::new("test", 3, PAUSE);
         for _ in 0..3 {
             assert_eq!(breaker.state(), BreakerState::Closed);
-            breaker.admit().ok().unwrap().tell(failed());
+            breaker.admit().ok().unwrap().tell(Some(Err(String::new())));
         }
         assert_eq!(breaker.state(), BreakerState::Open);
         breaker
@@ -218,8 +211,8 @@ mod tests {
     fn failures_in_a_row_open_it_and_a_success_between_them_does_not() {
         let breaker = Breaker::new("test", 3, PAUSE);
         for _ in 0..5 {
-            breaker.admit().ok().unwrap().tell(failed());
-            breaker.admit().ok().unwrap().tell(failed());
+            breaker.admit().ok().unwrap().tell(Some(Err(String::new())));
+            breaker.admit().ok().unwrap().tell(Some(Err(String::new())));
             breaker.admit().ok().unwrap().tell(Some(Ok(())));
         }
         assert_eq!(breaker.state(), BreakerState::Closed);
@@ -258,7 +251,7 @@ mod tests {
         clock::freeze(|time| {
             let breaker = opened();
             time.advance(past(5));
-            breaker.admit().ok().unwrap().tell(failed());
+            breaker.admit().ok().unwrap().tell(Some(Err(String::new())));
             time.advance(past(5));
             assert!(breaker.admit().is_err(), "ten seconds now");
             time.advance(past(5));
@@ -292,18 +285,18 @@ mod tests {
             let breaker = Breaker::new("test", 3, PAUSE);
             let stragglers: Vec<_> = (0..3).map(|_| breaker.admit().ok().unwrap()).collect();
             for _ in 0..3 {
-                breaker.admit().ok().unwrap().tell(failed());
+                breaker.admit().ok().unwrap().tell(Some(Err(String::new())));
             }
             time.advance(past(5));
             let probe = breaker.admit().ok().unwrap();
             let mut stragglers = stragglers.into_iter();
             stragglers.next().unwrap().tell(Some(Ok(())));
             assert_eq!(breaker.state(), BreakerState::HalfOpen);
-            stragglers.next().unwrap().tell(failed());
+            stragglers.next().unwrap().tell(Some(Err(String::new())));
             assert_eq!(breaker.state(), BreakerState::HalfOpen);
             assert!(breaker.admit().is_err(), "the probe is still out");
             probe.tell(Some(Ok(())));
-            stragglers.next().unwrap().tell(failed());
+            stragglers.next().unwrap().tell(Some(Err(String::new())));
             assert_eq!(breaker.state(), BreakerState::Closed);
         });
     }

@@ -4,9 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinError;
-use tracing::error;
-
 use crate::problem::{Code, Problem};
 
 /// A service of somebody else that this one calls.
@@ -95,8 +92,8 @@ impl CallError {
     }
 
     /// A call whose task panicked, which is a fault of ours: the log has it.
-    pub(crate) fn from_panic(partner: Partner, panic: &JoinError) -> Self {
-        error!(partner = partner.name(), error = %panic, "a call of a partner panicked");
+    pub(crate) fn from_panic(partner: Partner, panic: &tokio::task::JoinError) -> Self {
+        tracing::error!(partner = partner.name(), error = %panic, "a call of a partner panicked");
         Self::new(partner, CallErrorKind::Failed)
     }
 

@@ -2,22 +2,23 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::to_bytes;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, VARY};
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::HeaderValue;
+use axum::http::header::VARY;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Html, Redirect, Response};
 use axum::routing::get;
+use tokio::sync::Mutex;
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::encoding::{Compressible, Encoding};
-use crate::problem::{Code, PROBLEMS, Problem};
+use crate::problem::PROBLEMS;
 
 /// The table of problems as a page; the `type` of every problem points into it.
 fn problems_page() -> String {
@@ -60,37 +61,22 @@ pub(crate) fn router(document: OpenApi) -> Router {
 type Documents = Arc<Mutex<HashMap<u128, Arc<Compressible>>>>;
 
 /// Compresses a document when the first client asks for it so.
-async fn compressed_once(
-    State(documents): State<Documents>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    let (accepted, is_get) = (Encoding::negotiate(request.headers()), request.method() == Method::GET);
-    let mut response = next.run(request).await;
-    if !is_get || response.status() != StatusCode::OK {
-        return Ok(response);
-    }
-    let plain = to_bytes(std::mem::take(response.body_mut()), usize::MAX).await;
-    let plain = plain.map_err(|_| Problem::new(Code::Internal, "The document cannot be read."))?;
-    let hash = xxh3_128(&plain);
-    let document = {
-        let mut documents = documents.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(documents.entry(hash).or_insert_with(|| Arc::new(Compressible::new(plain))))
-    };
-    let (body, coding) = document.accepted(accepted).await;
-    let headers = response.headers_mut();
-    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
-    if let Some(coding) = coding {
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
-        headers.remove(CONTENT_LENGTH);
-    }
-    *response.body_mut() = Body::from(body);
-    Ok(response)
+async fn compressed_once(State(documents): State<Documents>, request: Request, next: Next) -> Response {
+    let accepted = Encoding::negotiate(request.headers());
+    let (mut parts, body) = next.run(request).await.into_parts();
+    // It is in memory: reading it does not fail.
+    let plain = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let new = Arc::new(Compressible { plain, ..Default::default() });
+    let document = Arc::clone(documents.lock().await.entry(xxh3_128(&new.plain)).or_insert(new));
+    parts.headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    let body = document.encoded(accepted, &mut parts.headers).await;
+    Response::from_parts(parts, body)
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::http::header::ACCEPT_ENCODING;
+    use axum::body::Body;
+    use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
     use tower::ServiceExt as _;
 
     use super::*;

@@ -116,9 +116,10 @@ impl Webhook {
         let webhook = Arc::clone(self);
         let permit = Arc::clone(&self.permits).try_acquire_owned();
         let delivery = async move {
+            let too_many = || Problem::new(Code::Overloaded, "Too many events are being applied.");
             let delivered = match permit {
                 Ok(_permit) => webhook.deliver(&headers, &body).await,
-                Err(_) => Err(too_many()),
+                Err(_) => Err(too_many().retry_after(RETRY)),
             };
             let outcome = match &delivered {
                 Ok(delivery) => delivery.status,
@@ -191,10 +192,6 @@ impl Webhook {
         }
         Ok(status)
     }
-}
-
-fn too_many() -> Problem {
-    Problem::new(Code::Overloaded, "Too many events are being applied.").retry_after(RETRY)
 }
 
 fn conflict() -> Problem {
