@@ -53,7 +53,16 @@ fn log_level(text: &str) -> Result<String, String> {
 /// Events go to standard output, spans to `tracer`. Without a tracer the `tracing` macros make no spans and cost next to
 /// nothing.
 pub(crate) fn init(args: &LogArgs, tracer: Option<SdkTracer>) -> anyhow::Result<()> {
-    Ok(subscriber(args, tracer)?.try_init()?)
+    subscriber(args, tracer)?.try_init()?;
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+/// In the place of the standard library's hook, whose lines on standard error are no JSON.
+pub(crate) fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let (location, backtrace) =
+        (panic.location().map(tracing::field::display), std::backtrace::Backtrace::capture());
+    tracing::error!(panic = panic.payload_as_str(), location, %backtrace, "a panic");
 }
 
 fn subscriber(args: &LogArgs, tracer: Option<SdkTracer>) -> anyhow::Result<impl Subscriber + Send + Sync> {

@@ -3,17 +3,14 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::header::{
-    AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, LINK, VARY,
-};
+use axum::http::header::{AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, LINK, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use farmlokal_cache::{Lookup, Source, Value};
-use tokio::sync::OnceCell;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::encoding::{Accepted, Encoding, WORTH_COMPRESSING};
+use crate::encoding::{Compressible, Encoding};
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const REVALIDATE: HeaderValue = HeaderValue::from_static("public, no-cache");
@@ -26,12 +23,10 @@ pub(crate) struct Answer(Option<Arc<Document>>);
 
 #[derive(Debug)]
 struct Document {
-    body: Bytes,
+    body: Compressible,
     etag: HeaderValue,
     /// The target of `Link: rel="next"`.
     next: Option<HeaderValue>,
-    /// The body compressed, made when the first client asks for it. tower-http would compress it for every response.
-    compressed: [OnceCell<Bytes>; Encoding::ALL.len()],
 }
 
 impl Answer {
@@ -40,9 +35,9 @@ impl Answer {
 
     /// A JSON document, and the value of its `Link` header where a next page follows.
     pub(crate) fn document(body: impl Into<Bytes>, next: Option<HeaderValue>) -> Self {
-        let body = body.into();
-        let etag = etag(&body);
-        Self(Some(Arc::new(Document { body, etag, next, compressed: Default::default() })))
+        let body = Compressible { plain: body.into(), ..Default::default() };
+        let etag = etag(&body.plain);
+        Self(Some(Arc::new(Document { body, etag, next })))
     }
 }
 
@@ -50,23 +45,6 @@ impl Answer {
 fn etag(body: &[u8]) -> HeaderValue {
     let tag = format!("W/\"{:032x}\"", xxh3_128(body));
     HeaderValue::from_maybe_shared(Bytes::from(tag)).unwrap_or_else(|_| HeaderValue::from_static("W/\"\""))
-}
-
-impl Document {
-    /// The body as the client wants it, and its coding. A small body is sent as it is, unless the client refuses that.
-    async fn body(&self, accepted: Accepted) -> (Bytes, Option<Encoding>) {
-        let plain = || (self.body.clone(), None);
-        let Some(coding) = accepted.coding else { return plain() };
-        if accepted.identity && self.body.len() < WORTH_COMPRESSING {
-            return plain();
-        }
-        let cell = &self.compressed[coding as usize];
-        // Empty where that failed, which no compressed body is.
-        let compressed =
-            cell.get_or_init(async || coding.compress(&self.body).await.unwrap_or_default()).await;
-        let is_of_use = compressed.len() < self.body.len() || !accepted.identity;
-        if is_of_use && !compressed.is_empty() { (compressed.clone(), Some(coding)) } else { plain() }
-    }
 }
 
 // The stored form: a byte for the kind, two for the length of the link (big-endian), the link, the body.
@@ -81,7 +59,7 @@ impl Value for Answer {
         // A link holds a cursor and filters of bounded length, far below 64 KiB; see `catalog::ListQuery`.
         let length = u16::try_from(link.len()).unwrap_or(0);
         let link = &link[..usize::from(length)];
-        [&[STORED_DOCUMENT], &length.to_be_bytes()[..], link, &document.body].concat()
+        [&[STORED_DOCUMENT], &length.to_be_bytes()[..], link, &document.body.plain].concat()
     }
 
     fn decode(mut bytes: Bytes) -> Option<Self> {
@@ -104,22 +82,19 @@ impl Value for Answer {
     fn weight(&self) -> u32 {
         let Some(document) = &self.0 else { return 64 };
         // The compressed forms come later and together are smaller than the body.
-        let bytes = 256 + 2 * document.body.len() + document.next.as_ref().map_or(0, HeaderValue::len);
+        let bytes = 256 + 2 * document.body.plain.len() + document.next.as_ref().map_or(0, HeaderValue::len);
         u32::try_from(bytes).unwrap_or(u32::MAX)
     }
 }
 
-/// How answers may be kept by clients and shared caches.
-#[derive(Clone, Debug)]
-pub(crate) struct Freshness(HeaderValue);
+/// For how many seconds clients and shared caches may keep an answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Freshness(u64);
 
 impl Freshness {
     /// A `max_age` of zero seconds makes everybody revalidate each time, which an `ETag` makes cheap.
     pub(crate) fn new(max_age: std::time::Duration) -> Self {
-        Self(match max_age.as_secs() {
-            0 => REVALIDATE,
-            seconds => HeaderValue::try_from(format!("public, max-age={seconds}")).unwrap_or(REVALIDATE),
-        })
+        Self(max_age.as_secs())
     }
 
     /// The response to a request with these headers; `None` where there is no such thing.
@@ -128,12 +103,19 @@ impl Freshness {
         let mut response = Response::new(Body::empty());
         let mut headers = HeaderMap::with_capacity(12);
         headers.insert(ETAG, document.etag.clone());
-        let may_be_kept = lookup.source != Source::Stale;
-        headers.insert(CACHE_CONTROL, if may_be_kept { self.0.clone() } else { REVALIDATE });
+        let age = if lookup.source == Source::Miss { 0 } else { lookup.age.as_secs() };
+        let cache_control = if lookup.source == Source::Stale || self.0 == 0 {
+            REVALIDATE
+        } else {
+            // Clients compare it with `Age`: https://www.rfc-editor.org/rfc/rfc9111#section-4.2
+            let max_age = self.0.saturating_add(age);
+            HeaderValue::try_from(format!("public, max-age={max_age}")).unwrap_or(REVALIDATE)
+        };
+        headers.insert(CACHE_CONTROL, cache_control);
         headers.insert(VARY, VARY_BY);
         headers.insert(CACHE_STATUS, cache_status(lookup));
         if lookup.source != Source::Miss {
-            headers.insert(AGE, HeaderValue::from(lookup.age.as_secs()));
+            headers.insert(AGE, HeaderValue::from(age));
         }
         if matches_etag(request, &document.etag) {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -142,11 +124,8 @@ impl Freshness {
             if let Some(next) = &document.next {
                 headers.insert(LINK, next.clone());
             }
-            let (body, coding) = document.body(Encoding::negotiate(request)).await;
-            if let Some(coding) = coding {
-                headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
-            }
-            *response.body_mut() = Body::from(body);
+            let accepted = Encoding::negotiate(request);
+            *response.body_mut() = document.body.encoded(accepted, &mut headers).await;
         }
         *response.headers_mut() = headers;
         Some(response)
@@ -175,6 +154,8 @@ fn matches_etag(request: &HeaderMap, etag: &HeaderValue) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header::CONTENT_ENCODING;
+
     use super::*;
 
     fn lookup(body: &str, next: Option<&'static str>) -> Lookup<Answer> {
@@ -195,8 +176,8 @@ mod tests {
             let back = Answer::decode(answer.encode().into()).unwrap().0.unwrap();
             let document = answer.0.unwrap();
             assert_eq!(
-                (&back.body, &back.etag, &back.next),
-                (&document.body, &document.etag, &document.next)
+                (&back.body.plain, &back.etag, &back.next),
+                (&document.body.plain, &document.etag, &document.next)
             );
         }
         assert!(Answer::decode(Answer::MISSING.encode().into()).unwrap().0.is_none());
@@ -250,14 +231,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_from_a_cache_says_how_old_it_is() {
-        let freshness = Freshness::new(std::time::Duration::ZERO);
+    async fn an_answer_from_a_cache_says_how_old_it_is_and_may_be_kept_from_now_on() {
+        let freshness = Freshness::new(std::time::Duration::from_secs(5));
         let age = std::time::Duration::from_millis(7_900);
-        for (source, expected) in [
-            (Source::Miss, None),
-            (Source::InProcess, Some("7")),
-            (Source::Redis, Some("7")),
-            (Source::Stale, Some("7")),
+        for (source, expected, cache_control) in [
+            (Source::Miss, None, "public, max-age=5"),
+            // Five seconds from now on.
+            (Source::InProcess, Some("7"), "public, max-age=12"),
+            (Source::Redis, Some("7"), "public, max-age=12"),
+            (Source::Stale, Some("7"), "public, no-cache"),
         ] {
             let answer = Lookup { source, age, ..lookup("{}", None) };
             for (request, status) in [(HeaderMap::new(), 200), (request(&[(IF_NONE_MATCH, "*")]), 304)] {
@@ -265,6 +247,7 @@ mod tests {
                 assert_eq!(response.status(), status);
                 let age = response.headers().get(AGE).map(|age| age.to_str().unwrap());
                 assert_eq!(age, expected, "{source:?} {status}");
+                assert_eq!(response.headers()[CACHE_CONTROL], cache_control, "{source:?} {status}");
             }
         }
     }

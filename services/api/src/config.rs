@@ -123,7 +123,8 @@ pub struct ServerArgs {
     /// Connections held at the same time; further ones get 503 and are closed, or wait in the kernel's backlog
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_connections: u32,
-    /// How long clients and shared caches may keep an answer without asking again; 0s makes them revalidate each time
+    /// How long clients and shared caches may keep an answer without asking again, from when it is sent (max-age is the
+    /// answer's age more); 0s makes them revalidate each time
     #[arg(long, env = "HTTP_MAX_AGE", default_value = "0s", value_parser = duration)]
     pub(crate) http_max_age: Duration,
     /// On SIGTERM: how long to go on serving after /readyz has turned to 503, so that load balancers notice

@@ -1,13 +1,17 @@
-//! Content codings: which one a client gets, and bodies compressed in one go.
+//! Content codings: which one a client gets, and bodies compressed once.
+//!
+//! By hand: tower-http compresses each response anew, on the threads that serve requests.
 
 use std::io::{self, Write as _};
 
-use axum::http::HeaderMap;
-use axum::http::header::ACCEPT_ENCODING;
+use axum::body::Body;
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH};
+use axum::http::{HeaderMap, HeaderValue};
 use bytes::Bytes;
+use tokio::sync::OnceCell;
 
 /// Below this many bytes a compressed body saves nothing worth its cost: it fits into one packet anyway.
-pub(crate) const WORTH_COMPRESSING: usize = 1024;
+const WORTH_COMPRESSING: usize = 1024;
 /// From this many bytes on, compressing takes longer than the threads that serve requests may be kept.
 const LARGE: usize = 16 * 1024;
 
@@ -30,7 +34,7 @@ pub(crate) enum Encoding {
 
 impl Encoding {
     /// In the order of preference: the fastest for its size first.
-    pub(crate) const ALL: [Self; 3] = [Self::Zstd, Self::Brotli, Self::Gzip];
+    const ALL: [Self; 3] = [Self::Zstd, Self::Brotli, Self::Gzip];
 
     /// As `Accept-Encoding` and `Content-Encoding` have it.
     pub(crate) fn name(self) -> &'static str {
@@ -82,7 +86,7 @@ impl Encoding {
     ///
     /// # Errors
     /// None in practice: the compressors write into memory.
-    pub(crate) async fn compress(self, body: &Bytes) -> io::Result<Bytes> {
+    async fn compress(self, body: &Bytes) -> io::Result<Bytes> {
         let compressed = if body.len() < LARGE {
             self.compress_now(body)?
         } else {
@@ -107,6 +111,34 @@ impl Encoding {
                 writer.finish()
             }
         }
+    }
+}
+
+/// A body and its compressed forms, each made when the first client asks for it.
+#[derive(Debug, Default)]
+pub(crate) struct Compressible {
+    pub(crate) plain: Bytes,
+    pub(crate) compressed: [OnceCell<Bytes>; Encoding::ALL.len()],
+}
+
+impl Compressible {
+    /// The body as the client accepts it, with its coding in `headers`. A small body is sent as it is, unless the client
+    /// refuses that.
+    pub(crate) async fn encoded(&self, accepted: Accepted, headers: &mut HeaderMap) -> Body {
+        let is_small = accepted.identity && self.plain.len() < WORTH_COMPRESSING;
+        if let Some(coding) = accepted.coding.filter(|_| !is_small) {
+            let cell = &self.compressed[coding as usize];
+            // Empty where that failed, which no compressed body is.
+            let compressed = async || coding.compress(&self.plain).await.unwrap_or_default();
+            let compressed = cell.get_or_init(compressed).await;
+            let is_of_use = compressed.len() < self.plain.len() || !accepted.identity;
+            if is_of_use && !compressed.is_empty() {
+                headers.remove(CONTENT_LENGTH);
+                headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+                return Body::from(compressed.clone());
+            }
+        }
+        Body::from(self.plain.clone())
     }
 }
 

@@ -1,4 +1,5 @@
-//! JSON objects. serde's derive also takes an array for a struct, in the order of its fields, which no API documents.
+//! JSON objects. serde's derive also takes an array for a struct, in the order of its fields, which no API documents
+//! (<https://github.com/serde-rs/serde/issues/1587>, open since 2019).
 
 use std::borrow::Cow;
 use std::fmt;

@@ -15,6 +15,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -32,6 +33,8 @@ const SERVICE: Service = Service { name: "farmlokal-api", version: env!("CARGO_P
 
 /// How often histograms are folded into their buckets.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+/// How long the end may wait for what goes on without a client. Traces may take 2 s more; the chart reserves 5 s for both.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Files that are open beside connections of clients and of the database: for Redis, partners, traces, listeners.
 const OTHER_FILES: u64 = 128;
 
@@ -75,12 +78,16 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
             warn!("some requests did not finish in time");
         }
     }
-    app.partners.close().await;
-    app.webhook.close().await;
-    // Deliveries need them until then.
-    tasks.shutdown().await;
-    app.cache.close().await;
-    app.catalog.close().await;
+    let closing = async {
+        tokio::join!(app.partners.close(), app.webhook.close());
+        // Calls and deliveries need the tasks until then, and fills of the cache the database.
+        tasks.shutdown().await;
+        app.cache.close().await;
+        app.catalog.close().await;
+    };
+    if timeout(CLOSE_TIMEOUT, closing).await.is_err() {
+        warn!("what went on without a client did not finish in time");
+    }
     // The last thing, so that nothing that ended before is missing.
     traces.shutdown().await;
     info!("bye");
@@ -215,7 +222,10 @@ fn raise_open_files(args: &ServeArgs) {
     let limit = if raised.is_ok() { maximum } else { current };
     let database = args.catalog.db_max_connections + args.catalog.search_concurrency;
     let database = u64::from(database + args.webhook.webhook_db_connections);
-    let needed = u64::from(args.server.max_connections) + SPARE_CONNECTIONS as u64 + database + OTHER_FILES;
+    // Each listener has the whole limit for itself.
+    let listeners = 1 + u64::from(args.server.management_port.is_some());
+    let connections = listeners * (u64::from(args.server.max_connections) + SPARE_CONNECTIONS as u64);
+    let needed = connections + database + OTHER_FILES;
     if let Some(limit) = limit.filter(|limit| *limit < needed) {
         warn!(limit, needed, "MAX_CONNECTIONS does not fit into the limit of open files (RLIMIT_NOFILE)");
     }

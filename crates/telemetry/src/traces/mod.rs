@@ -14,7 +14,7 @@ use tracing::warn;
 pub use args::TraceArgs;
 
 /// How long the end of the process may wait for the last spans to be exported.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the spans say they come from, unless the settings say otherwise.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +45,7 @@ impl Traces {
         self.0.as_ref().map(|provider| provider.tracer("farmlokal"))
     }
 
-    /// Exports the spans that have ended. Call it last. It gives up after 3 s, in case the collector is gone.
+    /// Exports the spans that have ended. Call it last. It gives up after 2 s, in case the collector is gone.
     pub async fn shutdown(self) {
         let Some(provider) = self.0 else { return };
         let flushed = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_TIMEOUT));

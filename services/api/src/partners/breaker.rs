@@ -1,7 +1,7 @@
 //! A circuit breaker around a logical call: failsafe's state machine.
 //!
-//! Its own futures are not used: <https://github.com/dmexe/failsafe-rs> admits every caller while it is half open, and
-//! records nothing for a call that is dropped. Here one probe is admitted, a dropped call counts as failed, and outcomes
+//! Its own futures are not used: they admit every caller while the breaker is half open, and record nothing for a call
+//! that is dropped (`StateMachine::is_call_permitted` and `ResponseFuture` of <https://github.com/dmexe/failsafe-rs> 1.3). Here one probe is admitted, a dropped call counts as failed, and outcomes
 //! of calls from before the last change of state are ignored.
 
 use std::mem;
@@ -92,7 +92,8 @@ impl Breaker {
         if inner.state == BreakerState::HalfOpen && mem::replace(&mut inner.probing, true) {
             return Err(Duration::from_secs(1));
         }
-        Ok(Permit { breaker: Arc::clone(self), changes: inner.changes, success: Some(false) })
+        let outcome = Some(Err("dropped".to_owned()));
+        Ok(Permit { breaker: Arc::clone(self), changes: inner.changes, outcome })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -101,10 +102,10 @@ impl Breaker {
 }
 
 impl Inner {
-    fn record(&mut self, success: Option<bool>) {
+    fn record(&mut self, outcome: Outcome) {
         self.probing = false;
-        match success {
-            Some(true) => {
+        match outcome {
+            Some(Ok(())) => {
                 self.machine.on_success();
                 if self.state == BreakerState::HalfOpen {
                     info!(partner = self.partner, "the breaker closes: the partner answers again");
@@ -112,12 +113,17 @@ impl Inner {
                     self.change(BreakerState::Closed);
                 }
             }
-            Some(false) => {
+            Some(Err(error)) => {
                 self.machine.on_error();
                 // The machine does not say whether that opened it.
                 if !self.machine.is_call_permitted() {
                     let pause = self.pauses.next().unwrap_or_default();
-                    warn!(partner = self.partner, ?pause, "the breaker opens: the partner is not called");
+                    warn!(
+                        partner = self.partner,
+                        ?pause,
+                        error,
+                        "the breaker opens: the partner is not called"
+                    );
                     self.half_opens_at = Instant::now() + pause;
                     self.change(BreakerState::Open);
                 }
@@ -141,13 +147,16 @@ pub(crate) struct Permit {
     breaker: Arc<Breaker>,
     /// The changes of state until it was admitted; its outcome counts only while there are no more.
     changes: u64,
-    success: Option<bool>,
+    outcome: Outcome,
 }
 
+/// Whether the call succeeded, or why not; `None` where the partner was not even called.
+type Outcome = Option<Result<(), String>>;
+
 impl Permit {
-    /// Whether the call succeeded; `None` where the partner was not even called.
-    pub(crate) fn tell(mut self, success: Option<bool>) {
-        self.success = success;
+    /// An error is for the log, where it opens the breaker.
+    pub(crate) fn tell(mut self, outcome: Outcome) {
+        self.outcome = outcome;
     }
 }
 
@@ -155,7 +164,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let mut inner = self.breaker.lock();
         if inner.changes == self.changes {
-            inner.record(self.success);
+            inner.record(self.outcome.take());
         }
     }
 }
@@ -188,7 +197,7 @@ mod tests {
         let breaker = Breaker::new("test", 3, PAUSE);
         for _ in 0..3 {
             assert_eq!(breaker.state(), BreakerState::Closed);
-            breaker.admit().ok().unwrap().tell(Some(false));
+            breaker.admit().ok().unwrap().tell(Some(Err(String::new())));
         }
         assert_eq!(breaker.state(), BreakerState::Open);
         breaker
@@ -202,9 +211,9 @@ mod tests {
     fn failures_in_a_row_open_it_and_a_success_between_them_does_not() {
         let breaker = Breaker::new("test", 3, PAUSE);
         for _ in 0..5 {
-            breaker.admit().ok().unwrap().tell(Some(false));
-            breaker.admit().ok().unwrap().tell(Some(false));
-            breaker.admit().ok().unwrap().tell(Some(true));
+            breaker.admit().ok().unwrap().tell(Some(Err(String::new())));
+            breaker.admit().ok().unwrap().tell(Some(Err(String::new())));
+            breaker.admit().ok().unwrap().tell(Some(Ok(())));
         }
         assert_eq!(breaker.state(), BreakerState::Closed);
     }
@@ -230,7 +239,7 @@ mod tests {
             for _ in 0..100 {
                 assert!(breaker.admit().is_err());
             }
-            probe.tell(Some(true));
+            probe.tell(Some(Ok(())));
             assert_eq!(breaker.state(), BreakerState::Closed);
             let calls: Vec<_> = (0..10).map(|_| breaker.admit()).collect();
             assert!(calls.iter().all(Result::is_ok));
@@ -242,7 +251,7 @@ mod tests {
         clock::freeze(|time| {
             let breaker = opened();
             time.advance(past(5));
-            breaker.admit().ok().unwrap().tell(Some(false));
+            breaker.admit().ok().unwrap().tell(Some(Err(String::new())));
             time.advance(past(5));
             assert!(breaker.admit().is_err(), "ten seconds now");
             time.advance(past(5));
@@ -251,7 +260,7 @@ mod tests {
             time.advance(past(10));
             assert!(breaker.admit().is_err(), "twenty seconds now");
             time.advance(past(10));
-            breaker.admit().ok().unwrap().tell(Some(true));
+            breaker.admit().ok().unwrap().tell(Some(Ok(())));
             assert_eq!(breaker.state(), BreakerState::Closed);
         });
     }
@@ -265,7 +274,7 @@ mod tests {
             assert_eq!(breaker.state(), BreakerState::HalfOpen);
             let probe = breaker.admit().ok().unwrap();
             assert!(breaker.admit().is_err());
-            probe.tell(Some(true));
+            probe.tell(Some(Ok(())));
             assert_eq!(breaker.state(), BreakerState::Closed);
         });
     }
@@ -276,18 +285,18 @@ mod tests {
             let breaker = Breaker::new("test", 3, PAUSE);
             let stragglers: Vec<_> = (0..3).map(|_| breaker.admit().ok().unwrap()).collect();
             for _ in 0..3 {
-                breaker.admit().ok().unwrap().tell(Some(false));
+                breaker.admit().ok().unwrap().tell(Some(Err(String::new())));
             }
             time.advance(past(5));
             let probe = breaker.admit().ok().unwrap();
             let mut stragglers = stragglers.into_iter();
-            stragglers.next().unwrap().tell(Some(true));
+            stragglers.next().unwrap().tell(Some(Ok(())));
             assert_eq!(breaker.state(), BreakerState::HalfOpen);
-            stragglers.next().unwrap().tell(Some(false));
+            stragglers.next().unwrap().tell(Some(Err(String::new())));
             assert_eq!(breaker.state(), BreakerState::HalfOpen);
             assert!(breaker.admit().is_err(), "the probe is still out");
-            probe.tell(Some(true));
-            stragglers.next().unwrap().tell(Some(false));
+            probe.tell(Some(Ok(())));
+            stragglers.next().unwrap().tell(Some(Err(String::new())));
             assert_eq!(breaker.state(), BreakerState::Closed);
         });
     }

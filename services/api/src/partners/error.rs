@@ -91,6 +91,12 @@ impl CallError {
         Self { partner, kind, status: None, retry_after: None, cause: None }
     }
 
+    /// A call whose task panicked, which is a fault of ours: the log has it.
+    pub(crate) fn from_panic(partner: Partner, panic: &tokio::task::JoinError) -> Self {
+        tracing::error!(partner = partner.name(), error = %panic, "a call of a partner panicked");
+        Self::new(partner, CallErrorKind::Failed)
+    }
+
     /// Whether the same call may well succeed a moment later.
     pub(crate) fn is_transient(&self) -> bool {
         use CallErrorKind::{Failed, Invalid, TimedOut, Unreachable};

@@ -1,14 +1,23 @@
 //! `/openapi.json`, `/docs` and `/problems`: the API explains itself, without internet.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use axum::Router;
-use axum::response::{Html, Redirect};
+use axum::body::to_bytes;
+use axum::extract::{Request, State};
+use axum::http::HeaderValue;
+use axum::http::header::VARY;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{Html, Redirect, Response};
 use axum::routing::get;
-use tower_http::compression::CompressionLayer;
+use tokio::sync::Mutex;
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, SwaggerUi};
+use xxhash_rust::xxh3::xxh3_128;
 
+use crate::encoding::{Compressible, Encoding};
 use crate::problem::PROBLEMS;
 
 /// The table of problems as a page; the `type` of every problem points into it.
@@ -45,5 +54,54 @@ pub(crate) fn router(document: OpenApi) -> Router {
         .merge(SwaggerUi::new("/docs").url("/openapi.json", document).config(configuration))
         .route("/problems", get(async || Html(problems_page())))
         .route("/", get(async || Redirect::temporary("/docs")))
-        .layer(CompressionLayer::new())
+        .layer(from_fn_with_state(Documents::default(), compressed_once))
+}
+
+/// The documents served so far, by their hashes. There are a dozen, and none changes while the process lives.
+type Documents = Arc<Mutex<HashMap<u128, Arc<Compressible>>>>;
+
+/// Compresses a document when the first client asks for it so.
+async fn compressed_once(State(documents): State<Documents>, request: Request, next: Next) -> Response {
+    let accepted = Encoding::negotiate(request.headers());
+    let (mut parts, body) = next.run(request).await.into_parts();
+    // It is in memory: reading it does not fail.
+    let plain = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let new = Arc::new(Compressible { plain, ..Default::default() });
+    let document = Arc::clone(documents.lock().await.entry(xxh3_128(&new.plain)).or_insert(new));
+    parts.headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    let body = document.encoded(accepted, &mut parts.headers).await;
+    Response::from_parts(parts, body)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    /// One thread: if the compression ran on it, nothing else would have had a turn before the first response.
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_document_is_compressed_once_and_on_another_thread() {
+        let router = router(crate::openapi::document());
+        let get = async |path: &str, coding| {
+            let request = Request::get(path).header(ACCEPT_ENCODING, coding).body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(response.status(), 200);
+            let coding = response.headers().get(CONTENT_ENCODING).cloned();
+            (to_bytes(response.into_body(), usize::MAX).await.unwrap(), coding)
+        };
+        for path in ["/openapi.json", "/docs/swagger-ui-bundle.js"] {
+            let others = tokio::spawn(async { std::time::Instant::now() });
+            let (one, coding) = get(path, "zstd").await;
+            let answered = std::time::Instant::now();
+            assert!(others.await.unwrap() < answered, "nothing else ran meanwhile");
+            assert_eq!(coding.unwrap(), "zstd", "{path}");
+            let (plain, coding) = get(path, "identity").await;
+            assert!(coding.is_none() && one.len() < plain.len(), "{path}");
+            let (two, _) = get(path, "zstd").await;
+            assert_eq!(one.as_ptr(), two.as_ptr(), "{path} was compressed twice");
+        }
+    }
 }

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::signature;
 use crate::object::{Members, object};
 use crate::problem::InvalidParam;
+use crate::query::Invalid;
 
 const X_EVENT_ID: &str = "x-event-id";
 
@@ -85,11 +86,8 @@ fn wrong(name: &str, code: &'static str, detail: impl Into<String>) -> InvalidPa
 /// What is wrong so far.
 struct Fields(Vec<InvalidParam>);
 
-/// A code and a text for a field that is wrong.
-type Wrong = (&'static str, String);
-
 impl Fields {
-    fn keep<T>(&mut self, name: &str, read: Result<T, Wrong>) -> Option<T> {
+    fn keep<T>(&mut self, name: &str, read: Result<T, Invalid>) -> Option<T> {
         read.map_err(|(code, detail)| self.0.push(wrong(name, code, detail))).ok()
     }
 
@@ -99,7 +97,7 @@ impl Fields {
         members: &Members<'b>,
         prefix: &str,
         name: &str,
-        read: impl FnOnce(&'b RawValue) -> Result<T, Wrong>,
+        read: impl FnOnce(&'b RawValue) -> Result<T, Invalid>,
     ) -> Option<T> {
         let mut values = members.all(name);
         let read = match (values.next(), values.next()) {
@@ -134,7 +132,7 @@ impl Fields {
     }
 }
 
-fn occurred_at(raw: &RawValue, times: Times) -> Result<DateTime<Utc>, Wrong> {
+fn occurred_at(raw: &RawValue, times: Times) -> Result<DateTime<Utc>, Invalid> {
     let text: String = json(raw, "must be a text")?;
     let time = DateTime::parse_from_rfc3339(&text).map_err(|_| {
         ("malformed", "must be a time of RFC 3339, such as 2025-03-01T09:30:00.120Z".to_owned())
@@ -149,19 +147,19 @@ fn occurred_at(raw: &RawValue, times: Times) -> Result<DateTime<Utc>, Wrong> {
     Ok(time.to_utc())
 }
 
-fn valid_id(id: String) -> Result<String, Wrong> {
+fn valid_id(id: String) -> Result<String, Invalid> {
     if (1..=Event::MAX_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(id);
     }
     Err(("malformed", format!("must be 1 to {} visible ASCII characters", Event::MAX_ID)))
 }
 
-fn json<'b, T: Deserialize<'b>>(raw: &'b RawValue, detail: &str) -> Result<T, Wrong> {
+fn json<'b, T: Deserialize<'b>>(raw: &'b RawValue, detail: &str) -> Result<T, Invalid> {
     serde_json::from_str(raw.get()).map_err(|_| ("malformed", detail.to_owned()))
 }
 
 /// A text as it is stored, of so many characters.
-fn text(raw: &RawValue, lengths: RangeInclusive<usize>) -> Result<String, Wrong> {
+fn text(raw: &RawValue, lengths: RangeInclusive<usize>) -> Result<String, Invalid> {
     let text: String = json(raw, "must be a text")?;
     match normalized(&text, *lengths.end()) {
         Ok(text) if text.is_empty() && *lengths.start() > 0 => {
@@ -173,13 +171,13 @@ fn text(raw: &RawValue, lengths: RangeInclusive<usize>) -> Result<String, Wrong>
     }
 }
 
-fn product_id(raw: &RawValue) -> Result<u64, Wrong> {
+fn product_id(raw: &RawValue) -> Result<u64, Invalid> {
     let id = json(raw, "").ok().filter(|id| (1..=MAX_PRODUCT_ID).contains(id));
     id.ok_or_else(|| ("malformed", format!("must be a whole number from 1 to {MAX_PRODUCT_ID}")))
 }
 
 /// The number's own digits: no float comes between.
-fn price(raw: &RawValue) -> Result<Price, Wrong> {
+fn price(raw: &RawValue) -> Result<Price, Invalid> {
     raw.get().parse().map_err(|error: InvalidPrice| match error {
         InvalidPrice::Malformed => ("malformed", error.to_string()),
         InvalidPrice::OutOfRange => ("out_of_range", error.to_string()),

@@ -11,11 +11,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use super::MAX_DELIVERIES;
+
 /// From the end of one to the start of the next: at most 40 a second, so that a flood of events leaves some cache hits.
 const PAUSE: Duration = Duration::from_millis(25);
 
 /// The one task that makes the cache invalid for all events of this process.
-pub(super) struct Invalidation(mpsc::UnboundedSender<Request>);
+pub(super) struct Invalidation(mpsc::Sender<Request>);
 
 /// A product, and where to say whether nothing from before is served any more.
 type Request = (u64, oneshot::Sender<bool>);
@@ -23,7 +25,7 @@ type Request = (u64, oneshot::Sender<bool>);
 impl Invalidation {
     /// Starts the task.
     pub(super) fn start<V: Value>(cache: Cache<V>, tasks: &mut JoinSet<()>) -> Self {
-        let (sender, requests) = mpsc::unbounded_channel();
+        let (sender, requests) = mpsc::channel(MAX_DELIVERIES);
         tasks.spawn(work(cache, requests));
         Self(sender)
     }
@@ -31,17 +33,17 @@ impl Invalidation {
     /// Makes invalid what was cached of a product before this call. False if Redis could not be told.
     pub(super) async fn of_product(&self, id: u64) -> bool {
         let (sender, done) = oneshot::channel();
-        self.0.send((id, sender)).is_ok() && done.await.unwrap_or(false)
+        self.0.send((id, sender)).await.is_ok() && done.await.unwrap_or(false)
     }
 }
 
-async fn work<V: Value>(cache: Cache<V>, mut requests: mpsc::UnboundedReceiver<Request>) {
+async fn work<V: Value>(cache: Cache<V>, mut requests: mpsc::Receiver<Request>) {
     let failing = gauge!("farmlokal_webhook_invalidation_failing");
     failing.set(0.0);
     let mut has_failed = false;
     let mut waiting = Vec::new();
     // All who wait by now are covered by what starts now.
-    while requests.recv_many(&mut waiting, usize::MAX).await > 0 {
+    while requests.recv_many(&mut waiting, MAX_DELIVERIES).await > 0 {
         let ids: Vec<u64> = waiting.iter().map(|(id, _)| *id).collect();
         let result = cache.invalidate_products(&ids).await;
         match &result {

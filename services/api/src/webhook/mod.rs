@@ -24,6 +24,7 @@ use farmlokal_cache::Cache;
 use farmlokal_catalog::{Catalog, Event, Outcome, Receipt};
 use metrics::{counter, describe_counter, describe_gauge};
 use serde::Serialize;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
@@ -44,6 +45,8 @@ const EVENTS: &str = "farmlokal_webhook_events_total";
 const OUTCOMES: &str = "applied superseded deferred duplicate invalid_event invalid_signature not_configured \
     event_in_flight body_too_large unsupported_media_type event_conflict invalidation_failed database_unavailable \
     overloaded timed_out internal";
+/// Deliveries under way at the same time. They outlive their requests, and so the limits on those.
+const MAX_DELIVERIES: usize = 512;
 /// When a sender should try again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -56,6 +59,7 @@ pub(crate) struct Webhook {
     invalidation: Invalidation,
     /// What is under way, whether or not its sender still waits.
     deliveries: TaskTracker,
+    permits: Arc<Semaphore>,
 }
 
 /// What became of an event.
@@ -96,6 +100,7 @@ impl Webhook {
             claims: Claims::new(redis),
             invalidation: Invalidation::start(cache, tasks),
             deliveries: TaskTracker::new(),
+            permits: Arc::new(Semaphore::new(MAX_DELIVERIES)),
         }))
     }
 
@@ -109,8 +114,13 @@ impl Webhook {
         body: Bytes,
     ) -> Result<Delivery, Problem> {
         let webhook = Arc::clone(self);
+        let permit = Arc::clone(&self.permits).try_acquire_owned();
         let delivery = async move {
-            let delivered = webhook.deliver(&headers, &body).await;
+            let too_many = || Problem::new(Code::Overloaded, "Too many events are being applied.");
+            let delivered = match permit {
+                Ok(_permit) => webhook.deliver(&headers, &body).await,
+                Err(_) => Err(too_many().retry_after(RETRY)),
+            };
             let outcome = match &delivered {
                 Ok(delivery) => delivery.status,
                 Err(problem) => problem.code().documentation().name,

@@ -134,9 +134,13 @@ async fn lists_that_would_wait_too_long_for_the_database_are_refused() {
 /// The process may open 400 files, of which 100 are allowed at first.
 #[tokio::test]
 async fn the_limit_of_open_files_is_raised_and_a_lower_one_is_a_warning() {
-    for (max_connections, warns) in [("8192", true), ("100", false)] {
+    // With a port for operators there are two listeners.
+    for (max_connections, management, warns) in [("8192", "", true), ("100", "", false), ("100", "0", true)] {
         let shell = ["/bin/sh", "-c", "ulimit -Sn 100 && ulimit -Hn 400 && exec \"$0\""];
-        let mut process = Process::start_by(&shell, &[("MAX_CONNECTIONS", max_connections)]);
+        let mut process = Process::start_by(
+            &shell,
+            &[("MAX_CONNECTIONS", max_connections), ("MANAGEMENT_PORT", management)],
+        );
         process.address("listening");
         let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.id())).unwrap();
         let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();

@@ -130,7 +130,8 @@ impl ApiA {
             let (attempts, result) = this.attempts().await;
             // A token that cannot be had says nothing about API A.
             let called = !matches!(&result, Err(error) if error.partner == Partner::Oauth);
-            admitted.tell(called.then_some(result.is_ok()));
+            let outcome = result.as_ref().map(drop).map_err(ToString::to_string);
+            admitted.tell(called.then_some(outcome));
             match &result {
                 Ok(good) => this.last_good.keep(good, &this.calls),
                 Err(error) if called && !this.reached.load(Relaxed) => {
@@ -144,7 +145,7 @@ impl ApiA {
         };
         // A task of its own: clients that go away must not be able to open the breaker.
         let called = self.calls.spawn(call.instrument(Span::current())).await;
-        called.unwrap_or_else(|_| (0, Err(CallError::new(Partner::ApiA, CallErrorKind::Failed))))
+        called.unwrap_or_else(|panic| (0, Err(CallError::from_panic(Partner::ApiA, &panic))))
     }
 
     /// Attempts until one succeeds or there must be no other. A 401 may mean that the token was revoked: it is replaced,

@@ -153,7 +153,7 @@ impl Tokens {
         // A task of its own: a caller that goes away does not leave the lock in Redis.
         let flight = async move { trouble.note(this.fetch(&refused).await) };
         let landed = self.calls.spawn(flight.instrument(Span::current())).await;
-        landed.unwrap_or_else(|_| Err(CallError::new(Partner::Oauth, CallErrorKind::Failed)))
+        landed.unwrap_or_else(|panic| Err(CallError::from_panic(Partner::Oauth, &panic)))
     }
 
     /// A token from Redis, or else from the provider.

@@ -134,6 +134,10 @@ async fn calls_that_fail_open_the_breaker_one_probe_passes_and_its_success_close
     sandbox.set_faults(api_a_fault(Mode::Down));
     assert_eq!(replica.api_a().await.json()["breaker"], "closed");
     assert_eq!(replica.api_a().await.json()["breaker"], "open");
+    let log = replica.process.log();
+    let opened =
+        log.iter().find(|line| line["message"] == "the breaker opens: the partner is not called").unwrap();
+    assert!(opened["error"].as_str().unwrap().starts_with("API A "), "{opened}");
     // Attempts are not its business: two calls made six.
     let requests = sandbox.counters().api_a.requests;
     assert_eq!(requests, 6);
@@ -177,6 +181,21 @@ async fn calls_that_fail_open_the_breaker_one_probe_passes_and_its_success_close
     let answer = replica.api_a().await;
     assert_eq!(seen(&answer), (200, "fallback".to_owned()));
     assert_eq!(answer.json()["reason"], "partner_suspended");
+}
+
+#[tokio::test]
+async fn the_process_ends_in_time_while_a_call_goes_on_without_its_client() {
+    let (redis, sandbox) = (Redis::start().unwrap(), Sandbox::start().await.unwrap());
+    let settings = [("API_A_ATTEMPT_TIMEOUT", "20s"), ("SHUTDOWN_TIMEOUT", "0s")];
+    let mut replica = Replica::start(&redis, &sandbox, &settings).await;
+    sandbox.set_faults(api_a_fault(Fault { latency_ms: 20_000, ..Mode::Slow.into() }));
+    let caller = replica.burst("/external/test-api-a", 1).remove(0);
+    eventually("the call is out", async || sandbox.counters().api_a.requests == 1).await;
+    caller.abort();
+    let started = std::time::Instant::now();
+    replica.process.signal("TERM");
+    assert_eq!(replica.process.ended().await.code(), Some(0));
+    assert!(started.elapsed() < std::time::Duration::from_secs(5), "{:?}", started.elapsed());
 }
 
 #[tokio::test]

@@ -134,3 +134,34 @@ async fn the_database_gone_is_a_503_and_the_next_delivery_counts() {
     assert_eq!(status(&deliver(&api, &event).await), "applied");
     assert_eq!(api.get("/products/7").await.status, 200);
 }
+
+/// Deliveries go on without their senders, and so outlive the permits of their requests.
+#[tokio::test(flavor = "multi_thread")]
+async fn deliveries_have_a_bound_of_their_own() {
+    let settings = [("WEBHOOK_SECRETS", SECRET), ("REDIS_TIMEOUT", "15s"), ("REQUEST_TIMEOUT", "30s")];
+    let api = Api::with(&settings).await;
+    // Each delivery waits for its claim.
+    api.redis.pause().unwrap();
+    let active = |count| format!("http_server_active_requests {count}");
+    let mut held = Vec::new();
+    for product in 1..=512 {
+        let event = Event::upsert(product, "Ball", 1.0, ago(1));
+        let (client, url) = (api.client(), api.url("/webhook"));
+        held.push(tokio::spawn(async move {
+            try_post(&client, &url, &event.headers(SECRET), event.body.to_string()).await
+        }));
+        // So many bodies may arrive at once.
+        if product % 128 == 0 {
+            let all = active(product);
+            api.until("/metrics", |answer| answer.text().lines().any(|line| line == all)).await;
+        }
+    }
+    // Each has read its body by now: the next is read after them.
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    held.iter().for_each(tokio::task::JoinHandle::abort);
+    api.until("/metrics", |answer| answer.text().lines().any(|line| line == active(0))).await;
+    let refused = deliver(&api, &Event::upsert(513, "Ball", 1.0, ago(1))).await;
+    assert_eq!(problem(&refused), (503, "overloaded".into()));
+    assert_eq!(refused.header("retry-after"), "1");
+    api.redis.resume().unwrap();
+}
