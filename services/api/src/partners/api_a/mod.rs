@@ -132,14 +132,12 @@ impl ApiA {
             let called = !matches!(&result, Err(error) if error.partner == Partner::Oauth);
             let outcome = result.as_ref().map(drop).map_err(ToString::to_string);
             admitted.tell(called.then_some(outcome));
+            let is_first = called && !this.reached.swap(true, Relaxed);
             match &result {
                 Ok(good) => this.last_good.keep(good, &this.calls),
-                Err(error) if called && !this.reached.load(Relaxed) => {
-                    warn!(%error, "the first call of API A failed");
-                }
+                Err(error) if is_first => warn!(%error, "the first call of API A failed"),
                 Err(_) => {}
             }
-            this.reached.fetch_or(called, Relaxed);
             drop(permit);
             (attempts, result)
         };
