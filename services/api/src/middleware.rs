@@ -25,7 +25,6 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
-use tracing::error;
 
 pub(crate) use self::observe::ObserveLayer;
 use self::request_id::{Ids, without_unusable_id};
@@ -131,10 +130,8 @@ async fn answer_refusal(error: BoxError) -> Response {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "as tower-http passes it")]
-fn panicked(panic: Box<dyn Any + Send>) -> Response {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    error!(panic = text.unwrap_or("no message"), "a handler panicked");
+/// The panic hook has logged it.
+fn panicked(_panic: Box<dyn Any + Send>) -> Response {
     Problem::new(Code::Internal, "The handler failed.").into_response()
 }
 
