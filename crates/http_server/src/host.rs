@@ -27,6 +27,12 @@ pub fn require_host<B>(request: Request<B>) -> Result<Request<B>, InvalidHost> {
 
 /// `uri-host [ ":" port ]`. `Authority` takes user information and any port as well.
 fn is_valid(host: &[u8]) -> bool {
+    // Nearly all are a name or an IPv4 address: `Authority` takes ten times as long.
+    let (name, port) = host.split_at(host.iter().position(|byte| *byte == b':').unwrap_or(host.len()));
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    if !name.is_empty() && name.iter().all(is_plain) && port.iter().skip(1).all(u8::is_ascii_digit) {
+        return true;
+    }
     let Ok(authority) = Authority::try_from(host) else { return host.is_empty() };
     let port = authority.as_str().strip_prefix(authority.host()).and_then(|rest| rest.strip_prefix(':'));
     !host.contains(&b'@') && port.unwrap_or_default().bytes().all(|byte| byte.is_ascii_digit())

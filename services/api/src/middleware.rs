@@ -129,7 +129,6 @@ async fn answer_refusal(error: BoxError) -> Response {
     problem.retry_after(Duration::from_secs(1)).into_response()
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "as tower-http passes it")]
 /// The panic hook has logged it.
 fn panicked(_panic: Box<dyn Any + Send>) -> Response {
     Problem::new(Code::Internal, "The handler failed.").into_response()
