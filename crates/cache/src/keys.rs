@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Hash tags that the keys are spread over, so that a Redis Cluster spreads them over its nodes while an entry and
-/// what it is valid under stay in one slot. All processes must agree on it.
+/// Hash tags that the keys are spread over, so that an entry and what it is valid under share a hash slot. All processes
+/// must agree on it.
 pub(crate) const TAGS: u64 = 8;
 
 /// Changes of single products are announced by writes to so many keys, and products that share one are dropped from

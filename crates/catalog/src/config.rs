@@ -17,7 +17,7 @@ pub struct CatalogConfig {
     pub max_connections: u32,
     /// How long a call waits in the admission queue before it is refused. Default 500 ms.
     pub queue_timeout: Duration,
-    /// How long it may take to make a connection. Default 2 s.
+    /// How long it may take to make a connection, and how long an event waits for one. Default 1 s.
     pub acquire_timeout: Duration,
     /// After this the database stops a list's statement. Default 1 s.
     pub list_deadline: Duration,
@@ -74,7 +74,7 @@ impl CatalogConfig {
             connect,
             max_connections: 4,
             queue_timeout: Duration::from_millis(500),
-            acquire_timeout: Duration::from_secs(2),
+            acquire_timeout: Duration::from_secs(1),
             list_deadline: Duration::from_secs(1),
             event_connections: 2,
             event_deadline: Duration::from_secs(3),

@@ -1,7 +1,7 @@
 //! Which statement answers a query, over which index. Pure: no database here.
 //!
 //! Every statement names its index (`FORCE INDEX`). The optimiser, left alone, reads hundreds of thousands of rows for
-//! some pages; a hint decides only how fast an answer is, never what it is. docs/sql.md has the measurements.
+//! some pages; a hint decides only how fast an answer is, never what it is. docs/sql.md explains why.
 
 pub(crate) mod price_range;
 pub(crate) mod sample;

@@ -101,11 +101,11 @@ pub struct ServerArgs {
     /// A request that takes longer is answered with 503
     #[arg(long, env = "REQUEST_TIMEOUT", default_value = "5s", value_parser = nonzero_duration)]
     pub(crate) request_timeout: Duration,
-    /// A connection that takes longer to send the next request's header is closed, from its start or the last answer on; so
-    /// it may idle for so long. Set it above the time for which the ingress keeps idle connections
+    /// How long a connection may take, from its start or from the last response, to complete the next request's header;
+    /// also its longest idle time. Set it above the time for which the ingress keeps idle connections
     #[arg(long, env = "HEADER_TIMEOUT", default_value = "75s", value_parser = nonzero_duration)]
     pub(crate) header_timeout: Duration,
-    /// A connection that takes longer to take more of an answer is closed
+    /// How long a client may read nothing of a response before its connection is closed
     #[arg(long, env = "WRITE_TIMEOUT", default_value = "10s", value_parser = nonzero_duration)]
     pub(crate) write_timeout: Duration,
     /// A request's body that takes longer to arrive is answered with 408; less than REQUEST_TIMEOUT
@@ -123,8 +123,8 @@ pub struct ServerArgs {
     /// Connections held at the same time; further ones get 503 and are closed, or wait in the kernel's backlog
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_connections: u32,
-    /// How long clients and shared caches may keep an answer without asking again, from when it is sent (max-age is the
-    /// answer's age more); 0s makes them revalidate each time
+    /// How long clients and shared caches may keep an answer without asking again, from when it is sent (max-age is this
+    /// plus the response's age); 0s makes them revalidate each time
     #[arg(long, env = "HTTP_MAX_AGE", default_value = "0s", value_parser = duration)]
     pub(crate) http_max_age: Duration,
     /// On SIGTERM: how long to go on serving after /readyz has turned to 503, so that load balancers notice
@@ -146,14 +146,13 @@ fn origin(text: &str) -> Result<HeaderValue, String> {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Catalogue")]
 pub struct CatalogArgs {
-    /// Connections to the database at the most, those for searches not counted; a few more than the database has cores for
-    /// this replica is enough
+    /// Connections for lists and items at the most; a few more than the database cores that this replica may use
     #[arg(long, env = "DB_MAX_CONNECTIONS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) db_max_connections: u32,
     /// How long a query may wait in the queue for a connection before it is refused with 503
     #[arg(long, env = "DB_QUEUE_TIMEOUT", default_value = "500ms", value_parser = duration)]
     pub(crate) db_queue_timeout: Duration,
-    /// How long it may take to connect to the database
+    /// How long it may take to connect to the database, and how long an event may wait for a connection
     #[arg(long, env = "DB_ACQUIRE_TIMEOUT", default_value = "1s", value_parser = nonzero_duration)]
     pub(crate) db_acquire_timeout: Duration,
     /// The database gives a list or item query up after this time

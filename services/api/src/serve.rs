@@ -176,7 +176,7 @@ fn serve(args: &ServerArgs, app: &Arc<App>, shutdown: &CancellationToken) -> any
     Ok(servers)
 }
 
-/// The API's routes, the operators', and what connections beyond the limit get: the operators' alone.
+/// The API's routes, the operators', and what the API's connections beyond the limit get.
 fn routers(args: &ServerArgs, app: &Arc<App>) -> (Router, Router, Router) {
     let document = crate::openapi::document();
     let operators = Stack {
@@ -197,7 +197,12 @@ fn routers(args: &ServerArgs, app: &Arc<App>) -> (Router, Router, Router) {
     let api = api.with_state(Arc::clone(app)).merge(routes::documentation::router(document));
     let operations: Router<Arc<App>> = routes::operations().into();
     let operations = routes::with_fallbacks(operations.with_state(Arc::clone(app)));
-    let over_limit = operations.clone().fallback(async || middleware::overloaded());
+    let overloaded = async || middleware::overloaded();
+    // Operators' routes are on one port only: where they have one of their own, nothing else shows them.
+    let over_limit = match args.management_port {
+        Some(_) => Router::new().fallback(overloaded),
+        None => operations.clone().fallback(overloaded),
+    };
     (
         everybody.around(routes::with_fallbacks(api)),
         operators.around(operations),

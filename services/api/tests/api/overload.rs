@@ -85,6 +85,26 @@ async fn connections_beyond_the_bound_get_one_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn connections_beyond_the_bound_show_no_operators_routes_that_have_a_port_of_their_own() {
+    let process = Process::start(&[
+        ("DATABASE_URL", "mysql://u@127.0.0.1:1/d"),
+        ("REDIS_URL", "redis://127.0.0.1:1"),
+        ("MAX_CONNECTIONS", "3"),
+        ("HEADER_TIMEOUT", "1h"),
+        ("MANAGEMENT_PORT", "0"),
+    ]);
+    let address = process.address("listening").to_string();
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(TcpStream::connect(&address).await.unwrap());
+    }
+    for path in ["/metrics", "/health", "/products"] {
+        let refused = exchange(&address, &format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+        assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("\"overloaded\""), "{refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lists_that_would_wait_too_long_for_the_database_are_refused() {
     let api = Api::with(&[
         ("DB_MAX_CONNECTIONS", "1"),
