@@ -115,7 +115,7 @@ pub struct ServerArgs {
     #[arg(long, env = "MAX_BODY", default_value_t = 262_144, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_body: u32,
     /// Requests answered at the same time; further ones get 503 at once
-    #[arg(long, env = "MAX_REQUESTS", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, env = "MAX_REQUESTS", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_requests: u32,
     /// Origins whose scripts may read the API in browsers (CORS), such as https://shop.example,http://localhost:3000; or *
     #[arg(long, env = "CORS_ALLOWED_ORIGINS", value_name = "ORIGINS", value_delimiter = ',', value_parser = origin)]
