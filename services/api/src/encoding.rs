@@ -157,8 +157,21 @@ fn weight<'a>(mut parameters: impl Iterator<Item = &'a str>) -> u16 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
+
+    /// A runtime of one thread, and how many more it has started: for what blocks.
+    pub(crate) fn one_thread() -> (tokio::runtime::Runtime, Arc<AtomicUsize>) {
+        let started = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&started);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .on_thread_start(move || drop(count.fetch_add(1, Ordering::SeqCst)))
+            .build();
+        (runtime.unwrap(), started)
+    }
 
     fn accepted(value: &str) -> Accepted {
         let mut headers = HeaderMap::new();

@@ -2,14 +2,14 @@
 //! [HTTP metrics](https://opentelemetry.io/docs/specs/semconv/http/http-metrics/). By hand: tower-http's metrics have no
 //! routes and no durations (<https://github.com/tower-rs/tower-http/issues/57>).
 //!
-//! A request is logged only if it fails or is slow. A 503 is not: the service protects itself just when it has no time for
+//! A request is logged only if it fails. A 503 is not: the service protects itself just when it has no time for
 //! a line each.
 
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, Response};
@@ -21,9 +21,6 @@ use tracing::{Instrument as _, Span, debug, warn};
 
 use super::span::{self, CLIENT_CLOSED_REQUEST, OTHER};
 use crate::problem::Code;
-
-/// A slower answer is logged.
-const SLOW: Duration = Duration::from_millis(500);
 
 const DURATION: &str = "http_server_request_duration_seconds";
 
@@ -127,7 +124,7 @@ impl Observation {
         let elapsed = self.started.elapsed();
         let (method, route) = (&self.method, self.route.as_ref().map_or(OTHER, MatchedPath::as_str));
         self.layer.histogram(route, method, status, error).record(elapsed.as_secs_f64());
-        if status != 503 && (status >= 500 || elapsed > SLOW) {
+        if status >= 500 && status != 503 {
             let elapsed_ms = elapsed.as_secs_f64() * 1e3;
             warn!(%method, route, status, elapsed_ms, "request");
         } else {

@@ -93,7 +93,7 @@ async fn connections_beyond_the_bound_show_no_operators_routes_that_have_a_port_
         ("HEADER_TIMEOUT", "1h"),
         ("MANAGEMENT_PORT", "0"),
     ]);
-    let address = process.address("listening").to_string();
+    let address = process.address("listening").clone();
     let mut held = Vec::new();
     for _ in 0..3 {
         held.push(TcpStream::connect(&address).await.unwrap());
