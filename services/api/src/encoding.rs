@@ -168,7 +168,9 @@ pub(crate) mod tests {
         let started = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&started);
         let runtime = tokio::runtime::Builder::new_current_thread()
-            .on_thread_start(move || drop(count.fetch_add(1, Ordering::SeqCst)))
+            .on_thread_start(move || {
+                count.fetch_add(1, Ordering::SeqCst);
+            })
             .build();
         (runtime.unwrap(), started)
     }
