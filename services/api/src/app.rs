@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::http::request::Parts;
 use axum::response::Response;
-use farmlokal_cache::{Cache, Key};
+use farmlokal_cache::{Cache, Key, Lookup};
 use farmlokal_catalog::Catalog;
 use farmlokal_rate_limit::RateLimits;
 use farmlokal_telemetry::{Metrics, request_id};
@@ -46,6 +46,22 @@ impl App {
         F: FnOnce(Catalog) -> Fut + Send + 'static,
         Fut: Future<Output = Result<Answer, Problem>> + Send + 'static,
     {
+        let lookup = match self.cache.get_in_process(key) {
+            Some(hit) => hit,
+            // On the heap: a hit would have to move a future with room for a fill.
+            None => Box::pin(self.get_or_fill(key, fill)).await?,
+        };
+        match self.freshness.respond(&lookup, &request.headers).await {
+            Some(response) => Ok(response),
+            None => Err(Problem::new(Code::NotFound, "There is no product with this id.")),
+        }
+    }
+
+    async fn get_or_fill<F, Fut>(&self, key: &Key, fill: F) -> Result<Lookup<Answer>, Problem>
+    where
+        F: FnOnce(Catalog) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Answer, Problem>> + Send + 'static,
+    {
         let (catalog, health) = (self.catalog.clone(), self.health.clone());
         // The fill runs in a task of its own; what it logs belongs to this request.
         let request_id = request_id::current();
@@ -59,14 +75,6 @@ impl App {
                 }
             })
         };
-        let lookup = match self.cache.get_in_process(key) {
-            Some(hit) => hit,
-            // On the heap: a hit would have to move a future with room for a fill.
-            None => Box::pin(self.cache.get_or_fill(key, fill)).await.map_err(Arc::unwrap_or_clone)?,
-        };
-        match self.freshness.respond(&lookup, &request.headers).await {
-            Some(response) => Ok(response),
-            None => Err(Problem::new(Code::NotFound, "There is no product with this id.")),
-        }
+        self.cache.get_or_fill(key, fill).await.map_err(Arc::unwrap_or_clone)
     }
 }
