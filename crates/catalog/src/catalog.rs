@@ -3,38 +3,32 @@
 use std::{sync::Arc, time::Duration};
 
 use sqlx::{FromRow as _, Row as _, mysql::MySqlRow};
-use tokio::task::JoinSet;
 
 use crate::{
-    CatalogConfig, Error, ListQuery, Page, Product, Refusal,
+    CatalogConfig, Error, ListQuery, Page, Product,
     config::connect_options,
-    error::{is_deadline, is_missing_index},
-    guards::{SearchGuards, refused},
-    list::{list, page},
     migrate, plan,
     pool::{Pool, Purpose},
-    price_range::{Costs, sampler::Sampler},
     reader::{Database, Reader},
     statement::Statement,
 };
 
-/// When a search that found no index may try again: building it takes a minute or so on a million rows.
-const INDEX_BUILD: Duration = Duration::from_secs(30);
+/// One to follow changes, one to read all products meanwhile.
+const INDEX_CONNECTIONS: u32 = 2;
+/// For thousands of products a statement, on a server that is busy.
+const INDEX_DEADLINE: Duration = Duration::from_secs(30);
 
 /// The product catalogue. Clones share one pool of connections.
 #[derive(Clone)]
 pub struct Catalog {
     pub(crate) database: Arc<Database>,
-    /// Connections of their own, so that no list waits for one that a search holds.
-    search_database: Arc<Database>,
-    /// The same for events, which may wait for each other's locks.
+    /// Connections of their own for events, which may wait for each other's locks.
     event_database: Arc<Database>,
-    pub(crate) costs: Costs,
-    pub(crate) sampler: Sampler,
-    searches: Arc<SearchGuards>,
+    /// The same for what a search index reads, which takes longer than a list may.
+    index_database: Arc<Database>,
 }
 
-/// How many connections there are, those for searches and for events left out.
+/// How many connections there are, those for events left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolUse {
     /// Open, in use or not.
@@ -46,8 +40,7 @@ pub struct PoolUse {
 }
 
 impl Catalog {
-    /// Opens no connection: the first call does. Install the metrics recorder before. A service also [spawns](Self::spawn) its
-    /// tasks.
+    /// Opens no connection: the first call does. Install the metrics recorder before.
     pub fn new(config: CatalogConfig) -> Result<Catalog, Error> {
         let options = connect_options(config.connect);
         let database = |purpose, deadline, connections, queue_timeout| {
@@ -56,42 +49,24 @@ impl Catalog {
         };
         let reads =
             |deadline, connections| database(Purpose::Reads, deadline, connections, config.queue_timeout);
-        // The guards let no more searches in than there are connections.
-        let searches = u32::try_from(config.search.concurrency).unwrap_or(u32::MAX);
         // A sender can wait longer than a reader, and comes again.
         let queue_timeout = config.acquire_timeout;
         let events =
             database(Purpose::Events, config.event_deadline, config.event_connections, queue_timeout)?;
-        let lists = reads(config.list_deadline, config.max_connections)?;
-        Ok(Catalog {
-            sampler: Sampler::new(&lists),
-            database: lists,
-            search_database: reads(config.search.deadline, searches)?,
-            event_database: events,
-            costs: Costs::default(),
-            searches: Arc::new(SearchGuards::new(config.search)),
-        })
+        let database = reads(config.list_deadline, config.max_connections)?;
+        let index_database = reads(INDEX_DEADLINE, INDEX_CONNECTIONS)?;
+        Ok(Catalog { database, event_database: events, index_database })
     }
 
-    /// Spawns what the catalogue does in the background. Without it nothing fails, but price ranges are answered more slowly.
-    pub fn spawn(&self, tasks: &mut JoinSet<()>) {
-        tasks.spawn(self.sampler.clone().run());
-    }
-
-    /// A page of the list.
+    /// A page of a list that [one index serves](ListQuery::is_served_by_one_index).
     pub async fn list(&self, query: &ListQuery) -> Result<Page, Error> {
-        if query.words().is_empty() {
-            return Ok(list(&mut self.reader().await?, query, &self.costs, &self.sampler).await?);
-        }
-        let words = query.words().join(" ");
-        let _permit = self.searches.admit(&words).await?;
-        let mut reader = self.search_database.reader().await?.charged_to(&self.searches);
-        match reader.fetch(&plan::search(query)).await {
-            Ok(rows) => Ok(page(query, &rows)?),
-            Err(error) if is_deadline(&error) => Err(self.searches.remember_slow(words)),
-            Err(error) if is_missing_index(&error) => Err(refused(Refusal::NoIndex, INDEX_BUILD)),
-            Err(error) => Err(error.into()),
-        }
+        let rows = self.fetch(&plan::page(query)).await?;
+        // One row more than the page shows whether there is another page.
+        let shown = &rows[..rows.len().min(query.limit().get() as usize)];
+        let products = shown.iter().map(Product::from_row).collect::<Result<Vec<_>, _>>()?;
+        let last = products.last().filter(|_| rows.len() > shown.len());
+        let next_cursor = last.map(|product| query.cursor_after(product));
+        Ok(Page { products, next_cursor })
     }
 
     /// One product.
@@ -122,6 +97,10 @@ impl Catalog {
         Ok(self.database.reader().await?)
     }
 
+    pub(crate) async fn index_reader(&self) -> Result<Reader<'_>, Error> {
+        Ok(self.index_database.reader().await?)
+    }
+
     async fn fetch(&self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, Error> {
         Ok(self.reader().await?.fetch(statement).await?)
     }
@@ -143,7 +122,7 @@ impl Catalog {
     pub async fn close(&self) {
         tokio::join!(
             self.event_database.pool().close(),
-            self.search_database.pool().close(),
+            self.index_database.pool().close(),
             self.database.pool().close(),
         );
     }

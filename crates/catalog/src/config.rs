@@ -12,7 +12,7 @@ use crate::dialect::Dialect;
 pub struct CatalogConfig {
     /// Where the database is, and as whom. See [`CatalogConfig::new`] to make it from an URL.
     pub connect: MySqlConnectOptions,
-    /// The most connections at once, beside those for searches and one to see whether the database is there. A few more
+    /// The most connections at once, beside two for the search index and one to see whether the database is there. A few more
     /// than its cores are enough: further statements would only slow each other down. Default 4.
     pub max_connections: u32,
     /// How long a call waits in the admission queue before it is refused. Default 500 ms.
@@ -25,25 +25,6 @@ pub struct CatalogConfig {
     pub event_connections: u32,
     /// How long an event may take, attempts after a deadlock or a lost connection included. Default 3 s.
     pub event_deadline: Duration,
-    /// What searches may use.
-    pub search: SearchConfig,
-}
-
-/// What searches may use, in one process.
-#[derive(Clone, Debug)]
-pub struct SearchConfig {
-    /// After this the database stops a search. Default 300 ms.
-    pub deadline: Duration,
-    /// The most searches at once, each on a connection of its own. Default 2.
-    pub concurrency: usize,
-    /// How long a search waits for others to end, and for its share of the database's time. Default 250 ms.
-    pub queue_timeout: Duration,
-    /// Database time that searches may use, as a share of one core's: 0.2 is 200 ms a second. Default 0.2.
-    pub time_share: f64,
-    /// How much unused time is saved for a burst. Default 500 ms.
-    pub burst: Duration,
-    /// How long a search that ran into its deadline is refused at once. Default 60 s.
-    pub remember_slow: Duration,
 }
 
 /// Leaves the connection's options out: they hold the password.
@@ -56,7 +37,6 @@ impl fmt::Debug for CatalogConfig {
             .field("list_deadline", &self.list_deadline)
             .field("event_connections", &self.event_connections)
             .field("event_deadline", &self.event_deadline)
-            .field("search", &self.search)
             .finish_non_exhaustive()
     }
 }
@@ -78,20 +58,6 @@ impl CatalogConfig {
             list_deadline: Duration::from_secs(1),
             event_connections: 2,
             event_deadline: Duration::from_secs(3),
-            search: SearchConfig::default(),
-        }
-    }
-}
-
-impl Default for SearchConfig {
-    fn default() -> SearchConfig {
-        SearchConfig {
-            deadline: Duration::from_millis(300),
-            concurrency: 2,
-            queue_timeout: Duration::from_millis(250),
-            time_share: 0.2,
-            burst: Duration::from_millis(500),
-            remember_slow: Duration::from_secs(60),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Cursors: the position after which a page starts, as an opaque token.
 //!
-//! A token is base64url without padding over: version (1 byte), sort (1), fingerprint of the query that it belongs to (8),
-//! id (8), the sort value (what is left), checksum (4); integers big-endian. It holds nothing secret, and whoever wants to
+//! A token is base64url without padding over: version (1 byte), sort (1), level of the search (1), fingerprint of the query that
+//! it belongs to (8), id (8), the sort value (what is left), checksum (4); integers big-endian. It holds nothing secret, and whoever wants to
 //! can make one: the checksum only tells edited tokens from those of other queries.
 
 use std::{fmt, str::FromStr};
@@ -12,9 +12,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{MAX_PRODUCT_ID, Price, Product, Sort};
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
-/// Longer than any token that we give out: a name of 255 characters makes 1,390.
+/// Longer than any token that we give out: a name of 255 characters makes 1,392.
 const MAX_TOKEN: usize = 2048;
 
 /// Where a page of a list starts. As a text it is an opaque token, or the id of a product, after which a list in the order of
@@ -31,20 +31,46 @@ pub struct Cursor {
 #[error("is not a cursor")]
 pub struct InvalidCursor;
 
-/// A row's place in a sort: its sort value, and its id among equals.
+/// A product's place in a list: its sort value, and its id among equals.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Position {
-    pub(crate) value: SortValue,
-    pub(crate) id: u64,
+pub struct Position {
+    /// By what the list is sorted first.
+    pub value: SortValue,
+    /// By what it is sorted then.
+    pub id: u64,
+    /// How the search was read. [`Level::AsWritten`] without a search.
+    pub level: Level,
 }
 
+/// What a product is sorted by, ties by id left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum SortValue {
+pub enum SortValue {
+    /// The id alone.
     Id,
+    /// Its price.
     Price(Price),
+    /// Its name.
     Name(String),
+    /// When it was first stored.
     CreatedAt(DateTime<Utc>),
+    /// How well it matches the search.
     Relevance(u32),
+}
+
+/// How far a search forgives: each level only where the whole catalogue has nothing on the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// The words as they are written, their stems and synonyms.
+    AsWritten,
+    /// The last word may be the beginning of one.
+    Prefix,
+    /// Words may be misspelt.
+    Typos,
+}
+
+impl Level {
+    /// In the order of their numbers in cursors.
+    pub const ALL: [Level; 3] = [Level::AsWritten, Level::Prefix, Level::Typos];
 }
 
 impl SortValue {
@@ -107,11 +133,12 @@ fn of_token(token: &str) -> Option<Cursor> {
     if *check != checksum(body) {
         return None;
     }
-    let (&[VERSION, sort], body) = body.split_first_chunk::<2>()? else { return None };
+    let (&[VERSION, sort, level], body) = body.split_first_chunk::<3>()? else { return None };
     let (fingerprint, body) = body.split_first_chunk::<8>()?;
     let (id, value) = body.split_first_chunk::<8>()?;
     let value = SortValue::from_bytes(*Sort::ALL.get(usize::from(sort))?, value)?;
-    let position = Position { value, id: u64::from_be_bytes(*id) };
+    let level = *Level::ALL.get(usize::from(level))?;
+    let position = Position { value, id: u64::from_be_bytes(*id), level };
     Some(Cursor { fingerprint: Some(u64::from_be_bytes(*fingerprint)), position })
 }
 
@@ -120,7 +147,7 @@ impl FromStr for Cursor {
 
     fn from_str(text: &str) -> Result<Cursor, InvalidCursor> {
         let cursor = if is_plain(text) {
-            let position = |id| Position { value: SortValue::Id, id };
+            let position = |id| Position { value: SortValue::Id, id, level: Level::AsWritten };
             text.parse().ok().map(|id| Cursor { fingerprint: None, position: position(id) })
         } else {
             of_token(text)
@@ -131,9 +158,9 @@ impl FromStr for Cursor {
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Position { value, id } = &self.position;
+        let Position { value, id, level } = &self.position;
         let Some(fingerprint) = self.fingerprint else { return write!(f, "{id}") };
-        let mut bytes = vec![VERSION, value.sort() as u8];
+        let mut bytes = vec![VERSION, value.sort() as u8, *level as u8];
         bytes.extend(fingerprint.to_be_bytes());
         bytes.extend(id.to_be_bytes());
         bytes.extend(value.to_bytes());
@@ -167,7 +194,12 @@ mod tests {
             (SortValue::CreatedAt(time), 2),
             (SortValue::Relevance(3), 4),
         ];
-        positions.map(|(value, id)| Cursor { fingerprint: Some(99), position: Position { value, id } }).into()
+        positions
+            .map(|(value, id)| Cursor {
+                fingerprint: Some(99),
+                position: Position { value, id, level: Level::AsWritten },
+            })
+            .into()
     }
 
     #[test]
@@ -184,7 +216,7 @@ mod tests {
         assert!(MAX_PRODUCT_ID.to_string().parse::<Cursor>().is_ok());
         for id in [MAX_PRODUCT_ID + 1, u64::MAX] {
             assert_eq!(id.to_string().parse::<Cursor>(), Err(InvalidCursor));
-            let position = Position { value: SortValue::Id, id };
+            let position = Position { value: SortValue::Id, id, level: Level::AsWritten };
             let token = Cursor { fingerprint: Some(9), position }.to_string();
             assert_eq!(token.parse::<Cursor>(), Err(InvalidCursor));
         }
@@ -194,7 +226,9 @@ mod tests {
     fn a_time_that_the_column_cannot_hold_is_refused() {
         for millis in [-40_000_000_000_000, 253_402_300_800_000] {
             let value = SortValue::CreatedAt(DateTime::from_timestamp_millis(millis).unwrap());
-            let token = Cursor { fingerprint: Some(9), position: Position { value, id: 1 } }.to_string();
+            let token =
+                Cursor { fingerprint: Some(9), position: Position { value, id: 1, level: Level::AsWritten } }
+                    .to_string();
             assert_eq!(token.parse::<Cursor>(), Err(InvalidCursor));
         }
     }
@@ -229,9 +263,11 @@ mod tests {
         ];
         let version = prop_oneof![4 => Just(VERSION), 1 => any::<u8>()];
         let id = prop_oneof![4 => 0..=MAX_PRODUCT_ID, 1 => any::<u64>()];
-        (version, 0..6_u8, any::<[u8; 8]>(), id, value).prop_map(|(version, sort, query, id, value)| {
-            [&[version, sort], &query[..], &id.to_be_bytes(), &value].concat()
-        })
+        (version, 0..6_u8, 0..4_u8, any::<[u8; 8]>(), id, value).prop_map(
+            |(version, sort, level, query, id, value)| {
+                [&[version, sort, level], &query[..], &id.to_be_bytes(), &value].concat()
+            },
+        )
     }
 
     proptest! {

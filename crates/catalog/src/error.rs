@@ -1,20 +1,12 @@
 //! What can go wrong, in the terms of a caller.
 
-use std::{io, time::Duration};
+use std::io;
 
 use tracing::Span;
 
 /// Why the catalogue gave no answer. Its text names no table, statement or host; the source does, for the log.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A search was turned away so that plain lists stay fast.
-    #[error("the search was refused: {reason}")]
-    SearchRefused {
-        /// What was exhausted.
-        reason: Refusal,
-        /// When another try may succeed.
-        retry_after: Duration,
-    },
     /// The call ran out of time: the database stopped its statement, or gave no answer in time.
     #[error("the database took too long")]
     Deadline,
@@ -32,39 +24,6 @@ pub enum Error {
     Internal(#[source] sqlx::Error),
 }
 
-/// Why a search was turned away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum Refusal {
-    /// Too many searches were running, and none ended in time.
-    #[error("too many searches at once")]
-    Concurrency,
-    /// Searches have used up their share of the database's time.
-    #[error("searches have used up their share of the database's time")]
-    Budget,
-    /// It ran into its deadline, now or in the last minute.
-    #[error("it matches too many products to be answered in time")]
-    Deadline,
-    /// The full-text index does not exist yet.
-    #[error("the search index is being built")]
-    NoIndex,
-}
-
-impl Refusal {
-    pub(crate) const ALL: [Refusal; 4] =
-        [Refusal::Concurrency, Refusal::Budget, Refusal::Deadline, Refusal::NoIndex];
-
-    /// A stable word for a metric's label.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Refusal::Concurrency => "concurrency",
-            Refusal::Budget => "budget",
-            Refusal::Deadline => "deadline",
-            Refusal::NoIndex => "no_index",
-        }
-    }
-}
-
 /// Numbers of the server errors that we distinguish, MySQL's and MariaDB's.
 mod number {
     pub(super) const CON_COUNT: u16 = 1040;
@@ -74,7 +33,6 @@ mod number {
     pub(super) const ACCESS_DENIED: u16 = 1045;
     pub(super) const UNKNOWN_DATABASE: u16 = 1049;
     pub(super) const NO_SUCH_TABLE: u16 = 1146;
-    pub(super) const FT_MATCHING_KEY_NOT_FOUND: u16 = 1191;
     pub(super) const CHECKREAD: u16 = 1020;
     pub(super) const LOCK_DEADLOCK: u16 = 1213;
     pub(super) const LOCK_WAIT_TIMEOUT: u16 = 1205;
@@ -85,8 +43,6 @@ mod number {
     pub(super) const READ_ONLY_MODE: u16 = 1836;
     pub(super) const STATEMENT_TIMEOUT: u16 = 1969;
     pub(super) const QUERY_TIMEOUT: u16 = 3024;
-    pub(super) const KEY_DOES_NOT_EXIST: u16 = 1176;
-    pub(super) const FTS_INTERRUPTED: u16 = 188;
     pub(super) const CONNECTION_KILLED: u16 = 1927;
 }
 
@@ -166,24 +122,9 @@ pub(crate) fn is_missing_database(error: &sqlx::Error) -> bool {
     server_error(error) == Some(number::UNKNOWN_DATABASE)
 }
 
-/// A statement's index does not exist: neither for `FORCE INDEX` nor for `MATCH`.
-pub(crate) fn is_missing_index(error: &sqlx::Error) -> bool {
-    matches!(server_error(error), Some(number::KEY_DOES_NOT_EXIST | number::FT_MATCHING_KEY_NOT_FOUND))
-}
-
-/// A sort was stopped: at a bound, where another version's optimiser has a walk sort; or at its deadline, which most versions
-/// [tell](is_deadline).
-pub(crate) fn is_sort_abort(error: &sqlx::Error) -> bool {
-    server_error(error) == Some(number::FILSORT_ABORT)
-}
-
-/// The database stopped the statement at its deadline. `MariaDB` reports a full-text search so, stopped in its first
-/// phase, by the storage engine's own number.
+/// The database stopped the statement at its deadline.
 pub(crate) fn is_deadline(error: &sqlx::Error) -> bool {
-    matches!(
-        server_error(error),
-        Some(number::STATEMENT_TIMEOUT | number::QUERY_TIMEOUT | number::FTS_INTERRUPTED)
-    )
+    matches!(server_error(error), Some(number::STATEMENT_TIMEOUT | number::QUERY_TIMEOUT))
 }
 
 impl From<sqlx::Error> for Error {

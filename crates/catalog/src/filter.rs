@@ -1,9 +1,11 @@
 //! What a list is filtered by: values that are within their bounds, or do not exist.
 
-use crate::{InvalidText, Price, normalized, words::words};
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory as _};
+
+use crate::{InvalidText, Price, normalized};
 
 /// A category as products have it: [`normalized`], 1 to 64 characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Category(String);
 
 /// Why a text is no [`Category`].
@@ -73,7 +75,9 @@ impl PriceRange {
         self.highest
     }
 
-    pub(crate) fn is_all(self) -> bool {
+    /// Whether every price is in it.
+    #[must_use]
+    pub fn is_all(self) -> bool {
         self == PriceRange::default()
     }
 }
@@ -84,52 +88,74 @@ impl Default for PriceRange {
     }
 }
 
-/// The words of a search: in lower case, sorted, each once. Neither order nor repetition changes an answer.
+/// The categories of a list: any of them, up to [`Categories::MAX`]; by default all. Sorted, each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Words(Vec<String>);
+pub struct Categories(Vec<Category>);
 
-/// Why a text is no search.
+/// More categories than [`Categories::MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidWords {
-    /// Longer than [`Words::MAX_LENGTH`].
-    #[error("must have at most {} characters", Words::MAX_LENGTH)]
-    TooLong,
-    /// No word in it.
-    #[error("must have at least one letter or digit")]
-    None,
-    /// More than [`Words::MAX`].
-    #[error("must have at most {} different words", Words::MAX)]
-    TooMany,
-}
+#[error("must be given at most {} times", Categories::MAX)]
+pub struct TooManyCategories;
 
-impl Words {
-    /// A search's length in characters.
-    pub const MAX_LENGTH: usize = 200;
-    /// Different words of a search: each costs the database a lookup.
-    pub const MAX: usize = 16;
+impl Categories {
+    /// How many a list may name.
+    pub const MAX: usize = 20;
 
-    /// The words of a text.
-    pub fn new(text: &str) -> Result<Words, InvalidWords> {
-        if text.chars().count() > Words::MAX_LENGTH {
-            return Err(InvalidWords::TooLong);
-        }
-        let mut found: Vec<String> = words(text).collect();
-        found.sort();
-        found.dedup();
-        // Lower case can be longer (İ becomes two characters), and the words have to be a valid text as well.
-        if found.join(" ").chars().count() > Words::MAX_LENGTH {
-            return Err(InvalidWords::TooLong);
-        }
-        match found.len() {
-            0 => Err(InvalidWords::None),
-            count if count > Words::MAX => Err(InvalidWords::TooMany),
-            _ => Ok(Words(found)),
-        }
+    /// These, in any order.
+    pub fn new(mut categories: Vec<Category>) -> Result<Categories, TooManyCategories> {
+        categories.sort();
+        categories.dedup();
+        if categories.len() > Categories::MAX { Err(TooManyCategories) } else { Ok(Categories(categories)) }
     }
 
-    /// Each of them; none where nothing is searched for.
+    /// Each of them; none where all categories are listed.
     #[must_use]
-    pub fn as_slice(&self) -> &[String] {
+    pub fn as_slice(&self) -> &[Category] {
         &self.0
     }
+}
+
+/// What is searched for: [`normalized`], in lower case, with single spaces; at most [`SearchText::MAX_LENGTH`] characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SearchText(String);
+
+/// Why a text is no [`SearchText`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSearch {
+    /// Longer than [`SearchText::MAX_LENGTH`].
+    #[error("must have at most {} characters", SearchText::MAX_LENGTH)]
+    TooLong,
+    /// Nothing in it that could be a word.
+    #[error("must have at least one letter, digit or symbol")]
+    NoWords,
+}
+
+impl SearchText {
+    /// In characters. Every product's name is a valid search.
+    pub const MAX_LENGTH: usize = 255;
+
+    /// The search for this text.
+    pub fn new(text: &str) -> Result<SearchText, InvalidSearch> {
+        // Control characters are white space here: a text that was pasted may have line breaks.
+        let spaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let lower = spaced.to_lowercase();
+        let text = lower.split_whitespace().collect::<Vec<_>>().join(" ");
+        match normalized(&text, SearchText::MAX_LENGTH) {
+            Err(InvalidText::TooLong(_)) => Err(InvalidSearch::TooLong),
+            Ok(text) if text.chars().any(is_searchable) => Ok(SearchText(text)),
+            _ => Err(InvalidSearch::NoWords),
+        }
+    }
+
+    /// As a text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What words are made of: letters, digits and symbols, emoji among them; not punctuation.
+fn is_searchable(c: char) -> bool {
+    use GeneralCategoryGroup::{Letter, Number, Symbol};
+    matches!(c.general_category_group(), Letter | Number | Symbol)
 }

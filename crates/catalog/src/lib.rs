@@ -3,21 +3,18 @@
 mod admission_queue;
 pub mod bulk;
 mod catalog;
+mod changes;
 mod config;
 mod cursor;
 mod dialect;
 mod error;
 mod events;
-mod explained;
 mod filter;
-mod guards;
-mod list;
 mod metrics;
 mod migrate;
 mod plan;
 mod pool;
 mod price;
-mod price_range;
 mod product;
 mod query;
 mod reader;
@@ -25,18 +22,20 @@ mod statement;
 #[cfg(test)]
 mod tests;
 mod text;
-mod words;
 
 pub use catalog::{Catalog, PoolUse};
-pub use config::{CatalogConfig, SearchConfig};
-pub use cursor::{Cursor, InvalidCursor};
-pub use error::{Error, Refusal};
+pub use changes::{ChangePosition, Changes, IndexRow};
+pub use config::CatalogConfig;
+pub use cursor::{Cursor, InvalidCursor, Level, Position, SortValue};
+pub use error::Error;
 pub use events::{Change, Event, Outcome, Pruned, Receipt};
-pub use filter::{Category, EmptyPriceRange, InvalidCategory, InvalidWords, PriceRange, Words};
+pub use filter::{
+    Categories, Category, EmptyPriceRange, InvalidCategory, InvalidSearch, PriceRange, SearchText,
+    TooManyCategories,
+};
 pub use metrics::describe_metrics;
 pub use migrate::{Applied, MigrateError, migrate};
 pub use price::{InvalidPrice, Price};
 pub use product::{MAX_PRODUCT_ID, Page, Product};
-pub use query::{CursorMismatch, Filter, Limit, ListQuery, NothingToRank, Order, Sort};
+pub use query::{CursorMismatch, Filter, Include, Limit, ListQuery, NothingToRank, Order, Sort};
 pub use text::{InvalidText, normalized};
-pub use words::short_words;

@@ -3,7 +3,6 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 pub(crate) const QUERY_DURATION: &str = "farmlokal_db_query_duration_seconds";
 pub(crate) const QUEUE: &str = "farmlokal_db_queue";
 pub(crate) const QUEUE_REFUSED: &str = "farmlokal_db_queue_refused_total";
-pub(crate) const SEARCHES_REFUSED: &str = "farmlokal_searches_refused_total";
 
 /// Gives the metrics recorder the help text of every metric of this crate. Call it once, at start.
 pub fn describe_metrics() {
@@ -12,10 +11,5 @@ pub fn describe_metrics() {
     describe_counter!(
         QUEUE_REFUSED,
         "Calls that found the admission queue before the database full, or waited in it for too long"
-    );
-    describe_counter!(
-        SEARCHES_REFUSED,
-        "Searches turned away by reason: concurrency, too many at once; budget, searches have used up their share; \
-         deadline, it lately ran into it; no_index, the index is being built"
     );
 }

@@ -3,8 +3,7 @@
 use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::{
-    Category, Cursor, Price, PriceRange, Product, Words,
-    cursor::{Position, SortValue},
+    Categories, Category, Cursor, Level, Position, Price, PriceRange, Product, SearchText, SortValue,
 };
 
 /// What a list is ordered by. Equal values are ordered by id, in the same direction.
@@ -18,7 +17,7 @@ pub enum Sort {
     Name,
     /// By time of creation.
     CreatedAt,
-    /// By how many of the searched words are in the name: the default with words, and only there.
+    /// By how well a product matches the search: the default with a search, and only there.
     Relevance,
 }
 
@@ -41,13 +40,6 @@ impl Order {
         match self {
             Order::Asc => "ASC",
             Order::Desc => "DESC",
-        }
-    }
-
-    pub(crate) fn reversed(self) -> Order {
-        match self {
-            Order::Asc => Order::Desc,
-            Order::Desc => Order::Asc,
         }
     }
 
@@ -92,12 +84,25 @@ impl Default for Limit {
 /// Which products are listed: those that match all of it. By default all are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Only this category.
-    pub category: Option<Category>,
+    /// Only these categories.
+    pub categories: Categories,
     /// Only prices in this range.
     pub prices: PriceRange,
-    /// Only products that have all these words in name or description.
-    pub words: Words,
+    /// Only products that match this search in name or description.
+    pub search: Option<SearchText>,
+}
+
+/// What an answer has beside its products. By default nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Include {
+    /// How many products match, all pages together.
+    pub total: bool,
+    /// How many products each category would give, its own filter left out.
+    pub category_facet: bool,
+    /// The same for ranges of prices.
+    pub price_facet: bool,
+    /// The pieces of name and description that match the search.
+    pub highlights: bool,
 }
 
 /// A valid list query.
@@ -107,6 +112,7 @@ pub struct ListQuery {
     sort: Sort,
     order: Order,
     limit: Limit,
+    include: Include,
     after: Option<Position>,
 }
 
@@ -128,6 +134,7 @@ impl Default for ListQuery {
             sort: Sort::Id,
             order: Order::Asc,
             limit: Limit::default(),
+            include: Include::default(),
             after: None,
         }
     }
@@ -136,7 +143,7 @@ impl Default for ListQuery {
 impl ListQuery {
     /// The first page of these products. Without a sort or an order it has the default one.
     pub fn new(filter: Filter, sort: Option<Sort>, order: Option<Order>) -> Result<ListQuery, NothingToRank> {
-        let searches = !filter.words.as_slice().is_empty();
+        let searches = filter.search.is_some();
         let sort = sort.unwrap_or(if searches { Sort::Relevance } else { Sort::Id });
         if sort == Sort::Relevance && !searches {
             return Err(NothingToRank);
@@ -149,6 +156,12 @@ impl ListQuery {
     #[must_use]
     pub fn with_limit(self, limit: Limit) -> ListQuery {
         ListQuery { limit, ..self }
+    }
+
+    /// The same with more in the answer.
+    #[must_use]
+    pub fn with(self, include: Include) -> ListQuery {
+        ListQuery { include, ..self }
     }
 
     /// The page that starts at this cursor.
@@ -166,15 +179,17 @@ impl ListQuery {
         self.after.clone().map(|position| self.cursor_of(position))
     }
 
-    /// The cursor of the page that follows this product, in any order but by relevance.
+    /// The cursor of the page that follows this product in a list without a search.
     #[must_use]
     pub fn cursor_after(&self, product: &Product) -> Cursor {
-        self.cursor_after_ranked(product, 0)
+        self.cursor_after_match(product, 0, Level::AsWritten)
     }
 
-    pub(crate) fn cursor_after_ranked(&self, product: &Product, relevance: u32) -> Cursor {
+    /// The cursor of the page that follows this product, which a search found with this relevance at this level.
+    #[must_use]
+    pub fn cursor_after_match(&self, product: &Product, relevance: u32, level: Level) -> Cursor {
         let value = SortValue::of(product, relevance, self.sort);
-        self.cursor_of(Position { value, id: product.id })
+        self.cursor_of(Position { value, id: product.id, level })
     }
 
     fn cursor_of(&self, position: Position) -> Cursor {
@@ -189,11 +204,12 @@ impl ListQuery {
         hash.update(&lowest.cents().to_be_bytes());
         hash.update(&highest.cents().to_be_bytes());
         // Their lengths separate the texts.
-        for text in self.category().into_iter().chain(self.words().iter().map(String::as_str)) {
+        let search = self.filter.search.as_ref().map(SearchText::as_str);
+        for text in self.filter.categories.as_slice().iter().map(Category::as_str).chain(search) {
             hash.update(&text.len().to_be_bytes());
             hash.update(text.as_bytes());
         }
-        hash.update(&[u8::from(self.filter.category.is_some())]);
+        hash.update(&[u8::from(search.is_some())]);
         hash.digest()
     }
 
@@ -221,12 +237,24 @@ impl ListQuery {
         &self.filter
     }
 
-    pub(crate) fn category(&self) -> Option<&str> {
-        self.filter.category.as_ref().map(Category::as_str)
+    /// What the answer has beside its products.
+    #[must_use]
+    pub fn include(&self) -> Include {
+        self.include
     }
 
-    pub(crate) fn words(&self) -> &[String] {
-        self.filter.words.as_slice()
+    /// Whether one index of the database has these products in this order, so that SQL answers the list. The search index
+    /// answers every other.
+    #[must_use]
+    pub fn is_served_by_one_index(&self) -> bool {
+        let Filter { categories, prices, search } = &self.filter;
+        let in_order = prices.is_all() || self.sort == Sort::Price;
+        search.is_none() && categories.as_slice().len() <= 1 && in_order && self.include == Include::default()
+    }
+
+    /// The category, where there is one only.
+    pub(crate) fn category(&self) -> Option<&str> {
+        self.filter.categories.as_slice().first().map(Category::as_str)
     }
 
     /// The lowest and the highest price.
@@ -235,11 +263,14 @@ impl ListQuery {
     }
 
     /// The rows to ask for: one more than the page shows whether there is another page.
-    pub(crate) fn rows(&self) -> u64 {
+    #[must_use]
+    pub fn rows(&self) -> u64 {
         u64::from(self.limit.get()) + 1
     }
 
-    pub(crate) fn after(&self) -> Option<&Position> {
+    /// The position after which this page starts; `None` for the first page.
+    #[must_use]
+    pub fn after(&self) -> Option<&Position> {
         self.after.as_ref()
     }
 }
@@ -247,7 +278,9 @@ impl ListQuery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{EmptyPriceRange, InvalidCategory, InvalidText, InvalidWords, tests::query};
+    use crate::{
+        EmptyPriceRange, InvalidCategory, InvalidSearch, InvalidText, TooManyCategories, tests::query,
+    };
 
     #[test]
     fn has_defaults() {
@@ -270,12 +303,13 @@ mod tests {
         assert_eq!(Category::new(&"é".repeat(64)).unwrap().as_str().chars().count(), 64);
         assert_eq!(Category::new(" cafe\u{301} "), Category::new("café"));
         assert_eq!(Category::new("a\0"), Err(InvalidCategory::NotStored(InvalidText::Control)));
-        assert_eq!(Words::new("+-*"), Err(InvalidWords::None));
-        assert_eq!(Words::new(&"a".repeat(201)), Err(InvalidWords::TooLong));
-        // In lower case this search has 300 characters.
-        assert_eq!(Words::new(&"İ".repeat(150)), Err(InvalidWords::TooLong));
-        assert_eq!(Words::new("a b c d e f g h i j k l m n o p q"), Err(InvalidWords::TooMany));
-        assert_eq!(Words::new("XL ball"), Words::new("BALL  xl, ball"));
+        let categories = |count: u32| (0..count).map(|n| Category::new(&format!("c{n}")).unwrap()).collect();
+        assert_eq!(Categories::new(categories(21)), Err(TooManyCategories));
+        assert_eq!(Categories::new(categories(20)).unwrap().as_slice().len(), 20);
+        assert_eq!(SearchText::new(" -*, "), Err(InvalidSearch::NoWords));
+        assert_eq!(SearchText::new(&"a".repeat(256)), Err(InvalidSearch::TooLong));
+        assert_eq!(SearchText::new(" XL\tBall\n").unwrap().as_str(), "xl ball");
+        assert!(SearchText::new("🍅").is_ok());
     }
 
     #[test]
@@ -300,6 +334,7 @@ mod tests {
             query(&[("search", "a"), ("category", "b"), ("sort", "id")]),
             query(&[("search", "a b"), ("sort", "id")]),
             query(&[("category", "a")]),
+            query(&[("category", "a"), ("category", "b")]),
             query(&[("minPrice", "1")]),
             query(&[("maxPrice", "1")]),
         ];
@@ -328,7 +363,7 @@ mod tests {
     fn a_cursor_of_another_sort_with_the_right_fingerprint_is_refused() {
         let list = query(&[("sort", "name")]);
         let forged = Cursor {
-            position: Position { value: SortValue::Id, id: 1 },
+            position: Position { value: SortValue::Id, id: 1, level: Level::AsWritten },
             fingerprint: Some(list.fingerprint()),
         };
         assert_eq!(list.at(&forged), Err(CursorMismatch));

@@ -11,7 +11,6 @@ use crate::{
     admission_queue::{AdmissionQueue, Full, Permit},
     dialect::Dialect,
     error::{is_transient, out_of_time, record},
-    guards::SearchGuards,
     metrics::QUERY_DURATION,
     pool::{Pool, Pooled},
     statement::{Kind, Statement},
@@ -52,15 +51,7 @@ impl Database {
     pub(crate) async fn reader(&self) -> Result<Reader<'_>, sqlx::Error> {
         let permit = self.queue.enter().await.map_err(|Full| sqlx::Error::PoolTimedOut)?;
         let (connection, started) = (Some(self.acquire().await?), Instant::now());
-        Ok(Reader {
-            database: self,
-            connection,
-            busy: false,
-            in_snapshot: false,
-            started,
-            charged: None,
-            _permit: permit,
-        })
+        Ok(Reader { database: self, connection, busy: false, in_snapshot: false, started, _permit: permit })
     }
 
     async fn acquire(&self) -> Result<Pooled, sqlx::Error> {
@@ -121,19 +112,11 @@ pub(crate) struct Reader<'c> {
     in_snapshot: bool,
     /// When the call got its connection.
     started: Instant,
-    /// Whose budget the statements' time is taken from.
-    charged: Option<&'c SearchGuards>,
     // Ends after the connection has gone back, unless a transaction has to be ended first.
     _permit: Permit<'c>,
 }
 
-impl<'c> Reader<'c> {
-    /// Takes the time of its statements from this budget, and no time that a connection takes to be made.
-    pub(crate) fn charged_to(mut self, guards: &'c SearchGuards) -> Reader<'c> {
-        self.charged = Some(guards);
-        self
-    }
-
+impl Reader<'_> {
     pub(crate) async fn fetch(&mut self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, sqlx::Error> {
         let span = statement.kind.span();
         let result = self.fetch_inside(statement).instrument(span.clone()).await;
@@ -167,11 +150,9 @@ impl<'c> Reader<'c> {
     }
 
     async fn fetch_once(&mut self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, sqlx::Error> {
-        let (database, charged) = (self.database, self.charged);
+        let database = self.database;
         let connection = self.begin().await?;
-        let running = charged.map(SearchGuards::charge);
         let result = database.answer(statement, connection).await;
-        drop(running);
         // What the server has refused or stopped leaves its connection as it was. Any other failure breaks it: after a timeout
         // the answer may still come, and must not be taken for another statement's.
         self.busy = result.as_ref().is_err_and(|error| error.as_database_error().is_none());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use axum::Router;
 use farmlokal_cache::{Cache, CacheConfig, InProcessConfig, RedisConfig};
-use farmlokal_catalog::{Catalog, CatalogConfig, SearchConfig};
+use farmlokal_catalog::{Catalog, CatalogConfig};
 use farmlokal_http_server::{self as http_server, Limits, SPARE_CONNECTIONS};
 use farmlokal_rate_limit::RateLimits;
 use farmlokal_telemetry::{Metrics, Service};
@@ -65,7 +65,6 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     // All that runs in the background, for as long as the process lives.
     let mut tasks = JoinSet::new();
     let app = Arc::new(wire(&args, metrics, &mut tasks)?);
-    app.catalog.spawn(&mut tasks);
     let mut servers = serve(&args.server, &app, &shutdown)?;
 
     let stopped = until_stopped(stop, &mut tasks, &mut servers).await;
@@ -225,7 +224,7 @@ fn raise_open_files(args: &ServeArgs) {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let limit = if raised.is_ok() { maximum } else { current };
-    let database = args.catalog.db_max_connections + args.catalog.search_concurrency;
+    let database = args.catalog.db_max_connections + 2;
     let database = u64::from(database + args.webhook.webhook_db_connections);
     // Each listener has the whole limit for itself.
     let listeners = 1 + u64::from(args.server.management_port.is_some());
@@ -245,13 +244,6 @@ fn catalog_config(args: &ServeArgs, url: &str) -> anyhow::Result<CatalogConfig> 
         acquire_timeout: args.db_acquire_timeout,
         list_deadline: args.list_timeout,
         event_connections,
-        search: SearchConfig {
-            deadline: args.search_timeout,
-            concurrency: args.search_concurrency as usize,
-            queue_timeout: args.search_queue_timeout,
-            time_share: f64::from(args.search_db_share) / 100.0,
-            ..SearchConfig::default()
-        },
         ..CatalogConfig::new(url).context("the database URL")?
     })
 }

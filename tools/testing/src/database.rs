@@ -1,8 +1,6 @@
 //! A database for each test.
 
-use std::time::Duration;
-
-use farmlokal_catalog::{CatalogConfig, SearchConfig, migrate};
+use farmlokal_catalog::{CatalogConfig, migrate};
 use sqlx::{Connection as _, MySqlConnection, MySqlPool, mysql::MySqlConnectOptions};
 
 /// A migrated database with a random name, on the server that `DATABASE_URL` names. Dropped when this is.
@@ -44,18 +42,10 @@ impl TestDatabase {
         TestDatabase { options: options.database(&name), name }
     }
 
-    /// A catalogue's settings for it. Searches may take what they need: how long that is depends on the machine.
+    /// A catalogue's settings for it.
     #[must_use]
     pub fn config(&self) -> CatalogConfig {
-        let ample = Duration::from_secs(60);
-        let search = SearchConfig {
-            deadline: ample,
-            queue_timeout: ample,
-            burst: ample,
-            time_share: 1.0,
-            ..SearchConfig::default()
-        };
-        CatalogConfig { search, ..CatalogConfig::with(self.options.clone()) }
+        CatalogConfig::with(self.options.clone())
     }
 
     /// Its URL, as `DATABASE_URL` gives one.

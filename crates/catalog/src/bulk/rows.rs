@@ -2,10 +2,9 @@ use sqlx::Arguments as _;
 use sqlx::error::BoxDynError;
 use sqlx::mysql::MySqlArguments;
 
-use crate::{MAX_PRODUCT_ID, Product, short_words};
+use crate::{MAX_PRODUCT_ID, Product};
 
-const COLUMNS: [&str; 8] =
-    ["id", "name", "description", "category", "price", "created_at", "updated_at", "short_words"];
+const COLUMNS: [&str; 7] = ["id", "name", "description", "category", "price", "created_at", "updated_at"];
 
 /// A prepared statement takes at most 65,535 values.
 const MOST_ROWS: usize = 65_535 / COLUMNS.len();
@@ -48,7 +47,6 @@ impl Rows {
             arguments.add(product.price)?;
             arguments.add(product.created_at)?;
             arguments.add(product.updated_at)?;
-            arguments.add(short_words(&product.name, &product.description))?;
         }
         Ok(Rows { arguments, count: products.len() })
     }

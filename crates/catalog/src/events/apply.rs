@@ -13,7 +13,6 @@ use super::{Change, Event, Outcome, Receipt};
 use crate::{
     Catalog, Error,
     error::{is_duplicate_key, is_transient_write, record},
-    short_words,
     statement::Kind,
 };
 
@@ -143,24 +142,22 @@ async fn change_product(
     match (effect, &event.change) {
         (Effect::Store(price), Change::Upsert { name, description, category, .. }) => {
             sqlx::query(
-                "INSERT INTO products (id, name, description, category, price, short_words) \
-                 VALUES (?, ?, ?, ?, ?, ?) \
+                "INSERT INTO products (id, name, description, category, price) \
+                 VALUES (?, ?, ?, ?, ?) \
                  ON DUPLICATE KEY UPDATE name = VALUES(name), description = VALUES(description), \
-                 category = VALUES(category), price = VALUES(price), price_band = VALUES(price_band), \
-                 short_words = VALUES(short_words)",
+                 category = VALUES(category), price = VALUES(price)",
             )
             .bind(event.product)
             .bind(name)
             .bind(description)
             .bind(category)
             .bind(price)
-            .bind(short_words(name, description))
             .execute(connection)
             .await?;
             Ok(Outcome::Applied)
         }
         (Effect::SetPrice(price), _) => {
-            let done = sqlx::query("UPDATE products SET price = ?, price_band = DEFAULT WHERE id = ?")
+            let done = sqlx::query("UPDATE products SET price = ? WHERE id = ?")
                 .bind(price)
                 .bind(event.product)
                 .execute(connection)

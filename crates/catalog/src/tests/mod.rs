@@ -3,42 +3,23 @@
 mod brute_force;
 mod changes;
 mod connections;
-mod price_ranges;
 #[allow(unreachable_pub, reason = "it is part of the testing crate too")]
 #[path = "../../../../tools/testing/src/query.rs"]
 mod query;
 mod rows_read;
-
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use farmlokal_testing::TestDatabase;
 use sqlx::MySqlPool;
 
 pub(crate) use self::query::query;
-use crate::{
-    self as catalog, Catalog, CatalogConfig, Error, ListQuery, Page, Product, SearchConfig,
-    price_range::Costs, reader::Reader,
-};
+use crate::{self as catalog, Catalog, CatalogConfig, Error, ListQuery, Page, Product, reader::Reader};
 
 const SORTS: [(&str, &str); 4] =
     [("id", "id"), ("price", "price"), ("name", "name"), ("createdAt", "created_at")];
 
-/// The settings of [`TestDatabase::config`], as this crate's own type.
-fn config(database: &TestDatabase) -> CatalogConfig {
-    let ample = Duration::from_secs(60);
-    let search = SearchConfig {
-        deadline: ample,
-        queue_timeout: ample,
-        burst: ample,
-        time_share: 1.0,
-        ..SearchConfig::default()
-    };
-    CatalogConfig { search, ..CatalogConfig::with(database.options.clone()) }
-}
-
 fn catalog_of(database: &TestDatabase) -> Catalog {
-    Catalog::new(config(database)).unwrap()
+    Catalog::new(CatalogConfig::with(database.options.clone())).unwrap()
 }
 
 fn query_of(pairs: &[(&str, String)]) -> ListQuery {
@@ -144,40 +125,7 @@ impl Counters {
     }
 }
 
-/// How price ranges are answered, whatever is cheaper: small tables would see one way only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PriceRanges {
-    /// Sorted.
-    Sorted,
-    /// Walked for a while, and then by bands.
-    Walked,
-    /// By bands, those that the range cuts along their index.
-    Bands,
-    /// By bands, those that the range cuts sorted.
-    BandsWithSortedEdges,
-}
-
 impl Catalog {
-    /// One that answers price ranges in this way.
-    fn answering(mut self, price_ranges: PriceRanges) -> Catalog {
-        const NEVER: f64 = 1e12;
-        let never_walked = Costs { walked: NEVER, walked_by_id: NEVER, ..Costs::default() };
-        let bands =
-            Costs { ranged: NEVER, ranged_by_name: NEVER, merge: -NEVER, merge_few: -NEVER, ..never_walked };
-        self.costs = match price_ranges {
-            PriceRanges::Sorted => Costs { merge: NEVER, merge_few: NEVER, ..never_walked },
-            PriceRanges::Walked => Costs { walked: -NEVER, walked_by_id: -NEVER, ..bands },
-            PriceRanges::Bands => bands,
-            PriceRanges::BandsWithSortedEdges => Costs { ranged: 0.0, ranged_by_name: 0.0, ..bands },
-        };
-        self
-    }
-
-    /// Draws the sample of prices now. Otherwise the first price range has it drawn, and does not wait for it.
-    async fn draw_sample(&self) -> Result<(), Error> {
-        Ok(self.sampler.renew().await?)
-    }
-
     /// A page of a list without search, and how many rows the server read for it.
     async fn list_counting_rows(&self, query: &ListQuery) -> Result<(Page, u64), Error> {
         self.list_counting(query, Counters::Rows).await
@@ -191,7 +139,7 @@ impl Catalog {
     async fn list_counting(&self, query: &ListQuery, counters: Counters) -> Result<(Page, u64), Error> {
         let mut reader = self.reader().await?;
         let before = counters.start(&mut reader).await?;
-        let page = catalog::list::list(&mut reader, query, &self.costs, &self.sampler).await?;
+        let page = /* helper catalog */ self.list(query).await?;
         Ok((page, counters.read(&mut reader).await? - before))
     }
 

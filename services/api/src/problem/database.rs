@@ -14,10 +14,6 @@ const RETRY: Duration = Duration::from_secs(1);
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let problem = match &error {
-            Error::SearchRefused { reason, retry_after } => {
-                let detail = format!("The search was refused: {reason}.");
-                return Problem::new(Code::SearchUnavailable, detail).retry_after(*retry_after);
-            }
             Error::Internal(source) => {
                 error!(error = %source, "the catalogue failed");
                 return Problem::new(Code::Internal, "The catalogue failed.");

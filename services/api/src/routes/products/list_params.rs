@@ -4,8 +4,8 @@ use std::fmt::{Display, Write as _};
 
 use axum::http::Uri;
 use farmlokal_catalog::{
-    Category, Cursor, CursorMismatch, Filter, InvalidCategory, InvalidPrice, InvalidWords, Limit, ListQuery,
-    Order, Price, PriceRange, Sort, Words,
+    Categories, Category, Cursor, CursorMismatch, Filter, InvalidCategory, InvalidPrice, InvalidSearch,
+    Limit, ListQuery, Order, Price, PriceRange, SearchText, Sort,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
@@ -55,7 +55,7 @@ pub(super) struct ListParams {
     max_price: Option<Price>,
     /// Only products with all of these words in name or description, such as `ball` or `oil 2L`.
     #[param(value_type = Option<String>, max_length = 200)]
-    search: Option<Words>,
+    search: Option<SearchText>,
 }
 
 impl ListParams {
@@ -117,9 +117,9 @@ impl ListParams {
             invalid.push(InvalidParam::new("minPrice", "min_above_max", "must not be above maxPrice"));
         }
         let filter = Filter {
-            category: self.category,
+            categories: Categories::new(self.category.into_iter().collect()).unwrap_or_default(),
             prices: prices.unwrap_or_default(),
-            words: self.search.unwrap_or_default(),
+            search: self.search,
         };
         let query = ListQuery::new(filter, self.sort, self.order);
         if let Err(error) = &query
@@ -179,11 +179,10 @@ fn price(value: &str) -> Result<Price, Invalid> {
     })
 }
 
-fn words(value: &str) -> Result<Words, Invalid> {
-    Words::new(value).map_err(|error| match error {
-        InvalidWords::TooLong => wrong("too_long", error),
-        InvalidWords::None => wrong("no_words", error),
-        InvalidWords::TooMany => wrong("too_many_words", error),
+fn words(value: &str) -> Result<SearchText, Invalid> {
+    SearchText::new(value).map_err(|error| match error {
+        InvalidSearch::TooLong => wrong("too_long", error),
+        InvalidSearch::NoWords => wrong("no_words", error),
     })
 }
 
@@ -223,7 +222,7 @@ pub(super) fn canonical(prefix: &str, query: &ListQuery, cursor: Option<&Cursor>
     // Writing to a string cannot fail.
     let _ = write!(text, "sort={name_of_sort}&order={name_of_order}&limit={}", query.limit().get());
     let filter = query.filter();
-    if let Some(category) = &filter.category {
+    for category in filter.categories.as_slice() {
         let _ = write!(text, "&category={}", utf8_percent_encode(category.as_str(), RESERVED));
     }
     if filter.prices.lowest() > Price::MIN {
@@ -232,9 +231,8 @@ pub(super) fn canonical(prefix: &str, query: &ListQuery, cursor: Option<&Cursor>
     if filter.prices.highest() < Price::MAX {
         let _ = write!(text, "&maxPrice={}", filter.prices.highest());
     }
-    let words = filter.words.as_slice();
-    if !words.is_empty() {
-        let _ = write!(text, "&search={}", utf8_percent_encode(&words.join(" "), RESERVED));
+    if let Some(search) = &filter.search {
+        let _ = write!(text, "&search={}", utf8_percent_encode(search.as_str(), RESERVED));
     }
     if let Some(cursor) = cursor {
         let _ = write!(text, "&cursor={cursor}");

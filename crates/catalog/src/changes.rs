@@ -1,0 +1,198 @@
+//! What a search index reads: all products, what changed since, and the products that it found, as of one moment.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::{FromRow as _, Row as _, mysql::MySqlRow};
+
+use crate::{
+    Catalog, Error, Price, Product, plan,
+    statement::{Kind, Statement, Value},
+};
+
+/// A product as a search index stores it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexRow {
+    /// As [`Product::id`].
+    pub id: u64,
+    /// As [`Product::name`].
+    pub name: String,
+    /// As [`Product::description`].
+    pub description: String,
+    /// As [`Product::category`].
+    pub category: String,
+    /// As [`Product::price`].
+    pub price: Price,
+    /// As [`Product::created_at`].
+    pub created_at: DateTime<Utc>,
+    /// Bytes that compare as the database compares names: `WEIGHT_STRING(name)`.
+    pub name_key: Vec<u8>,
+}
+
+/// How far the catalogue had changed at a moment: a counter for each slot of `change_counters`. Counters only rise, so of two
+/// moments of one catalogue the sums are equal only if nothing changed in between.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangePosition(BTreeMap<u8, u64>);
+
+impl ChangePosition {
+    /// The slot that is raised when the catalogue as a whole was replaced.
+    const REPLACED: u8 = 0;
+
+    /// The sum of all counters: how many transactions have changed the catalogue.
+    #[must_use]
+    pub fn sum(&self) -> u64 {
+        self.0.values().sum()
+    }
+
+    fn of(&self, slot: u8) -> u64 {
+        self.0.get(&slot).copied().unwrap_or(0)
+    }
+
+    /// Whether what changed from `self` to `newer` can be told: not where the catalogue as a whole was replaced, or an older
+    /// backup restored.
+    fn leads_to(&self, newer: &ChangePosition) -> bool {
+        self.of(Self::REPLACED) == newer.of(Self::REPLACED)
+            && self.0.iter().all(|(slot, changes)| newer.of(*slot) >= *changes)
+    }
+}
+
+/// What changed since a position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changes {
+    /// These products, as they are at this position: `None` for those that are gone.
+    Products(ChangePosition, Vec<(u64, Option<IndexRow>)>),
+    /// The catalogue as a whole, or too much to be told: it has to be read anew.
+    All,
+}
+
+/// More changed products than this are not told one by one.
+const MOST_CHANGED: u64 = 50_000;
+
+impl Catalog {
+    /// How far the catalogue has changed by now.
+    pub async fn change_position(&self) -> Result<ChangePosition, Error> {
+        let rows = self.index_reader().await?.fetch(&counters()).await?;
+        Ok(position(&rows)?)
+    }
+
+    /// At most `limit` products with ids after this one, by id. Not all calls are of one moment: read the position before the
+    /// first, and the [changes since](Self::changes_since) after the last.
+    pub async fn index_rows(&self, after: u64, limit: u32) -> Result<Vec<IndexRow>, Error> {
+        let mut statement = Statement::select(Kind::Index);
+        statement.push(INDEX_COLUMNS).push(" FROM products FORCE INDEX (PRIMARY) WHERE id > ");
+        statement.bind(Value::Number(after)).push(" ORDER BY id LIMIT ").bind(Value::Number(limit.into()));
+        let rows = self.index_reader().await?.fetch(&statement).await?;
+        Ok(rows.iter().map(|row| index_row(row)).collect::<Result<_, _>>()?)
+    }
+
+    /// What changed since a position, as of one moment.
+    pub async fn changes_since(&self, seen: &ChangePosition) -> Result<Changes, Error> {
+        let mut reader = self.index_reader().await?;
+        let now = position(&reader.begin_snapshot(&counters()).await?)?;
+        if !seen.leads_to(&now) {
+            return Ok(Changes::All);
+        }
+        let mut changed = Vec::new();
+        for (slot, changes) in now.0.iter().filter(|(slot, changes)| **changes > seen.of(**slot)) {
+            let mut statement = Statement::select(Kind::Index);
+            statement.push(CHANGED_COLUMNS).bind(Value::Number((*slot).into())).push(" AND change_number > ");
+            statement.bind(Value::Number(seen.of(*slot))).push(" LIMIT ").bind(Value::Number(MOST_CHANGED));
+            let _ = changes;
+            let rows = reader.fetch(&statement).await?;
+            for row in &rows {
+                let found = row.try_get::<Option<u64>, _>(0)?.map(|_| index_row(row)).transpose()?;
+                changed.push((row.try_get(7)?, found));
+            }
+            if changed.len() as u64 >= MOST_CHANGED {
+                return Ok(Changes::All);
+            }
+        }
+        reader.end_snapshot().await;
+        Ok(Changes::Products(now, changed))
+    }
+
+    /// The products with these ids that exist, in this order, and the [sum](ChangePosition::sum) of the position at the moment
+    /// when they were read.
+    pub async fn products_at(&self, ids: &[u64]) -> Result<(Vec<Product>, u64), Error> {
+        let statement = found(ids);
+        let rows = self.reader().await?.fetch(&statement).await?;
+        let sum = rows.first().map_or(Ok(0), |row| row.try_get(7))?;
+        let mut products: Vec<Product> = Vec::with_capacity(ids.len());
+        for row in &rows {
+            if row.try_get::<Option<u64>, _>(0)?.is_some() {
+                products.push(Product::from_row(row)?);
+            }
+        }
+        let place = |id| ids.iter().position(|wanted| *wanted == id);
+        products.sort_by_key(|product| place(product.id));
+        Ok((products, sum))
+    }
+
+    /// The bytes by which the database compares this name.
+    pub async fn name_key(&self, name: &str) -> Result<Vec<u8>, Error> {
+        let mut statement = Statement::select(Kind::Found);
+        statement
+            .push("WEIGHT_STRING(CAST(")
+            .bind(Value::Text(name))
+            .push(" AS CHAR(255)) COLLATE utf8mb4_unicode_520_ci)");
+        let rows = self.reader().await?.fetch(&statement).await?;
+        Ok(rows.first().map_or(Ok(Vec::new()), |row| row.try_get(0))?)
+    }
+
+    /// Makes every search index read the catalogue anew: for whoever changed products by SQL.
+    pub async fn announce_replacement(&self) -> Result<(), Error> {
+        let mut writer = self.event_database().reader().await?;
+        sqlx::query(RAISE_REPLACED).execute(writer.begin().await?).await?;
+        writer.end();
+        Ok(())
+    }
+}
+
+/// Raises the counter that tells of a replaced catalogue.
+pub(crate) const RAISE_REPLACED: &str =
+    "INSERT INTO change_counters (slot, changes) VALUES (0, 1) ON DUPLICATE KEY UPDATE changes = changes + 1";
+
+const INDEX_COLUMNS: &str = "id, name, description, category, price, created_at, WEIGHT_STRING(name)";
+const CHANGED_COLUMNS: &str = "products.id, name, description, category, products.price, created_at, WEIGHT_STRING(name), product_id \
+    FROM product_versions FORCE INDEX (by_change) LEFT JOIN products ON products.id = product_id WHERE slot = ";
+
+fn counters() -> Statement<'static> {
+    let mut statement = Statement::select(Kind::Index);
+    statement.push("slot, changes FROM change_counters");
+    statement
+}
+
+/// One row at least, for the position.
+fn found(ids: &[u64]) -> Statement<'static> {
+    let mut statement = Statement::select(Kind::Found);
+    statement.push(plan::COLUMNS).push(
+        ", position FROM (SELECT CAST(COALESCE(SUM(changes), 0) AS UNSIGNED) AS position FROM change_counters) AS counters \
+         LEFT JOIN products ON id IN (",
+    );
+    // Ids of no product make the number of placeholders one of a few, so that few statements are prepared.
+    let padded = ids.len().next_power_of_two();
+    for nth in 0..padded {
+        statement
+            .push(if nth == 0 { "" } else { "," })
+            .bind(Value::Number(ids.get(nth).copied().unwrap_or(0)));
+    }
+    statement.push(")");
+    statement
+}
+
+fn position(rows: &[MySqlRow]) -> Result<ChangePosition, sqlx::Error> {
+    let counters = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+    Ok(ChangePosition(counters.collect::<Result<_, sqlx::Error>>()?))
+}
+
+fn index_row(row: &MySqlRow) -> Result<IndexRow, sqlx::Error> {
+    Ok(IndexRow {
+        id: row.try_get(0)?,
+        name: row.try_get(1)?,
+        description: row.try_get(2)?,
+        category: row.try_get(3)?,
+        price: row.try_get(4)?,
+        created_at: row.try_get(5)?,
+        name_key: row.try_get(6)?,
+    })
+}

@@ -1,0 +1,148 @@
+//! What an engine does: it finds ids. Products themselves come from the database.
+
+use std::time::Duration;
+
+use farmlokal_catalog::{ChangePosition, IndexRow, Level, ListQuery, PriceRange, SearchText};
+
+/// A product that matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Match {
+    /// Its id.
+    pub id: u64,
+    /// A whole number made of the query and the product alone; 0 without a search.
+    pub relevance: u32,
+}
+
+/// How a word of a search was read where it was not found as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Correction {
+    /// As it was searched for.
+    pub word: String,
+    /// The most common words that were found instead, at most 5.
+    pub found: Vec<String>,
+}
+
+/// A piece of a text. All pieces together are the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The piece.
+    pub text: String,
+    /// Whether it matches the search.
+    pub matched: bool,
+}
+
+/// The words that a search was expanded to, to tell which pieces of a text match.
+pub trait Words: Send + Sync {
+    /// The text in pieces.
+    fn pieces(&self, text: &str) -> Vec<Piece>;
+}
+
+/// What an engine found, all of one snapshot of its index.
+pub struct Found {
+    /// In the query's order, after its cursor; at most [`ListQuery::rows`], one more than the page.
+    pub matches: Vec<Match>,
+    /// How many match, where asked for.
+    pub total: Option<u64>,
+    /// Categories and how many match in each, its own filter left out; the most first, then by bytes; at most 100.
+    pub category_facet: Option<Vec<(String, u64)>>,
+    /// Ranges of prices and how many match in each, its own filter left out; cheapest first, empty ones left out.
+    pub price_facet: Option<Vec<(PriceRange, u64)>>,
+    /// How the search was read. [`Level::AsWritten`] without one.
+    pub level: Level,
+    /// Words that were read otherwise than written, in the search's order.
+    pub corrections: Vec<Correction>,
+    /// To highlight; `None` where that is not asked for.
+    pub words: Option<Box<dyn Words>>,
+    /// The [sum](ChangePosition::sum) of the position that the snapshot is of.
+    pub position: u64,
+}
+
+/// A completion of what a user types.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suggestion {
+    /// The whole text, its last word completed.
+    pub text: String,
+    /// How many products have it.
+    pub products: u64,
+}
+
+/// Why an engine gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// There is no index yet.
+    #[error("the search index is being built")]
+    NotBuilt,
+    /// Too many searches wait already.
+    #[error("too many searches at once")]
+    Busy,
+    /// The search has waited for too long.
+    #[error("the search took too long")]
+    Deadline,
+    /// The catalogue needs more memory than the index may have.
+    #[error("the search index needs more than its {limit} bytes of memory")]
+    TooLarge {
+        /// What it may have.
+        limit: u64,
+    },
+    /// A defect.
+    #[error("the search index failed: {0}")]
+    Failed(String),
+}
+
+/// An index of the catalogue's products.
+///
+/// Every answer is of one snapshot, whose position it tells. Orders are exact: ties are by id, and a cursor is a filter.
+pub trait Engine: Send + Sync + 'static {
+    /// The products that match, after the query's cursor. `name_key` is the [key](farmlokal_catalog::Catalog::name_key) of the
+    /// cursor's name, where names are what it sorts by.
+    fn search(
+        &self,
+        query: &ListQuery,
+        name_key: Option<Vec<u8>>,
+    ) -> impl Future<Output = Result<Found, EngineError>> + Send;
+
+    /// At most `limit` completions of a text's last word, the most common first, and the position that they are of.
+    fn suggest(
+        &self,
+        text: &SearchText,
+        limit: usize,
+    ) -> impl Future<Output = Result<(Vec<Suggestion>, u64), EngineError>> + Send;
+
+    /// Stores products, or removes those that are `None`, and makes that visible together with the position.
+    fn apply(
+        &self,
+        changes: Vec<(u64, Option<IndexRow>)>,
+        position: &ChangePosition,
+    ) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    /// An index anew, beside the one that answers meanwhile.
+    fn rebuild(&self) -> Result<impl Rebuild, EngineError>;
+
+    /// How many products the index has; `None` before it is built.
+    fn documents(&self) -> Option<u64>;
+
+    /// Bytes that the index takes.
+    fn memory(&self) -> u64;
+}
+
+/// An index in the making. Dropped, it leaves the one before as it was.
+pub trait Rebuild: Send {
+    /// Adds products. Their ids are new to it.
+    fn add(&mut self, rows: Vec<IndexRow>) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    /// Replaces the index that answers.
+    fn finish(self, position: &ChangePosition) -> impl Future<Output = Result<(), EngineError>> + Send;
+}
+
+/// When a search that was refused with this may be tried again.
+impl EngineError {
+    /// `None` where another try would fail as well.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            EngineError::NotBuilt => Some(Duration::from_secs(5)),
+            EngineError::Busy | EngineError::Deadline => Some(Duration::from_secs(1)),
+            EngineError::TooLarge { .. } | EngineError::Failed(_) => None,
+        }
+    }
+}
