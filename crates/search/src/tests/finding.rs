@@ -4,7 +4,10 @@ use farmlokal_catalog::{Level, SearchText};
 use proptest::prelude::*;
 
 use super::{apply, engine, fill, found, ids, row};
-use crate::{Engine, EngineError, Synonyms};
+use crate::{
+    Engine, EngineError, Synonyms,
+    analysis::{Word, words},
+};
 
 async fn with_names(names: &[&str]) -> impl Engine {
     let engine = engine("");
@@ -124,10 +127,7 @@ async fn forgives_only_where_the_whole_catalogue_has_nothing() {
     assert_eq!(level("straw").await, (Level::AsWritten, vec![3], vec![]));
     assert_eq!(level("chedd").await, (Level::Prefix, vec![4], corrected("chedd", &["cheddar"])));
     assert_eq!(level("stra jam").await, (Level::AsWritten, vec![], vec![]));
-    assert_eq!(
-        level("strwaberry").await,
-        (Level::Typos, vec![1, 2], corrected("strwaberry", &["strawberry", "strawberries"]))
-    );
+    assert_eq!(level("strwaberry").await, (Level::Typos, vec![1], corrected("strwaberry", &["strawberry"])));
     assert_eq!(level("cheder cheese").await, (Level::AsWritten, vec![], vec![]));
     assert_eq!(level("chedar chees").await, (Level::Typos, vec![4], corrected("chedar", &["cheddar"])));
     assert_eq!(level("abd1234").await, (Level::AsWritten, vec![], vec![]));
@@ -306,6 +306,14 @@ fn misspelt(name: &str, random: prop::sample::Index) -> Option<String> {
         return None;
     }
     let at = random.index(letters.len());
+    // Letters that are spelt with two, such as œ, count as two.
+    let folded = words(word).into_iter().map(|placed| match placed.word {
+        Word::Plain { whole, .. } | Word::Run(whole) => whole.chars().count(),
+        Word::Symbol(_) => 1,
+    });
+    if folded.collect::<Vec<_>>() != [letters.len()] {
+        return None;
+    }
     // A letter of the same script.
     let other = letters.iter().copied().find(|c| *c != letters[at])?;
     let wrong: String =
