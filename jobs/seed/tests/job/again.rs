@@ -63,11 +63,10 @@ async fn other_products_are_replaced_only_on_demand() {
     assert_ne!(seed_2.checksums, seed_1.checksums);
 }
 
-/// The interrupted run's full text comes first: only its table says what that index is.
 #[tokio::test]
 async fn an_unfinished_catalogue_can_be_replaced() {
     let database = TestDatabase::create().await;
-    crate::running::kill_at(job(&database).args(["--seed", "2"]), ["lists are served", ""]);
+    crate::running::kill_at(job(&database).args(["--seed", "2"]), ["phase done", "swap"]);
     run(&mut job(&database)).expect_failure("--replace");
     run(job(&database).arg("--replace")).expect_success();
     assert_eq!(catalogue(&database).await, undisturbed().await.0);
