@@ -115,6 +115,7 @@ impl Catalog {
                 return Ok(Changes::All);
             }
         }
+        reader.end_snapshot().await?;
         Ok(Changes::Products(now, changed))
     }
 
