@@ -61,7 +61,7 @@ async fn every_documented_parameter_is_taken() {
     let api = Api::with_products(1).await;
     let document = api.get("/openapi.json").await.json();
     let parameters = document["paths"]["/products"]["get"]["parameters"].as_array().unwrap();
-    assert_eq!(parameters.len(), 8);
+    assert_eq!(parameters.len(), 11);
     for parameter in parameters {
         let name = parameter["name"].as_str().unwrap();
         let answer = api.get(&format!("/products?{name}=")).await;
