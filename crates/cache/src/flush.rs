@@ -9,7 +9,10 @@ use redis::{
 
 use crate::{
     ConfigError, RedisConfig,
-    keys::{ENTRY_PATTERN, FLUSHED_KEY, TAGS, changed_key, item_generation, list_generation, new_token, slot, token_key},
+    keys::{
+        ENTRY_PATTERN, FLUSHED_KEY, TAGS, changed_key, item_generation, list_generation, new_token, slot,
+        token_key,
+    },
     metrics::count_flushes,
 };
 

@@ -170,29 +170,29 @@ pub struct CatalogArgs {
 #[command(next_help_heading = "Search")]
 pub struct SearchArgs {
     /// Memory that the index may take, such as 256MiB or 1GiB; with a catalogue that needs more there is no search
-    #[arg(long, env = "SEARCH_MEMORY", value_name = "BYTES", default_value = "256MiB", value_parser = bytes)]
-    pub(crate) search_memory: u64,
+    #[arg(long = "search-memory", env = "SEARCH_MEMORY", value_name = "BYTES", default_value = "256MiB", value_parser = bytes)]
+    pub(crate) memory: u64,
     /// Threads that search
-    #[arg(long, env = "SEARCH_THREADS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) search_threads: u16,
+    #[arg(long = "search-threads", env = "SEARCH_THREADS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: u16,
     /// Searches that may wait for a thread; further ones get 503 at once
-    #[arg(long, env = "SEARCH_QUEUE", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) search_queue: u16,
+    #[arg(long = "search-queue", env = "SEARCH_QUEUE", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) queue: u16,
     /// How long a search may wait for a thread and for the newest products before it is refused with 503
-    #[arg(long, env = "SEARCH_DEADLINE", default_value = "500ms", value_parser = nonzero_duration)]
-    pub(crate) search_deadline: Duration,
+    #[arg(long = "search-deadline", env = "SEARCH_DEADLINE", default_value = "500ms", value_parser = nonzero_duration)]
+    pub(crate) deadline: Duration,
     /// The language of which words and their plurals find the same, such as english or german; none for no language
-    #[arg(long, env = "SEARCH_LANGUAGE", default_value = "english")]
-    pub(crate) search_language: String,
+    #[arg(long = "search-language", env = "SEARCH_LANGUAGE", default_value = "english")]
+    pub(crate) language: String,
     /// A file of synonyms: a group on a line, words separated by commas, # before a comment
-    #[arg(long, env = "SEARCH_SYNONYMS", value_name = "FILE")]
-    pub(crate) search_synonyms: Option<PathBuf>,
+    #[arg(long = "search-synonyms", env = "SEARCH_SYNONYMS", value_name = "FILE")]
+    pub(crate) synonyms: Option<PathBuf>,
     /// After this time from the start /readyz is 200 without an index too: lists are served, searches get 503
-    #[arg(long, env = "SEARCH_READY_TIMEOUT", default_value = "60s", value_parser = duration)]
-    pub(crate) search_ready_timeout: Duration,
+    #[arg(long = "search-ready-timeout", env = "SEARCH_READY_TIMEOUT", default_value = "60s", value_parser = duration)]
+    pub(crate) ready_timeout: Duration,
     /// How often the database is asked for changes that no message from Redis told of
-    #[arg(long, env = "SEARCH_POLL", default_value = "1s", value_parser = nonzero_duration)]
-    pub(crate) search_poll: Duration,
+    #[arg(long = "search-poll", env = "SEARCH_POLL", default_value = "1s", value_parser = nonzero_duration)]
+    pub(crate) poll: Duration,
 }
 
 /// A number of bytes above zero, with its unit.
@@ -282,8 +282,13 @@ mod tests {
 
     #[test]
     fn bytes_have_a_unit_and_are_above_zero() {
-        assert_eq!([bytes("1KiB"), bytes("256 MiB"), bytes("2GiB")], [Ok(1 << 10), Ok(256 << 20), Ok(2 << 30)]);
-        for bad in ["", "256", "0MiB", "MiB", "1.5GiB", "-1MiB", "1MB", "99999999999999999999GiB", "17179869184GiB"] {
+        assert_eq!(
+            [bytes("1KiB"), bytes("256 MiB"), bytes("2GiB")],
+            [Ok(1 << 10), Ok(256 << 20), Ok(2 << 30)]
+        );
+        for bad in
+            ["", "256", "0MiB", "MiB", "1.5GiB", "-1MiB", "1MB", "99999999999999999999GiB", "17179869184GiB"]
+        {
             assert!(bytes(bad).is_err(), "{bad}");
         }
     }

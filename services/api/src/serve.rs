@@ -130,7 +130,7 @@ fn wire(args: &ServeArgs, metrics: Metrics, tasks: &mut JoinSet<()>) -> anyhow::
     tasks.spawn(follow_cache(cache.clone(), search.clone()));
     let request_timeout = args.server.request_timeout;
     let partners = Partners::new(&args.partners, request_timeout, &redis, tasks)?;
-    let search_patience = args.search.search_ready_timeout;
+    let search_patience = args.search.ready_timeout;
     let health = Health::watch(catalog.clone(), search.clone(), search_patience, tasks);
     let webhook = Webhook::start(
         &args.webhook,
@@ -258,13 +258,13 @@ fn catalog_config(args: &ServeArgs, url: &str) -> anyhow::Result<CatalogConfig> 
 
 fn search_config(args: &SearchArgs) -> SearchConfig {
     SearchConfig {
-        memory: args.search_memory,
-        threads: args.search_threads.into(),
-        queue: args.search_queue.into(),
-        deadline: args.search_deadline,
-        language: Some(args.search_language.clone()).filter(|language| language != "none"),
-        synonyms: args.search_synonyms.clone(),
-        poll: args.search_poll,
+        memory: args.memory,
+        threads: args.threads.into(),
+        queue: args.queue.into(),
+        deadline: args.deadline,
+        language: Some(args.language.clone()).filter(|language| language != "none"),
+        synonyms: args.synonyms.clone(),
+        poll: args.poll,
     }
 }
 

@@ -21,7 +21,6 @@ pub fn remote(number: u8) -> (String, String) {
 pub async fn traced(collector: &Collector, more: &[(&str, &str)]) -> Api {
     let settings = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint()), ("OTEL_BSP_SCHEDULE_DELAY", "20")];
     let api = Api::with_products_and(30, &[&settings, more].concat()).await;
-    insert_products(&api.database, 30).await;
     // From here on both tiers of the cache are in use.
     api.until("/health", |answer| answer.json()["dependencies"]["redis"]["inProcessLayer"] == true).await;
     api

@@ -125,8 +125,7 @@ impl ListParams {
             invalid.push(InvalidParam::new("highlight", "requires_search", "needs a search"));
         }
         let [category_facet, price_facet] = self.facets;
-        let include =
-            Include { total: self.total, category_facet, price_facet, highlights: self.highlight };
+        let include = Include { total: self.total, category_facet, price_facet, highlights: self.highlight };
         let filter = Filter {
             categories: categories.unwrap_or_default(),
             prices: prices.unwrap_or_default(),
@@ -139,9 +138,7 @@ impl ListParams {
             invalid.push(InvalidParam::new("sort", "requires_search", error.to_string()));
         }
         let query = match query {
-            Ok(query) if invalid.is_empty() => {
-                query.with_limit(self.limit.unwrap_or_default()).with(include)
-            }
+            Ok(query) if invalid.is_empty() => query.with_limit(self.limit.unwrap_or_default()).with(include),
             _ => return Err(invalid),
         };
         match self.cursor {

@@ -240,10 +240,9 @@ impl<'a> From<&'a Reading> for CorrectionsResponse<'a> {
 
 impl<'a> From<&'a [Suggestion]> for SuggestionsResponse<'a> {
     fn from(suggestions: &'a [Suggestion]) -> Self {
-        let data = suggestions.iter().map(|Suggestion { text, products }| SuggestionResponse {
-            text,
-            products: *products,
-        });
+        let data = suggestions
+            .iter()
+            .map(|Suggestion { text, products }| SuggestionResponse { text, products: *products });
         Self { data: data.collect(), count: suggestions.len() }
     }
 }

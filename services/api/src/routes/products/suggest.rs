@@ -99,7 +99,16 @@ mod tests {
         assert_eq!(text("/?q=Ripe%20%20CHEE").unwrap(), "suggest?limit=8&q=ripe%20chee");
         assert_eq!(text("/?limit=8&q=ripe+chee").unwrap(), "suggest?limit=8&q=ripe%20chee");
         assert_eq!(text("/?limit=20&q=a%26limit%3D1").unwrap(), "suggest?limit=20&q=a%26limit%3D1");
-        for bad in ["/", "/?q=", "/?q=a&q=a", "/?q=a&limit=0", "/?q=a&limit=21", "/?q=a&limit=x", "/?q=a&x=1", "/?q=%FF"] {
+        for bad in [
+            "/",
+            "/?q=",
+            "/?q=a&q=a",
+            "/?q=a&limit=0",
+            "/?q=a&limit=21",
+            "/?q=a&limit=x",
+            "/?q=a&x=1",
+            "/?q=%FF",
+        ] {
             assert!(text(bad).is_err(), "{bad}");
         }
     }

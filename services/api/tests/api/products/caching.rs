@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::time::Duration;
 
-use crate::harness::{Answer, Api, PATIENCE, Process, fetch};
+use crate::harness::{Answer, Api, PATIENCE, fetch};
 use crate::webhook::sender::{self, Event, ago, deliver, status};
 
 #[tokio::test]
