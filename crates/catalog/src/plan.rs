@@ -35,13 +35,13 @@ fn index(query: &ListQuery) -> &'static str {
     }
 }
 
-fn column(sort: Sort) -> &'static str {
+/// By what a list is sorted before its ids. There is no relevance here: one index serves no search.
+fn column(sort: Sort) -> Option<&'static str> {
     match sort {
-        Sort::Id => "id",
-        Sort::Price => "price",
-        Sort::Name => "name",
-        Sort::CreatedAt => "created_at",
-        Sort::Relevance => "relevance",
+        Sort::Id | Sort::Relevance => None,
+        Sort::Price => Some("price"),
+        Sort::Name => Some("name"),
+        Sort::CreatedAt => Some("created_at"),
     }
 }
 
@@ -115,26 +115,25 @@ fn in_price_range(statement: &mut Statement<'_>, query: &ListQuery) {
 fn after<'q>(statement: &mut Statement<'q>, position: &'q Position, order: Order) {
     let beyond = order.beyond();
     let (column, value) = match &position.value {
-        SortValue::Id => {
+        SortValue::Id | SortValue::Relevance(_) => {
             statement.push("id").push(beyond).bind(Value::Number(position.id));
             return;
         }
-        SortValue::Price(price) => (column(Sort::Price), Value::Price(*price)),
-        SortValue::Name(name) => (column(Sort::Name), Value::Text(name)),
-        SortValue::CreatedAt(time) => (column(Sort::CreatedAt), Value::Time(*time)),
-        SortValue::Relevance(relevance) => (column(Sort::Relevance), Value::Number(u64::from(*relevance))),
+        SortValue::Price(price) => ("price", Value::Price(*price)),
+        SortValue::Name(name) => ("name", Value::Text(name)),
+        SortValue::CreatedAt(time) => ("created_at", Value::Time(*time)),
     };
     statement.push("(").push(column).push(beyond).bind(value.clone());
     statement.push(" OR (").push(column).push(" = ").bind(value);
-    statement.push(" AND ").push("id").push(beyond).bind(Value::Number(position.id)).push("))");
+    statement.push(" AND id").push(beyond).bind(Value::Number(position.id)).push("))");
 }
 
 /// By the sort and then by id, both in the same direction: so an index can be read either way.
 fn order_by(statement: &mut Statement<'_>, query: &ListQuery) {
     let direction = query.order().sql();
     statement.push(" ORDER BY ");
-    if query.sort() != Sort::Id {
-        statement.push(column(query.sort())).push(" ").push(direction).push(", ");
+    if let Some(column) = column(query.sort()) {
+        statement.push(column).push(" ").push(direction).push(", ");
     }
     statement.push("id ").push(direction);
 }
