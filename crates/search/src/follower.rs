@@ -52,35 +52,44 @@ pub(crate) struct Behind {
     pub(crate) products: Vec<u64>,
 }
 
-/// How far the index is, and which products its last steps changed.
+/// How far the index is.
 struct Progress {
     position: ChangePosition,
-    /// For each step the position before it, oldest first, without gaps.
-    steps: VecDeque<(u64, Vec<u64>)>,
+    steps: Steps,
 }
 
 impl Progress {
     fn new(position: ChangePosition) -> Progress {
         metrics::show_position(position.sum());
-        Progress { position, steps: VecDeque::new() }
+        Progress { position, steps: Steps::default() }
     }
 
     fn step_to(&mut self, position: ChangePosition, products: Vec<u64>) {
-        if products.len() > REMEMBERED.1 {
-            self.steps.clear();
-        } else {
-            self.steps.push_back((self.position.sum(), products));
-        }
-        if self.steps.len() > REMEMBERED.0 {
-            self.steps.pop_front();
-        }
+        self.steps.push(self.position.sum(), products);
         metrics::show_position(position.sum());
         self.position = position;
     }
+}
+
+/// What the last steps of the index changed: the position before each, oldest first, without gaps, and its products.
+#[derive(Default)]
+struct Steps(VecDeque<(u64, Vec<u64>)>);
+
+impl Steps {
+    fn push(&mut self, before: u64, products: Vec<u64>) {
+        if products.len() > REMEMBERED.1 {
+            self.0.clear();
+        } else {
+            self.0.push_back((before, products));
+        }
+        if self.0.len() > REMEMBERED.0 {
+            self.0.pop_front();
+        }
+    }
 
     /// Whether it is known that none of these products has changed since a position that the index had.
-    fn is_unchanged(&self, since: u64, products: &[u64]) -> bool {
-        let mut steps = self.steps.iter().skip_while(|(before, _)| *before != since).peekable();
+    fn have_left(&self, products: &[u64], since: u64) -> bool {
+        let mut steps = self.0.iter().skip_while(|(before, _)| *before != since).peekable();
         steps.peek().is_some()
             && steps.all(|(_, changed)| changed.iter().all(|product| !products.contains(product)))
     }
@@ -182,7 +191,7 @@ impl<E: Engine> Follower<E> {
             }
         }
         let is_unchanged =
-            |behind: Behind| progress.as_ref()?.is_unchanged(behind.index, &behind.products).into();
+            |behind: Behind| progress.as_ref()?.steps.have_left(&behind.products, behind.index).into();
         Ok(behind.and_then(is_unchanged).unwrap_or(false))
     }
 
@@ -342,5 +351,28 @@ impl Outage {
         if self.0.take().is_some() {
             info!("the search index goes on");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_known_to_be_unchanged_is() {
+        let mut steps = Steps::default();
+        assert!(!steps.have_left(&[], 10), "nothing is known");
+        steps.push(10, vec![1]);
+        steps.push(12, vec![2, 3]);
+        assert!(steps.have_left(&[4, 5], 10) && steps.have_left(&[1], 12));
+        assert!(!steps.have_left(&[4, 1], 10) && !steps.have_left(&[3], 12));
+        // No position that the index had, and one that is too old.
+        assert!(!steps.have_left(&[4], 11) && !steps.have_left(&[4], 9));
+        steps.push(15, (0..=REMEMBERED.1 as u64).collect());
+        assert!(!steps.have_left(&[9_999], 10) && !steps.have_left(&[9_999], 15));
+        for before in 16..=16 + REMEMBERED.0 as u64 {
+            steps.push(before, vec![1]);
+        }
+        assert!(steps.have_left(&[2], 17) && !steps.have_left(&[2], 16));
     }
 }

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use farmlokal_catalog::{ChangePosition, IndexRow, Level, ListQuery, Order, SearchText, Sort, SortValue};
@@ -23,6 +24,8 @@ pub(crate) struct MemoryEngine {
     index: Arc<Mutex<Option<Index>>>,
     /// The most products that it takes.
     pub(crate) limit: Arc<AtomicU64>,
+    /// Each answer is held back until this number has risen.
+    pub(crate) waits_for: Arc<Mutex<Option<Arc<AtomicU64>>>>,
     /// The next so many changes fail.
     pub(crate) failures: Arc<AtomicU64>,
 }
@@ -32,6 +35,7 @@ impl Default for MemoryEngine {
         MemoryEngine {
             index: Arc::default(),
             limit: Arc::new(AtomicU64::new(u64::MAX)),
+            waits_for: Arc::default(),
             failures: Arc::default(),
         }
     }
@@ -42,33 +46,8 @@ impl MemoryEngine {
         let limit = self.limit.load(Ordering::Relaxed);
         if rows.len() as u64 > limit { Err(EngineError::TooLarge { limit }) } else { Ok(()) }
     }
-}
 
-type Key = (Vec<u8>, u64);
-
-fn key(sort: Sort, row: &IndexRow) -> Key {
-    let value = match sort {
-        Sort::Price => row.price.cents().to_be_bytes().to_vec(),
-        Sort::Name => row.name_key.clone(),
-        Sort::CreatedAt => row.created_at.timestamp_millis().to_be_bytes().to_vec(),
-        Sort::Id | Sort::Relevance => Vec::new(),
-    };
-    (value, row.id)
-}
-
-fn after(query: &ListQuery, name_key: Option<Vec<u8>>) -> Option<Key> {
-    let position = query.after()?;
-    let value = match &position.value {
-        SortValue::Price(price) => price.cents().to_be_bytes().to_vec(),
-        SortValue::Name(_) => name_key.unwrap(),
-        SortValue::CreatedAt(time) => time.timestamp_millis().to_be_bytes().to_vec(),
-        SortValue::Id | SortValue::Relevance(_) => Vec::new(),
-    };
-    Some((value, position.id))
-}
-
-impl Engine for MemoryEngine {
-    async fn search(&self, query: &ListQuery, name_key: Option<Vec<u8>>) -> Result<Found, EngineError> {
+    fn find(&self, query: &ListQuery, name_key: Option<Vec<u8>>) -> Result<Found, EngineError> {
         let guard = self.index.lock().unwrap();
         let index = guard.as_ref().ok_or(EngineError::NotBuilt)?;
         let filter = query.filter();
@@ -99,7 +78,43 @@ impl Engine for MemoryEngine {
             position: index.position,
         })
     }
+}
 
+type Key = (Vec<u8>, u64);
+
+fn key(sort: Sort, row: &IndexRow) -> Key {
+    let value = match sort {
+        Sort::Price => row.price.cents().to_be_bytes().to_vec(),
+        Sort::Name => row.name_key.clone(),
+        Sort::CreatedAt => row.created_at.timestamp_millis().to_be_bytes().to_vec(),
+        Sort::Id | Sort::Relevance => Vec::new(),
+    };
+    (value, row.id)
+}
+
+fn after(query: &ListQuery, name_key: Option<Vec<u8>>) -> Option<Key> {
+    let position = query.after()?;
+    let value = match &position.value {
+        SortValue::Price(price) => price.cents().to_be_bytes().to_vec(),
+        SortValue::Name(_) => name_key.unwrap(),
+        SortValue::CreatedAt(time) => time.timestamp_millis().to_be_bytes().to_vec(),
+        SortValue::Id | SortValue::Relevance(_) => Vec::new(),
+    };
+    Some((value, position.id))
+}
+
+impl Engine for MemoryEngine {
+    async fn search(&self, query: &ListQuery, name_key: Option<Vec<u8>>) -> Result<Found, EngineError> {
+        let found = self.find(query, name_key)?;
+        let waits_for = self.waits_for.lock().unwrap().clone();
+        if let Some(number) = waits_for {
+            let now = number.load(Ordering::Relaxed);
+            while number.load(Ordering::Relaxed) == now {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        Ok(found)
+    }
     async fn suggest(&self, text: &SearchText, _: usize) -> Result<(Vec<Suggestion>, u64), EngineError> {
         let guard = self.index.lock().unwrap();
         let index = guard.as_ref().ok_or(EngineError::NotBuilt)?;
