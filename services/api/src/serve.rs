@@ -125,7 +125,7 @@ fn wire(args: &ServeArgs, metrics: Metrics, tasks: &mut JoinSet<()>) -> anyhow::
     let redis = farmlokal_redis::Connection::new(&redis, "shared")?;
     tasks.spawn(Arc::clone(&redis).supervise());
     tasks.spawn(keep_metrics(metrics.clone()));
-    let search = Search::new(catalog.clone(), search_config(&args.search))?;
+    let search = Search::new(catalog.clone(), &search_config(&args.search))?;
     search.spawn(tasks);
     tasks.spawn(follow_cache(cache.clone(), search.clone()));
     let request_timeout = args.server.request_timeout;
@@ -219,10 +219,8 @@ fn routers(args: &ServerArgs, app: &Arc<App>) -> (Router, Router, Router) {
 
 fn bind(args: &ServerArgs, port: u16, setting: &'static str, message: &str) -> anyhow::Result<TcpListener> {
     let address = SocketAddr::new(args.host, port);
-    let listener = http_server::bind(address).map_err(|error| {
-        let setting = farmlokal_settings::setting_of_listener(&error, setting);
-        anyhow::Error::new(error).context(format!("{setting}: cannot listen on {address}"))
-    })?;
+    let listener = http_server::bind(address)
+        .map_err(|error| farmlokal_settings::cannot_listen(&error, address, setting))?;
     info!(address = %listener.local_addr()?, "{message}");
     Ok(listener)
 }

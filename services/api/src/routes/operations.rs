@@ -80,9 +80,6 @@ struct SearchHealth {
     /// Products in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     documents: Option<u64>,
-    /// How far it is behind the database, in milliseconds; searches wait until it is not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lag_ms: Option<f64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -97,17 +94,13 @@ enum IndexStatus {
 
 impl From<SearchStatus> for SearchHealth {
     fn from(status: SearchStatus) -> Self {
-        let without = |status| Self { status, documents: None, lag_ms: None };
-        match status {
-            SearchStatus::Building => without(IndexStatus::Building),
-            SearchStatus::TooLarge => without(IndexStatus::TooLarge),
-            SearchStatus::Failed(_) => without(IndexStatus::Failed),
-            SearchStatus::Ready { documents, lag } => Self {
-                status: IndexStatus::Ready,
-                documents: Some(documents),
-                lag_ms: Some(lag.as_secs_f64() * 1e3),
-            },
-        }
+        let (status, documents) = match status {
+            SearchStatus::Building => (IndexStatus::Building, None),
+            SearchStatus::TooLarge => (IndexStatus::TooLarge, None),
+            SearchStatus::Failed(_) => (IndexStatus::Failed, None),
+            SearchStatus::Ready { documents, .. } => (IndexStatus::Ready, Some(documents)),
+        };
+        Self { status, documents }
     }
 }
 

@@ -118,19 +118,12 @@ struct PriceCount {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Corrections)]
 struct CorrectionsResponse<'a> {
-    level: LevelResponse,
+    /// How far it forgave: `asWritten`, not at all; `prefix`, the end of the last word may be missing; `typos`, words may be
+    /// misspelt.
+    #[schema(example = "typos", pattern = "^(asWritten|prefix|typos)$")]
+    level: &'static str,
     /// The words that were not found as written.
     words: Vec<CorrectionResponse<'a>>,
-}
-
-/// How far a search forgives: not at all, the end of its last word may be missing, or words may be misspelt.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = Level)]
-enum LevelResponse {
-    AsWritten,
-    Prefix,
-    Typos,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -229,9 +222,9 @@ impl<'a> From<&'a Highlights> for HighlightsResponse<'a> {
 impl<'a> From<&'a Reading> for CorrectionsResponse<'a> {
     fn from(reading: &'a Reading) -> Self {
         let level = match reading.level {
-            Level::AsWritten => LevelResponse::AsWritten,
-            Level::Prefix => LevelResponse::Prefix,
-            Level::Typos => LevelResponse::Typos,
+            Level::AsWritten => "asWritten",
+            Level::Prefix => "prefix",
+            Level::Typos => "typos",
         };
         let word = |Correction { word, found }: &'a Correction| CorrectionResponse { word, found };
         Self { level, words: reading.corrections.iter().map(word).collect() }
