@@ -231,7 +231,7 @@ struct FacetNames;
 
 impl PartialSchema for FacetNames {
     fn schema() -> RefOr<Schema> {
-        ArrayBuilder::new().items(one_of(FACETS)).unique_items(true).into()
+        ArrayBuilder::new().items(one_of(FACETS)).min_items(Some(1)).unique_items(true).into()
     }
 }
 
