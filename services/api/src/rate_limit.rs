@@ -87,7 +87,7 @@ fn refuse(retry_after: Duration) -> Response {
 /// The index of the policy for requests to this URI: requests that cost alike share a quota.
 fn class(uri: &Uri) -> usize {
     match uri.path() {
-        // A search costs the database what it matches.
+        // A search costs more than a list.
         "/products" if uri.query().is_some_and(searches) => SEARCH,
         // Few senders, many requests.
         "/webhook" => WEBHOOK,
