@@ -37,6 +37,7 @@ const ELSEWHERE: &[&str] = &[
     "REDIS_HOST",
     "REDIS_PORT",
     "REDIS_URL",
+    "SEARCH_SYNONYMS",
     "SHUTDOWN_DELAY",
     "SHUTDOWN_TIMEOUT",
     "WEBHOOK_CALLBACK_URL",
