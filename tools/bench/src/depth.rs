@@ -33,7 +33,7 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
             let rows = format!("SELECT id FROM products ORDER BY {column}, id LIMIT {PAGES} OFFSET {depth}");
             let starts = products(&database, format!("products JOIN ({rows}) AS page USING (id)")).await?;
             for start in &starts {
-                pages.push((sort, depth, cursors.page_after(&api, &first, sort, start).await?));
+                pages.push((sort, depth, cursors.page_after(api.address, &first, sort, start).await?));
             }
         }
     }
