@@ -70,12 +70,10 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     let mut report =
         Report::new(environment, "overload", "Four times the load that saturates", "bench overload");
     report.say(&format!(
-        "Pages at a random depth, no list twice. The peak is the best of {CLOSED_LOOPS:?} clients that send their next \
-         request when the last is answered. Then {TIMES} times that rate arrives over as many connections as lists were \
-         served in {} ms. Latencies count from when a request was due. `/health` is asked every {} ms. {} rounds of {} s \
-         each; the load shares the machine's cores with the servers.",
+        "Pages at a random depth, no list twice. The peak is the best of {CLOSED_LOOPS:?} clients in closed loops. Then \
+         {TIMES} times that rate arrives, over as many connections as lists were served in {} ms. Latencies count from when \
+         a request was due. {} rounds of {} s.",
         IN_FLIGHT.as_millis(),
-        HEALTH_PAUSE.as_millis(),
         environment.rounds,
         environment.duration.as_secs(),
     ));
