@@ -7,7 +7,7 @@
 {{- /* A cache or an index that grows must not end the pod. Values in other units than these are not looked at. */ -}}
 {{- $limit := toString ((.Values.api.resources).limits).memory -}}
 {{- $search := default "256MiB" .Values.api.config.SEARCH_MEMORY -}}
-{{- if and (regexMatch "^[0-9]+[MG]i$" $limit) (regexMatch "^[0-9]+ ?[MG]i?B$" $search) -}}
+{{- if and (regexMatch "^[0-9]+[MG]i$" $limit) (regexMatch "^[0-9]+ ?[MG]iB$" $search) -}}
 {{- $mib := mul (regexFind "^[0-9]+" $limit) (ternary 1024 1 (hasSuffix "Gi" $limit)) -}}
 {{- $index := mul (regexFind "^[0-9]+" $search) (ternary 1024 1 (contains "G" $search)) -}}
 {{- $cache := ternary 0 (int64 (default 64 .Values.api.config.LOCAL_CACHE_MIB)) (eq (toString .Values.api.config.LOCAL_CACHE) "false") -}}

@@ -26,7 +26,8 @@ impl Words {
     pub(crate) fn of(products: &[Product]) -> Words {
         let words = |product: &Product| {
             let text = format!("{} {}", product.name, product.description).to_lowercase();
-            let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.chars().count() > 2);
+            let words = text.split(|c: char| c.is_whitespace() || c.is_ascii_punctuation());
+            let words = words.filter(|word| word.chars().count() > 2);
             words.map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect()
         };
         let products: Vec<Vec<String>> = products.iter().map(words).collect();
