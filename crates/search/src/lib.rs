@@ -1,7 +1,15 @@
 //! The search index: text analysis, queries, facets, suggestions, and what keeps it up to date. No HTTP.
 
+mod config;
 mod engine;
+mod fill;
+mod follower;
+mod metrics;
 mod page;
+mod search;
 
+pub use config::SearchConfig;
 pub use engine::{Correction, Engine, EngineError, Found, Match, Piece, Rebuild, Suggestion, Words};
+pub use metrics::describe_metrics;
 pub use page::{Highlights, Reading, SearchPage};
+pub use search::{Search, SearchError, SearchStatus};
