@@ -32,7 +32,7 @@ pub(crate) struct Query {
 /// Makes queries from a sample of what the catalogue holds.
 pub(crate) struct Queries {
     pub(crate) products: Vec<Product>,
-    pub(crate) newest: u64,
+    newest: u64,
     pub(crate) cursors: Cursors,
     /// Hashes of the paths that were given out.
     seen: HashSet<u64>,

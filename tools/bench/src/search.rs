@@ -93,7 +93,7 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     report.say("Plain lists of 20 by 16 clients, alone and while 16 others search for common words:");
     report.table("lists | alone/s | beside searches/s | of alone | p99 ms | searches/s", rows);
 
-    let rows = fresh::rows(environment, queries.newest).await?;
+    let rows = fresh::rows(environment).await?;
     report.say("Changes by `POST /webhook` to one API process; each is searched for in another one from when it is acknowledged:");
     report.table("changes | until found, p50 ms | p99 ms | max ms | stale answers", rows);
     report.finish()

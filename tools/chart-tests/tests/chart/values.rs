@@ -145,7 +145,10 @@ fn the_readme_has_every_value() {
     const START: &str = "<!-- values -->\n";
     let row = |value: Documented| {
         let Documented { name, default, comment } = value;
-        let default = if default.is_empty() { String::new() } else { format!(" (`{default}`)") };
+        let default = match default.as_str() {
+            "" | "\"\"" | "[]" | "{}" => String::new(),
+            default => format!(" (`{default}`)"),
+        };
         // values.yaml has the rest.
         let end = [". ", "; ", ": "].into_iter().filter_map(|end| comment.find(end)).min();
         format!("- `{name}`{default}: {}\n", &comment[..end.unwrap_or(comment.len())])
