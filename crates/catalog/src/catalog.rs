@@ -97,8 +97,8 @@ impl Catalog {
         Ok(self.database.reader().await?)
     }
 
-    pub(crate) async fn index_reader(&self) -> Result<Reader<'_>, Error> {
-        Ok(self.index_database.reader().await?)
+    pub(crate) fn index_database(&self) -> &Database {
+        &self.index_database
     }
 
     async fn fetch(&self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, Error> {

@@ -1,12 +1,14 @@
 //! What a search index reads: all products, what changed since, and the products that it found, as of one moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow as _, Row as _, mysql::MySqlRow};
 
 use crate::{
-    Catalog, Error, Price, Product, plan,
+    Catalog, Error, Price, Product,
+    error::is_transient,
+    plan,
     statement::{Kind, Statement, Value},
 };
 
@@ -25,11 +27,11 @@ pub struct IndexRow {
     pub price: Price,
     /// As [`Product::created_at`].
     pub created_at: DateTime<Utc>,
-    /// Bytes that compare as the database compares names: `WEIGHT_STRING(name)`.
+    /// Bytes that compare as the database compares names: `WEIGHT_STRING(name)`. Up to 10 kB for the strangest names.
     pub name_key: Vec<u8>,
 }
 
-/// How far the catalogue had changed at a moment: a counter for each slot of `change_counters`. Counters only rise, so of two
+/// How far the catalogue had changed at a moment: the counter of each slot of `change_counters`. Counters only rise, so of two
 /// moments of one catalogue the sums are equal only if nothing changed in between.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangePosition(BTreeMap<u8, u64>);
@@ -59,19 +61,19 @@ impl ChangePosition {
 /// What changed since a position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changes {
-    /// These products, as they are at this position: `None` for those that are gone.
+    /// These products, each once, as they are at this position: `None` for those that are gone.
     Products(ChangePosition, Vec<(u64, Option<IndexRow>)>),
     /// The catalogue as a whole, or too much to be told: it has to be read anew.
     All,
 }
 
-/// More changed products than this are not told one by one.
-const MOST_CHANGED: u64 = 50_000;
+/// Products that are told one by one at the most.
+pub(crate) const MOST_CHANGED: usize = 50_000;
 
 impl Catalog {
     /// How far the catalogue has changed by now.
     pub async fn change_position(&self) -> Result<ChangePosition, Error> {
-        let rows = self.index_reader().await?.fetch(&counters()).await?;
+        let rows = self.index_database().reader().await?.fetch(&counters()).await?;
         Ok(position(&rows)?)
     }
 
@@ -81,60 +83,60 @@ impl Catalog {
         let mut statement = Statement::select(Kind::Index);
         statement.push(INDEX_COLUMNS).push(" FROM products FORCE INDEX (PRIMARY) WHERE id > ");
         statement.bind(Value::Number(after)).push(" ORDER BY id LIMIT ").bind(Value::Number(limit.into()));
-        let rows = self.index_reader().await?.fetch(&statement).await?;
-        Ok(rows.iter().map(|row| index_row(row)).collect::<Result<_, _>>()?)
+        let rows = self.index_database().reader().await?.fetch(&statement).await?;
+        Ok(rows.iter().map(index_row).collect::<Result<_, _>>()?)
     }
 
-    /// What changed since a position, as of one moment.
+    /// What changed since a position, as of one moment: of products that changed again meanwhile, the last change only. Within
+    /// the hour after a change it is told, later it may be forgotten: whoever was away for longer has to read everything anew.
     pub async fn changes_since(&self, seen: &ChangePosition) -> Result<Changes, Error> {
-        let mut reader = self.index_reader().await?;
-        let now = position(&reader.begin_snapshot(&counters()).await?)?;
+        match self.changes_in_snapshot(seen).await {
+            // A snapshot that broke off is another one the next time.
+            Err(error) if is_transient(&error) => Ok(self.changes_in_snapshot(seen).await?),
+            changes => Ok(changes?),
+        }
+    }
+
+    async fn changes_in_snapshot(&self, seen: &ChangePosition) -> Result<Changes, sqlx::Error> {
+        let mut reader = self.index_database().reader().await?;
+        reader.begin_snapshot().await?;
+        let now = position(&reader.fetch(&counters()).await?)?;
         if !seen.leads_to(&now) {
             return Ok(Changes::All);
         }
         let mut changed = Vec::new();
-        for (slot, changes) in now.0.iter().filter(|(slot, changes)| **changes > seen.of(**slot)) {
-            let mut statement = Statement::select(Kind::Index);
-            statement.push(CHANGED_COLUMNS).bind(Value::Number((*slot).into())).push(" AND change_number > ");
-            statement.bind(Value::Number(seen.of(*slot))).push(" LIMIT ").bind(Value::Number(MOST_CHANGED));
-            let _ = changes;
-            let rows = reader.fetch(&statement).await?;
-            for row in &rows {
-                let found = row.try_get::<Option<u64>, _>(0)?.map(|_| index_row(row)).transpose()?;
-                changed.push((row.try_get(7)?, found));
+        for slot in now.0.keys().copied().filter(|slot| now.of(*slot) > seen.of(*slot)) {
+            let left = MOST_CHANGED - changed.len() + 1;
+            for row in &reader.fetch(&changes(slot, seen.of(slot), left as u64)).await? {
+                let is_there = row.try_get::<Option<u64>, _>(0)?.is_some();
+                changed.push((row.try_get(7)?, is_there.then(|| index_row(row)).transpose()?));
             }
-            if changed.len() as u64 >= MOST_CHANGED {
+            if changed.len() > MOST_CHANGED {
                 return Ok(Changes::All);
             }
         }
-        reader.end_snapshot().await;
+        reader.end_snapshot().await?;
         Ok(Changes::Products(now, changed))
     }
 
     /// The products with these ids that exist, in this order, and the [sum](ChangePosition::sum) of the position at the moment
     /// when they were read.
     pub async fn products_at(&self, ids: &[u64]) -> Result<(Vec<Product>, u64), Error> {
-        let statement = found(ids);
-        let rows = self.reader().await?.fetch(&statement).await?;
+        let rows = self.reader().await?.fetch(&found(ids)).await?;
         let sum = rows.first().map_or(Ok(0), |row| row.try_get(7))?;
-        let mut products: Vec<Product> = Vec::with_capacity(ids.len());
+        let mut products = HashMap::with_capacity(ids.len());
         for row in &rows {
-            if row.try_get::<Option<u64>, _>(0)?.is_some() {
-                products.push(Product::from_row(row)?);
+            if let Some(id) = row.try_get::<Option<u64>, _>(0)? {
+                products.insert(id, Product::from_row(row)?);
             }
         }
-        let place = |id| ids.iter().position(|wanted| *wanted == id);
-        products.sort_by_key(|product| place(product.id));
-        Ok((products, sum))
+        Ok((ids.iter().filter_map(|id| products.remove(id)).collect(), sum))
     }
 
-    /// The bytes by which the database compares this name.
+    /// The bytes by which the database compares this name, as [`IndexRow::name_key`] has them.
     pub async fn name_key(&self, name: &str) -> Result<Vec<u8>, Error> {
         let mut statement = Statement::select(Kind::Found);
-        statement
-            .push("WEIGHT_STRING(CAST(")
-            .bind(Value::Text(name))
-            .push(" AS CHAR(255)) COLLATE utf8mb4_unicode_520_ci)");
+        statement.push("WEIGHT_STRING(").bind(Value::Text(name)).push(" COLLATE utf8mb4_unicode_520_ci)");
         let rows = self.reader().await?.fetch(&statement).await?;
         Ok(rows.first().map_or(Ok(Vec::new()), |row| row.try_get(0))?)
     }
@@ -153,25 +155,33 @@ pub(crate) const RAISE_REPLACED: &str =
     "INSERT INTO change_counters (slot, changes) VALUES (0, 1) ON DUPLICATE KEY UPDATE changes = changes + 1";
 
 const INDEX_COLUMNS: &str = "id, name, description, category, price, created_at, WEIGHT_STRING(name)";
-const CHANGED_COLUMNS: &str = "products.id, name, description, category, products.price, created_at, WEIGHT_STRING(name), product_id \
-    FROM product_versions FORCE INDEX (by_change) LEFT JOIN products ON products.id = product_id WHERE slot = ";
-
-fn counters() -> Statement<'static> {
+pub(crate) fn counters() -> Statement<'static> {
     let mut statement = Statement::select(Kind::Index);
     statement.push("slot, changes FROM change_counters");
     statement
 }
 
+/// Of products that are gone, the id alone.
+pub(crate) fn changes(slot: u8, after: u64, limit: u64) -> Statement<'static> {
+    let mut statement = Statement::select(Kind::Index);
+    statement.push(
+        "id, name, description, category, products.price, created_at, WEIGHT_STRING(name), product_id \
+         FROM product_versions FORCE INDEX (by_change) LEFT JOIN products ON id = product_id WHERE slot = ",
+    );
+    statement.bind(Value::Number(slot.into())).push(" AND change_number > ").bind(Value::Number(after));
+    statement.push(" LIMIT ").bind(Value::Number(limit));
+    statement
+}
+
 /// One row at least, for the position.
-fn found(ids: &[u64]) -> Statement<'static> {
+pub(crate) fn found(ids: &[u64]) -> Statement<'static> {
     let mut statement = Statement::select(Kind::Found);
     statement.push(plan::COLUMNS).push(
         ", position FROM (SELECT CAST(COALESCE(SUM(changes), 0) AS UNSIGNED) AS position FROM change_counters) AS counters \
-         LEFT JOIN products ON id IN (",
+         LEFT JOIN products FORCE INDEX (PRIMARY) ON id IN (",
     );
     // Ids of no product make the number of placeholders one of a few, so that few statements are prepared.
-    let padded = ids.len().next_power_of_two();
-    for nth in 0..padded {
+    for nth in 0..ids.len().next_power_of_two() {
         statement
             .push(if nth == 0 { "" } else { "," })
             .bind(Value::Number(ids.get(nth).copied().unwrap_or(0)));

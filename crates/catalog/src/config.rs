@@ -5,7 +5,12 @@ use std::{fmt, time::Duration};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{AssertSqlSafe, Row as _};
 
-use crate::dialect::Dialect;
+/// Which of the two servers a connection has reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    MariaDb,
+    MySql,
+}
 
 /// Settings of a [`crate::Catalog`].
 #[derive(Clone)]
@@ -63,7 +68,7 @@ impl CatalogConfig {
 }
 
 /// More prepared statements than a connection that sees every shape of query has.
-pub(crate) const STATEMENTS: usize = 512;
+pub(crate) const STATEMENTS: usize = 128;
 
 /// What every connection of ours has in common, whatever the server's defaults are.
 ///

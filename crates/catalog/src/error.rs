@@ -36,6 +36,7 @@ mod number {
     pub(super) const CHECKREAD: u16 = 1020;
     pub(super) const LOCK_DEADLOCK: u16 = 1213;
     pub(super) const LOCK_WAIT_TIMEOUT: u16 = 1205;
+    pub(super) const TABLE_DEF_CHANGED: u16 = 1412;
     pub(super) const DUP_ENTRY: u16 = 1062;
     pub(super) const QUERY_INTERRUPTED: u16 = 1317;
     pub(super) const OPTION_PREVENTS_STATEMENT: u16 = 1290;
@@ -87,7 +88,7 @@ pub(crate) fn record(error: &sqlx::Error, span: &Span) {
     span.record("db.response.status_code", number.as_deref());
 }
 
-/// The connection broke, or the transaction lost a race: a read may be tried again. Not where nothing answered, which would
+/// The connection broke, or the transaction lost a race, with a table that was replaced too: a read may be tried again. Not where nothing answered, which would
 /// only take as long again.
 pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
     match error {
@@ -98,6 +99,7 @@ pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
             Some(
                 number::CHECKREAD
                     | number::LOCK_DEADLOCK
+                    | number::TABLE_DEF_CHANGED
                     | number::SERVER_SHUTDOWN
                     | number::CONNECTION_KILLED
             )
@@ -142,6 +144,7 @@ impl From<sqlx::Error> for Error {
             Some(
                 number::LOCK_DEADLOCK
                 | number::CHECKREAD
+                | number::TABLE_DEF_CHANGED
                 | number::LOCK_WAIT_TIMEOUT
                 // Some versions report so that a statement was stopped at its deadline; or somebody has stopped it.
                 | number::QUERY_INTERRUPTED

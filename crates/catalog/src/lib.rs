@@ -6,7 +6,6 @@ mod catalog;
 mod changes;
 mod config;
 mod cursor;
-mod dialect;
 mod error;
 mod events;
 mod filter;

@@ -4,11 +4,7 @@
 //! option switches off (`return_to_pool` in sqlx-core 0.9; <https://github.com/transact-rs/sqlx/pull/4363> would only bound
 //! it). Here a broken connection shows at its next use, and reads are tried again ([`Reader`](crate::reader::Reader)).
 
-use std::{
-    io,
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use std::{io, time::Duration};
 
 use deadpool::{
     Runtime, Status,
@@ -16,10 +12,7 @@ use deadpool::{
 };
 use sqlx::{Connection as _, MySqlConnection, mysql::MySqlConnectOptions};
 
-use crate::{
-    config::{prepare_events, prepare_reads, prepare_session},
-    dialect::Dialect,
-};
+use crate::config::{prepare_events, prepare_reads, prepare_session};
 
 /// An older connection is replaced, so that all end up at the server that its name stands for now.
 const LONGEST_LIFE: Duration = Duration::from_mins(30);
@@ -46,8 +39,6 @@ pub(crate) struct Connector {
     purpose: Purpose,
     /// After this the server stops a statement, as far as it can; see [`prepare_events`].
     deadline: Duration,
-    /// Which server the last connection has reached.
-    is_mariadb: AtomicBool,
 }
 
 impl Pool {
@@ -61,16 +52,11 @@ impl Pool {
         connect_timeout: Duration,
     ) -> Result<Pool, sqlx::Error> {
         let timeouts = Timeouts { create: Some(connect_timeout), ..Timeouts::new() };
-        let pool = managed::Pool::builder(Connector {
-            options,
-            purpose,
-            deadline,
-            is_mariadb: AtomicBool::new(false),
-        })
-        .max_size(size.max(1) as usize)
-        .timeouts(timeouts)
-        .runtime(Runtime::Tokio1)
-        .build();
+        let pool = managed::Pool::builder(Connector { options, purpose, deadline })
+            .max_size(size.max(1) as usize)
+            .timeouts(timeouts)
+            .runtime(Runtime::Tokio1)
+            .build();
         Ok(Pool(pool.map_err(|error| sqlx::Error::Configuration(error.into()))?))
     }
 
@@ -94,11 +80,6 @@ impl Pool {
             return Err(sqlx::Error::PoolClosed);
         }
         self.0.manager().connect().await
-    }
-
-    /// Which server the last connection has reached.
-    pub(crate) fn dialect(&self) -> Dialect {
-        if self.0.manager().is_mariadb.load(Ordering::Relaxed) { Dialect::MariaDb } else { Dialect::MySql }
     }
 
     /// After this the server stops a statement, as far as it can.
@@ -128,7 +109,6 @@ impl Connector {
     async fn connect(&self) -> Result<MySqlConnection, sqlx::Error> {
         let mut connection = MySqlConnection::connect_with(&self.options).await?;
         let dialect = prepare_session(&mut connection).await?;
-        self.is_mariadb.store(dialect == Dialect::MariaDb, Ordering::Relaxed);
         match self.purpose {
             Purpose::Reads => prepare_reads(&mut connection, dialect, self.deadline).await?,
             Purpose::Events => prepare_events(&mut connection, dialect, self.deadline).await?,

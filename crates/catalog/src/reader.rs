@@ -4,12 +4,11 @@ use std::time::{Duration, Instant};
 
 use metrics::{Histogram, histogram};
 use sqlx::{Connection as _, MySqlConnection, mysql::MySqlRow};
-use tokio::{runtime::Handle, sync::Mutex, time::timeout};
+use tokio::{sync::Mutex, time::timeout};
 use tracing::{Instrument as _, field::Empty, info_span};
 
 use crate::{
     admission_queue::{AdmissionQueue, Full, Permit},
-    dialect::Dialect,
     error::{is_transient, out_of_time, record},
     metrics::QUERY_DURATION,
     pool::{Pool, Pooled},
@@ -50,8 +49,8 @@ impl Database {
 
     pub(crate) async fn reader(&self) -> Result<Reader<'_>, sqlx::Error> {
         let permit = self.queue.enter().await.map_err(|Full| sqlx::Error::PoolTimedOut)?;
-        let (connection, started) = (Some(self.acquire().await?), Instant::now());
-        Ok(Reader { database: self, connection, busy: false, in_snapshot: false, started, _permit: permit })
+        let connection = Some(self.acquire().await?);
+        Ok(Reader { database: self, connection, busy: false, in_snapshot: false, _permit: permit })
     }
 
     async fn acquire(&self) -> Result<Pooled, sqlx::Error> {
@@ -110,9 +109,7 @@ pub(crate) struct Reader<'c> {
     busy: bool,
     /// A transaction is open: what is read is all of one moment.
     in_snapshot: bool,
-    /// When the call got its connection.
-    started: Instant,
-    // Ends after the connection has gone back, unless a transaction has to be ended first.
+    // Ends after the connection has gone back.
     _permit: Permit<'c>,
 }
 
@@ -131,12 +128,8 @@ impl Reader<'_> {
 
     async fn fetch_inside(&mut self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, sqlx::Error> {
         let started = Instant::now();
-        // Each statement has the whole deadline: none begins after the call's has passed.
-        if self.is_late() {
-            return Err(out_of_time());
-        }
         let mut result = self.fetch_once(statement).await;
-        // A snapshot is read again from its first statement on, by who began it.
+        // A snapshot is read again from its beginning, by whoever began it.
         if let Err(error) = &result
             && !self.in_snapshot
             && is_transient(error)
@@ -159,39 +152,28 @@ impl Reader<'_> {
         result
     }
 
-    /// What is read from here on is all of one moment, that of this first statement, which
-    /// [begins a transaction](Statement::begin_snapshot). No read of it is tried again alone: where the connection broke, the
-    /// snapshot has to be begun again. It ends with [`end_snapshot`](Self::end_snapshot), or when the reader is dropped.
-    pub(crate) async fn begin_snapshot(
-        &mut self,
-        first: &Statement<'_>,
-    ) -> Result<Vec<MySqlRow>, sqlx::Error> {
+    /// What is read from here on is all of one moment, this one. No read of it is tried again alone: where the connection broke,
+    /// the snapshot has to be begun again. Unless it is [ended](Self::end_snapshot), the connection is closed with the reader.
+    pub(crate) async fn begin_snapshot(&mut self) -> Result<(), sqlx::Error> {
+        self.replace_broken().await?;
+        self.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
         self.in_snapshot = true;
-        self.fetch(first).await
+        Ok(())
     }
 
     /// What is read from here on is of another moment.
-    pub(crate) async fn end_snapshot(&mut self) {
+    pub(crate) async fn end_snapshot(&mut self) -> Result<(), sqlx::Error> {
+        self.run("COMMIT").await?;
         self.in_snapshot = false;
-        if self.busy {
-            self.discard();
-        } else if let Some(connection) = self.connection.take() {
-            self.connection = Snapshot(Some(connection)).end().await;
-        }
+        Ok(())
     }
 
-    pub(crate) fn dialect(&self) -> Dialect {
-        self.database.pool.dialect()
-    }
-
-    /// After this the server stops a statement.
-    pub(crate) fn deadline(&self) -> Duration {
-        self.database.pool.deadline()
-    }
-
-    /// The call has used up its time.
-    pub(crate) fn is_late(&self) -> bool {
-        self.started.elapsed() > self.deadline()
+    /// Runs what cannot be prepared.
+    async fn run(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
+        let running = sqlx::raw_sql(statement).execute(self.begin().await?);
+        timeout(GRACE, running).await.unwrap_or_else(|_| Err(out_of_time()))?;
+        self.end();
+        Ok(())
     }
 
     /// The connection, to run something on it. Call [`end`](Self::end) when that has ended well.
@@ -230,33 +212,8 @@ impl Reader<'_> {
 
 impl Drop for Reader<'_> {
     fn drop(&mut self) {
-        let Some(connection) = self.connection.take() else { return };
-        if self.busy {
-            drop(Pooled::take(connection));
-        } else if self.in_snapshot {
-            let snapshot = Snapshot(Some(connection));
-            // Without a runtime it is closed.
-            if let Ok(runtime) = Handle::try_current() {
-                runtime.spawn(snapshot.end());
-            }
+        if self.busy || self.in_snapshot {
+            self.discard();
         }
-    }
-}
-
-/// A connection in a transaction. It is closed, and the transaction with it, unless that is ended.
-struct Snapshot(Option<Pooled>);
-
-impl Snapshot {
-    /// The connection as it was before, if the server answers.
-    async fn end(mut self) -> Option<Pooled> {
-        let commit = sqlx::raw_sql("COMMIT").execute(&mut **self.0.as_mut()?);
-        let is_ended = timeout(GRACE, commit).await.is_ok_and(|answer| answer.is_ok());
-        self.0.take_if(|_| is_ended)
-    }
-}
-
-impl Drop for Snapshot {
-    fn drop(&mut self) {
-        drop(self.0.take().map(Pooled::take));
     }
 }

@@ -1,14 +1,21 @@
 //! The search index: text analysis, queries, facets, suggestions, and what keeps it up to date. No HTTP.
 
 mod analysis;
+mod config;
 mod engine;
+mod fill;
+mod follower;
+mod metrics;
 mod page;
+mod search;
 mod tantivy;
+#[cfg(test)]
+mod tests;
 
 pub use self::tantivy::{EngineConfig, TantivyEngine};
 pub use analysis::{InvalidSynonyms, Language, Synonyms, UnknownLanguage};
+pub use config::SearchConfig;
 pub use engine::{Correction, Engine, EngineError, Found, Match, Piece, Rebuild, Suggestion, Words};
+pub use metrics::describe_metrics;
 pub use page::{Highlights, Reading, SearchPage};
-
-#[cfg(test)]
-mod tests;
+pub use search::{Search, SearchError, SearchStatus};

@@ -38,8 +38,7 @@ pub(crate) async fn seed(cli: &Cli) -> anyhow::Result<()> {
         }
         Contents::Loaded { finished: false, .. } => {
             progress.say("finishing an interrupted run before replacing its products");
-            add_later_indexes(&mut load, &mut progress).await?;
-            load.finish().await?;
+            finish(&mut load, &mut progress, &cache).await?;
             false
         }
         Contents::Nothing | Contents::Unknown | Contents::Loaded { .. } => false,
@@ -55,17 +54,7 @@ pub(crate) async fn seed(cli: &Cli) -> anyhow::Result<()> {
         progress.done(&phase);
     }
     metrics::rows(cli.rows);
-    // The new products are listed from here on. The flush at the end must succeed, this one need not.
-    if cache.flush().await.is_err() {
-        tracing::info!("entries of the old catalogue may be served until the end");
-    }
-    progress.say("lists are served");
-    add_later_indexes(&mut load, &mut progress).await?;
-    // Cached searches may have been answered by the old catalogue or refused. Until this is done the run is unfinished.
-    let phase = progress.statement("flush");
-    cache.flush().await.context("everything is seeded, run again to flush the cache")?;
-    progress.done(&phase);
-    load.finish().await?;
+    finish(&mut load, &mut progress, &cache).await?;
     progress.say(&format!("seeded {} products in {}", cli.rows, progress.summary()));
     Ok(load.close().await?)
 }
@@ -118,15 +107,16 @@ async fn make_batches(
     Ok(())
 }
 
-/// The indexes that lists can do without.
-async fn add_later_indexes(load: &mut Load, progress: &mut Progress) -> anyhow::Result<()> {
-    let phase = progress.statement("price bands");
-    load.add_price_bands().await?;
+/// Tells search indexes and caches of the new products. Until this is done the run is unfinished, and the next one does it again.
+async fn finish(load: &mut Load, progress: &mut Progress, cache: &CacheToFlush) -> anyhow::Result<()> {
+    let phase = progress.statement("announce");
+    load.announce().await?;
     progress.done(&phase);
-    let phase = progress.statement("full text");
-    load.add_full_text().await?;
+    // Not before: what is cached from here on is no answer of an index of the old products.
+    let phase = progress.statement("flush");
+    cache.flush().await.context("everything is seeded, run again to flush the cache")?;
     progress.done(&phase);
-    Ok(())
+    Ok(load.finish().await?)
 }
 
 #[cfg(test)]

@@ -18,37 +18,13 @@ pub(super) struct Index {
     pub definition: String,
 }
 
-/// What an index is for, in the order in which they are built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// Lists are not served without it.
-    Lists,
-    /// Lists with a price range in another order are slow without it.
-    PriceRanges,
-    /// Searches are not served without it.
-    Searches,
-}
-
-impl Index {
-    pub(super) fn purpose(&self) -> Purpose {
-        if self.definition.starts_with("FULLTEXT ") {
-            Purpose::Searches
-        } else if self.definition.contains("`price_band`") {
-            Purpose::PriceRanges
-        } else {
-            Purpose::Lists
-        }
-    }
-}
-
 impl Definition {
     /// Reads the answer to SHOW CREATE TABLE: one line for each column and index.
     pub(super) fn parse(create_table: &str) -> Definition {
         let mut definition = Definition::default();
         for line in create_table.lines().filter_map(|line| line.strip_prefix("  ")) {
             let line = line.strip_suffix(',').unwrap_or(line);
-            let is_index =
-                ["KEY ", "UNIQUE KEY ", "FULLTEXT KEY "].iter().any(|start| line.starts_with(start));
+            let is_index = line.starts_with("KEY ") || line.starts_with("UNIQUE KEY ");
             if line.starts_with('`') {
                 definition.columns.push(line.to_owned());
             } else if is_index
@@ -80,8 +56,7 @@ mod tests {
   PRIMARY KEY (`id`),
   UNIQUE KEY `one` (`key`),
   KEY `by_price` (`price`,`id` DESC),
-  KEY `by_band` (`price_band`,`id`),
-  FULLTEXT KEY `by_words` (`name`,`short_words`) /*!50100 WITH PARSER `ngram` */ ,
+  KEY `by_key` (`key`,`id`) /*!80000 INVISIBLE */,
   CONSTRAINT `price_is_not_negative` CHECK (`price` >= 0)
 ) ENGINE=InnoDB COMMENT='KEY `z` (`y`)'";
 
@@ -89,15 +64,8 @@ mod tests {
     fn columns_and_indexes_are_told_apart() {
         let products = Definition::parse(PRODUCTS);
         assert_eq!(products.columns.len(), 3);
-        let names: Vec<_> =
-            products.indexes.iter().map(|index| (index.name.as_str(), index.purpose())).collect();
-        let expected = [
-            ("`one`", Purpose::Lists),
-            ("`by_price`", Purpose::Lists),
-            ("`by_band`", Purpose::PriceRanges),
-            ("`by_words`", Purpose::Searches),
-        ];
-        assert_eq!(names, expected);
+        let names: Vec<_> = products.indexes.iter().map(|index| index.name.as_str()).collect();
+        assert_eq!(names, ["`one`", "`by_price`", "`by_key`"]);
         assert_eq!(products.indexes[1].definition, "KEY `by_price` (`price`,`id` DESC)");
     }
 
@@ -108,7 +76,7 @@ mod tests {
             Definition { columns: products.columns.clone(), indexes: vec![products.indexes[1].clone()] };
         let missing: Vec<_> =
             products.indexes_missing_in(&bare).into_iter().map(|index| index.name).collect();
-        assert_eq!(missing, ["`one`", "`by_band`", "`by_words`"]);
+        assert_eq!(missing, ["`one`", "`by_key`"]);
         assert_eq!(bare.indexes_missing_in(&products), []);
     }
 }

@@ -1,13 +1,13 @@
 //! Loads a whole catalogue at once, beside a running API.
 //!
 //! Rows go into a staging table without secondary indexes; the indexes are added in one go; a RENAME makes it
-//! `products`, so that a list never meets a table without the index that it forces. The indexes of price bands and the
-//! full-text index come after that: lists are served meanwhile.
+//! `products`, so that a list never meets a table without the index that it forces. Then the search indexes are told, which read
+//! everything anew.
 //!
 //! No record of progress is kept beside the data. The table's comment says which rows it holds, the highest id how many,
-//! its definition which indexes. The replaced table stays until [`Load::finish`]: it has the definition of the indexes that
-//! come last, and its presence says that the load is unfinished. One connection does all the work and holds the lock, which
-//! is not released before the statement ends that the server may still be running for a dead client.
+//! its definition which indexes. The replaced table stays until [`Load::finish`]: its presence says that the load is
+//! unfinished. One connection does all the work and holds the lock, which is not released before the statement ends that the
+//! server may still be running for a dead client.
 
 mod definition;
 mod error;
@@ -20,8 +20,8 @@ use std::time::Duration;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{AssertSqlSafe, Connection as _};
 
-use self::definition::{Definition, Purpose};
 use self::rows::insert_statement;
+use crate::changes::RAISE_REPLACED;
 
 pub use self::error::LoadError;
 pub use self::rows::Batch;
@@ -48,8 +48,7 @@ pub enum Contents {
     Loaded {
         /// What the load called them, see [`Load::stage`].
         label: String,
-        /// Whether [`Load::finish`] was reached. If not, lists work, and the indexes of price bands and
-        /// the full-text index may be missing.
+        /// Whether [`Load::finish`] was reached. If not, search indexes and caches may not know of these rows.
         finished: bool,
     },
 }
@@ -122,10 +121,16 @@ impl Load {
         Ok(transaction.commit().await?)
     }
 
-    /// Gives the staging table the indexes of `products` that lists cannot do without. Does nothing where that's done.
+    /// Gives the staging table the indexes of `products`. Does nothing where that's done.
     pub async fn add_indexes(&mut self) -> Result<(), LoadError> {
         let live = statements::definition(&mut self.connection, LIVE).await?;
-        self.add_missing(live, STAGING, Purpose::Lists).await
+        let staging = statements::definition(&mut self.connection, STAGING).await?;
+        let missing = live.indexes_missing_in(&staging);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let additions: Vec<_> = missing.iter().map(|index| format!("ADD {}", index.definition)).collect();
+        self.run(format!("ALTER TABLE {STAGING} {}", additions.join(", "))).await
     }
 
     /// Makes the staging table `products`, in one step for everybody who reads it.
@@ -136,9 +141,7 @@ impl Load {
     pub async fn swap(&mut self) -> Result<(), LoadError> {
         let live = statements::definition(&mut self.connection, LIVE).await?;
         let staging = statements::definition(&mut self.connection, STAGING).await?;
-        if live.columns != staging.columns
-            || live.indexes_missing_in(&staging).iter().any(|index| index.purpose() == Purpose::Lists)
-        {
+        if live.columns != staging.columns || !live.indexes_missing_in(&staging).is_empty() {
             return Err(LoadError::SchemaChanged);
         }
         statements::rename(
@@ -148,16 +151,10 @@ impl Load {
         .await
     }
 
-    /// Adds the indexes of price bands. Lists go on meanwhile, writes wait. Does nothing where that's done.
-    pub async fn add_price_bands(&mut self) -> Result<(), LoadError> {
-        let replaced = statements::definition(&mut self.connection, REPLACED).await?;
-        self.add_missing(replaced, LIVE, Purpose::PriceRanges).await
-    }
-
-    /// Adds the full-text index. Lists go on meanwhile, writes wait. Does nothing where that's done.
-    pub async fn add_full_text(&mut self) -> Result<(), LoadError> {
-        let replaced = statements::definition(&mut self.connection, REPLACED).await?;
-        self.add_missing(replaced, LIVE, Purpose::Searches).await
+    /// Makes every search index read the catalogue anew. Caches are to be flushed after it: until then, an index of the old
+    /// catalogue answers.
+    pub async fn announce(&mut self) -> Result<(), LoadError> {
+        self.run(RAISE_REPLACED.to_owned()).await
     }
 
     /// Drops the replaced table: from here on the load counts as finished.
@@ -168,22 +165,6 @@ impl Load {
     /// Gives the lock back. Dropping does so too, as soon as the server notices.
     pub async fn close(self) -> Result<(), LoadError> {
         Ok(self.connection.close().await?)
-    }
-
-    async fn add_missing(
-        &mut self,
-        wanted: Definition,
-        table: &str,
-        purpose: Purpose,
-    ) -> Result<(), LoadError> {
-        let present = statements::definition(&mut self.connection, table).await?;
-        let missing = wanted.indexes_missing_in(&present);
-        let mut additions = missing.iter().filter(|index| index.purpose() == purpose).peekable();
-        if additions.peek().is_none() {
-            return Ok(());
-        }
-        let additions: Vec<_> = additions.map(|index| format!("ADD {}", index.definition)).collect();
-        self.run(format!("ALTER TABLE {table} {}", additions.join(", "))).await
     }
 
     async fn run(&mut self, statement: String) -> Result<(), LoadError> {

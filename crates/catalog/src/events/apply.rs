@@ -65,70 +65,103 @@ impl Catalog {
 }
 
 /// The row of the product's version is locked first, so that all events of one product queue there, duplicates among
-/// them. The row in the inbox comes last: by then the outcome is clear, and a duplicate rolls everything back.
+/// them. The row in the inbox comes when the outcome is clear: a duplicate rolls everything back. The counter of changes comes
+/// last, because its row is locked until the end: other connections may wait for it.
 async fn transact(connection: &mut MySqlConnection, event: &Event) -> Result<Receipt, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     let mut version = lock_version(&mut transaction, event).await?;
     let effect = version.take(event);
     let outcome = change_product(&mut transaction, event, effect).await?;
-    if effect != Effect::None {
-        store_version(&mut transaction, event.product, version).await?;
-    }
     match insert_into_inbox(&mut transaction, event, outcome).await {
-        Ok(()) => {
-            transaction.commit().await?;
-            Ok(Receipt::New(outcome))
-        }
         Err(error) if is_duplicate_key(&error) => {
             transaction.rollback().await?;
-            earlier(connection, event).await
+            return earlier(connection, event).await;
         }
-        Err(error) => Err(error),
+        inserted => inserted?,
+    }
+    let is_changed = outcome == Outcome::Applied;
+    if is_changed {
+        raise_counter(&mut transaction).await?;
+    }
+    if effect != Effect::None {
+        store_version(&mut transaction, event, version, is_changed).await?;
+    }
+    transaction.commit().await?;
+    Ok(Receipt::New(outcome))
+}
+
+/// Counts this transaction, for whoever asks for the [changes since](Catalog::changes_since). Connections share the slots, which
+/// are many, so that few wait for each other. [`store_version`] takes the new number from the session.
+async fn raise_counter(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO change_counters (slot, changes) VALUES (1 + MOD(CONNECTION_ID(), 64), LAST_INSERT_ID(1)) \
+         ON DUPLICATE KEY UPDATE changes = LAST_INSERT_ID(changes + 1)",
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// A lock on a missing row excludes no other transaction, so the row is made.
+async fn lock_version(connection: &mut MySqlConnection, event: &Event) -> Result<Version, sqlx::Error> {
+    loop {
+        if let Some(version) = locked_version(connection, event.product).await? {
+            return Ok(version);
+        }
+        let insert = sqlx::query("INSERT INTO product_versions (product_id, newest_at) VALUES (?, ?)");
+        match insert.bind(event.product).bind(Stamp::of(event).at).execute(&mut *connection).await {
+            Ok(_) => return Ok(Version::default()),
+            // Another event of this product was quicker.
+            Err(error) if is_duplicate_key(&error) => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 
-/// The row is made before it is locked: a lock on a missing row excludes no other transaction.
-async fn lock_version(connection: &mut MySqlConnection, event: &Event) -> Result<Version, sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO product_versions (product_id, newest_at) VALUES (?, ?) \
-         ON DUPLICATE KEY UPDATE newest_at = GREATEST(newest_at, VALUES(newest_at))",
-    )
-    .bind(event.product)
-    .bind(Stamp::of(event).at)
-    .execute(&mut *connection)
-    .await?;
+async fn locked_version(
+    connection: &mut MySqlConnection,
+    product: u64,
+) -> Result<Option<Version>, sqlx::Error> {
     let row = sqlx::query(
         "SELECT content_at, content_event, price_at, price_event, price FROM product_versions \
          WHERE product_id = ? FOR UPDATE",
     )
-    .bind(event.product)
-    .fetch_one(connection)
+    .bind(product)
+    .fetch_optional(connection)
     .await?;
+    let Some(row) = row else { return Ok(None) };
     let stamp = |at: Option<DateTime<Utc>>, event: Option<String>| Some(Stamp { at: at?, event: event? });
-    Ok(Version {
+    Ok(Some(Version {
         content: stamp(row.try_get("content_at")?, row.try_get("content_event")?),
         price: stamp(row.try_get("price_at")?, row.try_get("price_event")?).zip(row.try_get("price")?),
-    })
+    }))
 }
 
+/// With the position of the change, where the product has changed.
 async fn store_version(
     connection: &mut MySqlConnection,
-    product: u64,
+    event: &Event,
     version: Version,
+    is_changed: bool,
 ) -> Result<(), sqlx::Error> {
     let (content_at, content_event) = version.content.map(|stamp| (stamp.at, stamp.event)).unzip();
     let (stamp, price) = version.price.unzip();
     let (price_at, price_event) = stamp.map(|stamp| (stamp.at, stamp.event)).unzip();
     sqlx::query(
         "UPDATE product_versions \
-         SET content_at = ?, content_event = ?, price_at = ?, price_event = ?, price = ? WHERE product_id = ?",
+         SET content_at = ?, content_event = ?, price_at = ?, price_event = ?, price = ?, \
+         newest_at = GREATEST(newest_at, ?), slot = IF(?, 1 + MOD(CONNECTION_ID(), 64), slot), \
+         change_number = IF(?, LAST_INSERT_ID(), change_number) WHERE product_id = ?",
     )
     .bind(content_at)
     .bind(content_event)
     .bind(price_at)
     .bind(price_event)
     .bind(price)
-    .bind(product)
+    .bind(Stamp::of(event).at)
+    .bind(is_changed)
+    .bind(is_changed)
+    .bind(event.product)
     .execute(connection)
     .await?;
     Ok(())

@@ -10,6 +10,10 @@ use crate::{Catalog, Error};
 /// The longest that a batch may take: a database that stands still must not keep the connection.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How much longer versions are kept: each tells the search indexes for so long at the least that its product has changed. An
+/// index that was away for longer than half of it reads everything anew.
+const KEPT_FOR_INDEXES: Duration = Duration::from_hours(1);
+
 /// Rows removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pruned {
@@ -20,14 +24,14 @@ pub struct Pruned {
 }
 
 impl Catalog {
-    /// Removes what is older than `age` from the inbox (by when it was received) and from the versions (by when the
-    /// newest event occurred), at most `batch` rows of each. Any number of processes may do so at once.
+    /// Removes what is older than `age` from the inbox (by when it was received), and what is an hour older than that from the
+    /// versions (by when the newest event occurred), at most `batch` rows of each. Any number of processes may do so at once.
     ///
     /// It is safe if no event that occurred longer than `age` ago is applied any more: whatever is still applied is
-    /// newer than every version that this removes.
+    /// newer than every version that this removes, and whatever was applied in the last hour keeps its version.
     pub async fn prune_events(&self, age: Duration, batch: u32) -> Result<Pruned, Error> {
         let events = self.prune("webhook_events", "received_at", age, batch).await?;
-        let versions = self.prune("product_versions", "newest_at", age, batch).await?;
+        let versions = self.prune("product_versions", "newest_at", age + KEPT_FOR_INDEXES, batch).await?;
         Ok(Pruned { events, versions })
     }
 

@@ -1,0 +1,100 @@
+//! The search as its callers see it.
+
+use std::{sync::Arc, time::Duration};
+
+use farmlokal_catalog::Catalog;
+use tokio::task::JoinSet;
+
+use crate::{
+    Engine, EngineError, SearchConfig,
+    follower::{Follower, State},
+    metrics,
+};
+
+/// Why a search has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError {
+    /// The database gave no rows.
+    #[error(transparent)]
+    Catalog(#[from] farmlokal_catalog::Error),
+    /// The index gave no answer.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// What becomes of the index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SearchStatus {
+    /// It is read from the database.
+    Building,
+    /// It answers.
+    Ready {
+        /// How many products it has.
+        documents: u64,
+        /// How long it has not been up to date; zero while it is.
+        lag: Duration,
+    },
+    /// The catalogue needs more memory than [`SearchConfig::memory`].
+    TooLarge,
+    /// It could not be built, for this reason. It is tried again.
+    Failed(String),
+}
+
+/// The search over a catalogue. Clones share one index.
+pub struct Search<E> {
+    pub(crate) follower: Arc<Follower<E>>,
+    /// As [`SearchConfig::deadline`].
+    pub(crate) deadline: Duration,
+}
+
+impl<E> Clone for Search<E> {
+    fn clone(&self) -> Search<E> {
+        Search { follower: Arc::clone(&self.follower), deadline: self.deadline }
+    }
+}
+
+impl<E: Engine> Search<E> {
+    /// A search by this engine, which has no index yet. It asks for nothing before it is [spawned](Self::spawn).
+    pub fn with_engine(catalog: Catalog, engine: E, config: &SearchConfig) -> Search<E> {
+        metrics::register();
+        Search { follower: Arc::new(Follower::new(catalog, engine, config.poll)), deadline: config.deadline }
+    }
+
+    /// Builds the index and keeps it up to date, in tasks that do not end.
+    pub fn spawn(&self, tasks: &mut JoinSet<()>) {
+        self.read_anew();
+        tasks.spawn(Arc::clone(&self.follower).keep_built());
+        tasks.spawn(Arc::clone(&self.follower).follow());
+    }
+
+    /// Says that there may be changes: the database is asked for them at once, not at the next poll. Several calls are as good
+    /// as one.
+    pub fn wake(&self) {
+        self.follower.wake();
+    }
+
+    /// Reads the whole catalogue anew, beside the index that answers meanwhile: for whoever changed products by SQL and told
+    /// nobody. Several calls are as good as one.
+    pub fn read_anew(&self) {
+        self.follower.read_anew();
+    }
+
+    /// What becomes of the index.
+    #[must_use]
+    pub fn status(&self) -> SearchStatus {
+        match self.follower.state() {
+            State::Building(None) => SearchStatus::Building,
+            State::Building(Some(error)) => SearchStatus::Failed(error),
+            State::TooLarge { .. } => SearchStatus::TooLarge,
+            State::Ready { .. } => SearchStatus::Ready {
+                documents: self.follower.engine.documents().unwrap_or(0),
+                lag: self.follower.lag(),
+            },
+        }
+    }
+
+    /// Comes back when the index answers.
+    pub async fn ready(&self) {
+        self.follower.ready().await;
+    }
+}
