@@ -203,6 +203,23 @@ impl<V: Value> Cache<V> {
         result
     }
 
+    /// Comes back when some product has changed since the last call, or may have. For one caller, and only where there is
+    /// an in-process layer: its subscription hears of changes.
+    pub async fn changed(&self) {
+        match &self.0.in_process {
+            Some(layer) => layer.changed.notified().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// As [`changed`](Self::changed), when everything was [flushed](Flusher::flush).
+    pub async fn flushed(&self) {
+        match &self.0.in_process {
+            Some(layer) => layer.flushed.notified().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Lets fills end, for a second at most, then ends the connections; later requests go to the database.
     pub async fn close(&self) {
         self.0.flights.settle(SETTLE).await;

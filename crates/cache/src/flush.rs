@@ -9,7 +9,10 @@ use redis::{
 
 use crate::{
     ConfigError, RedisConfig,
-    keys::{ENTRY_PATTERN, TAGS, changed_key, item_generation, list_generation, new_token, slot, token_key},
+    keys::{
+        ENTRY_PATTERN, FLUSHED_KEY, TAGS, changed_key, item_generation, list_generation, new_token, slot,
+        token_key,
+    },
     metrics::count_flushes,
 };
 
@@ -77,7 +80,7 @@ impl Flusher {
         let started = Instant::now();
         // In this order: keys removed first could be filled again, under a generation still valid, by a reader that
         // asked the database before the write.
-        let result = match self.run(&renewed_generations()).await {
+        let result = match self.run(renewed_generations().set(FLUSHED_KEY, "").ignore()).await {
             Ok(()) => self.remove_entries().await.map_err(FlushError::Remove),
             Err(error) => Err(FlushError::Invalidate(error)),
         };

@@ -6,6 +6,7 @@ use std::{
 };
 
 use moka::sync::Cache;
+use tokio::sync::Notify;
 
 use crate::{
     ConfigError, InProcessConfig, Key, Lookup, Source, Value,
@@ -40,6 +41,9 @@ pub(crate) struct InProcess<V> {
     /// Nanoseconds after `started`; zero while there is no subscription.
     lease: AtomicU64,
     started: Instant,
+    /// What the subscription has heard of.
+    pub(crate) changed: Notify,
+    pub(crate) flushed: Notify,
 }
 
 impl<V: Value> InProcess<V> {
@@ -64,6 +68,8 @@ impl<V: Value> InProcess<V> {
             slot_epochs: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
             lease: AtomicU64::new(0),
             started: Instant::now(),
+            changed: Notify::new(),
+            flushed: Notify::new(),
         })
     }
 

@@ -80,6 +80,9 @@ pub(crate) fn changed_key(slot: usize) -> String {
     format!("{CHANGED}{{{}}}:{slot}", slot as u64 % TAGS)
 }
 
+/// Written by a flush that somebody asked for. It tells those from a server that was found to be a new one.
+pub(crate) const FLUSHED_KEY: &str = "farmlokal:changed:{0}:everything";
+
 /// The slot of a product.
 pub(crate) fn slot(id: u64) -> usize {
     usize::try_from(id % SLOTS as u64).unwrap_or_default()
@@ -183,7 +186,9 @@ mod tests {
         assert_eq!(Scope::of_tracked(list_generation(3).as_bytes()), Scope::Lists);
         assert_eq!(Scope::of_tracked(item_generation(3).as_bytes()), Scope::Items);
         assert_eq!(Scope::of_tracked(changed_key(slot(8191)).as_bytes()), Scope::Slot(4095));
-        for other in [&b"farmlokal:changed:{1}:4096"[..], b"farmlokal:changed:x", b"\xff", b""] {
+        for other in
+            [FLUSHED_KEY.as_bytes(), b"farmlokal:changed:{1}:4096", b"farmlokal:changed:x", b"\xff", b""]
+        {
             assert_eq!(Scope::of_tracked(other), Scope::Everything);
         }
         for tracked in [list_generation(0), item_generation(0), changed_key(0)] {

@@ -63,6 +63,7 @@ async fn subscribe<V: Value>(
     tracking.exec_async(&mut connection).await?;
     // What was being read before this moment may have missed an invalidation.
     layer.invalidate(Scope::Everything);
+    layer.changed.notify_one();
     attempts.succeeded();
     loop {
         let sent = Instant::now();
@@ -75,11 +76,17 @@ async fn subscribe<V: Value>(
 
 /// A push names the keys that were written, or none if the whole database was emptied.
 fn invalidate<V: Value>(layer: &InProcess<V>, data: &[RedisValue]) {
-    let [RedisValue::Array(keys)] = data else { return layer.invalidate(Scope::Everything) };
-    for key in keys {
-        layer.invalidate(match key {
-            RedisValue::BulkString(key) => Scope::of_tracked(key),
-            _ => Scope::Everything,
-        });
+    let scopes = match data {
+        [RedisValue::Array(keys)] => keys.iter().map(scope).collect(),
+        _ => vec![Scope::Everything],
+    };
+    for scope in scopes {
+        layer.invalidate(scope);
+        let told = if scope == Scope::Everything { &layer.flushed } else { &layer.changed };
+        told.notify_one();
     }
+}
+
+fn scope(key: &RedisValue) -> Scope {
+    if let RedisValue::BulkString(key) = key { Scope::of_tracked(key) } else { Scope::Everything }
 }

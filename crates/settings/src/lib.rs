@@ -12,6 +12,7 @@ pub use database::DatabaseArgs;
 pub use redis::RedisArgs;
 
 use std::io::{Error, ErrorKind};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::builder::Resettable;
@@ -100,11 +101,12 @@ pub fn nonzero_duration(text: &str) -> Result<Duration, String> {
     if duration.is_zero() { Err("must be above zero".into()) } else { Ok(duration) }
 }
 
-/// The name of the setting that is wrong where a process cannot listen: `HOST` for an address that the machine does not
-/// have, otherwise that of the port.
+/// The error of a process that cannot listen, with the setting that is wrong: `HOST` for an address that the machine does
+/// not have, otherwise that of the port.
 #[must_use]
-pub fn setting_of_listener(error: &Error, port: &'static str) -> &'static str {
-    if error.kind() == ErrorKind::AddrNotAvailable { "HOST" } else { port }
+pub fn cannot_listen(error: &Error, address: SocketAddr, port: &str) -> Error {
+    let setting = if error.kind() == ErrorKind::AddrNotAvailable { "HOST" } else { port };
+    Error::new(error.kind(), format!("{setting}: cannot listen on {address}: {error}"))
 }
 
 #[cfg(test)]

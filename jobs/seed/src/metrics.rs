@@ -49,10 +49,8 @@ fn count(rows: u64) -> f64 {
 /// # Errors
 /// The port cannot be had.
 pub(crate) fn serve(metrics: Metrics, address: SocketAddr, tasks: &mut JoinSet<()>) -> anyhow::Result<()> {
-    let listener = farmlokal_http_server::bind(address).map_err(|error| {
-        let setting = farmlokal_settings::setting_of_listener(&error, "MANAGEMENT_PORT");
-        anyhow::Error::new(error).context(format!("{setting}: cannot listen on {address}"))
-    })?;
+    let listener = farmlokal_http_server::bind(address)
+        .map_err(|error| farmlokal_settings::cannot_listen(&error, address, "MANAGEMENT_PORT"))?;
     tracing::info!(address = %listener.local_addr()?, "listening for operators");
     let page = async move || ([(CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render());
     let routes = Router::new().route("/metrics", get(page));

@@ -7,6 +7,7 @@ use axum::response::Response;
 use farmlokal_cache::{Cache, Key, Lookup};
 use farmlokal_catalog::Catalog;
 use farmlokal_rate_limit::RateLimits;
+use farmlokal_search::Search;
 use farmlokal_telemetry::{Metrics, request_id};
 
 use crate::answer::{Answer, Freshness};
@@ -20,6 +21,7 @@ use crate::webhook::Webhook;
 /// The service's parts, shared by all handlers.
 pub(crate) struct App {
     pub(crate) catalog: Catalog,
+    pub(crate) search: Search,
     pub(crate) cache: Cache<Answer>,
     pub(crate) partners: Partners,
     pub(crate) freshness: Freshness,
@@ -43,7 +45,7 @@ impl App {
         fill: F,
     ) -> Result<Response, Problem>
     where
-        F: FnOnce(Catalog) -> Fut + Send + 'static,
+        F: FnOnce(Catalog, Search) -> Fut + Send + 'static,
         Fut: Future<Output = Result<Answer, Problem>> + Send + 'static,
     {
         let lookup = match self.cache.get_in_process(key) {
@@ -59,10 +61,10 @@ impl App {
 
     async fn get_or_fill<F, Fut>(&self, key: &Key, fill: F) -> Result<Lookup<Answer>, Problem>
     where
-        F: FnOnce(Catalog) -> Fut + Send + 'static,
+        F: FnOnce(Catalog, Search) -> Fut + Send + 'static,
         Fut: Future<Output = Result<Answer, Problem>> + Send + 'static,
     {
-        let (catalog, health) = (self.catalog.clone(), self.health.clone());
+        let (catalog, search, health) = (self.catalog.clone(), self.search.clone(), self.health.clone());
         // The fill runs in a task of its own; what it logs belongs to this request.
         let request_id = request_id::current();
         let fill = move || {
@@ -70,7 +72,7 @@ impl App {
                 health.require_database()?;
                 // A database that stands still answers nothing, not even an error.
                 tokio::select! {
-                    filled = fill(catalog) => filled,
+                    filled = fill(catalog, search) => filled,
                     problem = health.database_lost() => Err(problem),
                 }
             })

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use farmlokal_catalog::{Catalog, Error};
+use farmlokal_search::{Search, SearchStatus};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
@@ -38,16 +39,34 @@ pub(crate) struct Health {
     database: watch::Receiver<Database>,
     /// The database answered and held the catalogue, once at least.
     reached: Arc<AtomicBool>,
+    search: Search,
+    /// For how long after the start the process is not ready without a search index.
+    search_patience: Duration,
+    /// The index was built once, or cannot be.
+    indexed: Arc<AtomicBool>,
     draining: Arc<AtomicBool>,
 }
 
 impl Health {
     /// Watches the database in a task.
-    pub(crate) fn watch(catalog: Catalog, tasks: &mut JoinSet<()>) -> Self {
+    pub(crate) fn watch(
+        catalog: Catalog,
+        search: Search,
+        search_patience: Duration,
+        tasks: &mut JoinSet<()>,
+    ) -> Self {
         let (sender, database) = watch::channel(Database::Unknown);
         let reached = Arc::new(AtomicBool::new(false));
         tasks.spawn(watch_database(catalog, sender, Arc::clone(&reached)));
-        Self { started: Instant::now(), database, reached, draining: Arc::default() }
+        Self {
+            started: Instant::now(),
+            database,
+            reached,
+            search,
+            search_patience,
+            indexed: Arc::default(),
+            draining: Arc::default(),
+        }
     }
 
     pub(crate) fn database(&self) -> Database {
@@ -98,13 +117,20 @@ impl Health {
         if self.draining.load(Ordering::Relaxed) {
             return Err("shutting down");
         }
-        if self.reached.load(Ordering::Relaxed) {
-            return Ok(());
-        }
         match self.database() {
-            Database::Down { reason } => Err(reason),
-            _ => Err("waiting for the database"),
+            _ if self.reached.load(Ordering::Relaxed) => {}
+            Database::Down { reason } => return Err(reason),
+            _ => return Err("waiting for the database"),
         }
+        // Once is enough: an index that is replaced later takes no replica out of rotation, let alone all of them.
+        if matches!(self.search.status(), SearchStatus::Ready { .. } | SearchStatus::TooLarge) {
+            self.indexed.store(true, Ordering::Relaxed);
+        }
+        let is_patient = self.uptime() < self.search_patience;
+        if is_patient && !self.indexed.load(Ordering::Relaxed) {
+            return Err("building the search index");
+        }
+        Ok(())
     }
 }
 

@@ -17,6 +17,7 @@ mod partners;
 mod problem;
 mod query;
 mod rate_limit;
+pub mod reindex;
 mod routes;
 pub mod serve;
 mod webhook;

@@ -1,10 +1,11 @@
-//! `farmlokal-api`: serves the REST API, migrates the database, prints the OpenAPI document, checks another API.
+//! `farmlokal-api`: serves the REST API, migrates the database, makes search indexes read it anew, prints the OpenAPI
+//! document, checks another API.
 
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use farmlokal_api::config::{Cli, Command};
-use farmlokal_api::{check, migrate, openapi, serve};
+use farmlokal_api::{check, migrate, openapi, reindex, serve};
 use mimalloc::MiMalloc;
 use tokio::runtime::Runtime;
 
@@ -27,6 +28,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         None => threads()?.block_on(serve::run(cli.serve)),
         Some(Command::Serve(args)) => threads()?.block_on(serve::run(*args)),
         Some(Command::Migrate(args)) => threads()?.block_on(migrate::run(&args)),
+        Some(Command::Reindex(args)) => threads()?.block_on(reindex::run(&args)).map(|text| print(&text)),
         Some(Command::Openapi) => {
             openapi::document().to_pretty_json().map_err(Into::into).map(|text| print(&text))
         }

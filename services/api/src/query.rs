@@ -1,6 +1,7 @@
 //! What handlers share about queries and bodies.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use axum::http::Uri;
 use percent_encoding::percent_decode_str;
@@ -25,6 +26,48 @@ pub(crate) fn refuse_parameters(uri: &Uri) -> Result<(), Problem> {
     if params.is_empty() { Ok(()) } else { Err(Problem::naming(Code::InvalidParameter, params)) }
 }
 
+/// Reads the parameters of a query: `set` takes each, or says why not. Only `repeatable` may be given more than once.
+/// What is wrong comes back, up to [`MAX_REPORTED`], each fault of a parameter once.
+pub(crate) fn read_params(
+    query: &str,
+    repeatable: Option<&str>,
+    mut set: impl FnMut(&str, &str) -> Result<(), Invalid>,
+) -> Vec<InvalidParam> {
+    let (mut seen, mut invalid) = (Vec::new(), Vec::<InvalidParam>::new());
+    for (name, value) in pairs(query) {
+        if invalid.len() == MAX_REPORTED {
+            break;
+        }
+        let again = seen.contains(&name);
+        let read = if again && repeatable != Some(&*name) {
+            Err(("repeated_parameter", "must be given once".to_owned()))
+        } else {
+            value.and_then(|value| set(&name, &value))
+        };
+        if let Err((code, detail)) = read
+            && !invalid.iter().any(|param| param.name == name && param.code == code)
+        {
+            invalid.push(InvalidParam::new(name.clone(), code, detail));
+        }
+        if !again {
+            seen.push(name);
+        }
+    }
+    invalid
+}
+
+/// A number written with digits only.
+///
+/// # Errors
+/// `malformed`, or `out_of_range`.
+pub(crate) fn whole_number(value: &str, range: &RangeInclusive<u32>) -> Result<u32, Invalid> {
+    let wrong = |code| (code, format!("must be a whole number from {} to {}", range.start(), range.end()));
+    if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(wrong("malformed"));
+    }
+    value.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| wrong("out_of_range"))
+}
+
 /// The parameters of a query, decoded. A value is malformed if its encoding, or that of its name, is no UTF-8.
 pub(crate) fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Result<Cow<'_, str>, Invalid>)> {
     query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
@@ -38,11 +81,11 @@ pub(crate) fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Result<C
 }
 
 fn decoded(text: &str) -> Option<Cow<'_, str>> {
-    if text.contains('+') {
-        let spaced = text.replace('+', " ");
-        return percent_decode_str(&spaced).decode_utf8().ok().map(|text| text.into_owned().into());
+    if !text.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
+        return Some(text.into());
     }
-    percent_decode_str(text).decode_utf8().ok()
+    let spaced = text.replace('+', " ");
+    percent_decode_str(&spaced).decode_utf8().ok().map(|text| text.into_owned().into())
 }
 
 /// The bytes of a response body.

@@ -10,6 +10,7 @@ use farmlokal_cache::{Cache, CacheConfig, InProcessConfig, RedisConfig};
 use farmlokal_catalog::{Catalog, CatalogConfig};
 use farmlokal_http_server::{self as http_server, Limits, SPARE_CONNECTIONS};
 use farmlokal_rate_limit::RateLimits;
+use farmlokal_search::{Search, SearchConfig};
 use farmlokal_telemetry::{Metrics, Service};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
@@ -19,10 +20,10 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::answer::Freshness;
+use crate::answer::{Answer, Freshness};
 use crate::app::App;
 use crate::body::BodyLimits;
-use crate::config::{CacheArgs, ServeArgs, ServerArgs};
+use crate::config::{CacheArgs, SearchArgs, ServeArgs, ServerArgs};
 use crate::health::Health;
 use crate::middleware::{self, InFlight, ObserveLayer, Stack};
 use crate::partners::Partners;
@@ -48,6 +49,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     farmlokal_catalog::describe_metrics();
     farmlokal_rate_limit::describe_metrics();
     farmlokal_redis::describe_metrics();
+    farmlokal_search::describe_metrics();
     routes::describe_metrics();
     raise_open_files(&args);
     // From the first moment on: a signal during the start counts as well.
@@ -123,12 +125,17 @@ fn wire(args: &ServeArgs, metrics: Metrics, tasks: &mut JoinSet<()>) -> anyhow::
     let redis = farmlokal_redis::Connection::new(&redis, "shared")?;
     tasks.spawn(Arc::clone(&redis).supervise());
     tasks.spawn(keep_metrics(metrics.clone()));
+    let search = Search::new(catalog.clone(), &search_config(&args.search))?;
+    search.spawn(tasks);
+    tasks.spawn(follow_cache(cache.clone(), search.clone()));
     let request_timeout = args.server.request_timeout;
     let partners = Partners::new(&args.partners, request_timeout, &redis, tasks)?;
-    let health = Health::watch(catalog.clone(), tasks);
+    let search_patience = args.search.ready_timeout;
+    let health = Health::watch(catalog.clone(), search.clone(), search_patience, tasks);
     let webhook = Webhook::start(
         &args.webhook,
         catalog.clone(),
+        search.clone(),
         cache.clone(),
         Arc::clone(&redis),
         health.clone(),
@@ -136,6 +143,7 @@ fn wire(args: &ServeArgs, metrics: Metrics, tasks: &mut JoinSet<()>) -> anyhow::
     )?;
     Ok(App {
         catalog,
+        search,
         cache,
         partners,
         freshness: Freshness::new(args.server.http_max_age),
@@ -211,10 +219,8 @@ fn routers(args: &ServerArgs, app: &Arc<App>) -> (Router, Router, Router) {
 
 fn bind(args: &ServerArgs, port: u16, setting: &'static str, message: &str) -> anyhow::Result<TcpListener> {
     let address = SocketAddr::new(args.host, port);
-    let listener = http_server::bind(address).map_err(|error| {
-        let setting = farmlokal_settings::setting_of_listener(&error, setting);
-        anyhow::Error::new(error).context(format!("{setting}: cannot listen on {address}"))
-    })?;
+    let listener = http_server::bind(address)
+        .map_err(|error| farmlokal_settings::cannot_listen(&error, address, setting))?;
     info!(address = %listener.local_addr()?, "{message}");
     Ok(listener)
 }
@@ -248,6 +254,18 @@ fn catalog_config(args: &ServeArgs, url: &str) -> anyhow::Result<CatalogConfig> 
     })
 }
 
+fn search_config(args: &SearchArgs) -> SearchConfig {
+    SearchConfig {
+        memory: args.memory,
+        threads: args.threads.into(),
+        queue: args.queue.into(),
+        deadline: args.deadline,
+        language: Some(args.language.clone()).filter(|language| language != "none"),
+        synonyms: args.synonyms.clone(),
+        poll: args.poll,
+    }
+}
+
 fn cache_config(args: &CacheArgs, redis: RedisConfig) -> CacheConfig {
     let in_process =
         InProcessConfig { ttl: args.local_cache_ttl, capacity: u64::from(args.local_cache_mib) << 20 };
@@ -256,6 +274,17 @@ fn cache_config(args: &CacheArgs, redis: RedisConfig) -> CacheConfig {
         fresh: args.cache_ttl,
         stale: args.cache_stale_ttl,
         in_process: args.local_cache.then_some(in_process),
+    }
+}
+
+/// Tells the search index what the cache's subscription hears of: it need not wait for its next look at the database.
+async fn follow_cache(cache: Cache<Answer>, search: Search) {
+    loop {
+        tokio::select! {
+            () = cache.changed() => search.wake(),
+            // Whoever flushes may have changed rows in a way that the database does not tell of.
+            () = cache.flushed() => search.read_anew(),
+        }
     }
 }
 

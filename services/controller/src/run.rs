@@ -124,10 +124,8 @@ fn serve(
     metrics: Metrics,
 ) -> anyhow::Result<()> {
     let address = SocketAddr::new(settings.host, settings.management_port);
-    let listener = farmlokal_http_server::bind(address).map_err(|error| {
-        let setting = farmlokal_settings::setting_of_listener(&error, "MANAGEMENT_PORT");
-        anyhow::Error::new(error).context(format!("{setting}: cannot listen on {address}"))
-    })?;
+    let listener = farmlokal_http_server::bind(address)
+        .map_err(|error| farmlokal_settings::cannot_listen(&error, address, "MANAGEMENT_PORT"))?;
     info!(address = %listener.local_addr()?, "listening");
     let router = management::router(readiness, metrics.clone());
     tasks.spawn(async move {

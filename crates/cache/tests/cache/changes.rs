@@ -1,5 +1,8 @@
 //! Changes of single products: what they make invalid, and what they leave alone.
 
+use std::pin::pin;
+use std::task::Poll;
+
 use farmlokal_cache::{Flusher, RedisConfig, Source};
 use farmlokal_devstack::Redis;
 
@@ -68,6 +71,35 @@ async fn reading_products_disturbs_nobody() {
     }
     assert!(cache.get_in_process(&key("item:1")).is_some());
     assert!(cache.get_in_process(&key("list")).is_some());
+}
+
+/// Whether this would come back at once.
+async fn is_due(told: impl Future<Output = ()>) -> bool {
+    let mut told = pin!(told);
+    std::future::poll_fn(|context| Poll::Ready(told.as_mut().poll(context).is_ready())).await
+}
+
+#[tokio::test]
+async fn whoever_wants_to_know_is_told_of_changes_and_of_flushes_apart() {
+    let redis = Redis::start().unwrap();
+    let cache = connected(config(&redis, Layer::On)).await;
+    // What the server's first use and the subscription itself said.
+    eventually("the generations of the server are heard of", async || is_due(cache.changed()).await).await;
+    while is_due(cache.changed()).await {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    // A server that was not known before is no flush.
+    assert!(!is_due(cache.flushed()).await);
+    let flusher = Flusher::new(&RedisConfig::new(redis.url())).unwrap();
+    flusher.invalidate_products(&[1]).await.unwrap();
+    cache.changed().await;
+    assert!(!is_due(cache.flushed()).await);
+    flusher.flush().await.unwrap();
+    cache.flushed().await;
+    assert!(!is_due(cache.flushed()).await);
+    let mut raw = raw(&redis).await;
+    redis::cmd("FLUSHALL").exec_async(&mut raw).await.unwrap();
+    cache.flushed().await;
 }
 
 #[tokio::test]

@@ -91,8 +91,9 @@ pub(crate) const PROBLEMS: [Documentation; 26] = [
         name: "search_unavailable",
         status: StatusCode::SERVICE_UNAVAILABLE,
         title: "Search unavailable",
-        meaning: "The search took, or would take, more database time than searches are given. Rarer words are \
-                  cheaper. `Retry-After` says when to try again.",
+        meaning: "The process has no search index: it is still being built, and `Retry-After` says when to try again; \
+                  or the catalogue is too large for it, a matter for the operators. Lists that need no search index, \
+                  and single products, are served.",
     },
     Documentation {
         name: "database_unavailable",

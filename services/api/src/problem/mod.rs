@@ -2,6 +2,7 @@
 
 mod codes;
 mod database;
+mod search;
 
 use std::borrow::Cow;
 use std::time::Duration;

@@ -43,7 +43,7 @@ struct CategoriesResponse {
 async fn list_categories(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let (request, _) = request.into_parts();
     query::refuse_parameters(&request.uri)?;
-    app.answer(&request, &Key::List("categories".into()), async |catalog| {
+    app.answer(&request, &Key::List("categories".into()), async |catalog, _| {
         let data = catalog.categories().await?;
         let count = data.len();
         Ok(Answer::document(query::json(&CategoriesResponse { data, count })?, None))

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use farmlokal_search::SearchStatus;
 use metrics::{Unit, describe_gauge, gauge};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -20,7 +21,7 @@ use crate::health::Database;
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct HealthResponse {
-    /// `degraded`: all requests are served, some slower. `unavailable`: only cached answers are served.
+    /// `degraded`: some requests are slower, or searches are not served. `unavailable`: only cached answers are served.
     status: ServiceStatus,
     version: &'static str,
     uptime_seconds: u64,
@@ -39,6 +40,7 @@ enum ServiceStatus {
 struct Dependencies {
     database: DatabaseHealth,
     redis: RedisHealth,
+    search: SearchHealth,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -70,6 +72,38 @@ struct RedisHealth {
     in_process_layer: bool,
 }
 
+/// The search index of this process. Lists and single products are served without one.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct SearchHealth {
+    status: IndexStatus,
+    /// Products in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    documents: Option<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+enum IndexStatus {
+    Building,
+    Ready,
+    /// The catalogue needs more than `SEARCH_MEMORY`.
+    TooLarge,
+    Failed,
+}
+
+impl From<SearchStatus> for SearchHealth {
+    fn from(status: SearchStatus) -> Self {
+        let (status, documents) = match status {
+            SearchStatus::Building => (IndexStatus::Building, None),
+            SearchStatus::TooLarge => (IndexStatus::TooLarge, None),
+            SearchStatus::Failed(_) => (IndexStatus::Failed, None),
+            SearchStatus::Ready { documents, .. } => (IndexStatus::Ready, Some(documents)),
+        };
+        Self { status, documents }
+    }
+}
+
 #[derive(Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 enum DependencyStatus {
@@ -87,7 +121,8 @@ async fn livez() -> &'static str {
 
 /// Should this process get requests?
 ///
-/// Not before it has reached a migrated database once, and not while it shuts down.
+/// Not before it has reached a migrated database once and built its search index, for which it has
+/// `SEARCH_READY_TIMEOUT`, and not while it shuts down.
 #[utoipa::path(get, path = "/readyz", tag = "operations", responses(
     (status = 200, description = "Ready", body = str),
     (status = 503, description = "Not ready, and why", body = str),
@@ -113,7 +148,8 @@ async fn health(State(app): State<Arc<App>>) -> Response {
         Database::Unknown => (false, Some("not asked yet"), None),
     };
     let up = |up| if up { DependencyStatus::Up } else { DependencyStatus::Down };
-    let status = match (database_up, redis.up) {
+    let search = SearchHealth::from(app.search.status());
+    let status = match (database_up, redis.up && search.status == IndexStatus::Ready) {
         (true, true) => ServiceStatus::Ok,
         (true, false) => ServiceStatus::Degraded,
         (false, _) => ServiceStatus::Unavailable,
@@ -130,6 +166,7 @@ async fn health(State(app): State<Arc<App>>) -> Response {
                 connections: Connections { open: pool.open, in_use: pool.in_use, max: pool.max },
             },
             redis: RedisHealth { status: up(redis.up), in_process_layer: redis.subscribed },
+            search,
         },
     };
     let code = if database_up { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

@@ -22,6 +22,7 @@ use bytes::Bytes;
 use chrono::Utc;
 use farmlokal_cache::Cache;
 use farmlokal_catalog::{Catalog, Event, Outcome, Receipt};
+use farmlokal_search::Search;
 use metrics::{counter, describe_counter, describe_gauge};
 use serde::Serialize;
 use tokio::sync::Semaphore;
@@ -54,6 +55,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(crate) struct Webhook {
     config: WebhookConfig,
     catalog: Catalog,
+    search: Search,
     health: Health,
     claims: Claims,
     invalidation: Invalidation,
@@ -82,6 +84,7 @@ impl Webhook {
     pub(crate) fn start(
         args: &WebhookArgs,
         catalog: Catalog,
+        search: Search,
         cache: Cache<Answer>,
         redis: Arc<farmlokal_redis::Connection>,
         health: Health,
@@ -96,6 +99,7 @@ impl Webhook {
         Ok(Arc::new(Self {
             config,
             catalog,
+            search,
             health,
             claims: Claims::new(redis),
             invalidation: Invalidation::start(cache, tasks),
@@ -184,6 +188,8 @@ impl Webhook {
             Receipt::Duplicate(outcome) => (outcome, "duplicate"),
             Receipt::Conflict => return Err(conflict()),
         };
+        // While the cache is told: the next search need not wait for it.
+        self.search.wake();
         // For a duplicate too: after the commit of the delivery before, the invalidation may have failed.
         if outcome == Outcome::Applied && !self.invalidation.of_product(event.product).await {
             // After a 200 the sender would not deliver it again.

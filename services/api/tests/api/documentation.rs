@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use serde_json::Value;
+
 use crate::harness::Api;
 
 #[tokio::test]
@@ -23,11 +25,42 @@ async fn every_documented_operation_exists() {
     assert_eq!(document["openapi"], "3.1.0");
     for (path, operations) in document["paths"].as_object().unwrap() {
         let Some(documented) = operations["get"]["responses"].as_object() else { continue };
-        let answer = api.get(&path.replace("{id}", "1")).await;
+        let answer = api.get(&with_examples(path, &operations["get"])).await;
         assert!(documented.contains_key(&answer.status.to_string()), "{path}: {}", answer.status);
         // Nothing is configured to call partners with; `partners/` tests what happens when it is.
         let expected = if operations["get"]["tags"][0] == "partners" { 404 } else { 200 };
         assert_eq!(answer.status, expected, "{path}");
+    }
+}
+
+/// What the page at /docs asks for when nothing is filled in by hand.
+fn with_examples(path: &str, operation: &Value) -> String {
+    let mut query = Vec::new();
+    for parameter in operation["parameters"].as_array().into_iter().flatten() {
+        let value = match &parameter["example"] {
+            Value::Array(values) => {
+                values.iter().map(|value| value.as_str().unwrap()).collect::<Vec<_>>().join(",")
+            }
+            Value::String(text) => text.clone(),
+            Value::Null => continue,
+            other => other.to_string(),
+        };
+        if parameter["in"] == "query" {
+            query.push(format!("{}={value}", parameter["name"].as_str().unwrap()));
+        }
+    }
+    let path = path.replace("{id}", "1");
+    if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) }
+}
+
+#[tokio::test]
+async fn every_link_of_the_descriptions_works() {
+    let api = Api::with_products(7).await;
+    let document = api.get("/openapi.json").await.text().to_owned();
+    let links: Vec<_> = document.split("](/").skip(1).map(|link| link.split(')').next().unwrap()).collect();
+    assert!(links.len() >= 5, "{links:?}");
+    for link in links {
+        assert_eq!(api.get(&format!("/{link}")).await.status, 200, "{link}");
     }
 }
 
@@ -61,7 +94,7 @@ async fn every_documented_parameter_is_taken() {
     let api = Api::with_products(1).await;
     let document = api.get("/openapi.json").await.json();
     let parameters = document["paths"]["/products"]["get"]["parameters"].as_array().unwrap();
-    assert_eq!(parameters.len(), 8);
+    assert_eq!(parameters.len(), 11);
     for parameter in parameters {
         let name = parameter["name"].as_str().unwrap();
         let answer = api.get(&format!("/products?{name}=")).await;

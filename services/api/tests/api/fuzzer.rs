@@ -4,7 +4,7 @@ use std::process::Command;
 
 use farmlokal_sandbox::Sandbox;
 
-use crate::harness::{Api, insert_products};
+use crate::harness::Api;
 
 /// Checks that do not fit: a cursor and a search are any text to a schema, and most texts are neither.
 const EXCLUDED: &str = "positive_data_acceptance";
@@ -20,16 +20,18 @@ async fn every_answer_is_documented() {
     let sandbox = Sandbox::start().await.unwrap();
     let (token_url, api_a_url) = (sandbox.token_url(), sandbox.api_a_url());
     let config = sandbox.config();
-    let api = Api::with(&[
-        ("OAUTH_TOKEN_URL", &token_url),
-        ("OAUTH_CLIENT_ID", &config.client_id),
-        ("OAUTH_CLIENT_SECRET", config.client_secret.reveal()),
-        ("OAUTH_AUDIENCE", "https://partner.test"),
-        ("API_A_URL", &api_a_url),
-        ("WEBHOOK_ALLOW_UNSIGNED", "true"),
-    ])
+    let api = Api::with_products_and(
+        200,
+        &[
+            ("OAUTH_TOKEN_URL", &token_url),
+            ("OAUTH_CLIENT_ID", &config.client_id),
+            ("OAUTH_CLIENT_SECRET", config.client_secret.reveal()),
+            ("OAUTH_AUDIENCE", "https://partner.test"),
+            ("API_A_URL", &api_a_url),
+            ("WEBHOOK_ALLOW_UNSIGNED", "true"),
+        ],
+    )
     .await;
-    insert_products(&api.database, 200).await;
     let directory = tempfile::tempdir().unwrap();
     let document = api.url("/openapi.json");
     let status = tokio::task::spawn_blocking(move || {

@@ -5,7 +5,6 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use farmlokal_catalog::short_words;
 use farmlokal_devstack::Redis;
 use farmlokal_testing::TestDatabase;
 use reqwest::header::{HeaderMap, HeaderName};
@@ -69,18 +68,27 @@ impl Api {
 
     /// The API on a catalogue of so many products; see [`insert_products`].
     pub async fn with_products(count: u64) -> Api {
-        let api = Self::empty().await;
-        insert_products(&api.database, count).await;
-        api
+        Self::with_products_and(count, &[]).await
     }
 
     /// The API with these settings beside the usual ones.
     pub async fn with(settings: &[(&str, &str)]) -> Api {
+        Self::with_products_and(0, settings).await
+    }
+
+    /// Both. It is ready, so its search index is built.
+    pub async fn with_products_and(count: u64, settings: &[(&str, &str)]) -> Api {
         let (database, redis) = (TestDatabase::create().await, Redis::start().unwrap());
+        insert_products(&database, count).await;
         let process = Self::process_on(&database, &redis, settings);
         let api = Api { process, client: client(), redis, database };
         api.until("/readyz", |answer| answer.status == 200).await;
         api
+    }
+
+    /// Another process on the same database and the same Redis, beside this one.
+    pub fn replica(&self, settings: &[(&str, &str)]) -> Process {
+        Self::process_on(&self.database, &self.redis, settings)
     }
 
     /// Another process on the same servers, in the place of this one.
@@ -210,7 +218,7 @@ impl Process {
         // Tests are one client, and in a hurry.
         command.envs(["RATE_LIMIT", "RATE_LIMIT_SEARCH", "RATE_LIMIT_WEBHOOK"].map(|name| (name, UNLIMITED)));
         // Searches may take what they need: how long that is depends on the machine.
-        command.envs([("SEARCH_DB_SHARE", "100"), ("SEARCH_TIMEOUT", "10s")]).envs(settings.iter().copied());
+        command.env("SEARCH_DEADLINE", "10s").envs(settings.iter().copied());
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         let (lines, sink) = (BufReader::new(child.stdout.take().unwrap()).lines(), Arc::clone(&log));
@@ -238,6 +246,23 @@ impl Process {
             }
             assert!(Instant::now() < deadline, "it never said {message:?}: {:?}", self.log());
             std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        fetch(&client(), &format!("http://{}{path}", self.address("listening")), &[]).await.unwrap()
+    }
+
+    /// Asks again until the answer is as wanted.
+    pub async fn until(&self, path: &str, wanted: impl Fn(&Answer) -> bool) -> Answer {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.get(path).await;
+            if wanted(&answer) {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "{path} never came to it: {answer:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
@@ -276,29 +301,26 @@ pub fn command(directory: &std::path::Path) -> Command {
     command
 }
 
-/// Products with ids from 1, in groups of ties: every 7th is sports gear, every 11th has an "XL", prices repeat.
+/// Products with ids from 1, in groups of ties: every 7th is sports gear, every 11th has an "XL", prices repeat. No search
+/// index hears of it: insert before the API starts, or tell it.
 pub async fn insert_products(database: &TestDatabase, count: u64) {
     let pool = database.pool();
-    for id in 1..=count {
-        let category =
-            if id % 7 == 0 { "sports" } else { ["bakery", "dairy", "fruit & veg"][(id % 3) as usize] };
-        let size = if id % 11 == 0 { " XL" } else { "" };
-        let name =
-            if id % 7 == 0 { format!("Ball{size}") } else { format!("Käse \"No. {}\"{size}", id % 5) };
-        let description = format!("Product number {id}.");
-        sqlx::query(
-            "INSERT INTO products (id, name, description, category, price, created_at, updated_at, short_words)
-             VALUES (?, ?, ?, ?, ?, TIMESTAMP('2025-03-01 09:30:00.120') + INTERVAL ? DAY, '2025-06-01', ?)",
-        )
-        .bind(id)
-        .bind(&name)
-        .bind(&description)
-        .bind(category)
-        .bind(format!("{}.{:02}", id % 250, id % 100))
-        .bind(id % 9)
-        .bind(short_words(&name, &description))
-        .execute(&pool)
-        .await
-        .unwrap();
+    let ids: Vec<u64> = (1..=count).collect();
+    for ids in ids.chunks(500) {
+        let mut insert = sqlx::QueryBuilder::<sqlx::MySql>::new(
+            "INSERT INTO products (id, name, description, category, price, created_at, updated_at) ",
+        );
+        insert.push_values(ids, |mut row, id| {
+            let category =
+                if id % 7 == 0 { "sports" } else { ["bakery", "dairy", "fruit & veg"][(id % 3) as usize] };
+            let size = if id % 11 == 0 { " XL" } else { "" };
+            let name =
+                if id % 7 == 0 { format!("Ball{size}") } else { format!("Käse \"No. {}\"{size}", id % 5) };
+            row.push_bind(*id).push_bind(name).push_bind(format!("Product number {id}.")).push_bind(category);
+            row.push_bind(format!("{}.{:02}", id % 250, id % 100));
+            row.push("TIMESTAMP('2025-03-01 09:30:00.120') + INTERVAL ").push_bind_unseparated(id % 9);
+            row.push_unseparated(" DAY").push("'2025-06-01'");
+        });
+        insert.build().execute(&pool).await.unwrap();
     }
 }

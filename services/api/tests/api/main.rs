@@ -28,9 +28,11 @@ mod products {
     mod get;
     mod list;
     mod search;
+    mod suggest;
 }
 mod rate_limits;
 mod sampling;
+mod search_index;
 mod secrets;
 mod settings;
 mod shutdown;

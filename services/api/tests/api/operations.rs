@@ -17,6 +17,8 @@ async fn health_shows_each_dependency() {
     assert!(body["dependencies"]["database"]["latencyMs"].as_f64().unwrap() > 0.0);
     assert_eq!(body["dependencies"]["redis"]["status"], "up");
     assert_eq!(body["dependencies"]["redis"]["inProcessLayer"], true);
+    assert_eq!(body["dependencies"]["search"]["status"], "ready");
+    assert_eq!(body["dependencies"]["search"]["documents"], 0);
 }
 
 #[tokio::test]
@@ -98,7 +100,7 @@ async fn counters_of_rare_faults_are_there_from_the_start() {
     let api = Api::empty().await;
     let page = api.get("/metrics").await;
     for series in [
-        "farmlokal_searches_refused_total{reason=\"budget\"} 0",
+        "farmlokal_search_refused_total{reason=\"busy\"} 0",
         "farmlokal_db_queue_refused_total 0",
         "farmlokal_cache_flushes_total{result=\"failed\"} 0",
         "farmlokal_webhook_events_total{outcome=\"invalid_signature\"} 0",

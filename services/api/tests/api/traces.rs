@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use crate::collector::{Collector, Span, tree};
 use crate::faults::Fragile;
-use crate::harness::{Api, PATIENCE, client, fetch, insert_products};
+use crate::harness::{Api, PATIENCE, client, fetch};
 use crate::webhook::sender::{Event, SECRET, ago, post, status};
 
 /// The id of a trace that a test has started itself, and the header that says so.
@@ -20,8 +20,7 @@ pub fn remote(number: u8) -> (String, String) {
 
 pub async fn traced(collector: &Collector, more: &[(&str, &str)]) -> Api {
     let settings = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint()), ("OTEL_BSP_SCHEDULE_DELAY", "20")];
-    let api = Api::with(&[&settings, more].concat()).await;
-    insert_products(&api.database, 30).await;
+    let api = Api::with_products_and(30, &[&settings, more].concat()).await;
     // From here on both tiers of the cache are in use.
     api.until("/health", |answer| answer.json()["dependencies"]["redis"]["inProcessLayer"] == true).await;
     api
@@ -82,7 +81,7 @@ async fn a_cold_list_and_a_hot_one_are_trees_below_the_clients_span() {
         ("db.system.name", "mysql"),
         ("db.operation.name", "SELECT"),
         ("db.query.summary", "SELECT products"),
-        ("farmlokal.db.statement", "search"),
+        ("farmlokal.db.statement", "found"),
     ] {
         assert_eq!(sql.get(attribute), value, "{sql:?}");
     }

@@ -4,15 +4,15 @@ use std::fmt::{Display, Write as _};
 
 use axum::http::Uri;
 use farmlokal_catalog::{
-    Categories, Category, Cursor, CursorMismatch, Filter, InvalidCategory, InvalidPrice, InvalidSearch,
-    Limit, ListQuery, Order, Price, PriceRange, SearchText, Sort,
+    Categories, Category, Cursor, CursorMismatch, Filter, Include, InvalidCategory, InvalidPrice,
+    InvalidSearch, Limit, ListQuery, Order, Price, PriceRange, SearchText, Sort,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::problem::{Code, InvalidParam, Problem};
-use crate::query::{Invalid, MAX_REPORTED, pairs};
+use crate::query::{Invalid, read_params, whole_number};
 
 const SORTS: [(&str, Sort); 5] = [
     ("id", Sort::Id),
@@ -24,8 +24,13 @@ const SORTS: [(&str, Sort); 5] = [
 
 const ORDERS: [(&str, Order); 2] = [("ASC", Order::Asc), ("DESC", Order::Desc)];
 
+const FACETS: [&str; 2] = ["category", "price"];
+
+/// The only parameter that may be given more than once.
+const CATEGORY: &str = "category";
+
 /// What RFC 3986 calls unreserved stays as it is.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The parameters, each within its own bounds.
 #[derive(Default, IntoParams)]
@@ -44,18 +49,29 @@ pub(super) struct ListParams {
     /// The direction, in upper or lower case. Relevance is descending by default, all else ascending.
     #[param(inline, value_type = Option<OrderName>)]
     order: Option<Order>,
-    /// Only this category, spelled exactly.
-    #[param(value_type = Option<String>)]
-    category: Option<Category>,
+    /// Only this category, spelled exactly. It may be given up to 20 times: any of them.
+    #[param(value_type = Option<Vec<String>>, max_items = 20)]
+    category: Vec<Category>,
     /// Only products that cost at least this much; at most two decimals.
     #[param(value_type = Option<f64>, minimum = 0, maximum = 99_999_999.99)]
     min_price: Option<Price>,
     /// Only products that cost at most this much; at most two decimals.
     #[param(value_type = Option<f64>, minimum = 0, maximum = 99_999_999.99)]
     max_price: Option<Price>,
-    /// Only products with all of these words in name or description, such as `ball` or `oil 2L`.
-    #[param(value_type = Option<String>, max_length = 200)]
+    /// Only products with all of these words in name or description, such as `cheese` or `oil 2L`. Where nothing matches
+    /// as written, the last word may be the beginning of one, and then words may be misspelt.
+    #[param(value_type = Option<String>, min_length = 1, max_length = 255, example = "chedar")]
     search: Option<SearchText>,
+    /// Whether the answer has `total`: how many products match, all pages together.
+    #[param(value_type = Option<bool>, default = false, example = true)]
+    total: bool,
+    /// Counts in the answer, with a comma between them: how many products each category, or each range of prices, would
+    /// give. Each leaves its own filter out.
+    #[param(inline, value_type = Option<FacetNames>, explode = false, example = json!(FACETS))]
+    facets: [bool; FACETS.len()],
+    /// Whether each product has `highlights`: what matches in its name and description. It needs `search`.
+    #[param(value_type = Option<bool>, default = false, example = true)]
+    highlight: bool,
 }
 
 impl ListParams {
@@ -70,54 +86,48 @@ impl ListParams {
 
     fn parse(query: &str) -> Result<ListQuery, Vec<InvalidParam>> {
         let mut params = ListParams::default();
-        let (mut seen, mut invalid) = (Vec::new(), Vec::<InvalidParam>::new());
-        for (name, value) in pairs(query) {
-            if invalid.len() == MAX_REPORTED {
-                break;
-            }
-            if seen.contains(&name) {
-                let is_reported =
-                    |param: &InvalidParam| param.name == name && param.code == "repeated_parameter";
-                if !invalid.iter().any(is_reported) {
-                    invalid.push(InvalidParam::new(name, "repeated_parameter", "must be given once"));
-                }
-                continue;
-            }
-            if let Err((code, detail)) = value.and_then(|value| params.set(&name, &value)) {
-                invalid.push(InvalidParam::new(name.clone(), code, detail));
-            }
-            seen.push(name);
-        }
-        params.into_query(seen.iter().any(|name| name == "search"), invalid)
+        let invalid = read_params(query, Some(CATEGORY), |name, value| params.set(name, value));
+        params.into_query(invalid)
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), Invalid> {
         match name {
             "cursor" => self.cursor = Some(value.parse().map_err(|error| wrong("cursor_malformed", error))?),
-            "limit" => self.limit = Some(limit(value)?),
+            "limit" => {
+                self.limit = Limit::new(whole_number(value, &(Limit::MIN.get()..=Limit::MAX.get()))?);
+            }
             "sort" => self.sort = Some(sort(value)?),
             "order" => self.order = Some(order(value)?),
-            "category" => self.category = Some(category(value)?),
+            CATEGORY => self.category.push(category(value)?),
             "minPrice" => self.min_price = Some(price(value)?),
             "maxPrice" => self.max_price = Some(price(value)?),
-            "search" => self.search = Some(words(value)?),
+            "search" => self.search = Some(search_text(value)?),
+            "total" => self.total = flag(value)?,
+            "facets" => self.facets = facets(value)?,
+            "highlight" => self.highlight = flag(value)?,
             _ => return Err(wrong("unknown_parameter", "is not a parameter of this resource")),
         }
         Ok(())
     }
 
     /// Checks what is between parameters. A cursor is bound to the others: with one of them invalid it is not judged.
-    fn into_query(
-        self,
-        searches: bool,
-        mut invalid: Vec<InvalidParam>,
-    ) -> Result<ListQuery, Vec<InvalidParam>> {
+    fn into_query(self, mut invalid: Vec<InvalidParam>) -> Result<ListQuery, Vec<InvalidParam>> {
+        let searches = self.search.is_some() || invalid.iter().any(|param| param.name == "search");
         let prices = PriceRange::new(self.min_price, self.max_price);
         if prices.is_err() {
             invalid.push(InvalidParam::new("minPrice", "min_above_max", "must not be above maxPrice"));
         }
+        let categories = Categories::new(self.category);
+        if let Err(error) = &categories {
+            invalid.push(InvalidParam::new(CATEGORY, "too_many", error.to_string()));
+        }
+        if self.highlight && !searches {
+            invalid.push(InvalidParam::new("highlight", "requires_search", "needs a search"));
+        }
+        let [category_facet, price_facet] = self.facets;
+        let include = Include { total: self.total, category_facet, price_facet, highlights: self.highlight };
         let filter = Filter {
-            categories: Categories::new(self.category.into_iter().collect()).unwrap_or_default(),
+            categories: categories.unwrap_or_default(),
             prices: prices.unwrap_or_default(),
             search: self.search,
         };
@@ -128,7 +138,7 @@ impl ListParams {
             invalid.push(InvalidParam::new("sort", "requires_search", error.to_string()));
         }
         let query = match query {
-            Ok(query) if invalid.is_empty() => query.with_limit(self.limit.unwrap_or_default()),
+            Ok(query) if invalid.is_empty() => query.with_limit(self.limit.unwrap_or_default()).with(include),
             _ => return Err(invalid),
         };
         match self.cursor {
@@ -142,16 +152,6 @@ impl ListParams {
 
 fn wrong(code: &'static str, detail: impl Display) -> Invalid {
     (code, detail.to_string())
-}
-
-fn limit(value: &str) -> Result<Limit, Invalid> {
-    let wrong = |code| {
-        wrong(code, format_args!("must be a whole number from {} to {}", Limit::MIN.get(), Limit::MAX.get()))
-    };
-    if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(wrong("malformed"));
-    }
-    value.parse().ok().and_then(Limit::new).ok_or_else(|| wrong("out_of_range"))
 }
 
 fn sort(value: &str) -> Result<Sort, Invalid> {
@@ -179,11 +179,29 @@ fn price(value: &str) -> Result<Price, Invalid> {
     })
 }
 
-fn words(value: &str) -> Result<SearchText, Invalid> {
+pub(super) fn search_text(value: &str) -> Result<SearchText, Invalid> {
     SearchText::new(value).map_err(|error| match error {
         InvalidSearch::TooLong => wrong("too_long", error),
         InvalidSearch::NoWords => wrong("no_words", error),
     })
+}
+
+fn flag(value: &str) -> Result<bool, Invalid> {
+    value.parse().map_err(|_| wrong("malformed", "must be true or false"))
+}
+
+/// Which of [`FACETS`] a list of them names, each once.
+fn facets(value: &str) -> Result<[bool; FACETS.len()], Invalid> {
+    let mut asked = [false; FACETS.len()];
+    for name in value.split(',') {
+        let nth = FACETS.iter().position(|facet| *facet == name);
+        let nth = nth.filter(|nth| !asked[*nth]).ok_or_else(|| {
+            let what = format_args!("must be category, price, or both with a comma between; not {name:?}");
+            wrong("malformed", what)
+        })?;
+        asked[nth] = true;
+    }
+    Ok(asked)
 }
 
 /// The values of `sort` in the OpenAPI document.
@@ -208,6 +226,17 @@ impl PartialSchema for OrderName {
 
 impl ToSchema for OrderName {}
 
+/// The value of `facets` in the OpenAPI document.
+struct FacetNames;
+
+impl PartialSchema for FacetNames {
+    fn schema() -> RefOr<Schema> {
+        ArrayBuilder::new().items(one_of(FACETS)).min_items(Some(1)).unique_items(true).into()
+    }
+}
+
+impl ToSchema for FacetNames {}
+
 fn one_of<const N: usize>(names: [&'static str; N]) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names))
 }
@@ -217,12 +246,12 @@ fn one_of<const N: usize>(names: [&'static str; N]) -> ObjectBuilder {
 pub(super) fn canonical(prefix: &str, query: &ListQuery, cursor: Option<&Cursor>) -> String {
     let name_of_sort = SORTS.iter().find(|(_, sort)| *sort == query.sort()).map_or("", |(name, _)| name);
     let name_of_order = ORDERS.iter().find(|(_, order)| *order == query.order()).map_or("", |(name, _)| name);
-    let mut text = String::with_capacity(prefix.len() + 120);
-    text.push_str(prefix);
-    // Writing to a string cannot fail.
-    let _ = write!(text, "sort={name_of_sort}&order={name_of_order}&limit={}", query.limit().get());
+    let mut limit = itoa::Buffer::new();
+    let limit = limit.format(query.limit().get());
+    let mut text = [prefix, "sort=", name_of_sort, "&order=", name_of_order, "&limit=", limit].concat();
     let filter = query.filter();
     for category in filter.categories.as_slice() {
+        // Writing to a string cannot fail.
         let _ = write!(text, "&category={}", utf8_percent_encode(category.as_str(), RESERVED));
     }
     if filter.prices.lowest() > Price::MIN {
@@ -233,6 +262,19 @@ pub(super) fn canonical(prefix: &str, query: &ListQuery, cursor: Option<&Cursor>
     }
     if let Some(search) = &filter.search {
         let _ = write!(text, "&search={}", utf8_percent_encode(search.as_str(), RESERVED));
+    }
+    let include = query.include();
+    if include.total {
+        text.push_str("&total=true");
+    }
+    text.push_str(match (include.category_facet, include.price_facet) {
+        (true, true) => "&facets=category,price",
+        (true, false) => "&facets=category",
+        (false, true) => "&facets=price",
+        (false, false) => "",
+    });
+    if include.highlights {
+        text.push_str("&highlight=true");
     }
     if let Some(cursor) = cursor {
         let _ = write!(text, "&cursor={cursor}");

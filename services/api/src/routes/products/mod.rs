@@ -1,7 +1,8 @@
-//! `/products` and `/products/{id}`
+//! `/products`, `/products/suggest` and `/products/{id}`
 
 mod list_params;
 mod response;
+mod suggest;
 
 use std::sync::Arc;
 
@@ -10,7 +11,8 @@ use axum::extract::{Path, Request, State};
 use axum::http::HeaderValue;
 use axum::response::Response;
 use farmlokal_cache::Key;
-use farmlokal_catalog::{ListQuery, MAX_PRODUCT_ID, Page};
+use farmlokal_catalog::{Catalog, Cursor, ListQuery, MAX_PRODUCT_ID};
+use farmlokal_search::Search;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -25,6 +27,12 @@ use crate::query;
 ///
 /// A page of products in the order of `sort`, of those that match all filters. Follow `nextCursor`, or the
 /// `Link: rel="next"` header, to walk the whole list: every product comes once, at the same speed at any depth.
+///
+/// All parameters combine freely. Examples:
+/// [the cheapest first](/products?sort=price&order=ASC),
+/// [a search that forgives](/products?search=chedar&total=true&highlight=true),
+/// [two categories](/products?category=dairy&category=bakery&maxPrice=10&sort=name),
+/// [what to offer as filters](/products?search=oil&facets=category,price&limit=5).
 #[utoipa::path(
     get,
     path = "/products",
@@ -34,14 +42,24 @@ use crate::query;
         (status = 200, description = "A page of products", body = PageResponse),
         (status = 304, description = "The client's copy, named in If-None-Match, is still right"),
         (status = 400, description = "One or more parameters are wrong; each is named", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "The search costs too much, the catalogue cannot be reached, or the service is overloaded", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The catalogue cannot be reached, there is no search index yet, or the service is overloaded", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 async fn list_products(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let (request, _) = request.into_parts();
     let list = ListParams::read(&request.uri)?;
     let key = Key::List(canonical("", &list, list.cursor().as_ref()).into());
-    app.answer(&request, &key, async move |catalog| page_answer(&list, &catalog.list(&list).await?)).await
+    app.answer(&request, &key, async move |catalog, search| page(&list, &catalog, &search).await).await
+}
+
+/// SQL answers what one index of the database serves, the search index everything else.
+async fn page(list: &ListQuery, catalog: &Catalog, search: &Search) -> Result<Answer, Problem> {
+    if list.is_served_by_one_index() {
+        let page = catalog.list(list).await?;
+        return page_answer(list, page.next_cursor.as_ref(), &PageResponse::from(&page));
+    }
+    let found = search.list(list).await?;
+    page_answer(list, found.page.next_cursor.as_ref(), &PageResponse::from(&found))
 }
 
 /// Get a product
@@ -67,7 +85,7 @@ async fn get_product(
     query::refuse_parameters(&request.uri)?;
     // Rejected where its percent-encoding is no UTF-8.
     let id = id.ok().and_then(|Path(id)| product_id(&id)).ok_or_else(invalid_id)?;
-    app.answer(&request, &Key::Item(id), async move |catalog| match catalog.product(id).await? {
+    app.answer(&request, &Key::Item(id), async move |catalog, _| match catalog.product(id).await? {
         Some(product) => Ok(Answer::document(query::json(&ProductResponse::from(&product))?, None)),
         None => Ok(Answer::MISSING),
     })
@@ -85,15 +103,18 @@ fn invalid_id() -> Problem {
     Problem::naming(Code::InvalidParameter, vec![InvalidParam::new("id", "malformed", detail)])
 }
 
-fn page_answer(list: &ListQuery, page: &Page) -> Result<Answer, Problem> {
-    let link = page.next_cursor.as_ref().map(|next| canonical("</products?", list, Some(next)));
+fn page_answer(list: &ListQuery, next: Option<&Cursor>, page: &PageResponse<'_>) -> Result<Answer, Problem> {
+    let link = next.map(|next| canonical("</products?", list, Some(next)));
     // The canonical query is percent-encoded, so it is a valid header.
     let link = link.and_then(|link| HeaderValue::try_from(link + ">; rel=\"next\"").ok());
-    Ok(Answer::document(query::json(&PageResponse::from(page))?, link))
+    Ok(Answer::document(query::json(page)?, link))
 }
 
 pub(super) fn router() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(list_products)).routes(routes!(get_product))
+    OpenApiRouter::new()
+        .routes(routes!(list_products))
+        .routes(routes!(suggest::suggest))
+        .routes(routes!(get_product))
 }
 
 #[cfg(test)]

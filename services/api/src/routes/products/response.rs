@@ -1,7 +1,8 @@
-//! The bodies of `/products` and `/products/{id}`.
+//! The bodies of `/products`, `/products/suggest` and `/products/{id}`.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use farmlokal_catalog::{Page, Price, Product};
+use farmlokal_catalog::{Level, Page, Price, PriceRange, Product};
+use farmlokal_search::{Correction, Highlights, Piece, Reading, SearchPage, Suggestion};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -32,6 +33,28 @@ pub(super) struct ProductResponse<'a> {
     #[serde(serialize_with = "rfc3339")]
     #[schema(example = "2025-03-01T09:30:00.000Z")]
     updated_at: DateTime<Utc>,
+    /// What matches the search; there with `highlight=true` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    highlights: Option<HighlightsResponse<'a>>,
+}
+
+/// The texts of a product in pieces. All pieces of a text together are the text.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Highlights)]
+struct HighlightsResponse<'a> {
+    name: Vec<PieceResponse<'a>>,
+    description: Vec<PieceResponse<'a>>,
+}
+
+/// A piece of a text.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Piece)]
+struct PieceResponse<'a> {
+    #[schema(example = "Cheese")]
+    text: &'a str,
+    /// Whether it matches the search.
+    #[schema(example = true)]
+    matched: bool,
 }
 
 /// A page of products.
@@ -47,6 +70,92 @@ pub(super) struct PageResponse<'a> {
     next_cursor: Option<String>,
     /// Whether there is a next page.
     has_more: bool,
+    /// How many products match, all pages together; there with `total=true` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 1234)]
+    total: Option<u64>,
+    /// There with `facets` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    facets: Option<Facets<'a>>,
+    /// There with `search` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    corrections: Option<CorrectionsResponse<'a>>,
+}
+
+/// How many products each choice would give. A count leaves the filter out that is of its own kind, so that several
+/// categories can be offered while one is chosen.
+#[derive(Serialize, ToSchema)]
+struct Facets<'a> {
+    /// The categories, those with the most products first; at most 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    category: Option<Vec<CategoryCount<'a>>>,
+    /// Ranges of prices that have products, the cheapest first. `minPrice` and `maxPrice` take their ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price: Option<Vec<PriceCount>>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct CategoryCount<'a> {
+    #[schema(example = "dairy")]
+    value: &'a str,
+    #[schema(example = 123)]
+    count: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+struct PriceCount {
+    #[serde(serialize_with = "exact")]
+    #[schema(value_type = f64, example = 10.00)]
+    min: Price,
+    #[serde(serialize_with = "exact")]
+    #[schema(value_type = f64, example = 19.99)]
+    max: Price,
+    #[schema(example = 123)]
+    count: u64,
+}
+
+/// How the search was read. It forgives only where the whole catalogue has nothing that matches as written.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Corrections)]
+struct CorrectionsResponse<'a> {
+    /// How far it forgave: `asWritten`, not at all; `prefix`, the end of the last word may be missing; `typos`, words may be
+    /// misspelt.
+    #[schema(example = "typos", pattern = "^(asWritten|prefix|typos)$")]
+    level: &'static str,
+    /// The words that were not found as written.
+    words: Vec<CorrectionResponse<'a>>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Correction)]
+struct CorrectionResponse<'a> {
+    /// As it was searched for.
+    #[schema(example = "chedar")]
+    word: &'a str,
+    /// The most common words that were found instead; at most 5.
+    #[schema(example = json!(["cheddar"]))]
+    found: &'a [String],
+}
+
+/// Completions of what a user types, those of most products first.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Suggestions)]
+pub(super) struct SuggestionsResponse<'a> {
+    data: Vec<SuggestionResponse<'a>>,
+    /// How many there are.
+    #[schema(example = 8)]
+    count: usize,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Suggestion)]
+struct SuggestionResponse<'a> {
+    /// The text with its last word completed: what to search for.
+    #[schema(example = "cheddar")]
+    text: &'a str,
+    /// How many products have it.
+    #[schema(example = 123)]
+    products: u64,
 }
 
 impl<'a> From<&'a Product> for ProductResponse<'a> {
@@ -59,6 +168,7 @@ impl<'a> From<&'a Product> for ProductResponse<'a> {
             price: product.price,
             created_at: product.created_at,
             updated_at: product.updated_at,
+            highlights: None,
         }
     }
 }
@@ -70,7 +180,63 @@ impl<'a> From<&'a Page> for PageResponse<'a> {
             count: page.products.len(),
             next_cursor: page.next_cursor.as_ref().map(ToString::to_string),
             has_more: page.next_cursor.is_some(),
+            total: None,
+            facets: None,
+            corrections: None,
         }
+    }
+}
+
+impl<'a> From<&'a SearchPage> for PageResponse<'a> {
+    fn from(found: &'a SearchPage) -> Self {
+        let mut page = PageResponse::from(&found.page);
+        for (product, highlights) in page.data.iter_mut().zip(found.highlights.iter().flatten()) {
+            product.highlights = Some(highlights.into());
+        }
+        let category = found.category_facet.as_ref().map(|counts| {
+            counts.iter().map(|(value, count)| CategoryCount { value, count: *count }).collect()
+        });
+        let price = found.price_facet.as_ref().map(|counts| {
+            let count = |(range, count): &(PriceRange, u64)| PriceCount {
+                min: range.lowest(),
+                max: range.highest(),
+                count: *count,
+            };
+            counts.iter().map(count).collect()
+        });
+        let facets = (category.is_some() || price.is_some()).then_some(Facets { category, price });
+        Self { total: found.total, facets, corrections: found.reading.as_ref().map(Into::into), ..page }
+    }
+}
+
+impl<'a> From<&'a Highlights> for HighlightsResponse<'a> {
+    fn from(highlights: &'a Highlights) -> Self {
+        let piece = |piece: &'a Piece| PieceResponse { text: &piece.text, matched: piece.matched };
+        Self {
+            name: highlights.name.iter().map(piece).collect(),
+            description: highlights.description.iter().map(piece).collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a Reading> for CorrectionsResponse<'a> {
+    fn from(reading: &'a Reading) -> Self {
+        let level = match reading.level {
+            Level::AsWritten => "asWritten",
+            Level::Prefix => "prefix",
+            Level::Typos => "typos",
+        };
+        let word = |Correction { word, found }: &'a Correction| CorrectionResponse { word, found };
+        Self { level, words: reading.corrections.iter().map(word).collect() }
+    }
+}
+
+impl<'a> From<&'a [Suggestion]> for SuggestionsResponse<'a> {
+    fn from(suggestions: &'a [Suggestion]) -> Self {
+        let data = suggestions
+            .iter()
+            .map(|Suggestion { text, products }| SuggestionResponse { text, products: *products });
+        Self { data: data.collect(), count: suggestions.len() }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::time::Duration;
 
-use crate::harness::{Answer, Api, PATIENCE, Process, fetch};
+use crate::harness::{Answer, Api, PATIENCE, fetch};
 use crate::webhook::sender::{self, Event, ago, deliver, status};
 
 #[tokio::test]
@@ -21,7 +21,7 @@ async fn the_second_answer_comes_from_memory() {
 async fn the_first_answer_of_another_replica_comes_from_redis() {
     let api = Api::with_products(5).await;
     let first = api.get("/products").await;
-    let replica = replica_of(&api, &[("LOCAL_CACHE", "false")]);
+    let replica = api.replica(&[("LOCAL_CACHE", "false")]);
     let url = format!("http://{}/products", replica.address("listening"));
     // The replica serves without Redis until it has connected to it.
     let deadline = std::time::Instant::now() + PATIENCE;
@@ -34,13 +34,6 @@ async fn the_first_answer_of_another_replica_comes_from_redis() {
     };
     assert_eq!(second.body, first.body);
     assert_eq!(second.header("etag"), first.header("etag"));
-}
-
-/// Another process on the same database and the same Redis.
-fn replica_of(api: &Api, settings: &[(&str, &str)]) -> Process {
-    let (database_url, redis_url) = (api.database.url(), api.redis.url());
-    let urls = [("DATABASE_URL", database_url.as_str()), ("REDIS_URL", redis_url.as_str())];
-    Process::start(&[&urls, settings].concat())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,7 +54,7 @@ async fn what_is_fresh_in_redis_is_served_while_the_queue_for_the_database_is_fu
         ("LIST_TIMEOUT", "20s"),
         ("REQUEST_TIMEOUT", "20s"),
     ];
-    let replica = replica_of(&api, &settings);
+    let replica = api.replica(&settings);
     let base = format!("http://{}", replica.address("listening"));
     let get = async |path: &str| fetch(&api.client(), &format!("{base}{path}"), &[]).await.unwrap();
     let until = async |path: &str, wanted: &dyn Fn(&Answer) -> bool| {

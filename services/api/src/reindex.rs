@@ -1,0 +1,22 @@
+//! `farmlokal-api reindex`: for whoever has changed products by SQL, which no search index can see.
+
+use std::error::Error as _;
+
+use anyhow::{Context as _, anyhow};
+use farmlokal_catalog::{Catalog, CatalogConfig};
+use farmlokal_settings::DatabaseArgs;
+
+/// Makes the search index of every API process read the catalogue anew, in the background, and says so in one line.
+///
+/// # Errors
+/// A database that cannot be reached, or that holds no catalogue.
+pub async fn run(args: &DatabaseArgs) -> anyhow::Result<String> {
+    let config = CatalogConfig::new(args.url()?.as_str()).context("the database URL")?;
+    let catalog = Catalog::new(config)?;
+    catalog.announce_replacement().await.map_err(|error| match error.source() {
+        Some(source) => anyhow!("{error}: {source}"),
+        None => error.into(),
+    })?;
+    catalog.close().await;
+    Ok("every search index reads the catalogue anew".to_owned())
+}
