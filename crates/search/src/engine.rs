@@ -9,7 +9,7 @@ use farmlokal_catalog::{ChangePosition, IndexRow, Level, ListQuery, PriceRange, 
 pub struct Match {
     /// Its id.
     pub id: u64,
-    /// A whole number made of the query and the product alone; 0 without a search.
+    /// A whole number made of the query and the product alone; 0 where the order is another.
     pub relevance: u32,
 }
 
@@ -115,7 +115,7 @@ pub trait Engine: Send + Sync + 'static {
         position: &ChangePosition,
     ) -> impl Future<Output = Result<(), EngineError>> + Send;
 
-    /// An index anew, beside the one that answers meanwhile.
+    /// An index anew, beside the one that answers meanwhile; where memory has no room for both, instead of it.
     fn rebuild(&self) -> Result<impl Rebuild, EngineError>;
 
     /// How many products the index has; `None` before it is built.

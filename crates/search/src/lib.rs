@@ -1,5 +1,6 @@
 //! The search index: text analysis, queries, facets, suggestions, and what keeps it up to date. No HTTP.
 
+mod analysis;
 mod config;
 mod engine;
 mod fill;
@@ -7,9 +8,15 @@ mod follower;
 mod metrics;
 mod page;
 mod search;
+mod tantivy;
 
-pub use config::SearchConfig;
+pub use self::tantivy::{EngineConfig, TantivyEngine};
+pub use analysis::{InvalidSynonyms, Language, Synonyms, UnknownLanguage};
+pub use config::{InvalidConfig, SearchConfig};
 pub use engine::{Correction, Engine, EngineError, Found, Match, Piece, Rebuild, Suggestion, Words};
 pub use metrics::describe_metrics;
 pub use page::{Highlights, Reading, SearchPage};
 pub use search::{Search, SearchError, SearchStatus};
+
+#[cfg(test)]
+mod tests;

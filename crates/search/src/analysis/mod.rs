@@ -1,0 +1,114 @@
+//! How texts become words: one analysis for what is indexed, for what is searched and for what is highlighted.
+
+mod fold;
+mod highlight;
+mod synonyms;
+mod words;
+
+use rust_stemmers::{Algorithm, Stemmer};
+
+pub use synonyms::{InvalidSynonyms, Synonyms};
+pub(crate) use {
+    highlight::Matched,
+    synonyms::SynonymIndex,
+    words::{Word, pairs, searched, words},
+};
+
+/// Before stems that are no words of the text, so that words are told from them.
+pub(crate) const STEM: char = '\u{1}';
+/// Before what completes a prefix: the folded word, [`SURFACE`], and the word as it is written.
+pub(crate) const COMPLETION: char = '\u{2}';
+/// Between the folded word of a completion and how it is written.
+pub(crate) const SURFACE: char = '\0';
+
+/// A language whose words are reduced to their stems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Language(Algorithm);
+
+/// No stems are known of this language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be none, or one of arabic, danish, dutch, english, finnish, french, german, greek, hungarian, italian, \
+     norwegian, portuguese, romanian, russian, spanish, swedish, tamil, turkish"
+)]
+pub struct UnknownLanguage;
+
+impl Language {
+    /// English.
+    pub const ENGLISH: Language = Language(Algorithm::English);
+}
+
+impl std::str::FromStr for Language {
+    type Err = UnknownLanguage;
+
+    fn from_str(name: &str) -> Result<Language, UnknownLanguage> {
+        use Algorithm::{
+            Arabic, Danish, Dutch, English, Finnish, French, German, Greek, Hungarian, Italian, Norwegian,
+            Portuguese, Romanian, Russian, Spanish, Swedish, Tamil, Turkish,
+        };
+        let all = [
+            Arabic, Danish, Dutch, English, Finnish, French, German, Greek, Hungarian, Italian, Norwegian,
+            Portuguese, Romanian, Russian, Spanish, Swedish, Tamil, Turkish,
+        ];
+        let named = all.into_iter().find(|algorithm| format!("{algorithm:?}").eq_ignore_ascii_case(name));
+        named.map(Language).ok_or(UnknownLanguage)
+    }
+}
+
+/// What the analysis depends on beside the text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Analysis {
+    pub(crate) language: Option<Language>,
+}
+
+impl Analysis {
+    /// The stem of a word, if it is another than the word. Words with digits have none.
+    pub(crate) fn stem(self, word: &str) -> Option<String> {
+        let Language(algorithm) = self.language?;
+        if word.chars().any(char::is_numeric) {
+            return None;
+        }
+        let stem = Stemmer::create(algorithm).stem(word).into_owned();
+        (!stem.is_empty() && stem != word).then_some(stem)
+    }
+
+    /// What a word is indexed as. `completes`: also as a completion, of the word as it is written.
+    pub(crate) fn terms(self, word: &Word, completes: Option<&str>, add: &mut impl FnMut(String)) {
+        let folded = match word {
+            Word::Plain { whole, parts } => {
+                for word in parts.iter().chain([whole]) {
+                    if let Some(stem) = self.stem(word) {
+                        add(format!("{STEM}{stem}"));
+                    }
+                    add(word.clone());
+                }
+                whole
+            }
+            Word::Run(run) => {
+                run.chars().for_each(|c| add(c.to_string()));
+                if run.chars().nth(1).is_some() {
+                    pairs(run).into_iter().for_each(|pair| add(pair.to_owned()));
+                }
+                run
+            }
+            Word::Symbol(c) => return add(c.to_string()),
+        };
+        if let Some(written) = completes {
+            add(format!("{COMPLETION}{folded}{SURFACE}{}", written.to_lowercase()));
+        }
+    }
+
+    /// The terms of products that have a word like this one, alternatives of each that must be there.
+    pub(crate) fn like(self, word: &Word) -> Vec<Vec<String>> {
+        match word {
+            Word::Plain { whole, parts } if parts.is_empty() => {
+                let stem = self.stem(whole);
+                let stemmed = format!("{STEM}{}", stem.as_ref().unwrap_or(whole));
+                vec![stem.into_iter().chain([whole.clone(), stemmed]).collect()]
+            }
+            Word::Plain { parts, .. } => parts.iter().map(|part| vec![part.clone()]).collect(),
+            Word::Run(run) => pairs(run).into_iter().map(|pair| vec![pair.to_owned()]).collect(),
+            Word::Symbol(c) => vec![vec![c.to_string()]],
+        }
+    }
+}

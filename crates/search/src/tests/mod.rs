@@ -1,0 +1,73 @@
+//! What every engine has to do. Nothing here knows which one it is but [`engine`].
+
+mod finding;
+mod random;
+mod reference;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use farmlokal_catalog::{
+    ChangePosition, Filter, Include, IndexRow, Limit, ListQuery, Order, Price, SearchText, Sort,
+};
+
+use crate::{Engine, EngineConfig, Found, Language, Rebuild as _, Synonyms, TantivyEngine};
+
+/// The engine that is tested.
+fn engine(synonyms: &str) -> impl Engine {
+    TantivyEngine::new(&EngineConfig {
+        memory: 512 << 20,
+        threads: 2,
+        queue: 64,
+        deadline: Duration::from_secs(60),
+        language: Some(Language::ENGLISH),
+        synonyms: synonyms.parse::<Synonyms>().unwrap(),
+    })
+}
+
+fn row(id: u64, name: &str) -> IndexRow {
+    IndexRow {
+        id,
+        name: name.to_owned(),
+        description: String::new(),
+        category: "Fruit".to_owned(),
+        price: Price::from_cents(id * 100).unwrap(),
+        created_at: time(i64::try_from(id).unwrap()),
+        name_key: name.to_lowercase().into_bytes(),
+    }
+}
+
+fn time(millis: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(1_700_000_000_000 + millis).unwrap()
+}
+
+async fn fill(engine: &impl Engine, rows: Vec<IndexRow>) {
+    let mut rebuild = engine.rebuild().unwrap();
+    rebuild.add(rows).await.unwrap();
+    rebuild.finish(&ChangePosition::default()).await.unwrap();
+}
+
+async fn apply(engine: &impl Engine, changes: Vec<(u64, Option<IndexRow>)>) {
+    engine.apply(changes, &ChangePosition::default()).await.unwrap();
+}
+
+fn searching(text: &str) -> ListQuery {
+    let search = Some(SearchText::new(text).unwrap());
+    let filter = Filter { search, ..Filter::default() };
+    let all = Include { total: true, category_facet: true, price_facet: true, highlights: true };
+    ListQuery::new(filter, None, None).unwrap().with_limit(Limit::MAX).with(all)
+}
+
+fn sorted(filter: Filter, sort: Option<Sort>, order: Option<Order>) -> ListQuery {
+    let all = Include { total: true, category_facet: true, price_facet: true, highlights: false };
+    ListQuery::new(filter, sort, order).unwrap().with(all)
+}
+
+async fn found(engine: &impl Engine, text: &str) -> Found {
+    engine.search(&searching(text), None).await.unwrap()
+}
+
+/// The ids that a search finds, in their order.
+async fn ids(engine: &impl Engine, text: &str) -> Vec<u64> {
+    found(engine, text).await.matches.iter().map(|found| found.id).collect()
+}
