@@ -1,4 +1,6 @@
-use std::{path::PathBuf, time::Duration};
+use std::{fs, io, path::PathBuf, time::Duration};
+
+use crate::{EngineConfig, InvalidSynonyms, Synonyms, UnknownLanguage};
 
 /// Settings of a [`Search`](crate::Search).
 #[derive(Clone, Debug)]
@@ -17,6 +19,37 @@ pub struct SearchConfig {
     pub synonyms: Option<PathBuf>,
     /// How often the database is asked for changes that nobody has told of. Default 1 s.
     pub poll: Duration,
+}
+
+/// Why a [`SearchConfig`] is not valid.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidConfig {
+    /// Of [`SearchConfig::language`].
+    #[error("SEARCH_LANGUAGE {0}")]
+    Language(#[from] UnknownLanguage),
+    /// [`SearchConfig::synonyms`] cannot be read.
+    #[error("SEARCH_SYNONYMS: cannot read {0}: {1}")]
+    Unreadable(PathBuf, #[source] io::Error),
+    /// [`SearchConfig::synonyms`] has something else in it.
+    #[error("SEARCH_SYNONYMS: {0}, {1}")]
+    Synonyms(PathBuf, #[source] InvalidSynonyms),
+}
+
+impl SearchConfig {
+    /// What of it is the engine's. Reads the file of synonyms.
+    pub(crate) fn engine(&self) -> Result<EngineConfig, InvalidConfig> {
+        let synonyms = match &self.synonyms {
+            None => Synonyms::default(),
+            Some(path) => {
+                let text = fs::read_to_string(path);
+                let text = text.map_err(|error| InvalidConfig::Unreadable(path.clone(), error))?;
+                text.parse().map_err(|error| InvalidConfig::Synonyms(path.clone(), error))?
+            }
+        };
+        let language = self.language.as_deref().map(str::parse).transpose()?;
+        let SearchConfig { memory, threads, queue, deadline, .. } = *self;
+        Ok(EngineConfig { memory, threads, queue, deadline, language, synonyms })
+    }
 }
 
 impl Default for SearchConfig {

@@ -18,7 +18,7 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
-use crate::{Engine, EngineError, Rebuild as _, SearchError, metrics};
+use crate::{Engine, EngineError, Rebuild, SearchError, metrics};
 
 /// Products that are read at a time. Those before are indexed meanwhile.
 const CHUNK: u32 = 10_000;
@@ -272,7 +272,7 @@ impl<E: Engine> Follower<E> {
     async fn build(&self) -> Result<bool, SearchError> {
         let started = Instant::now();
         let start = self.catalog.change_position().await?;
-        let mut rebuild = self.engine.rebuild()?;
+        let mut rebuild = self.start_rebuild().await?;
         let (mut rows, mut products) = (self.catalog.index_rows(0, CHUNK).await?, 0);
         while let Some(last) = rows.last().map(|row| row.id) {
             products += rows.len();
@@ -300,6 +300,18 @@ impl<E: Engine> Follower<E> {
         self.show();
         info!(products, seconds = started.elapsed().as_secs_f64(), "the search index is built");
         Ok(true)
+    }
+
+    async fn start_rebuild(&self) -> Result<impl Rebuild, EngineError> {
+        let mut progress = self.progress.lock().await;
+        let rebuild = self.engine.rebuild()?;
+        if self.engine.documents().is_none() && progress.take().is_some() {
+            info!(
+                "SEARCH_MEMORY has no room for two search indexes: there is none until the new one is built"
+            );
+            self.state.send_replace(State::Building(None));
+        }
+        Ok(rebuild)
     }
 
     /// Says why there is no index, unless there is one still.

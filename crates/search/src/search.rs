@@ -6,7 +6,7 @@ use farmlokal_catalog::Catalog;
 use tokio::task::JoinSet;
 
 use crate::{
-    Engine, EngineError, SearchConfig,
+    Engine, EngineError, InvalidConfig, SearchConfig, TantivyEngine,
     follower::{Follower, State},
     metrics,
 };
@@ -41,7 +41,7 @@ pub enum SearchStatus {
 }
 
 /// The search over a catalogue. Clones share one index.
-pub struct Search<E> {
+pub struct Search<E = TantivyEngine> {
     pub(crate) follower: Arc<Follower<E>>,
     /// As [`SearchConfig::deadline`].
     pub(crate) deadline: Duration,
@@ -50,6 +50,14 @@ pub struct Search<E> {
 impl<E> Clone for Search<E> {
     fn clone(&self) -> Search<E> {
         Search { follower: Arc::clone(&self.follower), deadline: self.deadline }
+    }
+}
+
+impl Search {
+    /// A search by the engine that comes with this crate.
+    pub fn new(catalog: Catalog, config: SearchConfig) -> Result<Search, InvalidConfig> {
+        let engine = TantivyEngine::new(&config.engine()?);
+        Ok(Search::with_engine(catalog, engine, &config))
     }
 }
 

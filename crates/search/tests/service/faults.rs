@@ -1,9 +1,6 @@
 //! What goes wrong: clear errors, and fresh again afterwards.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use farmlokal_catalog::{CatalogConfig, Error};
 use farmlokal_devstack::Database;
@@ -129,7 +126,7 @@ async fn a_catalogue_that_is_too_large_is_refused_until_it_fits() {
     let database = TestDatabase::create().await;
     insert(&database, (1..=3).map(|id| (id, "apple".to_owned(), 5))).await;
     let mut replica = Replica::new(database.config(), OFTEN);
-    replica.engine.limit.store(2, Ordering::Relaxed);
+    replica.engine.limit_to(2);
     replica.search.clone().spawn(&mut replica.tasks);
     until(&replica, |status| *status == SearchStatus::TooLarge).await;
     let error = replica.list(&query(&[("search", "apple")])).await.unwrap_err();
@@ -147,7 +144,7 @@ async fn a_catalogue_that_is_too_large_is_refused_until_it_fits() {
 async fn an_index_that_fails_is_built_anew() {
     let database = TestDatabase::create().await;
     let replica = Replica::ready(&database, NEVER).await;
-    replica.engine.failures.store(1, Ordering::Relaxed);
+    replica.engine.fail(1);
     replica.apply(1, upsert("apple", 5)).await;
     let error = replica.list(&query(&[("search", "apple")])).await.unwrap_err();
     assert!(matches!(error, SearchError::Engine(EngineError::Failed(_))), "{error:?}");

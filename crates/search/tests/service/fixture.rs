@@ -12,7 +12,7 @@ use farmlokal_search::{EngineError, Search, SearchConfig, SearchError, SearchPag
 use farmlokal_testing::{TestDatabase, query};
 use tokio::task::JoinSet;
 
-use crate::memory_engine::MemoryEngine;
+use crate::faulty_engine::FaultyEngine;
 
 /// Long enough for a busy machine: a search that is not answered fails the test.
 pub(crate) const PATIENT: Duration = Duration::from_secs(30);
@@ -21,16 +21,16 @@ pub(crate) const NEVER: Duration = Duration::from_hours(1);
 
 /// A replica: connections and an index of its own.
 pub(crate) struct Replica {
-    pub(crate) search: Search<MemoryEngine>,
-    pub(crate) engine: MemoryEngine,
+    pub(crate) search: Search<FaultyEngine>,
+    pub(crate) engine: FaultyEngine,
     pub(crate) catalog: Catalog,
     pub(crate) tasks: JoinSet<()>,
 }
 
 impl Deref for Replica {
-    type Target = Search<MemoryEngine>;
+    type Target = Search<FaultyEngine>;
 
-    fn deref(&self) -> &Search<MemoryEngine> {
+    fn deref(&self) -> &Search<FaultyEngine> {
         &self.search
     }
 }
@@ -38,7 +38,7 @@ impl Deref for Replica {
 impl Replica {
     /// One that is not spawned yet.
     pub(crate) fn new(config: CatalogConfig, poll: Duration) -> Replica {
-        let engine = MemoryEngine::default();
+        let engine = FaultyEngine::new();
         let catalog = Catalog::new(CatalogConfig { event_deadline: PATIENT, ..config }).unwrap();
         let settings = SearchConfig { poll, deadline: PATIENT, ..SearchConfig::default() };
         let search = Search::with_engine(catalog.clone(), engine.clone(), &settings);

@@ -129,7 +129,7 @@ async fn changes_of_other_products_hold_no_search_up() {
     insert(&database, (1..=50).map(|id| (id, "apple".to_owned(), id))).await;
     let replica = Arc::new(Replica::ready(&database, NEVER).await);
     let (changed, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-    *replica.engine.waits_for.lock().unwrap() = Some(Arc::clone(&changed));
+    replica.engine.hold_back_until(&changed);
     let writer = tokio::spawn({
         let (replica, stop) = (Arc::clone(&replica), Arc::clone(&stop));
         async move {

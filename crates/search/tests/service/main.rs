@@ -2,6 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod faults;
+mod faulty_engine;
 mod fixture;
 mod fresh;
-mod memory_engine;
