@@ -73,6 +73,6 @@ function unchanged({ categories }) {
   etags[path] = response.headers.Etag;
 }
 
-function search({ words }) {
-  list({ search: pick(words) }, 'search');
+function search({ texts }) {
+  list({ search: pick(pick(texts)) }, 'search');
 }

@@ -4,14 +4,15 @@
 {{- if lt $shutdown 1 -}}
 {{- fail (printf "api.terminationGracePeriodSeconds is %d: it must be at least 6 s above api.shutdownDelaySeconds, which is %d" (int .Values.api.terminationGracePeriodSeconds) (int .Values.api.shutdownDelaySeconds)) -}}
 {{- end -}}
-{{- /* A cache that fills up must not end the pod. Limits in other units than these are not looked at. */ -}}
+{{- /* A cache or an index that grows must not end the pod. Values in other units than these are not looked at. */ -}}
 {{- $limit := toString ((.Values.api.resources).limits).memory -}}
-{{- with .Values.api.config -}}
-{{- if and .LOCAL_CACHE_MIB (ne (toString .LOCAL_CACHE) "false") (regexMatch "^[0-9]+[MG]i$" $limit) -}}
+{{- $search := default "256MiB" .Values.api.config.SEARCH_MEMORY -}}
+{{- if and (regexMatch "^[0-9]+[MG]i$" $limit) (regexMatch "^[0-9]+ ?[MG]iB$" $search) -}}
 {{- $mib := mul (regexFind "^[0-9]+" $limit) (ternary 1024 1 (hasSuffix "Gi" $limit)) -}}
-{{- if gt (add (int64 .LOCAL_CACHE_MIB) 128) $mib -}}
-{{- fail (printf "api.config.LOCAL_CACHE_MIB is %d: api.resources.limits.memory must be at least 128 MiB above it, and is %s" (int64 .LOCAL_CACHE_MIB) $limit) -}}
-{{- end -}}
+{{- $index := mul (regexFind "^[0-9]+" $search) (ternary 1024 1 (contains "G" $search)) -}}
+{{- $cache := ternary 0 (int64 (default 64 .Values.api.config.LOCAL_CACHE_MIB)) (eq (toString .Values.api.config.LOCAL_CACHE) "false") -}}
+{{- if gt (add $cache $index 128) $mib -}}
+{{- fail (printf "api.config: LOCAL_CACHE_MIB and SEARCH_MEMORY are %d and %d MiB: api.resources.limits.memory must be at least 128 MiB above their sum, and is %s" (int64 $cache) (int64 $index) $limit) -}}
 {{- end -}}
 {{- end -}}
 {{- $config := dict
@@ -20,8 +21,16 @@
   "SHUTDOWN_DELAY" (printf "%ds" (int .Values.api.shutdownDelaySeconds))
   "SHUTDOWN_TIMEOUT" (printf "%ds" $shutdown)
 -}}
+{{- if .Values.api.search.synonyms -}}
+{{- $_ := set $config "SEARCH_SYNONYMS" "/etc/farmlokal/search/synonyms" -}}
+{{- end -}}
 {{- with .Values.ingress -}}
 {{- if .enabled -}}
+{{- range $variable, $value := dict "TRUSTED_HOPS" "trustedHops" "TRUSTED_PROXIES" "trustedProxies" -}}
+{{- if hasKey $.Values.api.config $variable -}}
+{{- fail (printf "api.config.%s: with ingress.enabled set ingress.%s instead" $variable $value) -}}
+{{- end -}}
+{{- end -}}
 {{- with .trustedProxies -}}
 {{- $_ := set $config "TRUSTED_PROXIES" (join "," .) -}}
 {{- end -}}

@@ -115,6 +115,7 @@ impl Catalog {
                 return Ok(Changes::All);
             }
         }
+        reader.end_snapshot().await?;
         Ok(Changes::Products(now, changed))
     }
 
@@ -154,14 +155,14 @@ pub(crate) const RAISE_REPLACED: &str =
     "INSERT INTO change_counters (slot, changes) VALUES (0, 1) ON DUPLICATE KEY UPDATE changes = changes + 1";
 
 const INDEX_COLUMNS: &str = "id, name, description, category, price, created_at, WEIGHT_STRING(name)";
-fn counters() -> Statement<'static> {
+pub(crate) fn counters() -> Statement<'static> {
     let mut statement = Statement::select(Kind::Index);
     statement.push("slot, changes FROM change_counters");
     statement
 }
 
 /// Of products that are gone, the id alone.
-fn changes(slot: u8, after: u64, limit: u64) -> Statement<'static> {
+pub(crate) fn changes(slot: u8, after: u64, limit: u64) -> Statement<'static> {
     let mut statement = Statement::select(Kind::Index);
     statement.push(
         "id, name, description, category, products.price, created_at, WEIGHT_STRING(name), product_id \
@@ -173,7 +174,7 @@ fn changes(slot: u8, after: u64, limit: u64) -> Statement<'static> {
 }
 
 /// One row at least, for the position.
-fn found(ids: &[u64]) -> Statement<'static> {
+pub(crate) fn found(ids: &[u64]) -> Statement<'static> {
     let mut statement = Statement::select(Kind::Found);
     statement.push(plan::COLUMNS).push(
         ", position FROM (SELECT CAST(COALESCE(SUM(changes), 0) AS UNSIGNED) AS position FROM change_counters) AS counters \

@@ -4,22 +4,12 @@
 //! some pages; a hint decides only how fast an answer is, never what it is. docs/sql.md explains why.
 
 use crate::{
-    ListQuery, Order, Position, Price, Sort, SortValue,
+    ListQuery, Order, Position, Sort, SortValue,
     statement::{Kind, Statement, Value},
 };
 
 /// In the order in which [`Product`](crate::Product) reads them.
 pub(crate) const COLUMNS: &str = "id, name, description, category, price, created_at, updated_at";
-
-fn has_price_range(query: &ListQuery) -> bool {
-    !query.filter().prices.is_all()
-}
-
-/// The price, where the range is of one only.
-fn one_price(query: &ListQuery) -> Option<Price> {
-    let (lowest, highest) = query.prices();
-    (lowest == highest).then_some(lowest)
-}
 
 /// The index that has a category's rows, or all, in the order of a sort.
 fn index(query: &ListQuery) -> &'static str {
@@ -32,16 +22,6 @@ fn index(query: &ListQuery) -> &'static str {
         (Sort::Name, true) => "by_category_name",
         (Sort::CreatedAt, false) => "by_created_at",
         (Sort::CreatedAt, true) => "by_category_created_at",
-    }
-}
-
-/// By what a list is sorted before its ids. There is no relevance here: one index serves no search.
-fn column(sort: Sort) -> Option<&'static str> {
-    match sort {
-        Sort::Id | Sort::Relevance => None,
-        Sort::Price => Some("price"),
-        Sort::Name => Some("name"),
-        Sort::CreatedAt => Some("created_at"),
     }
 }
 
@@ -77,7 +57,7 @@ pub(crate) fn newest_migration() -> Statement<'static> {
 /// `FROM products` along the sort's index, after the cursor.
 fn walk<'q>(statement: &mut Statement<'q>, query: &'q ListQuery) {
     let mut joint = from(statement, query, index(query));
-    if has_price_range(query) {
+    if !query.filter().prices.is_all() {
         statement.push(joint);
         in_price_range(statement, query);
         joint = " AND ";
@@ -99,15 +79,12 @@ fn from<'q>(statement: &mut Statement<'q>, query: &'q ListQuery, index: &str) ->
 /// Both ends always: one shape of statement instead of three. Only a single price is spelt as one, because `MariaDB`
 /// sorts all its rows otherwise.
 fn in_price_range(statement: &mut Statement<'_>, query: &ListQuery) {
-    match one_price(query) {
-        Some(price) => {
-            statement.push("price = ").bind(Value::Price(price));
-        }
-        None => {
-            let (lowest, highest) = query.prices();
-            statement.push("price BETWEEN ").bind(Value::Price(lowest));
-            statement.push(" AND ").bind(Value::Price(highest));
-        }
+    let (lowest, highest) = query.prices();
+    if lowest == highest {
+        statement.push("price = ").bind(Value::Price(lowest));
+    } else {
+        statement.push("price BETWEEN ").bind(Value::Price(lowest));
+        statement.push(" AND ").bind(Value::Price(highest));
     }
 }
 
@@ -128,12 +105,19 @@ fn after<'q>(statement: &mut Statement<'q>, position: &'q Position, order: Order
     statement.push(" AND id").push(beyond).bind(Value::Number(position.id)).push("))");
 }
 
-/// By the sort and then by id, both in the same direction: so an index can be read either way.
+/// By the sort and then by id, both in the same direction: so an index can be read either way. One index serves no search, so
+/// there is no relevance here.
 fn order_by(statement: &mut Statement<'_>, query: &ListQuery) {
     let direction = query.order().sql();
+    let column = match query.sort() {
+        Sort::Id | Sort::Relevance => None,
+        Sort::Price => Some("price "),
+        Sort::Name => Some("name "),
+        Sort::CreatedAt => Some("created_at "),
+    };
     statement.push(" ORDER BY ");
-    if let Some(column) = column(query.sort()) {
-        statement.push(column).push(" ").push(direction).push(", ");
+    if let Some(column) = column {
+        statement.push(column).push(direction).push(", ");
     }
     statement.push("id ").push(direction);
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use metrics::{Histogram, histogram};
 use sqlx::{Connection as _, MySqlConnection, mysql::MySqlRow};
-use tokio::{runtime::Handle, sync::Mutex, time::timeout};
+use tokio::{sync::Mutex, time::timeout};
 use tracing::{Instrument as _, field::Empty, info_span};
 
 use crate::{
@@ -109,7 +109,7 @@ pub(crate) struct Reader<'c> {
     busy: bool,
     /// A transaction is open: what is read is all of one moment.
     in_snapshot: bool,
-    // Ends after the connection has gone back, unless a transaction has to be ended first.
+    // Ends after the connection has gone back.
     _permit: Permit<'c>,
 }
 
@@ -153,15 +153,26 @@ impl Reader<'_> {
     }
 
     /// What is read from here on is all of one moment, this one. No read of it is tried again alone: where the connection broke,
-    /// the snapshot has to be begun again. It ends when the reader is dropped.
+    /// the snapshot has to be begun again. Unless it is [ended](Self::end_snapshot), the connection is closed with the reader.
     pub(crate) async fn begin_snapshot(&mut self) -> Result<(), sqlx::Error> {
-        // Prepared, it would be refused.
-        let begin = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
         self.replace_broken().await?;
-        let started = timeout(GRACE, sqlx::raw_sql(begin).execute(self.begin().await?)).await;
-        started.unwrap_or_else(|_| Err(out_of_time()))?;
-        self.end();
+        self.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
         self.in_snapshot = true;
+        Ok(())
+    }
+
+    /// What is read from here on is of another moment.
+    pub(crate) async fn end_snapshot(&mut self) -> Result<(), sqlx::Error> {
+        self.run("COMMIT").await?;
+        self.in_snapshot = false;
+        Ok(())
+    }
+
+    /// Runs what cannot be prepared.
+    async fn run(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
+        let running = sqlx::raw_sql(statement).execute(self.begin().await?);
+        timeout(GRACE, running).await.unwrap_or_else(|_| Err(out_of_time()))?;
+        self.end();
         Ok(())
     }
 
@@ -201,34 +212,8 @@ impl Reader<'_> {
 
 impl Drop for Reader<'_> {
     fn drop(&mut self) {
-        let Some(connection) = self.connection.take() else { return };
-        if self.busy {
-            drop(Pooled::take(connection));
-        } else if self.in_snapshot {
-            let snapshot = Snapshot(Some(connection));
-            // Without a runtime it is closed.
-            if let Ok(runtime) = Handle::try_current() {
-                runtime.spawn(snapshot.end());
-            }
+        if self.busy || self.in_snapshot {
+            self.discard();
         }
-    }
-}
-
-/// A connection in a transaction. It is closed, and the transaction with it, unless that is ended.
-struct Snapshot(Option<Pooled>);
-
-impl Snapshot {
-    /// Gives the connection back as it was before, if the server answers.
-    async fn end(mut self) {
-        let Some(connection) = &mut self.0 else { return };
-        let commit = sqlx::raw_sql("COMMIT").execute(&mut **connection);
-        let is_ended = timeout(GRACE, commit).await.is_ok_and(|answer| answer.is_ok());
-        drop(self.0.take_if(|_| is_ended));
-    }
-}
-
-impl Drop for Snapshot {
-    fn drop(&mut self) {
-        drop(self.0.take().map(Pooled::take));
     }
 }

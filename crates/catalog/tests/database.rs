@@ -3,14 +3,12 @@
 
 use std::time::Duration;
 
-use farmlokal_catalog::{
-    Catalog, CatalogConfig, Error, ListQuery, MAX_PRODUCT_ID, MigrateError, Refusal, migrate,
-};
+use farmlokal_catalog::{Catalog, CatalogConfig, Error, ListQuery, MAX_PRODUCT_ID, MigrateError, migrate};
 use farmlokal_devstack::Database;
-use farmlokal_testing::{TestDatabase, query};
+use farmlokal_testing::TestDatabase;
 
 /// How many there are.
-const MIGRATIONS: usize = 3;
+const MIGRATIONS: usize = 4;
 
 #[tokio::test]
 async fn eight_migrations_at_once_apply_each_once() {
@@ -46,7 +44,7 @@ async fn a_newer_database_is_left_alone() {
         .await
         .unwrap();
     let error = migrate(database.options.clone()).await.unwrap_err();
-    assert!(matches!(error, MigrateError::Newer { database: 999, newest: 3 }), "{error}");
+    assert!(matches!(error, MigrateError::Newer { database: 999, newest: 4 }), "{error}");
 }
 
 #[tokio::test]
@@ -82,20 +80,6 @@ async fn the_database_stops_a_statement_at_its_deadline() {
     let error = Catalog::new(config).unwrap().list(&ListQuery::default()).await.unwrap_err();
     sqlx::raw_sql("UNLOCK TABLES").execute(&mut *held).await.unwrap();
     assert!(matches!(error, Error::Deadline), "{error:?}");
-}
-
-#[tokio::test]
-async fn a_search_has_a_deadline_of_its_own() {
-    let database = TestDatabase::create().await;
-    let mut held = database.pool().begin().await.unwrap();
-    sqlx::raw_sql("LOCK TABLES products WRITE").execute(&mut *held).await.unwrap();
-    let mut config = database.config();
-    config.list_deadline = Duration::from_secs(60);
-    config.search.deadline = Duration::from_millis(100);
-    let query = query(&[("search", "ball")]);
-    let error = Catalog::new(config).unwrap().list(&query).await.unwrap_err();
-    sqlx::raw_sql("UNLOCK TABLES").execute(&mut *held).await.unwrap();
-    assert!(matches!(error, Error::SearchRefused { reason: Refusal::Deadline, .. }), "{error:?}");
 }
 
 /// A server that stands still keeps no deadline of its own.

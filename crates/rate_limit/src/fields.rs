@@ -1,7 +1,7 @@
 //! `RateLimit-Policy` and `RateLimit`, the header fields of
 //! [draft-ietf-httpapi-ratelimit-headers-11](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/11/).
 
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::header::{Entry, HeaderName, HeaderValue};
 use axum::response::Response;
 
 use crate::{Policy, Quota};
@@ -27,8 +27,8 @@ impl Fields {
     /// The response with both fields, unless it has them.
     pub(crate) fn on(&self, mut response: Response, quota: Quota) -> Response {
         let headers = response.headers_mut();
-        if !headers.contains_key(RATELIMIT) {
-            headers.insert(RATELIMIT, self.state(quota));
+        if let Entry::Vacant(state) = headers.entry(RATELIMIT) {
+            state.insert(self.state(quota));
             headers.insert(RATELIMIT_POLICY, self.policy.clone());
         }
         response

@@ -124,8 +124,11 @@ impl Limiter {
             return verdict;
         }
         self.0.waits.increment(1);
-        let verdict = tokio::time::timeout(self.0.connection.timeout(), self.wait(key, &entry)).await;
-        verdict.unwrap_or_else(|_| entry.lock().judge_locally(&self.0.policies[policy].1, self.0.now()))
+        let waited = tokio::time::timeout(self.0.connection.timeout(), self.wait(key, &entry));
+        // On the heap: requests that are judged at once would have to move a future with room for a timer.
+        Box::pin(waited)
+            .await
+            .unwrap_or_else(|_| entry.lock().judge_locally(&self.0.policies[policy].1, self.0.now()))
     }
 
     async fn wait(&self, key: (usize, Client), entry: &Arc<Entry>) -> Verdict {

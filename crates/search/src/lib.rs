@@ -9,6 +9,8 @@ mod metrics;
 mod page;
 mod search;
 mod tantivy;
+#[cfg(test)]
+mod tests;
 
 pub use self::tantivy::{EngineConfig, TantivyEngine};
 pub use analysis::{InvalidSynonyms, Language, Synonyms, UnknownLanguage};
@@ -17,6 +19,3 @@ pub use engine::{Correction, Engine, EngineError, Found, Match, Piece, Rebuild, 
 pub use metrics::describe_metrics;
 pub use page::{Highlights, Reading, SearchPage};
 pub use search::{Search, SearchError, SearchStatus};
-
-#[cfg(test)]
-mod tests;

@@ -81,11 +81,11 @@ pub(crate) fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Result<C
 }
 
 fn decoded(text: &str) -> Option<Cow<'_, str>> {
-    if text.contains('+') {
-        let spaced = text.replace('+', " ");
-        return percent_decode_str(&spaced).decode_utf8().ok().map(|text| text.into_owned().into());
+    if !text.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
+        return Some(text.into());
     }
-    percent_decode_str(text).decode_utf8().ok()
+    let spaced = text.replace('+', " ");
+    percent_decode_str(&spaced).decode_utf8().ok().map(|text| text.into_owned().into())
 }
 
 /// The bytes of a response body.

@@ -97,9 +97,9 @@ fn class(uri: &Uri) -> usize {
 
 /// Whether a query has the parameter `search`. A name that is written with escapes may be that: no honest client does it.
 fn searches(query: &str) -> bool {
-    query.split('&').any(|pair| {
-        let name = pair.split('=').next().unwrap_or(pair);
-        name == "search" || name.contains('%')
+    query.as_bytes().split(|byte| *byte == b'&').any(|pair| {
+        let name = pair.split(|byte| *byte == b'=').next().unwrap_or(pair);
+        name == b"search" || name.contains(&b'%')
     })
 }
 

@@ -7,6 +7,14 @@ use anyhow::{Context as _, Result, bail, ensure};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
+/// The body of an answer that has to be a 200.
+pub(crate) async fn body(address: SocketAddr, path: &str) -> Result<Vec<u8>> {
+    let mut client = Client::new(address);
+    let status = client.get(path).await?;
+    ensure!(status == 200, "GET {path}: {status}");
+    Ok(client.body)
+}
+
 /// A connection to `address`, opened by the first request and again after a failure.
 pub(crate) struct Client {
     address: SocketAddr,
@@ -27,6 +35,11 @@ impl Client {
 
     /// Asks for `path`, query included, and gives the status. After an error the next request opens another connection.
     pub(crate) async fn get(&mut self, path: &str) -> Result<u16> {
+        self.send("GET", path, "").await
+    }
+
+    /// Sends `body`, JSON or nothing, and gives the status.
+    pub(crate) async fn send(&mut self, method: &str, path: &str, body: &str) -> Result<u16> {
         let mut stream = if let Some(stream) = self.stream.take() {
             stream
         } else {
@@ -34,9 +47,13 @@ impl Client {
             stream.set_nodelay(true)?;
             BufReader::new(stream)
         };
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
+        let content = match body.len() {
+            0 => String::new(),
+            length => format!("Content-Type: application/json\r\nContent-Length: {length}\r\n"),
+        };
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n{content}\r\n{body}", self.address);
         stream.get_mut().write_all(request.as_bytes()).await?;
-        let status = self.read_answer(&mut stream).await.with_context(|| format!("GET {path}"))?;
+        let status = self.read_answer(&mut stream).await.with_context(|| format!("{method} {path}"))?;
         self.stream = Some(stream);
         Ok(status)
     }

@@ -1,5 +1,6 @@
 //! What the measurements stand on: the programs built for release, the database with its products, Redis.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,11 +9,16 @@ use farmlokal_devstack::{Stack, repository};
 use sqlx::MySqlPool;
 use sqlx::mysql::MySqlPoolOptions;
 
+use crate::Cli;
+
 /// A running database with a million products, a running Redis, and the programs of this workspace.
 pub(crate) struct Environment {
     pub(crate) root: PathBuf,
     /// The API that is measured.
     pub(crate) api: PathBuf,
+    /// An API that runs already, to be measured in its place.
+    pub(crate) url: Option<SocketAddr>,
+    pub(crate) rows: u64,
     pub(crate) rounds: u8,
     /// Of each measurement of a round.
     pub(crate) duration: Duration,
@@ -21,15 +27,17 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    /// Builds what has to be built, starts what is not there, and seeds a million products the first time. Measures the
-    /// API binary `api`, by default the one that it built.
-    pub(crate) async fn up(api: Option<PathBuf>, rounds: u8, seconds: u16) -> Result<Environment> {
-        let stack = tokio::task::spawn_blocking(|| Stack::up(1_000_000)).await??;
+    /// Builds what has to be built, starts what is not there, and seeds the products the first time. With an API that runs
+    /// already, nothing is built or seeded, and its database is that of `DATABASE_URL`.
+    pub(crate) async fn up(cli: &Cli, rounds: u8, seconds: u16) -> Result<Environment> {
+        let (rows, url) = (cli.rows, cli.url);
+        let up = move || if url.is_some() { Stack::start() } else { Stack::up(rows) };
+        let stack = tokio::task::spawn_blocking(up).await??;
         let root = repository();
         std::fs::create_dir_all(root.join(".devstack"))?;
-        let api = api.unwrap_or_else(|| stack.program("farmlokal-api"));
-        ensure!(api.is_file(), "{} is no program", api.display());
-        Ok(Environment { root, api, rounds, duration: Duration::from_secs(seconds.into()), stack })
+        let api = cli.api.clone().unwrap_or_else(|| stack.program("farmlokal-api"));
+        ensure!(url.is_some() || api.is_file(), "{} is no program", api.display());
+        Ok(Environment { root, api, url, rows, rounds, duration: Duration::from_secs(seconds.into()), stack })
     }
 
     /// A file that lasts no longer than it is of interest.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
+use crate::client::body;
 use crate::environment::Environment;
 use crate::report::Report;
 use crate::server::Server;
@@ -35,10 +36,10 @@ async fn measure(server: &Server, duration: Duration) -> Result<Measured> {
 pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     let duration = environment.duration;
     let api = Server::api(environment, &[]).await?;
-    let (body, file) = (api.body(PATH).await?, environment.scratch("bench-body.json"));
-    std::fs::write(&file, &body)?;
+    let (bytes, file) = (body(api.address, PATH).await?, environment.scratch("bench-body.json"));
+    std::fs::write(&file, &bytes)?;
     let bare = Server::bare(environment, &file).await?;
-    ensure!(body == bare.body(PATH).await?, "the two servers answer differently");
+    ensure!(bytes == body(bare.address, PATH).await?, "the two servers answer differently");
 
     for server in [&api, &bare] {
         measure(server, Duration::from_secs(2)).await?;
@@ -52,7 +53,7 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     let mut report = Report::new(environment, "hot", "A hot list beside a bare axum route", "bench hot");
     report.say(&format!(
         "`{PATH}` ({} bytes) with wrk at {CONNECTIONS} connections, {} rounds of {} s for each server by turns.",
-        body.len(),
+        bytes.len(),
         environment.rounds,
         environment.duration.as_secs()
     ));

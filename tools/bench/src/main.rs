@@ -2,23 +2,27 @@
 
 mod bare;
 mod client;
-mod closed_loop;
 mod cold;
 mod depth;
 mod environment;
+mod fresh;
 mod hot;
+mod load;
 mod loadtest;
 mod memory;
 mod overload;
 mod plot;
 mod queries;
+mod ranges;
 mod report;
+mod search;
 mod seed;
 mod server;
-mod start;
 mod stats;
+mod words;
 mod wrk;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -39,6 +43,12 @@ struct Cli {
     /// An API binary to measure instead of this checkout's: two versions are compared by measuring them by turns
     #[arg(long, global = true)]
     api: Option<PathBuf>,
+    /// An API that runs already on the database of `DATABASE_URL`, measured in its place by `bench ranges`
+    #[arg(long, global = true)]
+    url: Option<SocketAddr>,
+    /// How many products to seed, where there are none yet
+    #[arg(long, global = true, default_value_t = 1_000_000)]
+    rows: u64,
 }
 
 #[derive(Subcommand)]
@@ -75,34 +85,34 @@ enum Command {
 enum Part {
     Hot,
     Cold,
+    Search,
+    Ranges,
     Depth,
     Overload,
     Memory,
-    Start,
     Seed,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
-    match cli.command {
-        Command::Bare { port, file } => bare::serve(port, &file).await,
-        Command::Loadtest { duration } => {
-            loadtest::run(&Environment::up(cli.api, 1, 1).await?, &duration).await
-        }
+    match &cli.command {
+        Command::Bare { port, file } => bare::serve(*port, file).await,
+        Command::Loadtest { duration } => loadtest::run(&Environment::up(&cli, 1, 1).await?, duration).await,
         Command::Bench { parts, rounds, seconds } => {
-            let environment = Environment::up(cli.api, rounds, seconds).await?;
-            let parts = if parts.is_empty() { Part::value_variants() } else { &parts };
+            let environment = Environment::up(&cli, *rounds, *seconds).await?;
+            let parts = if parts.is_empty() { Part::value_variants() } else { parts };
             for part in parts {
                 let environment = &environment;
                 // On the heap: it has room for every part's state.
                 match part {
                     Part::Hot => Box::pin(hot::bench(environment)).await?,
                     Part::Cold => Box::pin(cold::bench(environment)).await?,
+                    Part::Search => Box::pin(search::bench(environment)).await?,
+                    Part::Ranges => Box::pin(ranges::bench(environment)).await?,
                     Part::Depth => Box::pin(depth::bench(environment)).await?,
                     Part::Overload => Box::pin(overload::bench(environment)).await?,
                     Part::Memory => Box::pin(memory::bench(environment)).await?,
-                    Part::Start => Box::pin(start::bench(environment)).await?,
                     Part::Seed => Box::pin(seed::bench(environment)).await?,
                 }
             }

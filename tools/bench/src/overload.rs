@@ -4,17 +4,16 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use tokio::task::JoinSet;
-use tokio::time::{sleep, sleep_until};
+use tokio::time::sleep;
 
 use crate::client::Client;
-use crate::closed_loop::{Engine, per_second, send_each_once};
 use crate::environment::Environment;
-use crate::queries::{Queries, Query, Shape};
+use crate::load::{Engine, closed_loop, open_loop, per_second};
+use crate::queries::{Queries, Query, SHAPES};
 use crate::report::{Report, mebibytes};
 use crate::server::Server;
 use crate::stats::{Latencies, median};
@@ -31,20 +30,13 @@ const IN_FLIGHT: Duration = Duration::from_millis(500);
 /// Between two requests for `/health`.
 const HEALTH_PAUSE: Duration = Duration::from_millis(20);
 
-/// What came of the requests.
-#[derive(Default)]
-struct Outcome {
-    served: Vec<Duration>,
-    refused: Vec<Duration>,
-    failed: usize,
-}
-
 pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     let (database, duration) = (environment.database(1).await?, environment.duration);
     let mut queries = Queries::new(&database).await?;
     let api = Server::api(environment, &[]).await?;
     let warm_up = lists(&api, &mut queries, ENOUGH / 4.0, Duration::from_secs(1)).await?;
-    send_each_once(&Engine::Api(api.address), warm_up, 16, duration).await?;
+    let engine = Engine::Api(api.address);
+    closed_loop(&engine, warm_up, 16, duration).await?;
     let (mut rows, mut shares) = (Vec::new(), Vec::new());
     for round in 1..=environment.rounds {
         let peak = peak(&api, &mut queries, duration).await?;
@@ -53,12 +45,12 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
         let done = Arc::new(AtomicBool::new(false));
         let health = tokio::spawn(ask_health(api.address, Arc::clone(&done)));
         let connections = count(peak, IN_FLIGHT);
-        let (outcome, elapsed) = open_loop(api.address, lists, peak * TIMES, connections, duration).await?;
+        let outcome = open_loop(&engine, lists, peak * TIMES, connections, duration).await?;
         done.store(true, Ordering::Relaxed);
         let (asked, health) = health.await?;
         let [now, most] = api.memory()?;
         let [served, refused, failed] = [outcome.served.len(), outcome.refused.len(), outcome.failed]
-            .map(|count| per_second(count, elapsed));
+            .map(|count| per_second(count, outcome.elapsed));
         eprintln!("round {round}: {served:.0} of {peak:.0} lists/s");
         shares.push(served / peak);
         let answered = health.len();
@@ -78,12 +70,10 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     let mut report =
         Report::new(environment, "overload", "Four times the load that saturates", "bench overload");
     report.say(&format!(
-        "Pages at a random depth, no list twice. The peak is the best of {CLOSED_LOOPS:?} clients that send their next \
-         request when the last is answered. Then {TIMES} times that rate arrives over as many connections as lists were \
-         served in {} ms. Latencies count from when a request was due. `/health` is asked every {} ms. {} rounds of {} s \
-         each; the load shares the machine's cores with the servers.",
+        "Pages at a random depth, no list twice. The peak is the best of {CLOSED_LOOPS:?} clients in closed loops. Then \
+         {TIMES} times that rate arrives, over as many connections as lists were served in {} ms. Latencies count from when \
+         a request was due. {} rounds of {} s.",
         IN_FLIGHT.as_millis(),
-        HEALTH_PAUSE.as_millis(),
         environment.rounds,
         environment.duration.as_secs(),
     ));
@@ -96,8 +86,7 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
 
 /// Deep pages for this long at so many a second.
 async fn lists(api: &Server, queries: &mut Queries, rate: f64, duration: Duration) -> Result<Vec<Query>> {
-    let shapes = Shape::all().filter(|shape| shape.is_deep()).count();
-    queries.of_each(api, Shape::is_deep, count(rate, duration).div_ceil(shapes)).await
+    queries.deep(api.address, count(rate, duration).div_ceil(SHAPES)).await
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of queries")]
@@ -110,50 +99,9 @@ async fn peak(api: &Server, queries: &mut Queries, duration: Duration) -> Result
     let mut best: f64 = 0.0;
     for clients in CLOSED_LOOPS {
         let lists = lists(api, queries, ENOUGH, duration).await?;
-        best = best.max(send_each_once(&Engine::Api(api.address), lists, clients, duration).await?.0);
+        best = best.max(closed_loop(&Engine::Api(api.address), lists, clients, duration).await?.rate());
     }
     Ok(best)
-}
-
-/// Sends so many requests a second on time, answered or not, over so many connections.
-async fn open_loop(
-    address: SocketAddr,
-    lists: Vec<Query>,
-    rate: f64,
-    connections: usize,
-    duration: Duration,
-) -> Result<(Outcome, Duration)> {
-    let (lists, next) = (Arc::new(lists), Arc::new(AtomicUsize::new(0)));
-    let started = tokio::time::Instant::now();
-    let mut senders = JoinSet::new();
-    for _ in 0..connections {
-        let (lists, next, mut client) = (Arc::clone(&lists), Arc::clone(&next), Client::new(address));
-        senders.spawn(async move {
-            let mut outcome = Outcome::default();
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                #[expect(clippy::cast_precision_loss, reason = "far below 2^52 requests")]
-                let due = started + Duration::from_secs_f64(number as f64 / rate);
-                let Some(list) = lists.get(number).filter(|_| due < started + duration) else { break };
-                sleep_until(due).await;
-                // A client that is kept from sending waits as well: the time counts from when the request was due.
-                match client.get(&list.path).await {
-                    Ok(200) => outcome.served.push(due.elapsed()),
-                    Ok(503) => outcome.refused.push(due.elapsed()),
-                    _ => outcome.failed += 1,
-                }
-            }
-            outcome
-        });
-    }
-    let mut all = Outcome::default();
-    while let Some(outcome) = senders.join_next().await {
-        let outcome = outcome?;
-        all.served.extend(outcome.served);
-        all.refused.extend(outcome.refused);
-        all.failed += outcome.failed;
-    }
-    Ok((all, started.elapsed()))
 }
 
 /// Gives how often it asked, and the times of the answers.

@@ -1,6 +1,7 @@
-//! Lists that no cache has: pages deep in every sort, and ranges of prices of every width. No query comes twice.
+//! Lists that no cache has: pages deep in every sort. No query comes twice.
 
 use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
@@ -11,102 +12,73 @@ use rand::{RngExt as _, SeedableRng as _};
 use sqlx::{AssertSqlSafe, MySqlPool};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::server::Server;
+use crate::client::body;
 
 pub(crate) const SORTS: [&str; 4] = ["id", "price", "name", "createdAt"];
-
-/// What a list query is made of. First pages without a price range are left out: there are too few different ones to be
+pub(crate) const ORDERS: [&str; 2] = ["ASC", "DESC"];
+/// Each sort in both orders, with and without a category. First pages are left out: there are too few different ones to be
 /// asked for without a cache for long.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
-    sort: &'static str,
-    order: &'static str,
-    category: bool,
-    /// A first page of a price range; otherwise a page at a random depth of the whole list.
-    price_range: bool,
-}
-
-impl Shape {
-    /// All 32.
-    pub(crate) fn all() -> impl Iterator<Item = Shape> {
-        let of_sort = |sort| {
-            (0..8).map(move |bits| Shape {
-                sort,
-                order: if bits & 1 == 0 { "ASC" } else { "DESC" },
-                category: bits & 2 != 0,
-                price_range: bits & 4 != 0,
-            })
-        };
-        SORTS.into_iter().flat_map(of_sort)
-    }
-
-    pub(crate) fn is_deep(self) -> bool {
-        !self.price_range
-    }
-
-    /// Whether one index serves the shape in order: everything but a price range in another order.
-    pub(crate) fn has_index(self) -> bool {
-        !self.price_range || self.sort == "price"
-    }
-}
+pub(crate) const SHAPES: usize = 16;
 
 /// A query, ready for the API and for the database.
 #[derive(Clone, Debug)]
 pub(crate) struct Query {
     pub(crate) path: String,
-    /// The statement that reads it along the index that serves it, if one does, and its parameters.
+    /// The statement that asks the database alone for it, and its parameters.
     pub(crate) statement: String,
     pub(crate) values: Vec<String>,
 }
 
 /// Makes queries from a sample of what the catalogue holds.
 pub(crate) struct Queries {
-    products: Vec<Product>,
-    /// The sample's prices in cents, ascending, to draw ranges of any width from.
-    prices: Vec<u64>,
+    pub(crate) products: Vec<Product>,
     newest: u64,
-    cursors: Cursors,
+    pub(crate) cursors: Cursors,
     /// Hashes of the paths that were given out.
     seen: HashSet<u64>,
-    random: StdRng,
+    pub(crate) random: StdRng,
 }
 
 impl Queries {
     /// Reads the sample from the database.
     pub(crate) async fn new(database: &MySqlPool) -> Result<Queries> {
         let products = sample(database).await?;
-        let mut prices: Vec<u64> = products.iter().map(|product| product.cents).collect();
-        prices.sort_unstable();
         let newest = products.iter().map(|product| product.id).max().context("the catalogue is empty")?;
         let (cursors, random) = (Cursors::default(), StdRng::from_rng(&mut rand::rng()));
-        Ok(Queries { products, prices, newest, cursors, seen: HashSet::new(), random })
+        Ok(Queries { products, newest, cursors, seen: HashSet::new(), random })
     }
 
-    /// `count` queries of each shape that `which` takes, in random order.
-    pub(crate) async fn of_each(
-        &mut self,
-        api: &Server,
-        which: impl Fn(Shape) -> bool,
-        count: usize,
-    ) -> Result<Vec<Query>> {
+    /// `count` pages at a random depth of each shape, in random order.
+    pub(crate) async fn deep(&mut self, api: SocketAddr, count: usize) -> Result<Vec<Query>> {
         let mut queries = Vec::new();
-        for shape in Shape::all().filter(|shape| which(*shape)) {
-            for _ in 0..count {
-                let query = self.next(api, shape).await?;
-                if self.seen.insert(xxh3_64(query.path.as_bytes())) {
-                    queries.push(query);
+        for sort in SORTS {
+            for order in ORDERS {
+                for category in [false, true] {
+                    for _ in 0..count {
+                        queries.push(self.page(api, sort, order, category).await?);
+                    }
                 }
             }
         }
-        queries.shuffle(&mut self.random);
-        Ok(queries)
+        Ok(self.unseen(queries))
     }
 
-    async fn next(&mut self, api: &Server, shape: Shape) -> Result<Query> {
-        let Shape { sort, order, .. } = shape;
+    /// Those that were not given out before, in random order.
+    pub(crate) fn unseen(&mut self, mut queries: Vec<Query>) -> Vec<Query> {
+        queries.retain(|query| self.seen.insert(xxh3_64(query.path.as_bytes())));
+        queries.shuffle(&mut self.random);
+        queries
+    }
+
+    /// A product of the sample, with a random id: any id makes a position, and there are more ids than products in the sample.
+    pub(crate) fn position(&mut self) -> Result<Product> {
         let mut product = self.products.choose(&mut self.random).context("no products")?.clone();
-        // Any id makes a position, and there are more ids than products in the sample.
         product.id = self.random.random_range(1..=self.newest);
+        Ok(product)
+    }
+
+    async fn page(&mut self, api: SocketAddr, sort: &str, order: &str, category: bool) -> Result<Query> {
+        let product = self.position()?;
         let (column, value, indexes) = match sort {
             "price" => ("price", "CAST(? AS DECIMAL(10, 2))", ["by_price", "by_category_price"]),
             "name" => ("name", "?", ["by_name", "by_category_name"]),
@@ -115,40 +87,20 @@ impl Queries {
             }
             _ => ("id", "CAST(? AS UNSIGNED)", ["PRIMARY", "by_category"]),
         };
-        let category = shape.category.then(|| product.category.clone());
-        let mut path = first_page(sort, order, category.as_deref());
-        let mut values = Vec::from_iter(category);
-        let condition;
-        if shape.price_range {
-            let [low, high] = self.range(product.cents).map(price);
-            path = format!("{path}&minPrice={low}&maxPrice={high}");
-            values.extend([low, high]);
-            condition = format!("price BETWEEN {value} AND {value}");
-        } else {
-            path = self.cursors.page_after(api, &path, sort, &product).await?;
-            let (than, after) = (if order == "ASC" { ">" } else { "<" }, product.value(sort).1);
-            values.extend([after.clone(), after, product.id.to_string()]);
-            condition = format!(
-                "({column} {than} {value} OR ({column} = {value} AND id {than} CAST(? AS UNSIGNED)))"
-            );
-        }
+        let of_category = category.then(|| product.category.clone());
+        let first = first_page(sort, order, of_category.as_deref());
+        let path = self.cursors.page_after(api, &first, sort, &product).await?;
+        let (than, after) = (if order == "ASC" { ">" } else { "<" }, product.value(sort).1);
+        let mut values = Vec::from_iter(of_category);
+        values.extend([after.clone(), after, product.id.to_string()]);
         let statement = format!(
-            "SELECT id, name, description, category, price, created_at, updated_at FROM products \
-             FORCE INDEX ({}) WHERE {}{condition} ORDER BY {column} {order}, id {order} LIMIT 21",
-            indexes[usize::from(shape.category)],
-            if shape.category { "category = ? AND " } else { "" },
+            "SELECT id, name, description, category, price, created_at, updated_at FROM products FORCE INDEX ({}) WHERE {} \
+             ({column} {than} {value} OR ({column} = {value} AND id {than} CAST(? AS UNSIGNED))) \
+             ORDER BY {column} {order}, id {order} LIMIT 21",
+            indexes[usize::from(category)],
+            if category { "category = ? AND" } else { "" },
         );
         Ok(Query { path, statement, values })
-    }
-
-    /// The bounds of a range that holds a price. The width is log-uniform: from one row's own price to the whole table.
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    fn range(&mut self, price: u64) -> [u64; 2] {
-        let at = self.prices.partition_point(|other| *other < price);
-        let width = (self.prices.len() as f64).powf(self.random.random::<f64>()) as usize - 1;
-        let low = at.saturating_sub(self.random.random_range(0..=width));
-        let high = (low + width).clamp(at, self.prices.len() - 1);
-        [self.prices[low], self.prices[high]]
     }
 }
 
@@ -169,14 +121,14 @@ impl Cursors {
     /// another position in it, as `crates/catalog/src/cursor.rs` writes it.
     pub(crate) async fn page_after(
         &mut self,
-        api: &Server,
+        api: SocketAddr,
         first: &str,
         sort: &str,
         product: &Product,
     ) -> Result<String> {
         if !self.0.contains_key(first) {
-            let body: serde_json::Value = serde_json::from_slice(&api.body(first).await?)?;
-            let cursor = body["nextCursor"].as_str().with_context(|| format!("{first} has one page only"))?;
+            let page: serde_json::Value = serde_json::from_slice(&body(api, first).await?)?;
+            let cursor = page["nextCursor"].as_str().with_context(|| format!("{first} has one page only"))?;
             self.0.insert(first.to_owned(), cursor.to_owned());
         }
         let position = [&product.id.to_be_bytes(), &*product.value(sort).0].concat();
@@ -201,10 +153,11 @@ const PRODUCTS: u32 = 100;
 /// What a list can be sorted and filtered by.
 #[derive(Clone, Debug)]
 pub(crate) struct Product {
-    id: u64,
+    pub(crate) id: u64,
     category: String,
-    name: String,
-    cents: u64,
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) cents: u64,
     /// As SQL writes it, and in milliseconds since 1970.
     created_at: String,
     millis: i64,
@@ -223,21 +176,21 @@ impl Product {
 }
 
 /// With two decimals.
-fn price(cents: u64) -> String {
+pub(crate) fn price(cents: u64) -> String {
     format!("{}.{:02}", cents / 100, cents % 100)
 }
 
 /// Products of a query's text from FROM on.
 pub(crate) async fn products(database: &MySqlPool, from: String) -> Result<Vec<Product>> {
     let statement = format!(
-        "SELECT id, category, name, CAST(price * 100 AS UNSIGNED), CAST(created_at AS CHAR), \
+        "SELECT id, category, name, description, CAST(price * 100 AS UNSIGNED), CAST(created_at AS CHAR), \
          TIMESTAMPDIFF(MICROSECOND, '1970-01-01', created_at) DIV 1000 FROM {from}"
     );
-    let rows: Vec<(u64, String, String, u64, String, i64)> =
+    let rows: Vec<(u64, String, String, String, u64, String, i64)> =
         sqlx::query_as(AssertSqlSafe(statement)).fetch_all(database).await?;
     let products = rows.into_iter().map(|row| {
-        let (id, category, name, cents, created_at, millis) = row;
-        Product { id, category, name, cents, created_at, millis }
+        let (id, category, name, description, cents, created_at, millis) = row;
+        Product { id, category, name, description, cents, created_at, millis }
     });
     Ok(products.collect())
 }

@@ -39,7 +39,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         }
         if !announced && lists_products(args.port) {
             announced = true;
-            announce(args.port, seed.is_some(), partners.as_ref());
+            announce(args.port, partners.as_ref());
         }
         sleep(POLL);
     };
@@ -99,9 +99,8 @@ fn lists_products(port: u16) -> bool {
     ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200") && answer.contains("\"count\":1,"))
 }
 
-fn announce(port: u16, seeding: bool, partners: Option<&Partners>) {
+fn announce(port: u16, partners: Option<&Partners>) {
     let limit = std::env::var("RATE_LIMIT").unwrap_or_else(|_| RATE_LIMIT.into());
-    let search = if seeding { "   (once seeding is done)" } else { "" };
     let sandbox = |partners: &Partners| {
         format!("\n  http://localhost:{}/control/faults   (docs/partners.md)", partners.port())
     };
@@ -109,7 +108,7 @@ fn announce(port: u16, seeding: bool, partners: Option<&Partners>) {
     eprintln!(
         "\nFarmLokal serves the catalogue:
   http://localhost:{port}/products
-  http://localhost:{port}/products?search=ball{search}
+  http://localhost:{port}/products?search=ball
   http://localhost:{port}/docs{partners}
   curl 'http://localhost:{port}/products?category=sports&minPrice=100'
 Rate limits: {limit} requests/seconds for each client (RATE_LIMIT=... changes that). Ctrl-C stops everything.\n"

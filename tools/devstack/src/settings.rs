@@ -17,8 +17,6 @@ pub(crate) const DEVELOPMENT: &[&str] = &[
     "--innodb-flush-log-at-trx-commit=2",
     "--loose-innodb-log-file-size=512M",
     "--loose-innodb-redo-log-capacity=512M",
-    "--innodb-ft-cache-size=80000000",
-    "--innodb-ft-sort-pll-degree=4",
     "--innodb-io-capacity=2000",
     "--innodb-flush-neighbors=0",
     // All that was in memory is there again a second after the next start.

@@ -84,7 +84,7 @@ async fn transact(connection: &mut MySqlConnection, event: &Event) -> Result<Rec
         raise_counter(&mut transaction).await?;
     }
     if effect != Effect::None {
-        store_version(&mut transaction, event.product, version, is_changed).await?;
+        store_version(&mut transaction, event, version, is_changed).await?;
     }
     transaction.commit().await?;
     Ok(Receipt::New(outcome))
@@ -102,34 +102,45 @@ async fn raise_counter(connection: &mut MySqlConnection) -> Result<(), sqlx::Err
     Ok(())
 }
 
-/// The row is made before it is locked: a lock on a missing row excludes no other transaction.
+/// A lock on a missing row excludes no other transaction, so the row is made.
 async fn lock_version(connection: &mut MySqlConnection, event: &Event) -> Result<Version, sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO product_versions (product_id, newest_at) VALUES (?, ?) \
-         ON DUPLICATE KEY UPDATE newest_at = GREATEST(newest_at, VALUES(newest_at))",
-    )
-    .bind(event.product)
-    .bind(Stamp::of(event).at)
-    .execute(&mut *connection)
-    .await?;
+    loop {
+        if let Some(version) = locked_version(connection, event.product).await? {
+            return Ok(version);
+        }
+        let insert = sqlx::query("INSERT INTO product_versions (product_id, newest_at) VALUES (?, ?)");
+        match insert.bind(event.product).bind(Stamp::of(event).at).execute(&mut *connection).await {
+            Ok(_) => return Ok(Version::default()),
+            // Another event of this product was quicker.
+            Err(error) if is_duplicate_key(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn locked_version(
+    connection: &mut MySqlConnection,
+    product: u64,
+) -> Result<Option<Version>, sqlx::Error> {
     let row = sqlx::query(
         "SELECT content_at, content_event, price_at, price_event, price FROM product_versions \
          WHERE product_id = ? FOR UPDATE",
     )
-    .bind(event.product)
-    .fetch_one(connection)
+    .bind(product)
+    .fetch_optional(connection)
     .await?;
+    let Some(row) = row else { return Ok(None) };
     let stamp = |at: Option<DateTime<Utc>>, event: Option<String>| Some(Stamp { at: at?, event: event? });
-    Ok(Version {
+    Ok(Some(Version {
         content: stamp(row.try_get("content_at")?, row.try_get("content_event")?),
         price: stamp(row.try_get("price_at")?, row.try_get("price_event")?).zip(row.try_get("price")?),
-    })
+    }))
 }
 
 /// With the position of the change, where the product has changed.
 async fn store_version(
     connection: &mut MySqlConnection,
-    product: u64,
+    event: &Event,
     version: Version,
     is_changed: bool,
 ) -> Result<(), sqlx::Error> {
@@ -139,17 +150,18 @@ async fn store_version(
     sqlx::query(
         "UPDATE product_versions \
          SET content_at = ?, content_event = ?, price_at = ?, price_event = ?, price = ?, \
-         slot = IF(?, 1 + MOD(CONNECTION_ID(), 64), slot), change_number = IF(?, LAST_INSERT_ID(), change_number) \
-         WHERE product_id = ?",
+         newest_at = GREATEST(newest_at, ?), slot = IF(?, 1 + MOD(CONNECTION_ID(), 64), slot), \
+         change_number = IF(?, LAST_INSERT_ID(), change_number) WHERE product_id = ?",
     )
     .bind(content_at)
     .bind(content_event)
     .bind(price_at)
     .bind(price_event)
     .bind(price)
+    .bind(Stamp::of(event).at)
     .bind(is_changed)
     .bind(is_changed)
-    .bind(product)
+    .bind(event.product)
     .execute(connection)
     .await?;
     Ok(())

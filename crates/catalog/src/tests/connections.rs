@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use farmlokal_testing::{TestDatabase, kill_other_connections, other_connections};
 
-use super::{PriceRanges, catalog_of, config, query};
-use crate::{Catalog, ListQuery};
+use super::catalog_of;
+use crate::{Catalog, CatalogConfig, ChangePosition, ListQuery};
 
 #[tokio::test]
 async fn reads_go_on_when_every_connection_was_killed() {
     let database = TestDatabase::create().await;
     let catalog = catalog_of(&database);
     let list = ListQuery::default();
-    let range = query(&[("minPrice", "1")]);
     let calls: Vec<_> = (0..32)
         .map(|_| {
             let (catalog, list) = (catalog.clone(), list.clone());
@@ -23,12 +22,12 @@ async fn reads_go_on_when_every_connection_was_killed() {
         call.await.unwrap().unwrap();
     }
     assert!(catalog.pool().open > 1);
+    tokio::join!(catalog.index_rows(0, 1), catalog.index_rows(0, 1)).0.unwrap();
     let mut own = database.pool().acquire().await.unwrap();
     assert!(other_connections(&mut own).await.len() > 1);
     kill_other_connections(&mut own).await;
-    let by_bands = catalog.clone().answering(PriceRanges::Bands);
+    catalog.changes_since(&ChangePosition::default()).await.unwrap();
     for _ in 0..32 {
-        by_bands.list(&range).await.unwrap();
         catalog.list(&list).await.unwrap();
     }
 }
@@ -36,7 +35,7 @@ async fn reads_go_on_when_every_connection_was_killed() {
 #[tokio::test]
 async fn sessions_have_their_deadline_and_plan_by_indexes_alone() {
     let database = TestDatabase::create().await;
-    let mut config = config(&database);
+    let mut config = CatalogConfig::with(database.options.clone());
     config.list_deadline = Duration::from_millis(1500);
     let catalog = Catalog::new(config).unwrap();
     let version: String = sqlx::query_scalar("SELECT VERSION()").fetch_one(&database.pool()).await.unwrap();

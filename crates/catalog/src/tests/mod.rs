@@ -1,4 +1,4 @@
-//! Tests that look inside: what lists read, and price ranges answered in a given way.
+//! Tests that look inside: what statements read, and what a search index is told.
 
 mod brute_force;
 mod changes;
@@ -10,10 +10,14 @@ mod rows_read;
 
 use chrono::{DateTime, Utc};
 use farmlokal_testing::TestDatabase;
-use sqlx::MySqlPool;
+use sqlx::{MySqlPool, mysql::MySqlRow};
 
 pub(crate) use self::query::query;
-use crate::{self as catalog, Catalog, CatalogConfig, Error, ListQuery, Page, Product, reader::Reader};
+use crate::{
+    self as catalog, Catalog, CatalogConfig, Error, ListQuery, Product,
+    reader::{Database, Reader},
+    statement::Statement,
+};
 
 const SORTS: [(&str, &str); 4] =
     [("id", "id"), ("price", "price"), ("name", "name"), ("createdAt", "created_at")];
@@ -97,52 +101,26 @@ async fn correlated(pool: &MySqlPool) {
     }
 }
 
-/// Counters of one connection, by their names.
-#[derive(Clone, Copy)]
-enum Counters {
-    /// Rows that the storage engine hands to the server.
-    Rows,
-    /// Prepared statements that were run.
-    Statements,
+/// A statement's answer, and how many rows the storage engine hands to the server for it.
+async fn counting_rows(database: &Database, statement: &Statement<'_>) -> (Vec<MySqlRow>, u64) {
+    let mut reader = database.reader().await.unwrap();
+    let first = rows_read(&mut reader).await;
+    let before = rows_read(&mut reader).await;
+    let rows = reader.fetch(statement).await.unwrap();
+    // To ask for the sum raises it.
+    let asking = before - first;
+    (rows, rows_read(&mut reader).await - before - asking)
 }
 
-impl Counters {
-    async fn read(self, reader: &mut Reader<'_>) -> Result<u64, sqlx::Error> {
-        let names = match self {
-            Counters::Rows => "SHOW SESSION STATUS LIKE 'Handler\\_read\\_%'",
-            Counters::Statements => "SHOW SESSION STATUS LIKE 'Com\\_stmt\\_execute'",
-        };
-        let counters: Vec<(String, String)> = sqlx::query_as(names).fetch_all(reader.begin().await?).await?;
-        reader.end();
-        Ok(counters.iter().filter_map(|(_, value)| value.parse::<u64>().ok()).sum())
-    }
-
-    /// Their sum before a statement, raised by what asking for it costs.
-    async fn start(self, reader: &mut Reader<'_>) -> Result<u64, sqlx::Error> {
-        let first = self.read(reader).await?;
-        let second = self.read(reader).await?;
-        Ok(second + (second - first))
-    }
+async fn rows_read(reader: &mut Reader<'_>) -> u64 {
+    let sum = "SHOW SESSION STATUS LIKE 'Handler\\_read\\_%'";
+    let connection = reader.begin().await.unwrap();
+    let counters: Vec<(String, String)> = sqlx::query_as(sum).fetch_all(connection).await.unwrap();
+    reader.end();
+    counters.iter().map(|(_, value)| value.parse::<u64>().unwrap()).sum()
 }
 
 impl Catalog {
-    /// A page of a list without search, and how many rows the server read for it.
-    async fn list_counting_rows(&self, query: &ListQuery) -> Result<(Page, u64), Error> {
-        self.list_counting(query, Counters::Rows).await
-    }
-
-    /// A page of a list without search, and how many prepared statements it took.
-    async fn list_counting_statements(&self, query: &ListQuery) -> Result<(Page, u64), Error> {
-        self.list_counting(query, Counters::Statements).await
-    }
-
-    async fn list_counting(&self, query: &ListQuery, counters: Counters) -> Result<(Page, u64), Error> {
-        let mut reader = self.reader().await?;
-        let before = counters.start(&mut reader).await?;
-        let page = /* helper catalog */ self.list(query).await?;
-        Ok((page, counters.read(&mut reader).await? - before))
-    }
-
     /// What a variable of a reader's session is, as text.
     async fn session_variable(&self, name: &str) -> Result<String, Error> {
         let mut reader = self.reader().await?;
@@ -150,13 +128,5 @@ impl Catalog {
         let row = sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).fetch_one(reader.begin().await?).await?;
         reader.end();
         Ok(sqlx::Row::try_get(&row, 0)?)
-    }
-
-    /// How many rows the server reads for [`Catalog::categories`].
-    async fn categories_counting_rows(&self) -> Result<u64, Error> {
-        let mut reader = self.reader().await?;
-        let before = Counters::Rows.start(&mut reader).await?;
-        reader.fetch(&catalog::plan::categories()).await?;
-        Ok(Counters::Rows.read(&mut reader).await? - before)
     }
 }

@@ -96,7 +96,7 @@ impl Tokenizer for Terms {
             let written = self.completes.then(|| text.get(placed.range).unwrap_or_default());
             self.analysis.terms(&placed.word, written, &mut |term| terms.push(term));
         }
-        TermStream { terms: terms.into_iter(), token: Token::default() }
+        TermStream { terms: terms.into_iter(), token: Token { position: 0, ..Token::default() } }
     }
 }
 

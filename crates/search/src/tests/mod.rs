@@ -1,6 +1,7 @@
 //! What every engine has to do. Nothing here knows which one it is but [`engine`].
 
 mod finding;
+mod million;
 mod random;
 mod reference;
 

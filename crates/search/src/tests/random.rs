@@ -136,6 +136,7 @@ fn cursor(query: &ListQuery, row: &IndexRow, found: &Found, relevance: u32) -> C
         category: row.category.clone(),
         price: row.price,
         created_at: row.created_at,
+        updated_at: row.created_at,
     };
     query.cursor_after_match(&product, relevance, found.level)
 }

@@ -159,9 +159,13 @@ impl Reference {
             *prices.entry(beginning(row.price.cents())).or_default() += 1;
         }
         let price_range = |(from, count): (u64, u64)| {
-            let end = (from + 1..=Price::MAX.cents())
-                .find(|cents| cents % 1_000 == 0 && beginning(*cents) == *cents);
-            let end = end.map_or(Price::MAX.cents(), |end| end - 1);
+            // What follows 0 is 10, what follows 2 is 5, and otherwise the double follows.
+            let next = match from.to_string().chars().next() {
+                Some('0') => 1_000,
+                Some('2') => from / 2 * 5,
+                _ => from * 2,
+            };
+            let end = (next - 1).min(Price::MAX.cents());
             (PriceRange::new(Price::from_cents(from), Price::from_cents(end)).unwrap(), count)
         };
         let prices = prices.into_iter().map(price_range).collect();

@@ -116,6 +116,31 @@ fn a_change_of_settings_or_secrets_replaces_pods_and_nothing_else_does() {
     assert_ne!(too["checksum/secret"], controller["checksum/secret"]);
 }
 
+/// The program reads a file, and a change of it replaces the pods.
+#[test]
+fn synonyms_are_a_file_of_the_api() {
+    let Some(objects) = render(&json!({})) else { return };
+    assert_eq!(objects.config().get("SEARCH_SYNONYMS"), None);
+    assert!(pod_of(&objects).get("volumes").is_none());
+
+    let with = |groups: Value| render(&json!({"api": {"search": {"synonyms": groups}}})).unwrap();
+    let objects = with(json!(["brinjal, aubergine", "okra, भिंडी"]));
+    let file = objects.config()["SEARCH_SYNONYMS"].as_str().unwrap();
+    let mount = &objects.container("farmlokal-api")["volumeMounts"][0];
+    let volume = &pod_of(&objects)["volumes"][0];
+    assert_eq!(mount["name"], volume["name"]);
+    let key = file.strip_prefix(mount["mountPath"].as_str().unwrap()).unwrap().trim_start_matches('/');
+    let map = objects.get("ConfigMap", volume["configMap"]["name"].as_str().unwrap());
+    assert_eq!(map["data"][key], "brinjal, aubergine\nokra, भिंडी\n");
+
+    let checksum = |objects: &Objects| {
+        let template = &objects.get("Deployment", "farmlokal-api")["spec"]["template"];
+        template["metadata"]["annotations"]["checksum/synonyms"].clone()
+    };
+    assert!(checksum(&objects).is_string());
+    assert_ne!(checksum(&objects), checksum(&with(json!(["brinjal, eggplant"]))));
+}
+
 #[test]
 fn an_ingress_leads_to_the_api_alone_and_is_believed() {
     let values = json!({"ingress": {

@@ -16,6 +16,7 @@ fn variants() -> Vec<Value> {
         "database": {"password": "p"}, "redis": {"password": "p", "tls": true},
         "api": {
             "autoscaling": {"enabled": true, "requestsPerSecond": 2000}, "extraEnv": [{"name": "A", "value": "b"}],
+            "search": {"synonyms": ["okra, bhindi"]},
             "podDisruptionBudget": {"maxUnavailable": "25%"},
         },
         "ingress": {"enabled": true, "className": "traefik", "host": "shop.example", "tls": {"enabled": true}},

@@ -46,6 +46,7 @@ fn every_switch_adds_and_removes_what_it_says() {
     for (values, expected) in [
         (json!({}), &[][..]),
         (json!({"ingress": {"enabled": true}}), &["+Ingress/farmlokal-api"]),
+        (json!({"api": {"search": {"synonyms": ["okra, bhindi"]}}}), &["+ConfigMap/farmlokal-search"]),
         (json!({"api": {"autoscaling": {"enabled": true}}}), &["+HorizontalPodAutoscaler/farmlokal-api"]),
         (
             json!({"api": {"podDisruptionBudget": {"enabled": false}}}),

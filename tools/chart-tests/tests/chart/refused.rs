@@ -49,6 +49,7 @@ fn settings_that_have_a_place_of_their_own() {
         "OTEL_EXPORTER_OTLP_HEADERS",
         "PORT",
         "MANAGEMENT_PORT",
+        "SEARCH_SYNONYMS",
         "SHUTDOWN_TIMEOUT",
     ] {
         refused(&[(
@@ -71,6 +72,9 @@ fn values_of_another_kind() {
         (json!({"api": {"config": {"CACHE_TTL": 60}}}), "'/api/config/CACHE_TTL': got number, want string"),
         (json!({"api": {"config": {"RATE_LIMIT": "100"}}}), "'/api/config/RATE_LIMIT'"),
         (json!({"api": {"config": {"RATE_LIMIT": "0/60"}}}), "'/api/config/RATE_LIMIT'"),
+        (json!({"api": {"config": {"SEARCH_MEMORY": "256"}}}), "'/api/config/SEARCH_MEMORY'"),
+        (json!({"api": {"search": {"synonyms": ["okra"]}}}), "'/api/search/synonyms/0'"),
+        (json!({"api": {"search": {"synonyms": ["okra, \nbhindi"]}}}), "'/api/search/synonyms/0'"),
         (json!({"partners": {"webhook": {"secrets": ["whsec_AAAA"]}}}), "'/partners/webhook/secrets/0'"),
         (
             json!({"api": {"podDisruptionBudget": {"maxUnavailable": 0}}}),
@@ -98,12 +102,22 @@ fn values_that_contradict_each_other() {
             "api.terminationGracePeriodSeconds is 10: it must be at least 6 s above api.shutdownDelaySeconds, which is 5",
         ),
         (
-            json!({"api": {"config": {"LOCAL_CACHE_MIB": 129}}}),
-            "api.config.LOCAL_CACHE_MIB is 129: api.resources.limits.memory must be at least 128 MiB above it, and is 256Mi",
+            json!({"api": {"config": {"LOCAL_CACHE_MIB": 385}}}),
+            "api.config: LOCAL_CACHE_MIB and SEARCH_MEMORY are 385 and 256 MiB: api.resources.limits.memory must be at least \
+             128 MiB above their sum, and is 768Mi",
         ),
         (
-            json!({"api": {"config": {"LOCAL_CACHE_MIB": 2000}, "resources": {"limits": {"memory": "2Gi"}}}}),
-            "api.config.LOCAL_CACHE_MIB is 2000: api.resources.limits.memory must be at least 128 MiB above it, and is 2Gi",
+            json!({"api": {"config": {"SEARCH_MEMORY": "2GiB"}, "resources": {"limits": {"memory": "2Gi"}}}}),
+            "api.config: LOCAL_CACHE_MIB and SEARCH_MEMORY are 64 and 2048 MiB: api.resources.limits.memory must be at least \
+             128 MiB above their sum, and is 2Gi",
+        ),
+        (
+            json!({"ingress": {"enabled": true}, "api": {"config": {"TRUSTED_HOPS": 0}}}),
+            "api.config.TRUSTED_HOPS: with ingress.enabled set ingress.trustedHops instead",
+        ),
+        (
+            json!({"ingress": {"enabled": true}, "api": {"config": {"TRUSTED_PROXIES": "10.0.0.0/8"}}}),
+            "api.config.TRUSTED_PROXIES: with ingress.enabled set ingress.trustedProxies instead",
         ),
         (
             json!({"api": {"autoscaling": {"enabled": true, "minReplicas": 9, "maxReplicas": 3}}}),
@@ -134,9 +148,10 @@ fn values_that_contradict_each_other() {
 }
 
 #[test]
-fn a_cache_that_its_limit_has_room_for_is_taken() {
+fn a_cache_and_an_index_that_their_limit_has_room_for_are_taken() {
     for api in [
-        json!({"config": {"LOCAL_CACHE_MIB": 128}}),
+        json!({"config": {"LOCAL_CACHE_MIB": 384}}),
+        json!({"config": {"SEARCH_MEMORY": "576 MiB"}}),
         json!({"config": {"LOCAL_CACHE_MIB": 1000, "LOCAL_CACHE": false}}),
         json!({"config": {"LOCAL_CACHE_MIB": 1000}, "resources": {"limits": {"memory": "2Gi"}}}),
         json!({"config": {"LOCAL_CACHE_MIB": 1000}, "resources": {"limits": {"memory": null}}}),

@@ -37,6 +37,7 @@ const ELSEWHERE: &[&str] = &[
     "REDIS_HOST",
     "REDIS_PORT",
     "REDIS_URL",
+    "SEARCH_SYNONYMS",
     "SHUTDOWN_DELAY",
     "SHUTDOWN_TIMEOUT",
     "WEBHOOK_CALLBACK_URL",
@@ -138,20 +139,24 @@ fn the_chart_has_the_version_of_the_programs() {
     assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
 }
 
-/// `UPDATE_README=1` writes the table anew.
+/// `UPDATE_README=1` writes the list anew.
 #[test]
 fn the_readme_has_every_value() {
     const START: &str = "<!-- values -->\n";
     let row = |value: Documented| {
-        let shown =
-            if value.default.is_empty() { "see values.yaml" } else { &format!("`{}`", value.default) };
-        format!("| `{}` | {shown} | {} |\n", value.name, value.comment.replace('|', "\\|"))
+        let Documented { name, default, comment } = value;
+        let default = match default.as_str() {
+            "" | "\"\"" | "[]" | "{}" => String::new(),
+            default => format!(" (`{default}`)"),
+        };
+        // values.yaml has the rest.
+        let end = [". ", "; ", ": "].into_iter().filter_map(|end| comment.find(end)).min();
+        format!("- `{name}`{default}: {}\n", &comment[..end.unwrap_or(comment.len())])
     };
-    let rows: String = documented().into_iter().map(row).collect();
-    let table = format!("{START}| Value | Default | |\n|---|---|---|\n{rows}");
+    let list: String = documented().into_iter().map(row).collect();
     let readme = read("README.md");
     let (head, _) = readme.split_once(START).unwrap();
-    let expected = format!("{head}{table}");
+    let expected = format!("{head}{START}{list}");
     if std::env::var_os("UPDATE_README").is_some() {
         fs::write(repository("charts/farmlokal/README.md"), &expected).unwrap();
     }

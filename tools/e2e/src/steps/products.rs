@@ -10,10 +10,11 @@ use crate::report::{self, say};
 use crate::cluster;
 use crate::suite::{ROWS, Suite};
 
-const PATHS: [&str; 5] = [
+const PATHS: [&str; 6] = [
     "/products?limit=20",
     "/products?sort=price&order=DESC&limit=5",
     "/products?category=fruit",
+    "/products?search=apple&total=true&facets=category,price",
     "/products/4711",
     "/categories",
 ];

@@ -246,12 +246,12 @@ fn one_of<const N: usize>(names: [&'static str; N]) -> ObjectBuilder {
 pub(super) fn canonical(prefix: &str, query: &ListQuery, cursor: Option<&Cursor>) -> String {
     let name_of_sort = SORTS.iter().find(|(_, sort)| *sort == query.sort()).map_or("", |(name, _)| name);
     let name_of_order = ORDERS.iter().find(|(_, order)| *order == query.order()).map_or("", |(name, _)| name);
-    let mut text = String::with_capacity(prefix.len() + 120);
-    text.push_str(prefix);
-    // Writing to a string cannot fail.
-    let _ = write!(text, "sort={name_of_sort}&order={name_of_order}&limit={}", query.limit().get());
+    let mut limit = itoa::Buffer::new();
+    let limit = limit.format(query.limit().get());
+    let mut text = [prefix, "sort=", name_of_sort, "&order=", name_of_order, "&limit=", limit].concat();
     let filter = query.filter();
     for category in filter.categories.as_slice() {
+        // Writing to a string cannot fail.
         let _ = write!(text, "&category={}", utf8_percent_encode(category.as_str(), RESERVED));
     }
     if filter.prices.lowest() > Price::MIN {
