@@ -93,6 +93,7 @@ pub struct Filter {
 }
 
 /// What an answer has beside its products. By default nothing.
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Include {
     /// How many products match, all pages together.

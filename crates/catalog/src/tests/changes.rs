@@ -15,7 +15,7 @@ use super::{
     catalog_of, correlated, ids,
 };
 use crate::{
-    Catalog, CatalogConfig, Change, ChangePosition, Changes, Event, IndexRow, Price,
+    Catalog, CatalogConfig, Change, ChangePosition, Changes, Error, Event, IndexRow, Price,
     changes::{MOST_CHANGED, counters},
     error::is_transient,
 };
@@ -27,7 +27,7 @@ fn event(number: u64, product: u64, change: Change) -> Event {
 
 fn upsert(name: &str, cents: u64) -> Change {
     let price = Price::from_cents(cents).unwrap();
-    Change::Upsert { name: name.to_owned(), description: "".into(), category: "sports".into(), price }
+    Change::Upsert { name: name.to_owned(), description: String::new(), category: "sports".into(), price }
 }
 
 async fn products_since(
@@ -134,7 +134,11 @@ async fn an_index_that_follows_has_the_rows_of_its_moment() {
                 1 => Change::PriceChange(Price::from_cents(number).unwrap()),
                 _ => upsert(&format!("Ball {number}"), number),
             };
-            catalog.apply(&event(number, 1 + number % PRODUCTS, change)).await.unwrap();
+            let event = event(number, 1 + number % PRODUCTS, change);
+            // As a sender does, where a connection was killed while it was made.
+            while let Err(error) = catalog.apply(&event).await {
+                assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+            }
         }
         running.fetch_sub(1, Ordering::Relaxed);
     };
@@ -166,12 +170,12 @@ async fn an_index_that_follows_has_the_rows_of_its_moment() {
     let kill = async {
         let mut own = database.pool().acquire().await.unwrap();
         while is_running() {
-            kill_other_connections(&mut own).await;
             // So that no read and no event is killed time and again.
             let enough = rounds.load(Ordering::Relaxed) + 10;
             while is_running() && rounds.load(Ordering::Relaxed) < enough {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
+            kill_other_connections(&mut own).await;
         }
     };
     let writers = (write(0), write(1), write(2), write(3), write(4), write(5));
