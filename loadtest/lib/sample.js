@@ -25,8 +25,8 @@ export function sampleCatalogue() {
 
 // The words of each product's name and description, of three letters and more.
 function wordsOf(product) {
-  const words = `${product.name} ${product.description}`.toLowerCase().match(/[\p{L}\p{M}\p{N}]{3,}/gu);
-  return [...new Set(words || [])];
+  const words = `${product.name} ${product.description}`.toLowerCase().split(/[\s!-/:-@[-`{-~]+/);
+  return [...new Set(words.filter((word) => word.length > 2))];
 }
 
 // A whole number from 0 on, below the limit.

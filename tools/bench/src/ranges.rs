@@ -51,10 +51,9 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     let mut report =
         Report::new(environment, "ranges", "Price ranges in another order than price", "bench ranges");
     report.say(&format!(
-        "{} products, {CLIENTS} clients, no query twice: 20 products by id, name or time, in both orders. Natural are ranges \
-         of log-uniform width around a product's price. Adversarial are, by halves, ranges of a few cents anywhere between \
-         the lowest and the highest price, and pages at a random depth of ranges that hold nearly all products. {} rounds of \
-         {seconds} s.",
+        "{} products, {CLIENTS} clients, no query twice, by id, name or time. Natural: ranges of log-uniform width around a \
+         product's price. Adversarial: half of them a few cents wide anywhere, half pages at a random depth of nearly all \
+         products. {} rounds of {seconds} s.",
         environment.rows, environment.rounds
     ));
     report.table("ranges | lists/s | p50 ms | p99 ms | max ms | refused", rows);

@@ -51,10 +51,9 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     }
     let [common, mix, common_full_text, mix_full_text] = measured;
     report.say(&format!(
-        "{} products, {CLIENTS} clients that send their next search when the last is answered, {rounds} rounds of {} s for \
-         each by turns. Common: the 20 commonest words, by price, with total and facets. Mix: one to three words of a \
-         product, a tenth misspelt by one letter, a tenth cut short, by relevance, with the total. FULLTEXT is asked for the \
-         same words in boolean mode without the API, by price, without total and facets, and stops after 5 s.",
+        "{} products, {CLIENTS} clients in closed loops, {rounds} rounds of {} s by turns. Common: the 20 commonest words, by \
+         price, with total and facets. Mix: one to three words of a product, a tenth misspelt, a tenth cut short, by \
+         relevance, with the total. FULLTEXT: the same words without the API, by price, no total, no facets, stopped after 5 s.",
         environment.rows,
         duration.as_secs()
     ));

@@ -47,10 +47,10 @@ fn fold(grapheme: &str, folded: &mut String) {
     let visible = || grapheme.chars().filter(|c| !is_ignorable(*c));
     let Some(first) = visible().next() else { return };
     // A sign for words or for a fraction does not run into what is beside it: 5㎏, 1½.
-    let is_apart = match first.general_category() {
-        category if category.is_symbol() => visible().nfkc().ne(visible()),
-        GeneralCategory::OtherNumber => visible().nfkc().count() > 1,
-        _ => false,
+    let is_apart = if first.general_category_group() == GeneralCategoryGroup::Symbol {
+        visible().nfkc().ne(visible())
+    } else {
+        first.general_category() == GeneralCategory::OtherNumber && visible().nfkc().count() > 1
     };
     if is_apart {
         folded.push(' ');
@@ -68,17 +68,6 @@ fn fold(grapheme: &str, folded: &mut String) {
     folded.extend(lower.nfkc());
     if is_apart {
         folded.push(' ');
-    }
-}
-
-trait IsSymbol {
-    fn is_symbol(self) -> bool;
-}
-
-impl IsSymbol for GeneralCategory {
-    fn is_symbol(self) -> bool {
-        use GeneralCategory::{CurrencySymbol, MathSymbol, ModifierSymbol, OtherSymbol};
-        matches!(self, CurrencySymbol | MathSymbol | ModifierSymbol | OtherSymbol)
     }
 }
 

@@ -87,7 +87,9 @@ impl Analysis {
             Word::Run(run) => {
                 run.chars().for_each(|c| add(c.to_string()));
                 if run.chars().nth(1).is_some() {
-                    pairs(run).into_iter().for_each(|pair| add(pair.to_owned()));
+                    for pair in pairs(run) {
+                        add(pair.to_owned());
+                    }
                 }
                 run
             }

@@ -113,14 +113,14 @@ fn is_symbol(c: char) -> bool {
 
 /// Thai, Lao, Myanmar, Khmer and their relatives, Han, kana, bopomofo, hangul.
 fn is_of_run(c: char) -> bool {
+    use GeneralCategory::{
+        EnclosingMark, LetterNumber, ModifierLetter, NonspacingMark, OtherLetter, SpacingMark,
+    };
     let is_in_block = matches!(u32::from(c), 0x0E01..=0x0EFF | 0x1000..=0x109F | 0x1100..=0x11FF
         | 0x1780..=0x17FF | 0x1950..=0x19FF | 0x1A20..=0x1AAF | 0x2E80..=0x2FDF | 0x3005..=0x3007
         | 0x3021..=0x3029 | 0x3041..=0x31FF | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xA960..=0xA97F
         | 0xA9E0..=0xA9FF | 0xAA60..=0xAADF | 0xAC00..=0xD7FF | 0xF900..=0xFAFF | 0x1AFF0..=0x1B16F
         | 0x20000..=0x3FFFF);
-    use GeneralCategory::{
-        EnclosingMark, LetterNumber, ModifierLetter, NonspacingMark, OtherLetter, SpacingMark,
-    };
     is_in_block
         && matches!(
             c.general_category(),

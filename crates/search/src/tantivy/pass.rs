@@ -96,7 +96,7 @@ fn each_block(
     scorer: &mut dyn Scorer,
     segment: &SegmentReader,
     range: std::ops::Range<DocId>,
-    scored: bool,
+    with_scores: bool,
     mut collect: impl FnMut(&[DocId], &[Score]) -> bool,
 ) {
     let alive = segment.alive_bitset();
@@ -107,7 +107,7 @@ fn each_block(
     }
     while scorer.doc() < range.end {
         let filled =
-            if scored { block.fill_scored(scorer) } else { scorer.fill_buffer(&mut block.documents) };
+            if with_scores { block.fill_scored(scorer) } else { scorer.fill_buffer(&mut block.documents) };
         let mut kept = block.documents[..filled].partition_point(|document| *document < range.end);
         if let Some(alive) = alive {
             let mut existing = 0;

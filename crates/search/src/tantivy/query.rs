@@ -173,7 +173,8 @@ impl Expanded {
                 all if all == reading.at_least => Box::new(BooleanQuery::intersection(terms)),
                 _ => Box::new(BooleanQuery::union_with_minimum_required_clauses(terms, reading.at_least)),
             };
-            let weight = f32::from(reading.likeness as u16 + more) * words as f32;
+            let weight = f32::from(reading.likeness as u16 + more)
+                * f32::from(u16::try_from(words).unwrap_or(u16::MAX));
             Box::new(ConstScoreQuery::new(query, weight)) as Box<dyn Query>
         })
     }
