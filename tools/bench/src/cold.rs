@@ -26,7 +26,7 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     for round in 0..=environment.rounds {
         for (at, (name, engine)) in runs.iter().enumerate() {
             let count = if round == 0 { WARM_UP } else { IN_A_ROUND };
-            let queries = queries.deep(api.address, count).await?;
+            let queries = queries.deep(count)?;
             let asked = queries.len();
             let outcome = closed_loop(engine, queries, CLIENTS.try_into()?, UNTIL_DONE).await?;
             ensure!(outcome.refused.is_empty(), "{} of {asked} lists were refused", outcome.refused.len());
@@ -38,7 +38,7 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
         }
     }
 
-    let mut report = Report::new(environment, "cold", "Cold lists beside the database alone", "bench cold");
+    let mut report = Report::new(environment, "bench cold", "Cold lists beside the database alone");
     report.say(&format!(
         "{} products, {CLIENTS} clients, no list twice: 20 products from a random depth (4 sorts, 2 orders, with and \
          without category). {} rounds, in each {IN_A_ROUND} lists of each shape for each engine by turns.",

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use crate::client::Client;
 use crate::environment::Environment;
 use crate::plot;
-use crate::queries::{Cursors, SORTS, first_page, products};
+use crate::queries::{SORTS, first_page, page_after, products};
 use crate::report::Report;
 use crate::server::Server;
 use crate::stats::Latencies;
@@ -24,17 +24,14 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     let database = environment.database(1).await?;
     let api = Server::api(environment, &[]).await?;
     let mut client = Client::new(api.address);
-    let mut cursors = Cursors::default();
     let mut pages = Vec::new();
     for sort in SORTS {
         let column = if sort == "createdAt" { "created_at" } else { sort };
-        let first = first_page(sort, "ASC", None);
+        let first = first_page(sort, "ASC");
         for depth in DEPTHS {
             let rows = format!("SELECT id FROM products ORDER BY {column}, id LIMIT {PAGES} OFFSET {depth}");
             let starts = products(&database, format!("products JOIN ({rows}) AS page USING (id)")).await?;
-            for start in &starts {
-                pages.push((sort, depth, cursors.page_after(api.address, &first, sort, start).await?));
-            }
+            pages.extend(starts.iter().map(|start| (sort, depth, page_after(&first, start))));
         }
     }
     let mut times: HashMap<_, Vec<Duration>> = HashMap::new();
@@ -52,7 +49,7 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     }
     let times = |sort, depth| times[&(sort, depth)].iter().copied().collect::<Latencies>();
 
-    let mut report = Report::new(environment, "depth", "Latency by page depth", "bench depth");
+    let mut report = Report::new(environment, "bench depth", "Latency by page depth");
     report.say(&format!(
         "Lists of 20 of 1,000,000 products after so many rows, by one client, none from a cache: {} pages at each depth. \
          Medians in ms, as in `{PLOT}`.",

@@ -1,6 +1,5 @@
 //! What the measurements stand on: the programs built for release, the database with its products, Redis.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,8 +15,6 @@ pub(crate) struct Environment {
     pub(crate) root: PathBuf,
     /// The API that is measured.
     pub(crate) api: PathBuf,
-    /// An API that runs already, to be measured in its place.
-    pub(crate) url: Option<SocketAddr>,
     pub(crate) rows: u64,
     pub(crate) rounds: u8,
     /// Of each measurement of a round.
@@ -27,17 +24,15 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    /// Builds what has to be built, starts what is not there, and seeds the products the first time. With an API that runs
-    /// already, nothing is built or seeded, and its database is that of `DATABASE_URL`.
+    /// Builds what has to be built, starts what is not there, and seeds the products the first time.
     pub(crate) async fn up(cli: &Cli, rounds: u8, seconds: u16) -> Result<Environment> {
-        let (rows, url) = (cli.rows, cli.url);
-        let up = move || if url.is_some() { Stack::start() } else { Stack::up(rows) };
-        let stack = tokio::task::spawn_blocking(up).await??;
+        let rows = cli.rows;
+        let stack = tokio::task::spawn_blocking(move || Stack::up(rows)).await??;
         let root = repository();
         std::fs::create_dir_all(root.join(".devstack"))?;
         let api = cli.api.clone().unwrap_or_else(|| stack.program("farmlokal-api"));
-        ensure!(url.is_some() || api.is_file(), "{} is no program", api.display());
-        Ok(Environment { root, api, url, rows, rounds, duration: Duration::from_secs(seconds.into()), stack })
+        ensure!(api.is_file(), "{} is no program", api.display());
+        Ok(Environment { root, api, rows, rounds, duration: Duration::from_secs(seconds.into()), stack })
     }
 
     /// A file that lasts no longer than it is of interest.

@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::client::Client;
 use crate::environment::Environment;
-use crate::search::cells;
 use crate::server::Server;
+use crate::stats::Latencies;
 
 const GIVE_UP: Duration = Duration::from_secs(10);
 /// Changes a second.
@@ -40,7 +40,7 @@ pub(crate) async fn rows(environment: &Environment) -> Result<Vec<String>> {
             times.push(took);
             stale += answers;
         }
-        rows.push(format!("{rate}/s | {} | {stale}", cells(&times)));
+        rows.push(format!("{rate}/s | {} | {stale}", times.into_iter().collect::<Latencies>().cells()));
     }
     let mut client = Client::new(writer.address);
     for id in newest + 1..=last {

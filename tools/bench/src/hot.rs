@@ -50,7 +50,7 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
         measured.push((measure(&api, duration).await?, measure(&bare, duration).await?));
     }
     let (ours, theirs): (Vec<_>, Vec<_>) = measured.iter().copied().unzip();
-    let mut report = Report::new(environment, "hot", "A hot list beside a bare axum route", "bench hot");
+    let mut report = Report::new(environment, "bench hot", "A hot list beside a bare axum route");
     report.say(&format!(
         "`{PATH}` ({} bytes) with wrk at {CONNECTIONS} connections, {} rounds of {} s for each server by turns.",
         bytes.len(),

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::client::Client;
 use crate::queries::Query;
+use crate::stats::{Latencies, median};
 
 /// Who answers the queries.
 #[derive(Clone)]
@@ -39,11 +40,36 @@ impl Outcome {
         per_second(self.served.len(), self.elapsed)
     }
 
+    /// Three cells of a table: the median, the 99th percentile and the longest of the answers' times in milliseconds.
+    pub(crate) fn times(&self) -> String {
+        self.served.iter().copied().collect::<Latencies>().cells()
+    }
+
     pub(crate) fn add(&mut self, other: Outcome) {
         self.served.extend(other.served);
         self.refused.extend(other.refused);
         self.failed += other.failed;
         self.elapsed += other.elapsed;
+    }
+}
+
+/// What came of several rounds.
+#[derive(Default)]
+pub(crate) struct Rounds {
+    rates: Vec<f64>,
+    all: Outcome,
+}
+
+impl Rounds {
+    pub(crate) fn add(&mut self, round: Outcome) {
+        self.rates.push(round.rate());
+        self.all.add(round);
+    }
+
+    /// A row of a table: the name, the median rate, the times, and how many were refused.
+    pub(crate) fn row(self, name: &str) -> String {
+        let (times, refused) = (self.all.times(), self.all.refused.len());
+        format!("{name} | {:.1} | {times} | {refused}", median(self.rates))
     }
 }
 
@@ -139,7 +165,9 @@ async fn ask(engine: &Engine, client: &mut Option<Client>, query: &Query) -> Res
                 Ok(_) => Ok(true),
                 // MariaDB's and MySQL's words for its deadline.
                 // MariaDB stops a full-text search in its first phase by the storage engine's own number.
-                Err(error) if ["interrupted", "188"].iter().any(|text| error.to_string().contains(text)) => Ok(false),
+                Err(error) if ["interrupted", "188"].iter().any(|text| error.to_string().contains(text)) => {
+                    Ok(false)
+                }
                 Err(error) => Err(error.into()),
             }
         }

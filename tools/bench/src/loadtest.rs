@@ -23,7 +23,7 @@ pub(crate) async fn run(environment: &Environment, duration: &str) -> Result<()>
     let k6 = find_k6(&environment.root)?;
     let api = Server::api(environment, &[]).await?;
     let command = format!("loadtest --duration {duration}");
-    let mut report = Report::new(environment, "loadtest", "Load tests with k6", &command);
+    let mut report = Report::new(environment, &command, "Load tests with k6");
     report.say(&format!(
         "Each script for {duration} against one API process with {} products and rate limits that no client reaches; k6 \
          shares the machine's cores with the servers. Failed are all requests without a 2xx or 3xx. The thresholds: p95 < \

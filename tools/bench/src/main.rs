@@ -22,7 +22,6 @@ mod stats;
 mod words;
 mod wrk;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -43,9 +42,6 @@ struct Cli {
     /// An API binary to measure instead of this checkout's: two versions are compared by measuring them by turns
     #[arg(long, global = true)]
     api: Option<PathBuf>,
-    /// An API that runs already on the database of `DATABASE_URL`, measured in its place by `bench ranges`
-    #[arg(long, global = true)]
-    url: Option<SocketAddr>,
     /// How many products to seed, where there are none yet
     #[arg(long, global = true, default_value_t = 1_000_000)]
     rows: u64,

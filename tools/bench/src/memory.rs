@@ -40,15 +40,14 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     };
 
     note("start")?;
-    let cold = queries.deep(api.address, QUERIES).await?;
+    let cold = queries.deep(QUERIES)?;
     let lists = cold.len();
     closed_loop(&Engine::Api(api.address), cold, 64, Duration::from_secs(120)).await?;
     note(&format!("{lists} distinct lists at 64 connections"))?;
     wrk::run(&api.url("/products?limit=100"), CONNECTIONS, environment.duration).await?;
     let peak = note(&format!("`/products?limit=100` at {CONNECTIONS} connections"))?;
 
-    let mut report =
-        Report::new(environment, "memory", "The API's start and its memory under load", "bench memory");
+    let mut report = Report::new(environment, "bench memory", "The API's start and its memory under load");
     report.say(&format!(
         "{STARTS} starts with {} products: ready, with the search index, after {:.2} s at the median. Then the in-process cache \
          keeps what it has for an hour instead of 5 s, so that it fills.",

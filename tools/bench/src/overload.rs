@@ -34,14 +34,14 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     let (database, duration) = (environment.database(1).await?, environment.duration);
     let mut queries = Queries::new(&database).await?;
     let api = Server::api(environment, &[]).await?;
-    let warm_up = lists(&api, &mut queries, ENOUGH / 4.0, Duration::from_secs(1)).await?;
+    let warm_up = lists(&mut queries, ENOUGH / 4.0, Duration::from_secs(1))?;
     let engine = Engine::Api(api.address);
     closed_loop(&engine, warm_up, 16, duration).await?;
     let (mut rows, mut shares) = (Vec::new(), Vec::new());
     for round in 1..=environment.rounds {
         let peak = peak(&api, &mut queries, duration).await?;
         let [before, _] = api.memory()?;
-        let lists = lists(&api, &mut queries, peak * TIMES, duration).await?;
+        let lists = lists(&mut queries, peak * TIMES, duration)?;
         let done = Arc::new(AtomicBool::new(false));
         let health = tokio::spawn(ask_health(api.address, Arc::clone(&done)));
         let connections = count(peak, IN_FLIGHT);
@@ -67,8 +67,7 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
             mebibytes(most),
         ));
     }
-    let mut report =
-        Report::new(environment, "overload", "Four times the load that saturates", "bench overload");
+    let mut report = Report::new(environment, "bench overload", "Four times the load that saturates");
     report.say(&format!(
         "Pages at a random depth, no list twice. The peak is the best of {CLOSED_LOOPS:?} clients in closed loops. Then \
          {TIMES} times that rate arrives, over as many connections as lists were served in {} ms. Latencies count from when \
@@ -85,8 +84,8 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
 }
 
 /// Deep pages for this long at so many a second.
-async fn lists(api: &Server, queries: &mut Queries, rate: f64, duration: Duration) -> Result<Vec<Query>> {
-    queries.deep(api.address, count(rate, duration).div_ceil(SHAPES)).await
+fn lists(queries: &mut Queries, rate: f64, duration: Duration) -> Result<Vec<Query>> {
+    queries.deep(count(rate, duration).div_ceil(SHAPES))
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of queries")]
@@ -98,7 +97,7 @@ fn count(rate: f64, duration: Duration) -> usize {
 async fn peak(api: &Server, queries: &mut Queries, duration: Duration) -> Result<f64> {
     let mut best: f64 = 0.0;
     for clients in CLOSED_LOOPS {
-        let lists = lists(api, queries, ENOUGH, duration).await?;
+        let lists = lists(queries, ENOUGH, duration)?;
         best = best.max(closed_loop(&Engine::Api(api.address), lists, clients, duration).await?.rate());
     }
     Ok(best)

@@ -1,18 +1,14 @@
 //! Ranges of prices in another order than price, which no index of the database serves, with the exact total and without.
 
-use std::net::SocketAddr;
-
 use anyhow::{Context as _, Result};
 use rand::RngExt as _;
 use rand::seq::IndexedRandom as _;
 
 use crate::environment::Environment;
-use crate::load::{Engine, Outcome, closed_loop};
-use crate::queries::{ORDERS, Queries, Query, first_page, price};
+use crate::load::{Engine, Rounds, closed_loop};
+use crate::queries::{ORDERS, Queries, Query, first_page, page_after, path};
 use crate::report::Report;
-use crate::search::times;
 use crate::server::Server;
-use crate::stats::median;
 
 const CLIENTS: usize = 16;
 /// Sorts that are in no index with the price.
@@ -22,34 +18,22 @@ const A_SECOND: usize = 8_000;
 
 pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     let mut queries = Queries::new(&environment.database(1).await?).await?;
-    let own = if environment.url.is_none() { Some(Server::api(environment, &[]).await?) } else { None };
-    let address = own.as_ref().map(|api| api.address).or(environment.url).context("no API")?;
+    let server = Server::api(environment, &[]).await?;
+    let api = Engine::Api(server.address);
     let seconds = usize::try_from(environment.duration.as_secs())?;
-    // An API of before may not know totals.
-    let totals = if own.is_some() { &[false, true][..] } else { &[false] };
     let mut rows = Vec::new();
     for adversarial in [false, true] {
-        for total in totals {
-            let (mut rates, mut all) = (Vec::new(), Outcome::default());
+        for total in [false, true] {
+            let mut rounds = Rounds::default();
             for _ in 0..environment.rounds {
-                let queries = queries.ranges(address, A_SECOND * seconds, adversarial, *total).await?;
-                let outcome =
-                    closed_loop(&Engine::Api(address), queries, CLIENTS, environment.duration).await?;
-                rates.push(outcome.rate());
-                all.add(outcome);
+                let queries = queries.ranges(A_SECOND * seconds, adversarial, total)?;
+                rounds.add(closed_loop(&api, queries, CLIENTS, environment.duration).await?);
             }
             let data = if adversarial { "adversarial" } else { "natural" };
-            let total = if *total { ", with the total" } else { "" };
-            rows.push(format!(
-                "{data}{total} | {:.0} | {} | {}",
-                median(rates),
-                times(&all),
-                all.refused.len()
-            ));
+            rows.push(rounds.row(&format!("{data}{}", if total { ", with the total" } else { "" })));
         }
     }
-    let mut report =
-        Report::new(environment, "ranges", "Price ranges in another order than price", "bench ranges");
+    let mut report = Report::new(environment, "bench ranges", "Price ranges in another order than price");
     report.say(&format!(
         "{} products, {CLIENTS} clients, no query twice, by id, name or time. Natural: ranges of log-uniform width around a \
          product's price. Adversarial: half of them a few cents wide anywhere, half pages at a random depth of nearly all \
@@ -61,14 +45,8 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
 }
 
 impl Queries {
-    async fn ranges(
-        &mut self,
-        api: SocketAddr,
-        count: usize,
-        adversarial: bool,
-        total: bool,
-    ) -> Result<Vec<Query>> {
-        let mut prices: Vec<u64> = self.products.iter().map(|product| product.cents).collect();
+    fn ranges(&mut self, count: usize, adversarial: bool, total: bool) -> Result<Vec<Query>> {
+        let mut prices: Vec<u64> = self.products.iter().map(|product| product.price.cents()).collect();
         prices.sort_unstable();
         let (lowest, highest) = (prices[0], prices[prices.len() - 1]);
         let mut queries = Vec::new();
@@ -83,15 +61,14 @@ impl Queries {
                 let low = self.random.random_range(lowest..=highest);
                 [low, low + self.random.random_range(0..100)]
             } else {
-                self.around(&prices, product.cents)
+                self.around(&prices, product.price.cents())
             };
-            let total = if total { "&total=true" } else { "" };
-            let first = first_page(sort, order, None);
-            let mut path = format!("{first}&minPrice={}&maxPrice={}{total}", price(low), price(high));
-            if deep {
-                path = self.cursors.page_after(api, &path, sort, &product).await?;
-            }
-            queries.push(Query { path, statement: String::new(), values: Vec::new() });
+            let [low, high] = [low, high].map(|cents| format!("{}.{:02}", cents / 100, cents % 100));
+            let mut list = first_page(sort, order);
+            list.extend([("minPrice", &*low), ("maxPrice", &*high)]);
+            list.extend(total.then_some(("total", "true")));
+            let path = if deep { page_after(&list, &product) } else { path(&list) };
+            queries.push(Query { path, ..Query::default() });
         }
         Ok(self.unseen(queries))
     }

@@ -17,8 +17,10 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Starts `loadtest/results/<name>.md` with the title, the command that repeats it, the date and the machine.
-    pub(crate) fn new(environment: &Environment, name: &str, title: &str, command: &str) -> Report {
+    /// Starts `loadtest/results/<name>.md` with the title, the command that repeats it, the date and the machine. The name is
+    /// the command's first word, or the part of `bench`.
+    pub(crate) fn new(environment: &Environment, command: &str, title: &str) -> Report {
+        let name = command.trim_start_matches("bench ").split(' ').next().unwrap_or(command);
         let date = Utc::now().format("%Y-%m-%d %H:%M UTC");
         let command = format!("cargo run --release -p farmlokal-bench -- {command}");
         let text = format!("# {title}\n\n`{command}`, {date}, {}.\n", machine());

@@ -1,14 +1,12 @@
 //! Searches, none from a cache: the API beside the full-text index of `InnoDB` on the same products, then at a fixed rate,
 //! beside plain lists, and right after changes.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use sqlx::{AssertSqlSafe, MySqlPool};
 
 use crate::environment::Environment;
 use crate::fresh;
-use crate::load::{Engine, Outcome, closed_loop, open_loop};
+use crate::load::{Engine, Outcome, Rounds, closed_loop, open_loop};
 use crate::queries::{Queries, Query};
 use crate::report::Report;
 use crate::server::Server;
@@ -33,19 +31,17 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     let mut queries = Queries::new(&database).await?;
     let mut words = Words::of(&queries.products);
     let many = A_SECOND * usize::try_from(duration.as_secs())?;
-    let mut report = Report::new(environment, "search", "Searches beside InnoDB FULLTEXT", "bench search");
+    let mut report = Report::new(environment, "bench search", "Searches beside InnoDB FULLTEXT");
 
     let uncached = Server::api(environment, &UNCACHED).await?;
     let (api, full_text) = (Engine::Api(uncached.address), Engine::Database(database));
     closed_loop(&api, words.mix(many)?, CLIENTS, duration).await?;
-    let mut measured: [(Vec<f64>, Outcome); 4] = Default::default();
+    let mut measured: [Rounds; 4] = Default::default();
     for round in 1..=rounds {
         eprintln!("round {round}");
         for (at, asked) in [words.common(many)?, words.mix(many)?].into_iter().enumerate() {
             for (engine, at) in [(&api, at), (&full_text, at + 2)] {
-                let outcome = closed_loop(engine, asked.clone(), CLIENTS, duration).await?;
-                measured[at].0.push(outcome.rate());
-                measured[at].1.add(outcome);
+                measured[at].add(closed_loop(engine, asked.clone(), CLIENTS, duration).await?);
             }
         }
     }
@@ -65,9 +61,7 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     ];
     report.table(
         "searches | answered/s | p50 ms | p99 ms | max ms | refused or stopped",
-        rows.map(|(name, (rates, all))| {
-            format!("{name} | {:.1} | {} | {}", median(rates), times(&all), all.refused.len())
-        }),
+        rows.map(|(name, rounds)| rounds.row(name)),
     );
 
     let open = [
@@ -78,11 +72,8 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     let mut rows = Vec::new();
     for (name, rate, asked) in open {
         let outcome = open_loop(&api, asked, rate, CLIENTS, duration * u32::from(rounds)).await?;
-        rows.push(format!(
-            "{name}, {rate}/s | {} | {}",
-            times(&outcome),
-            outcome.refused.len() + outcome.failed
-        ));
+        let refused = outcome.refused.len() + outcome.failed;
+        rows.push(format!("{name}, {rate}/s | {} | {refused}", outcome.times()));
     }
     report.say("Sent at a fixed rate, answered or not:");
     report.table("API | p50 ms | p99 ms | max ms | refused", rows);
@@ -107,20 +98,13 @@ async fn beside_lists(
 ) -> Result<Vec<String>> {
     let server = Server::api(environment, &[]).await?;
     let (api, duration) = (Engine::Api(server.address), environment.duration);
-    let hot = Query { path: "/products?limit=20".to_owned(), statement: String::new(), values: Vec::new() };
+    let hot = Query { path: "/products?limit=20".to_owned(), ..Query::default() };
     let mut rows = Vec::new();
     for is_hot in [true, false] {
         let (mut alone, mut beside, mut searched, mut all) = (vec![], vec![], vec![], Outcome::default());
         for _ in 0..environment.rounds {
-            let mut lists = [Vec::new(), Vec::new()];
-            for lists in &mut lists {
-                *lists = if is_hot {
-                    vec![hot.clone(); 20 * many]
-                } else {
-                    queries.deep(server.address, many / 8).await?
-                };
-            }
-            let [first, second] = lists;
+            let mut lists = || if is_hot { Ok(vec![hot.clone(); 20 * many]) } else { queries.deep(many / 8) };
+            let (first, second) = (lists()?, lists()?);
             alone.push(closed_loop(&api, first, CLIENTS, duration).await?.rate());
             // Another filter makes each of them one that no cache has.
             let mut common = words.common(many)?;
@@ -164,15 +148,4 @@ async fn copy(database: &MySqlPool, rows: u64) -> Result<()> {
         ALTER TABLE farmlokal_full_text_bench.products ADD FULLTEXT (name, description)";
     sqlx::raw_sql(AssertSqlSafe(statements)).execute(database).await?;
     Ok(())
-}
-
-/// Three cells of a table: the median, the 99th percentile and the longest of the answers' times in milliseconds.
-pub(crate) fn times(outcome: &Outcome) -> String {
-    cells(&outcome.served)
-}
-
-pub(crate) fn cells(times: &[Duration]) -> String {
-    let latencies: Latencies = times.iter().copied().collect();
-    let [p50, p99, max] = [50, 99, 100].map(|percent| latencies.percentile(percent));
-    format!("{p50:.2} | {p99:.2} | {max:.1}")
 }

@@ -36,7 +36,7 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     let count: i64 = sqlx::query_scalar(count).fetch_one(&mut connection).await?;
     sqlx::raw_sql(AssertSqlSafe(format!("DROP DATABASE {DATABASE}"))).execute(&mut connection).await?;
 
-    let mut report = Report::new(environment, "seed", "Seeding a million products", "bench seed");
+    let mut report = Report::new(environment, "bench seed", "Seeding a million products");
     report.say(&format!("{count} products into an empty database: {took:.1} s."));
     report.finish()
 }

@@ -1,13 +1,13 @@
 //! The HTTP servers under test, each a process of its own.
 
 use std::fs::{File, read_to_string};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use farmlokal_devstack::{RATE_LIMIT, RATE_LIMITS};
+use farmlokal_devstack::{RATE_LIMIT, RATE_LIMITS, free_port};
 use tokio::time::sleep;
 
 use crate::client::Client;
@@ -104,8 +104,4 @@ impl Drop for Server {
         self.child.kill().ok();
         self.child.wait().ok();
     }
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

@@ -4,11 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
+use farmlokal_catalog::Product;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom as _, IteratorRandom as _};
 
-use crate::queries::{ORDERS, Product, Query};
+use crate::queries::{ORDERS, Query};
 
 /// Words of the sample.
 pub(crate) struct Words {
@@ -83,7 +84,7 @@ impl Words {
             let length = self.random.random_range(2..6);
             let typed = word.context("no words")?.chars().take(length).collect::<String>();
             let path = format!("/products/suggest?{}&limit=8", encoded("q", &typed));
-            Ok(Query { path, statement: String::new(), values: Vec::new() })
+            Ok(Query { path, ..Query::default() })
         };
         (0..count).map(|_| query()).collect()
     }

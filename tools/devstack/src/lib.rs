@@ -17,6 +17,7 @@ mod supervise;
 
 pub use database::Database;
 pub use partners::Partners;
+pub use port::free as free_port;
 pub use redis::Redis;
 pub use server::Server;
 pub use stack::{RATE_LIMIT, RATE_LIMITS, Stack, cargo, repository};

@@ -9,7 +9,10 @@ const FIRST: u16 = 15_000;
 const COUNT: u64 = 15_000;
 
 /// A TCP port on the loopback address that was free a moment ago. Another process may still take it first.
-pub(crate) fn free() -> Result<u16> {
+///
+/// # Errors
+/// A thousand were taken.
+pub fn free() -> Result<u16> {
     let random = RandomState::new();
     for attempt in 0..1000 {
         let offset = u16::try_from(random.hash_one(attempt) % COUNT)?;

@@ -3,17 +3,14 @@
 #![allow(clippy::doc_markdown, reason = "the help texts are for terminals")]
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
 
 use clap::{Args, Parser};
-use farmlokal_settings::duration;
 use farmlokal_telemetry::LogArgs;
 
 use crate::secret::Secret;
 
 const CLIENT_ID: &str = "farmlokal";
 const CLIENT_SECRET: &str = "sandbox-secret";
-const TOKEN_TTL: Duration = Duration::from_hours(1);
 /// `farmlokal-sandbox-signing-key-1!` in base64.
 const WEBHOOK_SECRET: &str = "whsec_ZmFybWxva2FsLXNhbmRib3gtc2lnbmluZy1rZXktMSE=";
 
@@ -51,9 +48,6 @@ pub struct Config {
     /// The scope that tokens are asked for; without it any will do
     #[arg(long, env = "SANDBOX_SCOPE")]
     pub scope: Option<String>,
-    /// How long a token is valid
-    #[arg(long, env = "SANDBOX_TOKEN_TTL", default_value = "1h", value_parser = duration)]
-    pub token_ttl: Duration,
     /// Signs the webhooks to callbacks that were registered without a secret of their own: whsec_ and base64
     #[arg(long, env = "SANDBOX_WEBHOOK_SECRET", default_value = WEBHOOK_SECRET, hide_env_values = true, hide_default_value = true)]
     pub webhook_secret: Secret,
@@ -69,7 +63,6 @@ impl Default for Config {
             client_secret: CLIENT_SECRET.into(),
             audience: None,
             scope: None,
-            token_ttl: TOKEN_TTL,
             webhook_secret: WEBHOOK_SECRET.into(),
         }
     }

@@ -7,12 +7,10 @@ use axum::http::StatusCode;
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::api_b::{Plan, Report, SendError};
 use crate::faults::Fault;
-use crate::journal::{Endpoint, Faults};
-use crate::object::{Object, object};
+use crate::journal::Faults;
 use crate::sandbox::Partners;
 
 type Shared = State<Arc<Partners>>;
@@ -35,31 +33,26 @@ pub(crate) fn routes() -> Router<Arc<Partners>> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct FaultChange {
-    token: Option<Box<RawValue>>,
-    api_a: Option<Box<RawValue>>,
-    api_b: Option<Box<RawValue>>,
+    token: Option<Fault>,
+    api_a: Option<Fault>,
+    api_b: Option<Fault>,
 }
 
-async fn change_faults(
-    State(partners): Shared,
-    Object(FaultChange { token, api_a, api_b }): Object<FaultChange>,
-) -> Result<Json<Faults>, (StatusCode, String)> {
-    let mut faults = partners.faults();
-    for (endpoint, change) in [(Endpoint::Token, token), (Endpoint::ApiA, api_a), (Endpoint::ApiB, api_b)] {
-        if let Some(change) = change {
-            let fault: serde_json::Result<Fault> = object(change.get().as_bytes());
-            *faults.of(endpoint) =
-                fault.map_err(|error| (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
-        }
-    }
+async fn change_faults(State(partners): Shared, Json(change): Json<FaultChange>) -> Json<Faults> {
+    let Faults { token, api_a, api_b } = partners.faults();
+    let faults = Faults {
+        token: change.token.unwrap_or(token),
+        api_a: change.api_a.unwrap_or(api_a),
+        api_b: change.api_b.unwrap_or(api_b),
+    };
     partners.set_faults(faults.clone());
-    Ok(Json(faults))
+    Json(faults)
 }
 
 /// Begins a run of webhooks; every member of the plan has a default.
 async fn send(
     State(partners): Shared,
-    Object(plan): Object<Plan>,
+    Json(plan): Json<Plan>,
 ) -> Result<(StatusCode, Json<Report>), SendError> {
     Ok((StatusCode::ACCEPTED, Json(partners.send(plan)?)))
 }

@@ -1,21 +1,25 @@
 //! How an endpoint fails, switched at run time.
 
+use std::io::{Error, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
+use futures::{StreamExt as _, stream};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use crate::journal::Endpoint;
-use crate::listener::{Breaker, CLOSE, CUT, RESET};
-use crate::sandbox::{Partners, lock};
+use crate::listener::Socket;
+use crate::sandbox::{MAX_BODY, Partners, lock};
 
 /// What [`Mode::Slow`] waits where no latency is set: longer than any client of ours does.
 const SLOW: Duration = Duration::from_secs(5);
@@ -66,7 +70,7 @@ pub struct Fault {
     /// Seconds in [`Mode::RetryAfter`].
     pub retry_after: u32,
     /// The `expires_in` of tokens, nonsense included; they are valid for as long as it says, 0 s at least. Without it
-    /// the sandbox's setting counts. For the token endpoint only.
+    /// an hour. For the token endpoint only.
     pub expires_in: Option<i64>,
     /// Tokens come without `expires_in`, which RFC 6749 only recommends.
     pub omit_expires_in: bool,
@@ -95,7 +99,7 @@ impl From<Mode> for Fault {
 /// Counts a request, lets it meet its endpoint's fault, and counts what came of it.
 pub(crate) async fn meet(
     State((partners, endpoint)): State<(Arc<Partners>, Endpoint)>,
-    ConnectInfo(breaker): ConnectInfo<Breaker>,
+    ConnectInfo(socket): ConnectInfo<Socket>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -117,12 +121,14 @@ pub(crate) async fn meet(
         Mode::Garbage => Html("<html><h1>It works!</h1></html>").into_response(),
         Mode::Empty => Json(json!({})).into_response(),
         Mode::Truncated => {
-            breaker.end(CUT);
-            next.run(request).await
+            let (head, body) = next.run(request).await.into_parts();
+            let bytes = to_bytes(body, MAX_BODY).await.unwrap_or_default();
+            Response::from_parts(head, cut(Some(bytes.slice(..bytes.len() / 2))))
         }
-        Mode::Down | Mode::Reset => {
-            breaker.end(if mode == Mode::Down { CLOSE } else { RESET });
-            StatusCode::OK.into_response()
+        Mode::Down => Response::new(cut(None)),
+        Mode::Reset => {
+            socket.reset_at_end();
+            Response::new(cut(None))
         }
         Mode::Hang => {
             partners.shutdown.cancelled().await;
@@ -131,6 +137,19 @@ pub(crate) async fn meet(
     };
     lock(&partners.journal).answered(endpoint, mode, response.status());
     response
+}
+
+/// A body that ends the connection after its beginning; without one nothing at all is sent, not even the head.
+fn cut(beginning: Option<Bytes>) -> Body {
+    let is_begun = beginning.is_some();
+    let end = async move {
+        if is_begun {
+            // While it waits, the server sends what it has.
+            yield_now().await;
+        }
+        Err(Error::from(ErrorKind::ConnectionAborted))
+    };
+    Body::from_stream(stream::iter(beginning.map(Ok)).chain(stream::once(end)))
 }
 
 fn error_status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {

@@ -18,7 +18,6 @@ mod control;
 mod faults;
 mod journal;
 mod listener;
-mod object;
 mod sandbox;
 mod secret;
 mod token;

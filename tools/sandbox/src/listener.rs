@@ -1,111 +1,29 @@
-//! Connections that a handler can break.
+//! The connection that a request came on, for handlers that end it.
 
-use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use axum::serve::IncomingStream;
+use socket2::SockRef;
+use tokio::net::TcpListener;
 
-const KEEP: u8 = 0;
-/// Nothing is sent; the connection ends with a FIN, as it does when a process ends.
-pub(crate) const CLOSE: u8 = 1;
-/// Nothing is sent; the connection ends with an RST.
-pub(crate) const RESET: u8 = 2;
-/// The answer is sent without its end, then the connection is closed.
-pub(crate) const CUT: u8 = 3;
-/// Bytes that a cut answer lacks: fewer than any body has.
-const CUT_BYTES: usize = 2;
+/// A connection's socket, beside the server's own handle of it. None where the process has no descriptor left.
+#[derive(Clone, Debug)]
+pub(crate) struct Socket(Option<Arc<OwnedFd>>);
 
-/// Breaks the connection that a request came on, as soon as its handler has returned.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Breaker(Arc<AtomicU8>);
-
-impl Breaker {
-    /// In one of the ways above.
-    pub(crate) fn end(&self, how: u8) {
-        self.0.store(how, Relaxed);
+impl Connected<IncomingStream<'_, TcpListener>> for Socket {
+    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Socket {
+        Socket(stream.io().as_fd().try_clone_to_owned().ok().map(Arc::new))
     }
 }
 
-/// Accepts [`Connection`]s.
-pub(crate) struct BreakableListener(pub(crate) TcpListener);
-
-impl Listener for BreakableListener {
-    type Io = Connection;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
-        let (stream, address) = Listener::accept(&mut self.0).await;
-        // An answer is one write: waiting for more to send would only delay it.
-        let _ = stream.set_nodelay(true);
-        (Connection { stream, breaker: Breaker::default() }, address)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-}
-
-impl Connected<IncomingStream<'_, BreakableListener>> for Breaker {
-    fn connect_info(stream: IncomingStream<'_, BreakableListener>) -> Breaker {
-        stream.io().breaker.clone()
-    }
-}
-
-/// A connection that its [`Breaker`] ends at the next write.
-pub(crate) struct Connection {
-    stream: TcpStream,
-    breaker: Breaker,
-}
-
-impl Connection {
-    fn check(&self) -> io::Result<()> {
-        match self.breaker.0.load(Relaxed) {
-            KEEP | CUT => return Ok(()),
-            RESET => self.stream.set_zero_linger()?,
-            _ => {}
+impl Socket {
+    /// Lets the connection end with an RST instead of a FIN.
+    pub(crate) fn reset_at_end(&self) {
+        if let Some(socket) = &self.0 {
+            let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
         }
-        Err(io::ErrorKind::ConnectionAborted.into())
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.check()?;
-        if self.breaker.0.load(Relaxed) != CUT {
-            return Pin::new(&mut self.stream).poll_write(cx, buf);
-        }
-        // The whole answer is in `buf`: it is small, and without vectored writes head and body come together.
-        let written = Pin::new(&mut self.stream).poll_write(cx, &buf[..buf.len().saturating_sub(CUT_BYTES)]);
-        if written.is_ready() {
-            self.breaker.end(CLOSE);
-        }
-        written
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A FIN would come before the RST.
-        self.check()?;
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -18,14 +18,14 @@ use tokio_util::sync::CancellationToken;
 use crate::api_b::{Callback, Run, SigningKey};
 use crate::config::Config;
 use crate::journal::{Counters, Endpoint, Faults, Journal, Seen};
-use crate::listener::{BreakableListener, Breaker};
+use crate::listener::Socket;
 use crate::tokens::AccessTokens;
 use crate::{api_a, api_b, control, faults, token};
 
 /// How long requests in flight may take to finish at the end.
 const GRACE: Duration = Duration::from_secs(5);
 /// Bytes of a request's body that are read at the most.
-const MAX_BODY: usize = 64 * 1024;
+pub(crate) const MAX_BODY: usize = 64 * 1024;
 
 /// What tests and handlers work with.
 pub struct Partners {
@@ -166,10 +166,10 @@ impl Sandbox {
             shutdown: CancellationToken::new(),
             runtime: runtime.handle().clone(),
         });
-        let service = partners.router().into_make_service_with_connect_info::<Breaker>();
+        let service = partners.router().into_make_service_with_connect_info::<Socket>();
         let shutdown = partners.shutdown.clone().cancelled_owned();
         let server = runtime.spawn(async {
-            let listener = BreakableListener(TcpListener::from_std(listener)?);
+            let listener = TcpListener::from_std(listener)?;
             axum::serve(listener, service).with_graceful_shutdown(shutdown).await
         });
         Ok(Sandbox { partners, address, server: Some(server), runtime: Some(runtime) })

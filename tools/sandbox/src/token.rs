@@ -19,8 +19,10 @@ use serde_json::{Map, json};
 use crate::config::Config;
 use crate::faults::Fault;
 use crate::journal::Endpoint;
-use crate::object::object;
 use crate::sandbox::Partners;
+
+/// Seconds for which a token is valid, unless a fault has it otherwise.
+const LIFETIME: i64 = 3600;
 
 pub(crate) fn routes() -> Router<Arc<Partners>> {
     Router::new().route("/oauth/token", post(issue))
@@ -53,7 +55,7 @@ async fn issue(
     if !request.is_from_our_client(&partners.config) {
         return Endpoint::Token.refusal();
     }
-    let Config { audience, scope, token_ttl, .. } = &partners.config;
+    let Config { audience, scope, .. } = &partners.config;
     if audience.is_some() && *audience != request.audience {
         // As Auth0 answers for an audience that it does not know.
         return refuse(StatusCode::FORBIDDEN, "access_denied");
@@ -61,7 +63,7 @@ async fn issue(
     if scope.is_some() && *scope != request.scope {
         return refuse(StatusCode::BAD_REQUEST, "invalid_scope");
     }
-    let seconds = fault.expires_in.unwrap_or(i64::try_from(token_ttl.as_secs()).unwrap_or(i64::MAX));
+    let seconds = fault.expires_in.unwrap_or(LIFETIME);
     let token = partners.tokens.issue(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));
     let mut answer = json!({ "access_token": token, "token_type": "Bearer" });
     if !fault.omit_expires_in {
@@ -74,7 +76,7 @@ impl TokenRequest {
     fn read(headers: &HeaderMap, body: &[u8]) -> Option<TokenRequest> {
         let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let request = if kind.starts_with("application/json") {
-            object(body).ok()?
+            serde_json::from_slice(body).ok()?
         } else {
             let pairs = form_urlencoded::parse(body);
             let members: Map<_, _> = pairs.map(|(name, value)| (name.into_owned(), value.into())).collect();

@@ -1,10 +1,12 @@
 //! The access tokens that were issued.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use chrono::Utc;
+
+use crate::sandbox::lock;
 
 /// Tokens that are remembered; with one more, all are forgotten.
 const MOST: usize = 10_000;
@@ -18,7 +20,7 @@ impl AccessTokens {
     pub(crate) fn issue(&self, lifetime: Duration) -> String {
         let token = format!("{:032x}", rand::random::<u128>());
         let lifetime = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
-        let mut tokens = self.lock();
+        let mut tokens = lock(&self.0);
         if tokens.len() == MOST {
             tokens.clear();
         }
@@ -28,15 +30,11 @@ impl AccessTokens {
 
     /// Whether the token was issued here and has neither expired nor been revoked.
     pub(crate) fn accepts(&self, token: &str) -> bool {
-        self.lock().get(token).is_some_and(|expires| Utc::now().timestamp_millis() < *expires)
+        lock(&self.0).get(token).is_some_and(|expires| Utc::now().timestamp_millis() < *expires)
     }
 
     pub(crate) fn revoke_all(&self) {
-        self.lock().clear();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, i64>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0).clear();
     }
 }
 

@@ -11,7 +11,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::SigningKey;
-use crate::object::Object;
 use crate::sandbox::{Partners, lock};
 
 /// Callbacks that are held at the most.
@@ -49,7 +48,7 @@ struct Registration {
 
 async fn register(
     State(partners): State<Arc<Partners>>,
-    Object(Registration { url, secret }): Object<Registration>,
+    Json(Registration { url, secret }): Json<Registration>,
 ) -> Response {
     let refuse =
         |status: StatusCode, error: String| (status, Json(json!({ "error": error }))).into_response();
