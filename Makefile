@@ -12,7 +12,7 @@ help: ## Show this list
 run: ## Start everything, seed 1,000,000 products once, serve on port 5000 (PORT=...)
 	@$(dev) run $(ARGS)
 
-test: ## Check format, lints and docs, then run every test on real servers (ARGS=...)
+test: lint doc ## Check format, lints and docs, then run every test on real servers (ARGS=...)
 	@$(dev) test -- $(ARGS)
 
 e2e: ## Prove everything on the cluster of the current kubeconfig (ARGS=...)
@@ -30,8 +30,11 @@ loadtest: ## Run the k6 load tests on a million products (ARGS=...)
 fmt: ## Format the code
 	@cargo fmt --all
 
-lint: ## Lint the code
+lint: ## Check format, lints, and, with cargo-deny, licences and advisories
+	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets -- -D warnings
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --workspace check; \
+	else echo "no cargo-deny here (cargo install cargo-deny): licences and advisories are not checked"; fi
 
 doc: ## Build the code's documentation: target/doc
 	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps

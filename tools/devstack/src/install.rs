@@ -48,20 +48,13 @@ fn with_apt(database: bool, redis: bool) -> Result<()> {
     };
     eprintln!("farmlokal-dev: installing what is missing with apt-get");
     apt_get(&["update", "-qq"])?;
-    let mut packages = if database { database_packages()?.to_vec() } else { Vec::new() };
-    packages.extend(redis.then(|| "redis-tools".to_owned()));
     let mut args =
         vec!["install", "-qq", "--yes", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"];
-    args.extend(packages.iter().map(String::as_str));
+    if database {
+        args.extend(["mariadb-server-core", "mariadb-client-core"]);
+    }
+    args.extend(redis.then_some("redis-tools"));
     apt_get(&args)
-}
-
-/// Older releases have the version in the packages' names, such as mariadb-server-core-10.6.
-fn database_packages() -> Result<[String; 2]> {
-    let output = Command::new("apt-cache").args(["pkgnames", "mariadb-server-core"]).output()?;
-    let names = String::from_utf8_lossy(&output.stdout).into_owned();
-    let server = names.lines().min_by_key(|name| name.len()).context("apt-get has no MariaDB")?;
-    Ok([server.to_owned(), server.replace("server", "client")])
 }
 
 fn with_homebrew(database: bool, redis: bool) -> Result<()> {

@@ -21,7 +21,7 @@ struct Cli {
 enum Command {
     /// Start what is missing, migrate, seed once, and serve until Ctrl-C
     Run(run::RunArgs),
-    /// Check formatting, lints and documentation, then run every test
+    /// Run every test on real servers
     Test(test::TestArgs),
 }
 

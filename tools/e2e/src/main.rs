@@ -52,7 +52,7 @@ enum Command {
 
 #[derive(Args, Debug)]
 struct RunArgs {
-    /// Only these steps, on what an earlier run has left installed; with nothing installed, `install` and `seed` come first
+    /// Only these steps, on what an earlier run has left; without `install`, it has to have left something
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Step>,
     /// All but these steps
@@ -93,18 +93,15 @@ async fn main() -> ExitCode {
 async fn run(args: &RunArgs, cluster: &Cluster) -> Result<()> {
     let _alone = stage::lock()?;
     report::step("preparation", "images, database and Redis");
-    let again = stage::is_installed().await? && !args.only.is_empty() && !args.only.contains(&Step::Install);
-    if !again {
+    if wanted(args).any(|step| step == Step::Install) {
         let started = Instant::now();
         cluster.load_images(&PACKAGES).await?;
         stage::prepare(cluster).await?;
         say!("done in {}", report::time(started.elapsed()));
     }
-    // What an earlier run installed, or somebody else has loaded, may be anything.
-    let release = !again && !cluster.args.images_are_there;
-    let suite = Suite { cluster, args, release };
+    let suite = Suite { cluster, args };
     let (started, mut proved) = (Instant::now(), 0);
-    for step in wanted(args, again) {
+    for step in wanted(args) {
         let value = step.to_possible_value().context("a step without a name")?;
         let about = value.get_help().map(ToString::to_string).unwrap_or_default();
         report::step(value.get_name(), &about);
@@ -126,9 +123,7 @@ async fn run(args: &RunArgs, cluster: &Cluster) -> Result<()> {
 }
 
 /// The steps to run, in order.
-fn wanted(args: &RunArgs, again: bool) -> Vec<Step> {
-    let first = |step: &Step| !again && matches!(step, Step::Install | Step::Seed);
-    let asked = |step: &Step| args.only.is_empty() || args.only.contains(step) || first(step);
-    let steps = Step::value_variants().iter().copied();
-    steps.filter(|step| asked(step) && !args.skip.contains(step)).collect()
+fn wanted(args: &RunArgs) -> impl Iterator<Item = Step> {
+    let asked = |step: &Step| args.only.is_empty() || args.only.contains(step);
+    Step::value_variants().iter().copied().filter(move |step| asked(step) && !args.skip.contains(step))
 }

@@ -1,5 +1,7 @@
 //! What is printed: each step, what it proved, with its figures.
 
+#![expect(clippy::print_stdout, reason = "the report is what was asked for")]
+
 use std::time::{Duration, Instant};
 
 /// Prints something that was proved, or a figure, as `format!` makes it.
@@ -9,13 +11,11 @@ macro_rules! say {
 pub(crate) use say;
 
 /// The title of a step.
-#[expect(clippy::print_stdout, reason = "the report is what was asked for")]
 pub(crate) fn step(name: &str, about: &str) {
     println!("\n=== {name}: {about}");
 }
 
 /// Prints a line below the title.
-#[expect(clippy::print_stdout, reason = "the report is what was asked for")]
 pub(crate) fn line(what: &str) {
     println!("  {what}");
 }
@@ -26,7 +26,6 @@ pub(crate) fn done(what: &str, started: Instant) {
 }
 
 /// The last line, in the form of cargo test's, which CI adds up.
-#[expect(clippy::print_stdout, reason = "the report is what was asked for")]
 pub(crate) fn result(passed: usize) {
     println!("test result: ok. {passed} passed; 0 failed; 0 ignored");
 }

@@ -29,15 +29,6 @@ pub(crate) fn lock() -> Result<File> {
     Ok(file)
 }
 
-/// Whether an earlier run has left the release installed.
-///
-/// # Errors
-/// helm fails.
-pub(crate) async fn is_installed() -> Result<bool> {
-    let list = kubectl::helm(&["list", "--deployed", "--short"]).await?;
-    Ok(list.lines().any(|name| name == RELEASE))
-}
-
 /// Clears what an earlier run left, then brings up the database, Redis and the client.
 ///
 /// # Errors

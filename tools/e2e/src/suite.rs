@@ -23,8 +23,6 @@ pub(crate) const CATALOG: &str = "productcatalog/e2e";
 pub(crate) struct Suite<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) args: &'a RunArgs,
-    /// The images are known to be of a release build.
-    pub(crate) release: bool,
 }
 
 impl Suite<'_> {

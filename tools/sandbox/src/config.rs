@@ -48,7 +48,7 @@ pub struct Config {
     /// The scope that tokens are asked for; without it any will do
     #[arg(long, env = "SANDBOX_SCOPE")]
     pub scope: Option<String>,
-    /// Signs the webhooks to callbacks that were registered without a secret of their own: whsec_ and base64
+    /// Signs the webhooks: whsec_ and base64
     #[arg(long, env = "SANDBOX_WEBHOOK_SECRET", default_value = WEBHOOK_SECRET, hide_env_values = true, hide_default_value = true)]
     pub webhook_secret: Secret,
 }

@@ -23,9 +23,7 @@ mod secret;
 mod token;
 mod tokens;
 
-pub use api_b::{
-    Callback, Change, Event, InvalidKey, Plan, Product, Report, SendError, SigningKey, State, sign,
-};
+pub use api_b::{Change, Event, InvalidKey, Plan, Product, Report, SendError, SigningKey, State};
 pub use config::{Cli, Config};
 pub use faults::{Fault, Mode};
 pub use journal::{Counters, Endpoint, EndpointCounters, Faults, PerEndpoint, Seen};

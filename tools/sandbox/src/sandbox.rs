@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::Uri;
 use axum::middleware::from_fn_with_state;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::api_b::{Callback, Run, SigningKey};
+use crate::api_b::{Run, SigningKey};
 use crate::config::Config;
 use crate::journal::{Counters, Endpoint, Faults, Journal, Seen};
 use crate::listener::Socket;
@@ -30,11 +31,11 @@ pub(crate) const MAX_BODY: usize = 64 * 1024;
 /// What tests and handlers work with.
 pub struct Partners {
     pub(crate) config: Config,
-    /// Signs webhooks to callbacks without a secret of their own.
+    /// Signs webhooks.
     pub(crate) key: SigningKey,
     pub(crate) journal: Mutex<Journal>,
     pub(crate) tokens: AccessTokens,
-    pub(crate) callbacks: Mutex<Vec<Callback>>,
+    pub(crate) callbacks: Mutex<Vec<Uri>>,
     /// The run of webhooks that is under way, or was the last.
     pub(crate) run: Mutex<Option<Run>>,
     pub(crate) client: reqwest::Client,
@@ -86,7 +87,7 @@ impl Partners {
 
     /// The callbacks that are registered, in the order they came.
     #[must_use]
-    pub fn callbacks(&self) -> Vec<Callback> {
+    pub fn callbacks(&self) -> Vec<Uri> {
         lock(&self.callbacks).clone()
     }
 

@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 
-use super::mid_flush::{self, Keys};
+use super::mid_flush;
 use crate::kubectl::{self, Pod};
 use crate::suite::Suite;
 use crate::report::say;
@@ -14,13 +14,13 @@ const LEASE: &str = "lease/farmlokal-controller";
 pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
     let killed = leader().await?.name;
     let kill = async |pod: &Pod| suite.cluster.kill(pod).await;
-    mid_flush::strike(suite, "the leader", Keys::Stay, async || leader().await, kill).await?;
+    mid_flush::strike(suite, "the leader", async || leader().await, kill).await?;
     say!("{killed} led before, {} leads now", leader().await?.name);
 
     // The same pod, started again, takes its lease back. With the pod gone another one has to.
     let deleted = leader().await?.name;
     let delete = async |pod: &Pod| delete(suite, pod).await;
-    mid_flush::strike(suite, "the leading pod", Keys::Stay, async || leader().await, delete).await?;
+    mid_flush::strike(suite, "the leading pod", async || leader().await, delete).await?;
     let holder = wait::until("another pod leads", PATIENCE, async || {
         let holder = holder().await?;
         Ok((!holder.is_empty() && !holder.starts_with(&deleted)).then_some(holder))

@@ -16,15 +16,6 @@ const ATTEMPTS: u32 = 3;
 /// The product that changes, so that the flush has something to show.
 const ID: u64 = 4321;
 
-/// What becomes of Redis's keys by the blow itself.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keys {
-    /// Something else was struck: what is left is the flush's.
-    Stay,
-    /// Redis was struck: all are lost, there is nothing left to count.
-    Lost,
-}
-
 /// Starts a flush and calls `strike` once its first keys are gone, with what `aim` found before: a blow must not be late.
 ///
 /// # Errors
@@ -32,7 +23,6 @@ pub(super) enum Keys {
 pub(super) async fn strike<T>(
     suite: &Suite<'_>,
     what: &str,
-    keys: Keys,
     aim: impl AsyncFn() -> Result<T>,
     strike: impl AsyncFn(&T) -> Result<()>,
 ) -> Result<()> {
@@ -42,7 +32,7 @@ pub(super) async fn strike<T>(
             for attempt in 1..=ATTEMPTS {
                 // The blow before may have left another target.
                 let target = aim().await?;
-                if attempt_to_strike(suite, &format!("{what} {attempt}"), keys, || strike(&target)).await? {
+                if attempt_to_strike(suite, &format!("{what} {attempt}"), || strike(&target)).await? {
                     return Ok(());
                 }
             }
@@ -55,7 +45,6 @@ pub(super) async fn strike<T>(
 async fn attempt_to_strike(
     suite: &Suite<'_>,
     what: &str,
-    keys: Keys,
     strike: impl AsyncFnOnce() -> Result<()>,
 ) -> Result<bool> {
     let new = format!("Struck {what} {}", std::process::id());
@@ -74,8 +63,8 @@ async fn attempt_to_strike(
     }
     strike().await?;
     let struck = Instant::now();
-    // Redis itself has lost all of them.
-    let after = if keys == Keys::Stay { redis.keys().await.ok() } else { None };
+    // Where Redis itself was struck, the connection is gone, and with it all keys.
+    let after = redis.keys().await.ok();
     // kubectl may have lost its API server; the object was changed, or nothing would have been flushed.
     let _ = editing.await?;
     let catalog = suite.until_flushed().await?;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::mid_flush::{self, Keys};
+use super::mid_flush;
 use crate::kubectl::Pod;
 use crate::suite::Suite;
 use crate::{PATIENCE, report, wait};
@@ -31,5 +31,5 @@ pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
         })
         .await?;
     let strike = async |pod: &Pod| suite.cluster.kill(pod).await;
-    mid_flush::strike(suite, "Redis", Keys::Lost, async || suite.redis_pod().await, strike).await
+    mid_flush::strike(suite, "Redis", async || suite.redis_pod().await, strike).await
 }

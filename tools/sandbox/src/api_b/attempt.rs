@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use chrono::{DateTime, Utc};
 use reqwest::{Client, redirect};
 
-use super::Callback;
+use super::SigningKey;
 
 /// What came of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,18 +34,19 @@ pub(crate) fn client() -> reqwest::Result<Client> {
 pub(super) async fn deliver(
     client: &Client,
     timeout: Duration,
-    callback: &Callback,
+    callback: &Uri,
+    key: &SigningKey,
     id: &str,
     body: Vec<u8>,
 ) -> Answer {
     let timestamp = Utc::now().timestamp();
     let request = client
-        .post(callback.url.to_string())
+        .post(callback.to_string())
         .timeout(timeout)
         .header(CONTENT_TYPE, "application/json")
         .header("webhook-id", id)
         .header("webhook-timestamp", timestamp)
-        .header("webhook-signature", callback.key.sign(id, timestamp, &body));
+        .header("webhook-signature", key.sign(id, timestamp, &body));
     let Ok(response) = request.body(body).send().await else {
         return Answer { status: None, retry_after: None };
     };

@@ -9,12 +9,11 @@ mod schedule;
 mod sender;
 mod signature;
 
-pub use callbacks::Callback;
 pub use event::{Change, Event, Product};
 pub use plan::Plan;
 pub use run::{Report, State};
 pub use sender::SendError;
-pub use signature::{InvalidKey, SigningKey, sign};
+pub use signature::{InvalidKey, SigningKey};
 
 pub(crate) use attempt::client;
 pub(crate) use callbacks::routes;

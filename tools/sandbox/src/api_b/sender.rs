@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use rand::RngExt as _;
 use reqwest::Client;
@@ -16,7 +16,7 @@ use tracing::info;
 use super::attempt::deliver;
 use super::callbacks::parse_url;
 use super::run::Progress;
-use super::{Callback, Plan, Report};
+use super::{Plan, Report, SigningKey};
 use crate::sandbox::{Partners, lock};
 
 /// Deliveries under way at the most, those that wait for their next attempt included: more wait for their first one.
@@ -44,7 +44,7 @@ impl Partners {
         let refuse = |error: &str| Err((StatusCode::CONFLICT, error.to_owned()));
         let plan = plan.settled().map_err(|error| (StatusCode::UNPROCESSABLE_ENTITY, error))?;
         let callbacks = match plan.url.as_deref().and_then(parse_url) {
-            Some(url) => vec![Callback { url, key: self.key.clone() }],
+            Some(url) => vec![url],
             None => self.callbacks(),
         };
         if callbacks.is_empty() {
@@ -64,7 +64,8 @@ impl Partners {
         };
         *current = Some(run.clone());
         let senders = Arc::new(Semaphore::new(plan.senders as usize));
-        let work = Work { plan, callbacks, client: self.client.clone(), senders, run };
+        let (client, key) = (self.client.clone(), self.key.clone());
+        let work = Work { plan, callbacks, key, client, senders, run };
         self.runtime.spawn(Arc::new(work).run(schedule));
         Ok(report)
     }
@@ -94,7 +95,8 @@ impl Partners {
 /// A run under way.
 struct Work {
     plan: Plan,
-    callbacks: Vec<Callback>,
+    callbacks: Vec<Uri>,
+    key: SigningKey,
     client: Client,
     senders: Arc<Semaphore>,
     run: Run,
@@ -132,7 +134,7 @@ impl Work {
 
     /// Attempts a delivery until it is acknowledged or given up. It holds a sender while it makes a request only.
     async fn deliver(&self, turn: u64, event: u32, callback: usize, mut sender: OwnedSemaphorePermit) {
-        let plan = &self.plan;
+        let (plan, url) = (&self.plan, &self.callbacks[callback]);
         let (timeout, most) =
             (Duration::from_millis(plan.timeout_ms), Duration::from_millis(plan.max_backoff_ms));
         let mut pauses = ExponentialBuilder::new()
@@ -145,8 +147,7 @@ impl Work {
         let event_id = plan.event(event).event_id;
         let body = serde_json::to_vec(&plan.event(event)).unwrap_or_default();
         loop {
-            let answer =
-                deliver(&self.client, timeout, &self.callbacks[callback], &event_id, body.clone()).await;
+            let answer = deliver(&self.client, timeout, url, &self.key, &event_id, body.clone()).await;
             lock(&self.run.progress).attempted(event, callback, answer);
             drop(sender);
             if answer.is_acknowledgement() {

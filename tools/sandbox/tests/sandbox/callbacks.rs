@@ -1,7 +1,7 @@
 use farmlokal_sandbox::{Faults, Mode, Sandbox};
 use serde_json::json;
 
-use crate::client::{client, read, send};
+use crate::client::send;
 
 #[tokio::test]
 async fn a_callback_is_registered_once_however_often_it_is_sent() {
@@ -15,15 +15,8 @@ async fn a_callback_is_registered_once_however_often_it_is_sent() {
     assert_eq!(register("http://127.0.0.1:5000/webhook").await, 201);
     assert_eq!(register("http://127.0.0.1:5000/webhook").await, 200);
     assert_eq!(register("http://api.example/webhook?tenant=1").await, 201);
-    let list = read(client().get(&url)).await.unwrap().json();
-    let callbacks = json!(["http://127.0.0.1:5000/webhook", "http://api.example/webhook?tenant=1"]);
-    assert_eq!(list, json!({ "callbacks": callbacks }));
-
-    let remove = async |query: &str| read(client().delete(format!("{url}{query}"))).await.unwrap().status;
-    assert_eq!(remove("?url=http%3A%2F%2Fapi.example%2Fwebhook%3Ftenant%3D1").await, 204);
-    assert_eq!(remove("?url=http%3A%2F%2Fapi.example%2Fwebhook%3Ftenant%3D1").await, 404);
-    assert_eq!(remove("").await, 400);
-    assert_eq!(sandbox.callbacks().len(), 1);
+    let callbacks = ["http://127.0.0.1:5000/webhook", "http://api.example/webhook?tenant=1"];
+    assert_eq!(sandbox.callbacks(), callbacks);
 }
 
 #[tokio::test]
@@ -33,10 +26,7 @@ async fn what_cannot_be_called_is_refused_and_so_are_too_many() {
     for bad in ["ftp://127.0.0.1/", "/webhook", "not a url", "https://api.example/", "http://"] {
         assert_eq!(register(json!({ "url": bad })).await.status, 422, "{bad}");
     }
-    let secret = "whsec_c2hvcnQ=";
-    let answer = register(json!({ "url": "http://127.0.0.1/", "secret": secret })).await;
-    assert_eq!(answer.status, 422);
-    assert!(!answer.body.contains(secret), "{answer:?}");
+    assert_eq!(register(json!({ "url": "http://127.0.0.1/", "key": "" })).await.status, 422);
     for number in 0..16 {
         assert_eq!(register(json!({ "url": format!("http://127.0.0.1/{number}") })).await.status, 201);
     }
