@@ -5,11 +5,11 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use crate::environment::Environment;
-use crate::load::{Engine, closed_loop};
+use crate::load::{Engine, Rounds, closed_loop};
 use crate::queries::Queries;
 use crate::report::Report;
 use crate::server::Server;
-use crate::stats::{Latencies, median};
+use crate::stats::median;
 
 const CLIENTS: u32 = 16;
 const UNTIL_DONE: Duration = Duration::from_secs(600);
@@ -22,7 +22,7 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     let mut queries = Queries::new(&database).await?;
     let api = Server::api(environment, &[]).await?;
     let runs = [("API", Engine::Api(api.address)), ("database alone", Engine::Database(database))];
-    let (mut rates, mut times) = ([const { Vec::new() }; 2], [const { Vec::new() }; 2]);
+    let mut measured: [Rounds; 2] = Default::default();
     for round in 0..=environment.rounds {
         for (at, (name, engine)) in runs.iter().enumerate() {
             let count = if round == 0 { WARM_UP } else { IN_A_ROUND };
@@ -32,8 +32,7 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
             ensure!(outcome.refused.is_empty(), "{} of {asked} lists were refused", outcome.refused.len());
             if round > 0 {
                 eprintln!("round {round}: {name}: {:.0} lists/s", outcome.rate());
-                rates[at].push(outcome.rate());
-                times[at].extend(outcome.served);
+                measured[at].add(outcome);
             }
         }
     }
@@ -44,13 +43,10 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
          without category). {} rounds, in each {IN_A_ROUND} lists of each shape for each engine by turns.",
         environment.rows, environment.rounds
     ));
-    let ratio = median(rates[0].iter().zip(&rates[1]).map(|(api, database)| 100.0 * api / database));
-    let rows = runs.iter().zip(rates).zip(times).map(|(((name, _), rates), times)| {
-        let times: Latencies = times.into_iter().collect();
-        let [p50, p95, p99, max] = [50, 95, 99, 100].map(|percent| times.percentile(percent));
-        format!("{name} | {:.0} | {p50:.2} | {p95:.2} | {p99:.2} | {max:.1}", median(rates))
-    });
-    report.table(" | lists/s | p50 ms | p95 ms | p99 ms | max ms", rows);
+    let rates = measured[0].rates.iter().zip(&measured[1].rates);
+    let ratio = median(rates.map(|(api, database)| 100.0 * api / database));
+    let rows = runs.iter().zip(measured).map(|((name, _), rounds)| rounds.row(name));
+    report.table(" | lists/s | p50 ms | p99 ms | max ms | refused", rows);
     report.say(&format!(
         "Median of the rounds' ratios: the API gives {ratio:.0} % of the database's own rate."
     ));

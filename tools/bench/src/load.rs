@@ -56,7 +56,7 @@ impl Outcome {
 /// What came of several rounds.
 #[derive(Default)]
 pub(crate) struct Rounds {
-    rates: Vec<f64>,
+    pub(crate) rates: Vec<f64>,
     all: Outcome,
 }
 

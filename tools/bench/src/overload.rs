@@ -2,9 +2,8 @@
 //! arrives, answered or not. Measured: the share of the peak that is still served, how much memory grows, and whether
 //! `/health` answers meanwhile. The load shares the machine's cores with the servers.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -42,12 +41,12 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
         let peak = peak(&api, &mut queries, duration).await?;
         let [before, _] = api.memory()?;
         let lists = lists(&mut queries, peak * TIMES, duration)?;
-        let done = Arc::new(AtomicBool::new(false));
-        let health = tokio::spawn(ask_health(api.address, Arc::clone(&done)));
+        let (mut asked, mut health) = (0, Vec::new());
         let connections = count(peak, IN_FLIGHT);
-        let outcome = open_loop(&engine, lists, peak * TIMES, connections, duration).await?;
-        done.store(true, Ordering::Relaxed);
-        let (asked, health) = health.await?;
+        let outcome = tokio::select! {
+            outcome = open_loop(&engine, lists, peak * TIMES, connections, duration) => outcome?,
+            never = ask_health(api.address, &mut asked, &mut health) => match never {},
+        };
         let [now, most] = api.memory()?;
         let [served, refused, failed] = [outcome.served.len(), outcome.refused.len(), outcome.failed]
             .map(|count| per_second(count, outcome.elapsed));
@@ -103,16 +102,16 @@ async fn peak(api: &Server, queries: &mut Queries, duration: Duration) -> Result
     Ok(best)
 }
 
-/// Gives how often it asked, and the times of the answers.
-async fn ask_health(address: SocketAddr, done: Arc<AtomicBool>) -> (usize, Vec<Duration>) {
-    let (mut client, mut asked, mut answered) = (Client::new(address), 0, Vec::new());
-    while !done.load(Ordering::Relaxed) {
+/// Asks again and again: counts how often, and notes the times of the answers.
+async fn ask_health(address: SocketAddr, asked: &mut usize, answered: &mut Vec<Duration>) -> Infallible {
+    let mut client = Client::new(address);
+    loop {
         let sent = Instant::now();
-        if client.get("/health").await.is_ok_and(|status| status == 200) {
+        let status = client.get("/health").await;
+        *asked += 1;
+        if status.is_ok_and(|status| status == 200) {
             answered.push(sent.elapsed());
         }
-        asked += 1;
         sleep(HEALTH_PAUSE).await;
     }
-    (asked, answered)
 }

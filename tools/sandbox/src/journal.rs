@@ -6,7 +6,6 @@ use axum::Json;
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -18,8 +17,7 @@ const REMEMBERED: usize = 256;
 const LONGEST_TRACEPARENT: usize = 128;
 
 /// What can be asked, and can fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// `POST /oauth/token`
     Token,
@@ -89,10 +87,6 @@ pub struct EndpointCounters {
 /// A request that arrived.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Seen {
-    /// Where.
-    pub endpoint: Endpoint,
-    /// When.
-    pub at: DateTime<Utc>,
     /// The caller's [trace context](https://www.w3.org/TR/trace-context/).
     pub traceparent: Option<String>,
 }
@@ -114,7 +108,7 @@ impl Journal {
         if self.seen.len() == REMEMBERED {
             self.seen.pop_front();
         }
-        self.seen.push_back(Seen { endpoint, at: Utc::now(), traceparent });
+        self.seen.push_back(Seen { traceparent });
         self.counters.of(endpoint).requests += 1;
         let fault = self.faults.of(endpoint);
         let met = fault.clone();

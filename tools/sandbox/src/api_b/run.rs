@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::Plan;
@@ -30,12 +29,6 @@ pub enum State {
 pub struct Report {
     /// Whether it goes on.
     pub state: State,
-    /// When it began.
-    pub started_at: DateTime<Utc>,
-    /// When it ended.
-    pub ended_at: Option<DateTime<Utc>>,
-    /// Events in the plan.
-    pub events: u32,
     /// Events acknowledged so far.
     pub acknowledged: usize,
     /// Events and copies that are to be delivered, for each callback.
@@ -71,9 +64,6 @@ impl Progress {
             complete: (0..callbacks).fold(0, |bits, callback| bits | 1 << callback),
             report: Report {
                 state: State::Running,
-                started_at: Utc::now(),
-                ended_at: None,
-                events: plan.count,
                 acknowledged: 0,
                 deliveries,
                 delivered: 0,
@@ -104,7 +94,6 @@ impl Progress {
         let Report { delivered, abandoned, deliveries, .. } = self.report;
         self.report.state =
             if delivered + abandoned == deliveries { State::Finished } else { State::Stopped };
-        self.report.ended_at = Some(Utc::now());
     }
 
     pub(super) fn report(&self) -> Report {
@@ -118,6 +107,6 @@ impl Progress {
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        self.report.ended_at.is_some()
+        self.report.state != State::Running
     }
 }

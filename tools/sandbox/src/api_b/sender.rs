@@ -108,7 +108,7 @@ impl Work {
         let mut progress = lock(&self.run.progress);
         progress.ended();
         let report = progress.report();
-        info!(events = report.events, acknowledged = report.acknowledged, "webhooks sent");
+        info!(events = report.plan.count, acknowledged = report.acknowledged, "webhooks sent");
         self.run.done.cancel();
     }
 
