@@ -127,7 +127,9 @@ fn as_written(analysis: Analysis, word: &Word) -> Vec<Reading> {
     let Word::Plain { whole, parts } = word else { return vec![Reading::new(Likeness::Exact, like)] };
     let exact = Reading::new(Likeness::Exact, vec![vec![whole.clone()]]);
     if parts.is_empty() {
-        like.iter_mut().for_each(|alternatives| alternatives.retain(|term| term != whole));
+        for alternatives in &mut like {
+            alternatives.retain(|term| term != whole);
+        }
         return vec![exact, Reading::new(Likeness::Alike, like)];
     }
     let stem = analysis.stem(whole).unwrap_or_else(|| whole.clone());
