@@ -65,7 +65,12 @@ fn fold(grapheme: &str, folded: &mut String) {
     let lower = letters.flat_map(|c| {
         c.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase).flat_map(without_stroke)
     });
+    let start = folded.len();
     folded.extend(lower.nfkc());
+    if folded.get(start..).is_some_and(|left| left.trim().is_empty()) {
+        // An accent on its own, such as ´: compatible to a space with a mark.
+        folded.push(first);
+    }
     if is_apart {
         folded.push(' ');
     }

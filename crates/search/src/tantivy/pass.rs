@@ -58,15 +58,18 @@ impl Pass<'_> {
             let price_ranges = || SegmentPrices::new(segment, &outcome.price_ranges);
             let mut price_ranges = self.price_ranges.then(price_ranges).transpose()?;
             let prices = Prices::new(segment)?;
-            let ends_early = self.page.is_some_and(Ordering::is_cheapest_first)
-                && !(self.total || self.categories || self.price_ranges);
+            let is_in_order = self.page.is_some_and(Ordering::is_cheapest_first);
+            let needs_all = self.total || self.categories || self.price_ranges;
+            let mut is_page_full = false;
             let range = prices.documents(self.prices);
             let mut scorer = weight.scorer(segment, 1.0)?;
             let mut total = 0;
             each_block(scorer.as_mut(), segment, range, by_relevance, |documents, scores| {
                 total += documents.len() as u64;
-                if let Some(page) = &mut page {
+                if let Some(page) = page.as_mut().filter(|_| !is_page_full) {
                     page.collect(documents, scores);
+                    let last = documents.last().filter(|_| is_in_order);
+                    is_page_full = last.is_some_and(|last| page.ends_before(prices.of(*last)));
                 }
                 if let Some(categories) = &mut categories {
                     categories.collect(documents);
@@ -74,8 +77,7 @@ impl Pass<'_> {
                 if let Some(price_ranges) = &mut price_ranges {
                     price_ranges.collect(documents);
                 }
-                let last = documents.last().filter(|_| ends_early).map(|last| prices.of(*last));
-                last.is_none_or(|price| page.as_ref().is_none_or(|page| !page.ends_before(price)))
+                needs_all || !is_page_full
             });
             outcome.total += total;
             pages.extend(page);

@@ -15,6 +15,9 @@ use super::{
 };
 use crate::analysis::{Analysis, STEM, SynonymIndex, Word, pairs};
 
+/// Documents of more terms than these are gathered in a set first.
+const FEW: usize = 8;
+
 /// How a word was read, by how much it counts for relevance: in a name [`IN_NAME`] more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Likeness {
@@ -120,15 +123,18 @@ impl Expander<'_> {
 
 /// The readings of a word that forgive nothing, synonyms left out.
 fn as_written(analysis: Analysis, word: &Word) -> Vec<Reading> {
-    let like = analysis.like(word);
+    let mut like = analysis.like(word);
     let Word::Plain { whole, parts } = word else { return vec![Reading::new(Likeness::Exact, like)] };
-    let mut readings =
-        vec![Reading::new(Likeness::Exact, vec![vec![whole.clone()]]), Reading::new(Likeness::Alike, like)];
-    if !parts.is_empty() {
-        let stem = analysis.stem(whole).unwrap_or_else(|| whole.clone());
-        readings.push(Reading::new(Likeness::Alike, vec![vec![format!("{STEM}{stem}"), stem]]));
+    let exact = Reading::new(Likeness::Exact, vec![vec![whole.clone()]]);
+    if parts.is_empty() {
+        for alternatives in &mut like {
+            alternatives.retain(|term| term != whole);
+        }
+        return vec![exact, Reading::new(Likeness::Alike, like)];
     }
-    readings
+    let stem = analysis.stem(whole).unwrap_or_else(|| whole.clone());
+    let stems = vec![vec![format!("{STEM}{stem}"), stem]];
+    vec![exact, Reading::new(Likeness::Alike, like), Reading::new(Likeness::Alike, stems)]
 }
 
 impl Expanded {
@@ -165,18 +171,28 @@ impl Expanded {
     }
 
     /// The reading in names and in descriptions, which counts as this many words.
-    fn read(&self, reading: &Reading, words: usize) -> [Box<dyn Query>; 2] {
-        [(self.fields.name, IN_NAME), (self.fields.description, 0)].map(|(field, more)| {
-            let mut terms: Vec<_> = reading.terms.iter().map(|terms| one_of(field, terms)).collect();
-            let query = match terms.len() {
-                1 => terms.remove(0),
-                all if all == reading.at_least => Box::new(BooleanQuery::intersection(terms)),
-                _ => Box::new(BooleanQuery::union_with_minimum_required_clauses(terms, reading.at_least)),
-            };
-            let weight = f32::from(reading.likeness as u16 + more)
-                * f32::from(u16::try_from(words).unwrap_or(u16::MAX));
-            Box::new(ConstScoreQuery::new(query, weight)) as Box<dyn Query>
-        })
+    fn read(&self, reading: &Reading, words: usize) -> Vec<Box<dyn Query>> {
+        let words = u16::try_from(words).unwrap_or(u16::MAX);
+        let mut queries: Vec<Box<dyn Query>> = Vec::new();
+        for (field, more) in [(self.fields.name, IN_NAME), (self.fields.description, 0)] {
+            let weight = f32::from(reading.likeness as u16 + more) * f32::from(words);
+            let mut add = |query| queries.push(Box::new(ConstScoreQuery::new(query, weight)));
+            match reading.terms.as_slice() {
+                // Their documents are merged with those of the word's other readings, not before.
+                [terms] if terms.len() <= FEW => terms.iter().for_each(|term| add(one_of(field, &[term]))),
+                [terms] => add(one_of(field, terms)),
+                all if all.len() == reading.at_least => {
+                    let terms = all.iter().map(|terms| one_of(field, terms)).collect();
+                    add(Box::new(BooleanQuery::intersection(terms)));
+                }
+                some => {
+                    let terms = some.iter().map(|terms| one_of(field, terms)).collect();
+                    let at_least = reading.at_least;
+                    add(Box::new(BooleanQuery::union_with_minimum_required_clauses(terms, at_least)));
+                }
+            }
+        }
+        queries
     }
 
     /// The words that were not read as written alone, their places, and what else they may be.
@@ -217,18 +233,11 @@ pub(super) fn all(mut queries: Vec<Box<dyn Query>>) -> Box<dyn Query> {
 
 /// Documents that have one of these terms.
 pub(super) fn one_of<T: AsRef<str>>(field: Field, terms: &[T]) -> Box<dyn Query> {
-    /// Above this many, their documents are gathered in a set first.
-    const FEW: usize = 8;
-    let mut terms = terms.iter().map(|term| Term::from_field_text(field, term.as_ref()));
-    match terms.len() {
-        1 => Box::new(TermQuery::new(
-            terms.next().unwrap_or_else(|| Term::from_field_text(field, "")),
-            IndexRecordOption::Basic,
-        )),
-        0..=FEW => {
-            let term = |term| Box::new(TermQuery::new(term, IndexRecordOption::Basic)) as Box<dyn Query>;
-            Box::new(BooleanQuery::union(terms.map(term).collect()))
-        }
-        _ => Box::new(TermSetQuery::new(terms)),
+    let terms = terms.iter().map(|term| Term::from_field_text(field, term.as_ref()));
+    if terms.len() > FEW {
+        return Box::new(TermSetQuery::new(terms));
     }
+    let query = |term| Box::new(TermQuery::new(term, IndexRecordOption::Basic)) as Box<dyn Query>;
+    let mut queries: Vec<_> = terms.map(query).collect();
+    if queries.len() == 1 { queries.remove(0) } else { Box::new(BooleanQuery::union(queries)) }
 }

@@ -37,6 +37,7 @@ async fn every_script_is_found_by_its_own_name_and_by_parts_of_it() {
         "ｱｯﾌﾟﾙ",
         "סברס",
         "طماطم",
+        "´¯",
     ])
     .await;
     for (text, id) in [

