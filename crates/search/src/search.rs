@@ -55,9 +55,9 @@ impl<E> Clone for Search<E> {
 
 impl Search {
     /// A search by the engine that comes with this crate.
-    pub fn new(catalog: Catalog, config: SearchConfig) -> Result<Search, InvalidConfig> {
+    pub fn new(catalog: Catalog, config: &SearchConfig) -> Result<Search, InvalidConfig> {
         let engine = TantivyEngine::new(&config.engine()?);
-        Ok(Search::with_engine(catalog, engine, &config))
+        Ok(Search::with_engine(catalog, engine, config))
     }
 }
 

@@ -125,7 +125,9 @@ fn wire(args: &ServeArgs, metrics: Metrics, tasks: &mut JoinSet<()>) -> anyhow::
     let redis = farmlokal_redis::Connection::new(&redis, "shared")?;
     tasks.spawn(Arc::clone(&redis).supervise());
     tasks.spawn(keep_metrics(metrics.clone()));
-    let search = Search::new(catalog.clone(), search_config(&args.search))?;
+    let search = Search::new(catalog.clone(), &search_config(&args.search));
+    // The error's text holds its source's already.
+    let search = search.map_err(|error| anyhow!("{error}"))?;
     search.spawn(tasks);
     tasks.spawn(follow_cache(cache.clone(), search.clone()));
     let request_timeout = args.server.request_timeout;

@@ -139,7 +139,9 @@ async fn ask(engine: &Engine, client: &mut Option<Client>, query: &Query) -> Res
                 Ok(_) => Ok(true),
                 // MariaDB's and MySQL's words for its deadline.
                 // MariaDB stops a full-text search in its first phase by the storage engine's own number.
-                Err(error) if ["interrupted", "188"].iter().any(|text| error.to_string().contains(text)) => Ok(false),
+                Err(error) if ["interrupted", "188"].iter().any(|text| error.to_string().contains(text)) => {
+                    Ok(false)
+                }
                 Err(error) => Err(error.into()),
             }
         }

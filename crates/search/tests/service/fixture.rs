@@ -59,7 +59,7 @@ impl Replica {
         replica
     }
 
-    /// An answer, and whether the index had to be waited for because the catalogue was replaced.
+    /// An answer. Where the catalogue was replaced, it waits for the new index.
     pub(crate) async fn answer(&self, query: &ListQuery) -> SearchPage {
         loop {
             match self.search.list(query).await {

@@ -164,8 +164,9 @@ async fn walk(replicas: &[Replica], first: ListQuery) -> Vec<(u64, String)> {
 async fn a_walk_through_two_replicas_gives_each_unchanged_product_once() {
     let database = TestDatabase::create().await;
     // Many of equal price, names of two scripts.
-    let named =
-        |id: u64| (id, format!("apple {} {}", if id % 2 == 0 { "सेब" } else { "red" }, id % 13), 1 + id % 7);
+    let named = |id: u64| {
+        (id, format!("apple {} {}", if id.is_multiple_of(2) { "सेब" } else { "red" }, id % 13), 1 + id % 7)
+    };
     insert(&database, (1..=200).map(|nth| named(2 * nth))).await;
     let replicas = [Replica::ready(&database, NEVER).await, Replica::ready(&database, NEVER).await];
     let stop = Arc::new(AtomicBool::new(false));

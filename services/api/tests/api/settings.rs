@@ -29,8 +29,12 @@ fn a_bad_setting_stops_the_start_with_one_line_that_names_it() {
         ("SEARCH_DEADLINE", "0s", "must be above zero"),
         ("SEARCH_THREADS", "0", "--search-threads"),
         ("SEARCH_MEMORY", "256", "write 512KiB, 256MiB or 1GiB"),
-        ("SEARCH_LANGUAGE", "klingon", "SEARCH_LANGUAGE"),
-        ("SEARCH_SYNONYMS", "/nowhere/synonyms.txt", "SEARCH_SYNONYMS"),
+        ("SEARCH_LANGUAGE", "klingon", "SEARCH_LANGUAGE must be none, or one of"),
+        (
+            "SEARCH_SYNONYMS",
+            "/nowhere/synonyms.txt",
+            "SEARCH_SYNONYMS: cannot read /nowhere/synonyms.txt: No such file",
+        ),
         ("DATABASE_URL", "postgres://u:secret@h/d", "DATABASE_URL: the scheme is postgres"),
         (
             "DATABASE_URL",
