@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, ops::Range};
 
-use super::{Analysis, Word, words, words::characters};
+use super::{Analysis, StemCache, Word, words, words::characters};
 use crate::{Piece, Words};
 
 /// The terms that a search was expanded to.
@@ -15,6 +15,7 @@ impl Matched {
     /// The ranges of a text that match, in order.
     fn ranges(&self, text: &str) -> Vec<Range<usize>> {
         let mut ranges: Vec<Range<usize>> = Vec::new();
+        let mut stems = StemCache::default();
         for placed in words(text) {
             if let Word::Run(_) = placed.word {
                 // The characters of a run are words of their own.
@@ -22,7 +23,8 @@ impl Matched {
                 continue;
             }
             let mut matches = false;
-            self.analysis.terms(&placed.word, None, &mut |term| matches |= self.terms.contains(&term));
+            let mut add = |term: String| matches |= self.terms.contains(&term);
+            self.analysis.terms(&placed.word, None, &mut stems, &mut add);
             ranges.extend(matches.then_some(placed.range));
         }
         ranges

@@ -5,6 +5,8 @@ mod highlight;
 mod synonyms;
 mod words;
 
+use std::collections::HashMap;
+
 use rust_stemmers::{Algorithm, Stemmer};
 
 pub use synonyms::{InvalidSynonyms, Synonyms};
@@ -15,11 +17,11 @@ pub(crate) use {
 };
 
 /// Before stems that are no words of the text, so that words are told from them.
-pub(crate) const STEM: char = '\u{1}';
+pub(crate) const STEM: &str = "\u{1}";
 /// Before what completes a prefix: the folded word, [`SURFACE`], and the word as it is written.
-pub(crate) const COMPLETION: char = '\u{2}';
+pub(crate) const COMPLETION: &str = "\u{2}";
 /// Between the folded word of a completion and how it is written.
-pub(crate) const SURFACE: char = '\0';
+pub(crate) const SURFACE: &str = "\0";
 
 /// A language whose words are reduced to their stems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +57,24 @@ impl std::str::FromStr for Language {
     }
 }
 
+/// The stems of words that were met before: most words are met often.
+#[derive(Clone, Default)]
+pub(crate) struct StemCache(HashMap<String, Option<String>>);
+
+impl StemCache {
+    fn of(&mut self, analysis: Analysis, word: &str) -> Option<&str> {
+        /// Enough for the common words of a catalogue, in some megabytes.
+        const WORDS: usize = 50_000;
+        if !self.0.contains_key(word) {
+            if self.0.len() >= WORDS {
+                self.0.clear();
+            }
+            self.0.insert(word.to_owned(), analysis.stem(word));
+        }
+        self.0.get(word)?.as_deref()
+    }
+}
+
 /// What the analysis depends on beside the text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Analysis {
@@ -73,12 +93,18 @@ impl Analysis {
     }
 
     /// What a word is indexed as. `completes`: also as a completion, of the word as it is written.
-    pub(crate) fn terms(self, word: &Word, completes: Option<&str>, add: &mut impl FnMut(String)) {
+    pub(crate) fn terms(
+        self,
+        word: &Word,
+        completes: Option<&str>,
+        stems: &mut StemCache,
+        add: &mut impl FnMut(String),
+    ) {
         let folded = match word {
             Word::Plain { whole, parts } => {
                 for word in parts.iter().chain([whole]) {
-                    if let Some(stem) = self.stem(word) {
-                        add(format!("{STEM}{stem}"));
+                    if let Some(stem) = stems.of(self, word) {
+                        add([STEM, stem].concat());
                     }
                     add(word.clone());
                 }
@@ -96,7 +122,7 @@ impl Analysis {
             Word::Symbol(c) => return add(c.to_string()),
         };
         if let Some(written) = completes {
-            add(format!("{COMPLETION}{folded}{SURFACE}{}", written.to_lowercase()));
+            add([COMPLETION, folded, SURFACE, written.to_lowercase().as_str()].concat());
         }
     }
 

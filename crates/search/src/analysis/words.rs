@@ -47,24 +47,40 @@ pub(crate) fn words(text: &str) -> Vec<Placed> {
                 add(Word::Run(section.to_owned()), at..end);
             }
         } else {
-            for (start, segment) in section.split_word_bound_indices() {
-                let start = at + start;
-                if segment.chars().any(char::is_alphanumeric) {
-                    if segment.len() <= LONGEST {
-                        add(plain(segment), start..start + segment.len());
+            let mut start = at;
+            for chunk in section.split_inclusive(' ') {
+                let word = chunk.trim_end_matches([' ', ',', '.']);
+                if word.len() <= LONGEST && word.bytes().all(|byte| byte.is_ascii_lowercase()) {
+                    // By far the most common, and what the rules make of it.
+                    if !word.is_empty() {
+                        let whole = word.to_owned();
+                        add(Word::Plain { whole, parts: Vec::new() }, start..start + word.len());
                     }
                 } else {
-                    let symbols = segment.char_indices().filter(|(_, c)| is_symbol(*c));
-                    symbols.for_each(|(offset, c)| {
-                        let start = start + offset;
-                        add(Word::Symbol(c), start..start + c.len_utf8());
-                    });
+                    segments(chunk, start, &mut add);
                 }
+                start += chunk.len();
             }
         }
         at = end;
     }
     words
+}
+
+/// Adds the words of a text without runs that starts at this place.
+fn segments(text: &str, start: usize, add: &mut impl FnMut(Word, Range<usize>)) {
+    for (at, segment) in text.split_word_bound_indices() {
+        let start = start + at;
+        if segment.chars().any(char::is_alphanumeric) {
+            if segment.len() <= LONGEST {
+                add(plain(segment), start..start + segment.len());
+            }
+        } else {
+            for (at, c) in segment.char_indices().filter(|(_, c)| is_symbol(*c)) {
+                add(Word::Symbol(c), start + at..start + at + c.len_utf8());
+            }
+        }
+    }
 }
 
 /// The words to search for. Signs such as `+` or `€` count only where there is nothing else.
@@ -85,7 +101,7 @@ fn plain(segment: &str) -> Word {
     let mut chars = segment.chars().peekable();
     while let Some(c) = chars.next() {
         let is_digit = c.is_numeric();
-        let is_mark = c.general_category_group() == GeneralCategoryGroup::Mark;
+        let is_mark = !c.is_ascii() && c.general_category_group() == GeneralCategoryGroup::Mark;
         let is_inside_number = was_digit && chars.peek().is_some_and(|next| next.is_numeric());
         if !(c.is_alphanumeric() || is_mark || is_inside_number) {
             parts.extend((!part.is_empty()).then(|| std::mem::take(&mut part)));

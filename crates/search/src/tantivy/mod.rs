@@ -145,8 +145,7 @@ impl Engine for TantivyEngine {
         let shared = Arc::clone(&self.shared);
         shared.fits(BUILD)?;
         let mut before = shared.live.lock().unwrap_or_else(PoisonError::into_inner);
-        if before.as_ref().is_some_and(|live| shared.fits(2 * live.bytes() + WRITER as u64 + BUILD).is_err())
-        {
+        if before.as_ref().is_some_and(|live| shared.fits(with_merge(live.bytes()) + BUILD).is_err()) {
             // There is no room for both.
             shared.show(None);
             *before = None;
@@ -178,7 +177,7 @@ impl Rebuild for TantivyRebuild {
         threads::blocking(move || {
             let live = live.lock().unwrap_or_else(PoisonError::into_inner);
             let live = live.as_ref().ok_or(EngineError::NotBuilt)?;
-            shared.fits(live.bytes() + BUILD)?;
+            shared.fits((live.bytes() + BUILD).max(with_merge(live.bytes())))?;
             Ok(rows.iter().try_for_each(|row| live.add(row))?)
         })
         .await
@@ -191,15 +190,19 @@ impl Rebuild for TantivyRebuild {
             let mut live = built.ok_or(EngineError::NotBuilt)?;
             let snapshot = live.commit(&position)?;
             let live = live.built()?;
-            let bytes = live.bytes() + WRITER as u64;
-            self.shared.fits(bytes)?;
-            self.shared.bytes.store(bytes, Ordering::Relaxed);
+            self.shared.fits(with_merge(live.bytes()))?;
+            self.shared.bytes.store(live.bytes() + WRITER as u64, Ordering::Relaxed);
             *self.shared.live.lock().unwrap_or_else(PoisonError::into_inner) = Some(live);
             self.shared.show(Some(snapshot));
             Ok(())
         })
         .await
     }
+}
+
+/// What an index of so many bytes takes while its segments are merged.
+fn with_merge(bytes: u64) -> u64 {
+    2 * bytes + WRITER as u64
 }
 
 impl From<TantivyError> for EngineError {

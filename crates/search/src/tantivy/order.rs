@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use farmlokal_catalog::{ListQuery, Order, Position, Sort, SortValue};
+use farmlokal_catalog::{ListQuery, Order, Position, Price, PriceRange, Sort, SortValue};
 use tantivy::{
     COLLECT_BLOCK_BUFFER_LEN, DocId, Score, SegmentReader, TantivyError,
     columnar::{BytesColumn, ColumnValues, TermOrdHit},
@@ -36,11 +36,6 @@ impl<'q> Ordering<'q> {
     pub(super) fn new(query: &'q ListQuery, name_key: Option<&'q [u8]>) -> Ordering<'q> {
         let rows = usize::try_from(query.rows()).unwrap_or(usize::MAX);
         Ordering { sort: query.sort(), order: query.order(), rows, after: query.after(), name_key }
-    }
-
-    /// Whether this is the order of the documents in each segment, ties aside.
-    pub(super) fn is_cheapest_first(&self) -> bool {
-        self.sort == Sort::Price && self.order == Order::Asc
     }
 
     fn directed(&self, number: u64) -> u64 {
@@ -162,7 +157,24 @@ impl SegmentPage<'_> {
         }
     }
 
-    fn shorten(&mut self) {
+    /// Whether the order is that of the segment's documents, or its reverse, ties aside.
+    pub(super) fn is_by_price(&self) -> bool {
+        self.ordering.sort == Sort::Price
+    }
+
+    pub(super) fn is_descending(&self) -> bool {
+        self.ordering.order == Order::Desc
+    }
+
+    /// The prices that a page by price can have.
+    pub(super) fn prices_beyond(&self) -> PriceRange {
+        let start = self.after.and_then(|(key, _)| Price::from_cents(self.ordering.directed(key)));
+        let range = if self.is_descending() { (None, start) } else { (start, None) };
+        PriceRange::new(range.0, range.1).unwrap_or_default()
+    }
+
+    /// Leaves only what can be on the page.
+    pub(super) fn shorten(&mut self) {
         let rows = self.ordering.rows;
         if self.rows.len() > rows {
             let (_, end, _) = self.rows.select_nth_unstable(rows);

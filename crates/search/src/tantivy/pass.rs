@@ -1,14 +1,16 @@
 //! One pass over the documents that match: the page, the total and the facets that have the same filter.
 
+use std::ops::Range;
+
 use farmlokal_catalog::{PriceRange, Sort};
 use tantivy::{
     COLLECT_BLOCK_BUFFER_LEN, DocId, Score, Searcher, SegmentReader, TERMINATED, TantivyError,
-    query::{EnableScoring, Query, Scorer},
+    query::{EnableScoring, Query, Scorer, Weight},
 };
 
 use super::{
     facets::{CategoryCounts, PriceCounts, Prices, SegmentCategories, SegmentPrices},
-    order::Ordering,
+    order::{Ordering, SegmentPage},
 };
 use crate::Match;
 
@@ -58,27 +60,28 @@ impl Pass<'_> {
             let price_ranges = || SegmentPrices::new(segment, &outcome.price_ranges);
             let mut price_ranges = self.price_ranges.then(price_ranges).transpose()?;
             let prices = Prices::new(segment)?;
-            let is_in_order = self.page.is_some_and(Ordering::is_cheapest_first);
-            let needs_all = self.total || self.categories || self.price_ranges;
-            let mut is_page_full = false;
             let range = prices.documents(self.prices);
-            let mut scorer = weight.scorer(segment, 1.0)?;
+            if let Some(mut page) = page.take_if(|page| page.is_by_price()) {
+                page_by_price(&mut page, weight.as_ref(), segment, &prices, range.clone())?;
+                pages.push(page);
+            }
             let mut total = 0;
-            each_block(scorer.as_mut(), segment, range, by_relevance, |documents, scores| {
-                total += documents.len() as u64;
-                if let Some(page) = page.as_mut().filter(|_| !is_page_full) {
-                    page.collect(documents, scores);
-                    let last = documents.last().filter(|_| is_in_order);
-                    is_page_full = last.is_some_and(|last| page.ends_before(prices.of(*last)));
-                }
-                if let Some(categories) = &mut categories {
-                    categories.collect(documents);
-                }
-                if let Some(price_ranges) = &mut price_ranges {
-                    price_ranges.collect(documents);
-                }
-                needs_all || !is_page_full
-            });
+            if self.total || self.categories || self.price_ranges || page.is_some() {
+                let mut scorer = weight.scorer(segment, 1.0)?;
+                each_block(scorer.as_mut(), segment, range, by_relevance, |documents, scores| {
+                    total += documents.len() as u64;
+                    if let Some(page) = &mut page {
+                        page.collect(documents, scores);
+                    }
+                    if let Some(categories) = &mut categories {
+                        categories.collect(documents);
+                    }
+                    if let Some(price_ranges) = &mut price_ranges {
+                        price_ranges.collect(documents);
+                    }
+                    true
+                });
+            }
             outcome.total += total;
             pages.extend(page);
             categories.map(|categories| categories.add_to(&mut outcome.categories)).transpose()?;
@@ -93,11 +96,44 @@ impl Pass<'_> {
     }
 }
 
+/// Fills a page by price: from that end of the documents where it starts, as far as needed.
+fn page_by_price(
+    page: &mut SegmentPage<'_>,
+    weight: &dyn Weight,
+    segment: &SegmentReader,
+    prices: &Prices,
+    mut range: Range<DocId>,
+) -> Result<(), TantivyError> {
+    let beyond = prices.documents(page.prices_beyond());
+    range = range.start.max(beyond.start)..range.end.min(beyond.end);
+    let mut window = range.len() / 64 + COLLECT_BLOCK_BUFFER_LEN;
+    while !range.is_empty() {
+        let mut part = range.clone();
+        if page.is_descending() {
+            // Documents come in ascending order only: a part at the end first, then greater ones before it.
+            part.start = part.end.saturating_sub(u32::try_from(window).unwrap_or(u32::MAX)).max(range.start);
+            window *= 8;
+        }
+        let mut scorer = weight.scorer(segment, 1.0)?;
+        each_block(scorer.as_mut(), segment, part.clone(), false, |documents, _| {
+            page.collect(documents, &[]);
+            let last = documents.last().filter(|_| !page.is_descending());
+            last.is_none_or(|last| !page.ends_before(prices.of(*last)))
+        });
+        range.end = part.start;
+        page.shorten();
+        if range.is_empty() || page.ends_before(prices.of(range.end - 1)) {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// Calls `collect` with the documents that exist, in order, until it returns false.
 fn each_block(
     scorer: &mut dyn Scorer,
     segment: &SegmentReader,
-    range: std::ops::Range<DocId>,
+    range: Range<DocId>,
     with_scores: bool,
     mut collect: impl FnMut(&[DocId], &[Score]) -> bool,
 ) {

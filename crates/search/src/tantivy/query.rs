@@ -1,6 +1,6 @@
 //! A search as a query of the index: each word with what it may stand for, at a level of forgiving.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use farmlokal_catalog::Level;
 use tantivy::{
@@ -10,7 +10,7 @@ use tantivy::{
 };
 
 use super::{
-    dictionary::{beginning_with, misspelt, typos},
+    dictionary::{Candidates, beginning_with, misspelt, typos},
     schema::Fields,
 };
 use crate::analysis::{Analysis, STEM, SynonymIndex, Word, pairs};
@@ -42,8 +42,8 @@ impl Reading {
         Reading { likeness, at_least: terms.len(), terms }
     }
 
-    fn one_of(likeness: Likeness, words: BTreeSet<String>) -> Reading {
-        Reading::new(likeness, vec![words.into_iter().collect()])
+    fn one_of(likeness: Likeness, words: &Candidates) -> Reading {
+        Reading::new(likeness, vec![words.keys().cloned().collect()])
     }
 }
 
@@ -51,6 +51,8 @@ impl Reading {
 struct Read {
     word: Word,
     readings: Vec<Reading>,
+    /// What was found in the dictionary instead of the word.
+    forgiven: Candidates,
 }
 
 /// Words that follow each other, and phrases that mean the same as all of them.
@@ -85,7 +87,7 @@ impl Expander<'_> {
             let mut reads = Vec::with_capacity(of_unit.len());
             for (nth, word) in of_unit.iter().enumerate() {
                 let is_last = following.is_empty() && nth + 1 == of_unit.len();
-                reads.push(Read { word: word.clone(), readings: self.readings(word, is_last, level)? });
+                reads.push(self.read(word, is_last, level)?);
             }
             let synonyms = phrases.into_iter().map(|phrase| Reading::new(Likeness::Alike, phrase.clone()));
             units.push(Unit { words: reads, synonyms: synonyms.collect() });
@@ -94,18 +96,21 @@ impl Expander<'_> {
         Ok(Expanded { fields: self.fields, units })
     }
 
-    fn readings(&self, word: &Word, is_last: bool, level: Level) -> Result<Vec<Reading>, TantivyError> {
+    fn read(&self, word: &Word, is_last: bool, level: Level) -> Result<Read, TantivyError> {
         let mut readings = as_written(self.analysis, word);
+        let mut forgiven = Candidates::new();
         let fields = [self.fields.name, self.fields.description];
         match word {
             Word::Plain { whole, .. } => {
                 if is_last && level >= Level::Prefix {
                     let longer = beginning_with(self.searcher, &fields, whole)?;
-                    readings.push(Reading::one_of(Likeness::Prefix, longer));
+                    readings.push(Reading::one_of(Likeness::Prefix, &longer));
+                    forgiven.extend(longer);
                 }
                 if level >= Level::Typos {
                     let others = misspelt(self.searcher, &fields, whole)?;
-                    readings.push(Reading::one_of(Likeness::Typo, others));
+                    readings.push(Reading::one_of(Likeness::Typo, &others));
+                    forgiven.extend(others);
                 }
             }
             Word::Run(run) if level >= Level::Typos && typos(run) > 0 => {
@@ -117,7 +122,7 @@ impl Expander<'_> {
             Word::Run(_) | Word::Symbol(_) => {}
         }
         readings.retain(|reading| reading.terms.iter().all(|alternatives| !alternatives.is_empty()));
-        Ok(readings)
+        Ok(Read { word: word.clone(), readings, forgiven })
     }
 }
 
@@ -196,15 +201,14 @@ impl Expanded {
     }
 
     /// The words that were not read as written alone, their places, and what else they may be.
-    pub(super) fn forgiven(&self) -> Vec<(usize, String, BTreeSet<&String>)> {
+    pub(super) fn forgiven(&self) -> impl Iterator<Item = (usize, &str, &Candidates)> {
         let words = self.units.iter().flat_map(|unit| &unit.words).enumerate();
-        let forgiven = words.filter_map(|(place, Read { word, readings })| {
-            let Word::Plain { whole, .. } = word else { return None };
-            let others = readings.iter().filter(|reading| reading.likeness < Likeness::Alike);
-            let others: BTreeSet<_> = others.flat_map(|reading| reading.terms.iter().flatten()).collect();
-            (!others.is_empty()).then(|| (place, whole.clone(), others))
-        });
-        forgiven.collect()
+        words.filter_map(|(place, read)| match &read.word {
+            Word::Plain { whole, .. } if !read.forgiven.is_empty() => {
+                Some((place, whole.as_str(), &read.forgiven))
+            }
+            _ => None,
+        })
     }
 
     /// Every term that a product may have been found by.

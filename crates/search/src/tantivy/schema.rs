@@ -9,7 +9,7 @@ use tantivy::{
     tokenizer::{Token, TokenStream, Tokenizer, TokenizerManager},
 };
 
-use crate::analysis::{Analysis, words};
+use crate::analysis::{Analysis, StemCache, words};
 
 pub(super) const ID: &str = "id";
 pub(super) const PRICE: &str = "price";
@@ -50,8 +50,9 @@ pub(super) fn create(directory: RamDirectory, analysis: Analysis) -> Result<(Ind
         description: schema.add_text_field("description", words("description")),
     };
     let tokenizers = TokenizerManager::default();
-    tokenizers.register("name", Terms { analysis, completes: true });
-    tokenizers.register("description", Terms { analysis, completes: false });
+    for (name, completes) in [("name", true), ("description", false)] {
+        tokenizers.register(name, Terms { analysis, completes, stems: StemCache::default() });
+    }
     let settings = IndexSettings {
         sort_by_field: Some(IndexSortByField { field: PRICE.into(), order: Order::Asc }),
         docstore_compression: Compressor::None,
@@ -85,6 +86,7 @@ impl Fields {
 struct Terms {
     analysis: Analysis,
     completes: bool,
+    stems: StemCache,
 }
 
 impl Tokenizer for Terms {
@@ -94,7 +96,7 @@ impl Tokenizer for Terms {
         let mut terms = Vec::new();
         for placed in words(text) {
             let written = self.completes.then(|| text.get(placed.range).unwrap_or_default());
-            self.analysis.terms(&placed.word, written, &mut |term| terms.push(term));
+            self.analysis.terms(&placed.word, written, &mut self.stems, &mut |term| terms.push(term));
         }
         TermStream { terms: terms.into_iter(), token: Token { position: 0, ..Token::default() } }
     }

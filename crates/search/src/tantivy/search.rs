@@ -1,15 +1,13 @@
 //! What a list query finds in a snapshot.
 
-use std::collections::BTreeSet;
-
 use farmlokal_catalog::{Category, Filter, Level, ListQuery, PriceRange, SearchText};
 use tantivy::{
-    TantivyError, Term,
-    query::{AllQuery, BooleanQuery, ConstScoreQuery, Query, TermQuery},
-    schema::IndexRecordOption,
+    TantivyError,
+    query::{AllQuery, BooleanQuery, ConstScoreQuery, Occur, Query},
 };
 
 use super::{
+    dictionary::most_common,
     facets::{CategoryCounts, PriceCounts},
     order::Ordering,
     pass::{Pass, count, finds},
@@ -126,33 +124,21 @@ impl Snapshot {
             if finds(&self.searcher, expanded.query_with_written(place).as_ref())? {
                 continue;
             }
-            let with = |other: &String| -> Box<dyn Query> {
-                let term = |field| Term::from_field_text(field, other);
-                let query = |field| Box::new(TermQuery::new(term(field), IndexRecordOption::Basic)) as _;
-                Box::new(BooleanQuery::union(fields.map(query).into()))
+            let with = |other: &str| -> Box<dyn Query> {
+                let query = |field| (Occur::Should, one_of(field, &[other]));
+                Box::new(BooleanQuery::new(fields.map(query).into()))
             };
-            let candidates =
-                most_common(others, CANDIDATES, |other| count(&self.searcher, with(other).as_ref()))?;
-            let found = most_common(candidates.iter().collect(), SHOWN, |other| {
+            let others = others.iter().map(|(other, at_most)| (*at_most, other.clone(), ())).collect();
+            let common = most_common(others, CANDIDATES, usize::MAX, |other, ()| {
+                count(&self.searcher, with(other).as_ref())
+            })?;
+            let common = common.into_iter().map(|(other, products)| (products, other, ())).collect();
+            let found = most_common(common, SHOWN, usize::MAX, |other, ()| {
                 count(&self.searcher, all(vec![with(other), expanded.query()]).as_ref())
             })?;
-            corrections.push(Correction { word, found });
+            let found = found.into_iter().map(|(other, _)| other).collect();
+            corrections.push(Correction { word: word.to_owned(), found });
         }
         Ok(corrections)
     }
-}
-
-/// The words that most products have, and at least one; equally common ones by their bytes.
-fn most_common(
-    words: BTreeSet<&String>,
-    most: usize,
-    count: impl Fn(&String) -> Result<u64, TantivyError>,
-) -> Result<Vec<String>, TantivyError> {
-    let mut counted = Vec::with_capacity(words.len());
-    for word in words {
-        counted.push((count(word)?, word));
-    }
-    counted.retain(|(products, _)| *products > 0);
-    counted.sort_by(|(a, word_a), (b, word_b)| b.cmp(a).then_with(|| word_a.cmp(word_b)));
-    Ok(counted.into_iter().take(most).map(|(_, word)| word.clone()).collect())
 }

@@ -1,6 +1,6 @@
 //! Completions of the last word of a text, from the names of products.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, hash_map::Entry};
 
 use farmlokal_catalog::{Level, SearchText};
 use tantivy::{
@@ -10,7 +10,7 @@ use tantivy::{
     schema::IndexRecordOption,
 };
 
-use super::snapshot::Snapshot;
+use super::{dictionary::most_common, snapshot::Snapshot};
 use crate::{
     Suggestion,
     analysis::{COMPLETION, SURFACE, Word, words},
@@ -35,35 +35,26 @@ impl Snapshot {
             Some(self.expander().expand(&before, Level::AsWritten)?.query())
         };
 
-        // Documents that are gone are still counted by the dictionary: its counts are the most that there can be.
-        let mut candidates: Vec<_> = self.completions(&prefix)?.into_iter().collect();
-        let at_most = |places: &Vec<(usize, TermInfo)>| {
+        let at_most = |places: &[(usize, TermInfo)]| {
             places.iter().map(|(_, term)| u64::from(term.doc_freq)).sum::<u64>()
         };
-        candidates.sort_by_cached_key(|(written, places)| (u64::MAX - at_most(places), written.clone()));
-        let mut counted = BTreeMap::new();
+        let completions = self.completions(&prefix)?.into_iter();
+        let completions = completions.map(|(written, places)| (at_most(&places), written, places)).collect();
         let mut documents = HashMap::new();
-        for (written, places) in candidates.into_iter().take(COUNTED) {
-            let least_shown =
-                counted.keys().nth(limit.saturating_sub(1)).map(|(missing, _)| u64::MAX - missing);
-            if least_shown.is_some_and(|least| least > at_most(&places)) {
-                break;
-            }
+        let common = most_common(completions, limit, COUNTED, |_, places| {
             let mut products = 0;
-            for (nth, term) in &places {
-                let segment = self.searcher.segment_reader(u32::try_from(*nth).unwrap_or(u32::MAX));
-                if !documents.contains_key(nth) {
-                    documents.insert(*nth, matching(segment, before.as_deref())?);
-                }
-                products += self.having(segment, term, documents.get(nth).and_then(Option::as_ref))?;
+            for (nth, term) in places {
+                let segment = &self.searcher.segment_readers()[nth];
+                let documents = match documents.entry(nth) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => new.insert(matching(segment, before.as_deref())?),
+                };
+                products += self.having(segment, &term, documents.as_ref())?;
             }
-            if products > 0 {
-                counted.insert((u64::MAX - products, written), products);
-            }
-        }
-        let suggestion =
-            |((_, written), products)| Suggestion { text: format!("{begins}{written}"), products };
-        Ok(counted.into_iter().take(limit).map(suggestion).collect())
+            Ok(products)
+        })?;
+        let suggestion = |(written, products)| Suggestion { text: format!("{begins}{written}"), products };
+        Ok(common.into_iter().map(suggestion).collect())
     }
 
     /// Words of names that begin with a folded word, as they are written there, and their places in the dictionaries.
@@ -75,8 +66,11 @@ impl Snapshot {
             let mut terms = index.terms().range().ge(&prefix).into_stream()?;
             while terms.advance() && terms.key().starts_with(prefix.as_bytes()) {
                 let term = str::from_utf8(terms.key()).unwrap_or_default();
-                if let Some((_, written)) = term.split_once(SURFACE) {
-                    completions.entry(written.to_owned()).or_default().push((nth, terms.value().clone()));
+                let Some((_, written)) = term.split_once(SURFACE) else { continue };
+                let place = (nth, terms.value().clone());
+                match completions.get_mut(written) {
+                    Some(places) => places.push(place),
+                    None => drop(completions.insert(written.to_owned(), vec![place])),
                 }
             }
         }

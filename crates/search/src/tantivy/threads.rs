@@ -66,3 +66,29 @@ pub(super) async fn blocking<T: Send + 'static>(
 ) -> Result<T, EngineError> {
     spawn_blocking(work).await.unwrap_or_else(|error| Err(EngineError::Failed(error.to_string())))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn more_than_can_wait_are_refused_and_so_is_who_waits_too_long() {
+        let threads = Arc::new(Threads::new(1, 1, Duration::from_millis(200)));
+        let (finish, finished) = mpsc::channel();
+        let first = tokio::spawn({
+            let threads = Arc::clone(&threads);
+            async move { threads.run(move || Ok(finished.recv().unwrap())).await }
+        });
+        while threads.free.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let (waits, refused) = tokio::join!(threads.run(|| Ok(2)), threads.run(|| Ok(3)));
+        assert!(matches!(waits, Err(EngineError::Deadline)));
+        assert!(matches!(refused, Err(EngineError::Busy)));
+        finish.send(1).unwrap();
+        assert_eq!(first.await.unwrap().unwrap(), 1);
+        assert_eq!(threads.run(|| Ok(4)).await.unwrap(), 4);
+    }
+}

@@ -4,7 +4,7 @@ use farmlokal_catalog::{Level, SearchText};
 use proptest::prelude::*;
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory as _};
 
-use super::{apply, engine, fill, found, ids, row};
+use super::{apply, engine, engine_with, fill, found, ids, row};
 use crate::{
     Engine, EngineError, Synonyms,
     analysis::{Word, words},
@@ -239,7 +239,7 @@ async fn suggests_words_that_products_have() {
 }
 
 #[tokio::test]
-async fn refuses_what_does_not_fit_in_memory_and_what_is_not_built() {
+async fn refuses_what_is_not_built_and_what_does_not_fit_in_memory() {
     let engine = engine("");
     let answer = engine.search(&super::searching("rice"), None).await;
     assert!(matches!(answer, Err(EngineError::NotBuilt)));
@@ -247,6 +247,9 @@ async fn refuses_what_does_not_fit_in_memory_and_what_is_not_built() {
     fill(&engine, vec![row(1, "Rice")]).await;
     assert!(engine.memory() > 0);
     assert_eq!(engine.documents(), Some(1));
+
+    let small = engine_with(1 << 20, "");
+    assert!(matches!(small.rebuild().err(), Some(EngineError::TooLarge { limit: 1_048_576 })));
 }
 
 /// Letters of many scripts, and what gets between them.

@@ -15,9 +15,13 @@ use farmlokal_catalog::{
 use crate::{Engine, EngineConfig, Found, Language, Rebuild as _, Synonyms, TantivyEngine};
 
 /// The engine that is tested.
-fn engine(synonyms: &str) -> impl Engine {
+fn engine(synonyms: &str) -> impl Engine + use<> {
+    engine_with(512 << 20, synonyms)
+}
+
+fn engine_with(memory: u64, synonyms: &str) -> impl Engine + use<> {
     TantivyEngine::new(&EngineConfig {
-        memory: 512 << 20,
+        memory,
         threads: 2,
         queue: 64,
         deadline: Duration::from_secs(60),

@@ -1,5 +1,7 @@
 //! Random products, changes and queries, beside brute force, in two engines with different histories.
 
+use std::collections::BTreeMap;
+
 use farmlokal_catalog::{
     Categories, Category, Cursor, Filter, IndexRow, Limit, ListQuery, Order, Price, PriceRange, Product,
     SearchText, Sort,
@@ -197,7 +199,7 @@ proptest! {
             let (one, other) = (engine(""), engine(""));
             fill(&one, Vec::new()).await;
             let analysis = Analysis { language: Some(Language::ENGLISH) };
-            let mut reference = Reference { rows: Default::default(), analysis };
+            let mut reference = Reference { rows: BTreeMap::new(), analysis };
             let half = histories.len() / 2;
             let mut late = Vec::new();
             for (nth, changes) in histories.into_iter().enumerate() {

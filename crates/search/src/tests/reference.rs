@@ -7,7 +7,7 @@ use std::{
 
 use farmlokal_catalog::{IndexRow, Level, ListQuery, Order, Price, PriceRange, Sort, SortValue};
 
-use crate::analysis::{Analysis, STEM, Word, searched, words};
+use crate::analysis::{Analysis, STEM, StemCache, Word, searched, words};
 
 pub(super) struct Reference {
     pub(super) rows: BTreeMap<u64, IndexRow>,
@@ -47,9 +47,9 @@ fn distance(a: &str, b: &str) -> usize {
 
 impl Reference {
     fn terms(&self, text: &str) -> BTreeSet<String> {
-        let mut terms = BTreeSet::new();
+        let (mut terms, mut stems) = (BTreeSet::new(), StemCache::default());
         for placed in words(text) {
-            self.analysis.terms(&placed.word, None, &mut |term| {
+            self.analysis.terms(&placed.word, None, &mut stems, &mut |term| {
                 terms.insert(term);
             });
         }
