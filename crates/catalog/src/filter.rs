@@ -131,11 +131,14 @@ pub enum InvalidSearch {
 }
 
 impl SearchText {
-    /// In characters. Every product's name is a valid search.
+    /// In characters, as it comes and as it is kept: as many as a name has.
     pub const MAX_LENGTH: usize = 255;
 
     /// The search for this text.
     pub fn new(text: &str) -> Result<SearchText, InvalidSearch> {
+        if text.chars().count() > SearchText::MAX_LENGTH {
+            return Err(InvalidSearch::TooLong);
+        }
         // Control characters are white space here: a text that was pasted may have line breaks.
         let spaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let lower = spaced.to_lowercase();

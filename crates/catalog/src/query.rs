@@ -309,6 +309,8 @@ mod tests {
         assert_eq!(Categories::new(categories(20)).unwrap().as_slice().len(), 20);
         assert_eq!(SearchText::new(" -*, "), Err(InvalidSearch::NoWords));
         assert_eq!(SearchText::new(&"a".repeat(256)), Err(InvalidSearch::TooLong));
+        // Too long as it comes, whatever is left of it.
+        assert_eq!(SearchText::new(&format!("a{}", " ".repeat(255))), Err(InvalidSearch::TooLong));
         assert_eq!(SearchText::new(" XL\tBall\n").unwrap().as_str(), "xl ball");
         assert!(SearchText::new("🍅").is_ok());
     }

@@ -85,7 +85,7 @@ impl<E: Engine> Search<E> {
         self.follower.require_ready()?;
         let (_, database) = self.follower.catalog.products_at(&[]).await?;
         let (suggestions, index) = self.follower.engine.suggest(text, limit).await?;
-        if index == database {
+        if index >= database {
             return Ok(suggestions);
         }
         self.catch_up(Behind { index, database, products: Vec::new() }, deadline).await?;

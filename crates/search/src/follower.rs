@@ -177,7 +177,7 @@ impl<E: Engine> Follower<E> {
         if !behind.as_ref().is_some_and(is_there) {
             let is_away = matches!(self.state(), State::Ready { looked } if looked.elapsed() > LONGEST_AWAY);
             match self.catalog.changes_since(position).await? {
-                Changes::Products(now, changed) if !is_away => {
+                Changes::Products(now, changed) if !is_away || now == *position => {
                     let applied = self.apply(&mut progress, now, changed).await;
                     applied.inspect_err(|_| self.read_anew())?;
                 }

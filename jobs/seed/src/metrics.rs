@@ -14,7 +14,7 @@ const TARGET: &str = "farmlokal_seed_rows_target";
 const PHASE: &str = "farmlokal_seed_phase";
 
 /// The phases of a run, in order.
-pub(crate) const PHASES: [&str; 5] = ["loading", "indexes", "swap", "announce", "flush"];
+pub(crate) const PHASES: [&str; 4] = ["loading", "indexes", "swap", "flush"];
 
 /// Registers all metrics at the values of a run that has not begun. `target` is the number of products to seed.
 pub(crate) fn start(target: u64) {

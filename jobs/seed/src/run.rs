@@ -107,12 +107,8 @@ async fn make_batches(
     Ok(())
 }
 
-/// Tells search indexes and caches of the new products. Until this is done the run is unfinished, and the next one does it again.
+/// Tells caches of the new products. Until this is done the run is unfinished, and the next one does it again.
 async fn finish(load: &mut Load, progress: &mut Progress, cache: &CacheToFlush) -> anyhow::Result<()> {
-    let phase = progress.statement("announce");
-    load.announce().await?;
-    progress.done(&phase);
-    // Not before: what is cached from here on is no answer of an index of the old products.
     let phase = progress.statement("flush");
     cache.flush().await.context("everything is seeded, run again to flush the cache")?;
     progress.done(&phase);

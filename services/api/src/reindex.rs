@@ -6,7 +6,7 @@ use anyhow::{Context as _, anyhow};
 use farmlokal_catalog::{Catalog, CatalogConfig};
 use farmlokal_settings::DatabaseArgs;
 
-/// Makes the search index of every API process read the catalogue anew, in the background, and says so in one line.
+/// Makes every API process build its search index anew, and says so in one line. Searches get a 503 until that is done.
 ///
 /// # Errors
 /// A database that cannot be reached, or that holds no catalogue.

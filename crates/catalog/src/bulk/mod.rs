@@ -21,7 +21,6 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{AssertSqlSafe, Connection as _};
 
 use self::rows::insert_statement;
-use crate::changes::RAISE_REPLACED;
 
 pub use self::error::LoadError;
 pub use self::rows::Batch;
@@ -29,6 +28,9 @@ pub use self::rows::Batch;
 const LIVE: &str = "products";
 const STAGING: &str = "products_seed";
 const REPLACED: &str = "products_replaced";
+const COUNTERS: &str = "change_counters";
+/// Raises the sum of the counters beyond what events that commit before the swap can.
+const REPLACEMENT: u64 = 1 << 32;
 
 /// The only writer of whole catalogues to its database, for as long as it lives.
 pub struct Load {
@@ -133,7 +135,8 @@ impl Load {
         self.run(format!("ALTER TABLE {STAGING} {}", additions.join(", "))).await
     }
 
-    /// Makes the staging table `products`, in one step for everybody who reads it.
+    /// Makes the staging table `products`, in one step for everybody who reads it. The counters of changes are replaced in the same
+    /// step, so that no search index takes the new products for those that it knows.
     ///
     /// # Errors
     /// [`LoadError::SchemaChanged`] when `products` was migrated meanwhile: start again. [`LoadError::InUse`] when long
@@ -144,21 +147,28 @@ impl Load {
         if live.columns != staging.columns || !live.indexes_missing_in(&staging).is_empty() {
             return Err(LoadError::SchemaChanged);
         }
+        // What a killed run left.
+        self.run(format!("DROP TABLE IF EXISTS {COUNTERS}_seed, {COUNTERS}_replaced")).await?;
+        self.run(format!("CREATE TABLE {COUNTERS}_seed LIKE {COUNTERS}")).await?;
+        self.run(format!("INSERT INTO {COUNTERS}_seed SELECT * FROM {COUNTERS}")).await?;
+        self.run(format!(
+            "INSERT INTO {COUNTERS}_seed VALUES (0, {REPLACEMENT}) \
+             ON DUPLICATE KEY UPDATE changes = changes + {REPLACEMENT}"
+        ))
+        .await?;
         statements::rename(
             &mut self.connection,
-            &format!("RENAME TABLE {LIVE} TO {REPLACED}, {STAGING} TO {LIVE}"),
+            &format!(
+                "RENAME TABLE {LIVE} TO {REPLACED}, {STAGING} TO {LIVE}, \
+                 {COUNTERS} TO {COUNTERS}_replaced, {COUNTERS}_seed TO {COUNTERS}"
+            ),
         )
         .await
     }
 
-    /// Makes every search index read the catalogue anew. Caches are to be flushed after it: until then, an index of the old
-    /// catalogue answers.
-    pub async fn announce(&mut self) -> Result<(), LoadError> {
-        self.run(RAISE_REPLACED.to_owned()).await
-    }
-
-    /// Drops the replaced table: from here on the load counts as finished.
+    /// Drops the replaced tables: from here on the load counts as finished. Flush caches before.
     pub async fn finish(&mut self) -> Result<(), LoadError> {
+        self.run(format!("DROP TABLE IF EXISTS {COUNTERS}_replaced")).await?;
         self.run(format!("DROP TABLE IF EXISTS {REPLACED}")).await
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use farmlokal_devstack::Database;
-use farmlokal_testing::{TestDatabase, kill_other_connections};
+use farmlokal_testing::TestDatabase;
 use sqlx::MySqlPool;
 
 use crate::running::{
@@ -46,8 +46,6 @@ async fn killed_at_every_phase_boundary() {
         ["phase done", "indexes"],
         ["phase started", "swap"],
         ["phase done", "swap"],
-        ["phase started", "announce"],
-        ["phase done", "announce"],
         ["phase started", "flush"],
         ["phase done", "flush"],
     ];
@@ -68,28 +66,6 @@ async fn killed_at_every_phase_boundary() {
         kill_at(&mut job(&database), boundary);
     }
     run(&mut job(&database)).expect_success();
-    assert_eq!(&catalogue(&database).await, expected);
-}
-
-/// The new products are listed, and no search index knows of them.
-#[tokio::test]
-async fn killed_between_the_swap_and_its_announcement() {
-    let (expected, _) = undisturbed().await;
-    let database = TestDatabase::create().await;
-    let pool = database.pool();
-    let mut holder = pool.acquire().await.unwrap();
-    sqlx::raw_sql("LOCK TABLES change_counters READ").execute(&mut *holder).await.unwrap();
-    kill_at(&mut job(&database), ["phase started", "announce"]);
-    // The server would still do what it was asked for.
-    kill_other_connections(&mut holder).await;
-    sqlx::raw_sql("UNLOCK TABLES").execute(&mut *holder).await.unwrap();
-    drop(holder);
-    pool.close().await;
-    others_gone(&database).await;
-    let swapped = catalogue(&database).await;
-    assert_eq!((swapped.rows, swapped.is_announced), (expected.rows, false));
-    let again = run(&mut job(&database));
-    assert!(!again.expect_success().stdout.contains("loading"), "{}", again.stdout);
     assert_eq!(&catalogue(&database).await, expected);
 }
 

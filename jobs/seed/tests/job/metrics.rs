@@ -46,7 +46,7 @@ async fn a_run_that_is_held_up_says_where() {
     };
     let mut expected =
         vec![format!("farmlokal_seed_rows {ROWS}"), format!("farmlokal_seed_rows_target {ROWS}")];
-    for phase in ["loading", "indexes", "announce", "flush"] {
+    for phase in ["loading", "indexes", "flush"] {
         expected.push(format!("farmlokal_seed_phase{{phase=\"{phase}\"}} 0"));
     }
     for line in expected {
