@@ -52,7 +52,7 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     let (ours, theirs): (Vec<_>, Vec<_>) = measured.iter().copied().unzip();
     let mut report = Report::new(environment, "bench hot", "A hot list beside a bare axum route");
     report.say(&format!(
-        "`{PATH}` ({} bytes) with wrk at {CONNECTIONS} connections, {} rounds of {} s for each server by turns.",
+        "`{PATH}` ({} bytes) with wrk at {CONNECTIONS} connections, {} rounds of {} s by turns.",
         bytes.len(),
         environment.rounds,
         environment.duration.as_secs()
@@ -66,8 +66,7 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     let rate = median(measured.iter().map(|(api, bare)| 100.0 * api.run.rate() / bare.run.rate()));
     let cpu = median(measured.iter().map(|(api, bare)| api.cpu / bare.cpu));
     report.say(&format!(
-        "Medians over the rounds. Of each round's ratios the median: **{rate:.0} % of the bare route's rate, {cpu:.2} times \
-         its CPU a request**."
+        "Medians. Of each round's ratios: **{rate:.0} % of the bare route's rate, {cpu:.2} times its CPU a request**."
     ));
     report.finish()
 }

@@ -25,9 +25,8 @@ pub(crate) async fn run(environment: &Environment, duration: &str) -> Result<()>
     let command = format!("loadtest --duration {duration}");
     let mut report = Report::new(environment, &command, "Load tests with k6");
     report.say(&format!(
-        "Each script for {duration} against one API process with {} products and rate limits that no client reaches; k6 \
-         shares the machine's cores with the servers. Failed are all requests without a 2xx or 3xx. The thresholds: p95 < \
-         200 ms, failed < 1 %, failed checks < 1 %.",
+        "Each script for {duration} against one API process with {} products. Failed are all requests without a 2xx or 3xx. \
+         The thresholds: p95 < 200 ms, failed < 1 %, failed checks < 1 %.",
         environment.rows
     ));
     let mut rows = Vec::new();

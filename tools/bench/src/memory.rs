@@ -49,14 +49,14 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
 
     let mut report = Report::new(environment, "bench memory", "The API's start and its memory under load");
     report.say(&format!(
-        "{STARTS} starts with {} products: ready, with the search index, after {:.2} s at the median. Then the in-process cache \
-         keeps what it has for an hour instead of 5 s, so that it fills.",
+        "{STARTS} starts with {} products: ready, with the search index, after {:.2} s at the median. The in-process cache keeps \
+         what it has for an hour, so that it fills.",
         environment.rows,
         median(starts)
     ));
     report.table("after | resident | peak", rows);
     report.say(&format!(
-        "The peak, the build of the search index included, is {} beyond the {CACHE_MIB} MiB that the in-process cache may hold.",
+        "The peak, which includes the build of the search index, is {} beyond the {CACHE_MIB} MiB of that cache.",
         mebibytes(peak.saturating_sub(CACHE_MIB << 20))
     ));
     report.finish()

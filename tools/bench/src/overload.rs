@@ -68,9 +68,8 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     }
     let mut report = Report::new(environment, "bench overload", "Four times the load that saturates");
     report.say(&format!(
-        "Pages at a random depth, no list twice. The peak is the best of {CLOSED_LOOPS:?} clients in closed loops. Then \
-         {TIMES} times that rate arrives, over as many connections as lists were served in {} ms. Latencies count from when \
-         a request was due. {} rounds of {} s.",
+        "Uncached pages. The peak is the best of {CLOSED_LOOPS:?} clients. Then {TIMES} times that rate arrives, over as many \
+         connections as lists were served in {} ms. Latencies count from when a request was due. {} rounds of {} s.",
         IN_FLIGHT.as_millis(),
         environment.rounds,
         environment.duration.as_secs(),

@@ -35,9 +35,8 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     }
     let mut report = Report::new(environment, "bench ranges", "Price ranges in another order than price");
     report.say(&format!(
-        "{} products, {CLIENTS} clients, no query twice, by id, name or time. Natural: ranges of log-uniform width around a \
-         product's price. Adversarial: half of them a few cents wide anywhere, half pages at a random depth of nearly all \
-         products. {} rounds of {seconds} s.",
+        "{} products, {CLIENTS} clients, no query twice. Natural: ranges of log-uniform width around a product's price. \
+         Adversarial: half a few cents wide, half pages at a random depth of nearly all products. {} rounds of {seconds} s.",
         environment.rows, environment.rounds
     ));
     report.table("ranges | lists/s | p50 ms | p99 ms | max ms | refused", rows);

@@ -47,9 +47,9 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     }
     let [common, mix, common_full_text, mix_full_text] = measured;
     report.say(&format!(
-        "{} products, {CLIENTS} clients in closed loops, {rounds} rounds of {} s by turns. Common: the 20 commonest words, by \
-         price, with total and facets. Mix: one to three words of a product, a tenth misspelt, a tenth cut short, by \
-         relevance, with the total. FULLTEXT: the same words without the API, by price, no total, no facets, stopped after 5 s.",
+        "{} products, {CLIENTS} clients, {rounds} rounds of {} s by turns. Common: the 20 commonest words, by price, with total \
+         and facets. Mix: one to three words of a product, a tenth misspelt, a tenth cut short, by relevance, with the total. \
+         FULLTEXT: the same words without the API, by price, no total, no facets, stopped after 5 s.",
         environment.rows,
         duration.as_secs()
     ));
@@ -75,16 +75,16 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
         let refused = outcome.refused.len() + outcome.failed;
         rows.push(format!("{name}, {rate}/s | {} | {refused}", outcome.times()));
     }
-    report.say("Sent at a fixed rate, answered or not:");
+    report.say("Sent at a fixed rate:");
     report.table("API | p50 ms | p99 ms | max ms | refused", rows);
 
     drop(uncached);
     let rows = beside_lists(environment, &mut queries, &mut words, many).await?;
-    report.say("Plain lists of 20 by 16 clients, alone and while 16 others search for common words:");
+    report.say("Lists by 16 clients, alone and while 16 others search for common words:");
     report.table("lists | alone/s | beside searches/s | of alone | p99 ms | searches/s", rows);
 
     let rows = fresh::rows(environment).await?;
-    report.say("Changes by `POST /webhook` to one API process; each is searched for in another one from when it is acknowledged:");
+    report.say("Changes by `POST /webhook` to one API process, searched for in another once acknowledged:");
     report.table("changes | until found, p50 ms | p99 ms | max ms | stale answers", rows);
     report.finish()
 }
