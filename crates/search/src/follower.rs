@@ -256,7 +256,8 @@ impl<E: Engine> Follower<E> {
                 Err(error) => error,
             };
             self.show_failure(&error).await;
-            if matches!(error, SearchError::Engine(EngineError::TooLarge { .. })) {
+            if let SearchError::Engine(EngineError::TooLarge { limit }) = error {
+                error!(limit, "SEARCH_MEMORY is too small for an index of the catalogue");
                 tokio::select! {
                     () = self.anew.notified() => {}
                     () = sleep(TOO_LARGE_PAUSE) => {}
@@ -277,13 +278,6 @@ impl<E: Engine> Follower<E> {
         while let Some(last) = rows.last().map(|row| row.id) {
             products += rows.len();
             let (added, next) = tokio::join!(rebuild.add(rows), self.catalog.index_rows(last, CHUNK));
-            if let Err(error @ EngineError::TooLarge { limit }) = added {
-                error!(
-                    limit,
-                    products, "SEARCH_MEMORY is too small: the index was full after so many products"
-                );
-                return Err(error.into());
-            }
             added?;
             rows = next?;
         }
@@ -291,7 +285,7 @@ impl<E: Engine> Follower<E> {
         let Changes::Products(now, changed) = self.catalog.changes_since(&start).await? else {
             return Ok(false);
         };
-        rebuild.finish(&start).await.inspect_err(|error| log_full(error, products))?;
+        rebuild.finish(&start).await?;
         *progress = Some(Progress::new(start));
         self.apply(&mut progress, now, changed).await?;
         drop(progress);
@@ -330,12 +324,6 @@ impl<E: Engine> Follower<E> {
     fn show(&self) {
         let (is_ready, documents) = (self.require_ready().is_ok(), self.engine.documents().unwrap_or(0));
         metrics::show(is_ready, documents, self.lag(), self.engine.memory());
-    }
-}
-
-fn log_full(error: &EngineError, products: usize) {
-    if let EngineError::TooLarge { limit } = error {
-        error!(limit, products, "SEARCH_MEMORY is too small: so many bytes were full after so many products");
     }
 }
 

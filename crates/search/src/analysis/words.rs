@@ -83,9 +83,16 @@ fn segments(text: &str, start: usize, add: &mut impl FnMut(Word, Range<usize>)) 
     }
 }
 
-/// The words to search for. Signs such as `+` or `€` count only where there is nothing else.
+/// The words to search for, each once, where it comes last: a word costs the same each time. Signs such as `+` or `€` count only
+/// where there is nothing else.
 pub(crate) fn searched(text: &str) -> Vec<Placed> {
-    let mut words = words(text);
+    let mut words: Vec<Placed> = Vec::new();
+    for placed in self::words(text).into_iter().rev() {
+        if words.iter().all(|other| other.word != placed.word) {
+            words.push(placed);
+        }
+    }
+    words.reverse();
     let is_sign = |placed: &Placed| matches!(placed.word, Word::Symbol(c) if c.general_category() != GeneralCategory::OtherSymbol);
     if !words.iter().all(is_sign) {
         words.retain(|placed| !is_sign(placed));

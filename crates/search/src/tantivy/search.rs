@@ -77,14 +77,7 @@ impl Snapshot {
 
     /// Reads a search at the first level where any product has it; where none has, as it is written.
     fn read(&self, text: &SearchText, level: Option<Level>) -> Result<(Level, Expanded), TantivyError> {
-        // Each word once, where it comes last: a word costs the same each time.
-        let mut words: Vec<Word> = Vec::new();
-        for placed in searched(text.as_str()).into_iter().rev() {
-            if !words.contains(&placed.word) {
-                words.push(placed.word);
-            }
-        }
-        words.reverse();
+        let words: Vec<Word> = searched(text.as_str()).into_iter().map(|placed| placed.word).collect();
         if let Some(level) = level {
             return Ok((level, self.expander().expand(&words, level)?));
         }

@@ -258,6 +258,8 @@ async fn scope_and_basic_are_settings_and_the_provider_s_error_is_in_the_log() {
 
     let replica = Replica::start(&redis, &sandbox, &[("OAUTH_SCOPE", "other")]).await;
     assert_eq!(seen(&replica.token().await), (502, "partner_refused".to_owned()));
+    // The line may come after the answer.
+    eventually("it is logged", async || !warnings(&replica).is_empty()).await;
     let warnings = warnings(&replica);
     assert!(warnings.len() == 1 && warnings[0].contains("error invalid_scope"), "{warnings:?}");
 }

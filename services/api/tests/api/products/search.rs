@@ -264,8 +264,8 @@ async fn a_search_is_cached_and_revalidated_like_any_list() {
     let api = Api::with_products(20).await;
     let first = api.get("/products?search=Ball&total=true").await;
     assert_eq!(first.header("cache-status"), "FarmLokal; fwd=miss");
-    let second = api.get("/products?total=true&highlight=false&search=%20BALL").await;
-    assert_eq!(second.header("cache-status"), "FarmLokal; hit; detail=memory");
+    let is_hit = |answer: &Answer| answer.header("cache-status") == "FarmLokal; hit; detail=memory";
+    let second = api.until("/products?total=true&highlight=false&search=%20BALL", is_hit).await;
     assert_eq!(second.body, first.body);
     let etag = first.header("etag");
     let same = api.get_with("/products?search=ball&total=true", &[("if-none-match", etag)]).await;
