@@ -26,6 +26,8 @@ const CHUNK: u32 = 10_000;
 const LONGEST_AWAY: Duration = Duration::from_mins(30);
 /// A catalogue that did not fit is tried again after so long.
 const TOO_LARGE_PAUSE: Duration = Duration::from_mins(10);
+/// How long a build beside an index that answers is put off.
+const QUIET: Duration = Duration::from_secs(3);
 /// The longest pause between attempts while the database is down.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 /// Steps whose products are remembered, and products of one step at the most.
@@ -243,6 +245,13 @@ impl<E: Engine> Follower<E> {
     pub(crate) async fn keep_built(self: Arc<Self>) {
         loop {
             self.anew.notified().await;
+            if self.require_ready().is_ok() {
+                // Nobody waits for it, and a build would take the time of those who fill the caches after a flush.
+                tokio::select! {
+                    () = self.anew.notified() => {}
+                    () = sleep(QUIET) => {}
+                }
+            }
             self.build_until_done().await;
         }
     }
