@@ -247,10 +247,7 @@ impl<E: Engine> Follower<E> {
             self.anew.notified().await;
             if self.require_ready().is_ok() {
                 // Nobody waits for it, and a build would take the time of those who fill the caches after a flush.
-                tokio::select! {
-                    () = self.anew.notified() => {}
-                    () = sleep(QUIET) => {}
-                }
+                sleep(QUIET).await;
             }
             self.build_until_done().await;
         }
