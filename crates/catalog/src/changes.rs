@@ -144,17 +144,15 @@ impl Catalog {
     /// Makes every search index read the catalogue anew: for whoever changed products by SQL.
     pub async fn announce_replacement(&self) -> Result<(), Error> {
         let mut writer = self.event_database().reader().await?;
-        sqlx::query(RAISE_REPLACED).execute(writer.begin().await?).await?;
+        let raise = "INSERT INTO change_counters (slot, changes) VALUES (0, 1) ON DUPLICATE KEY UPDATE changes = changes + 1";
+        sqlx::query(raise).execute(writer.begin().await?).await?;
         writer.end();
         Ok(())
     }
 }
 
-/// Raises the counter that tells of a replaced catalogue.
-pub(crate) const RAISE_REPLACED: &str =
-    "INSERT INTO change_counters (slot, changes) VALUES (0, 1) ON DUPLICATE KEY UPDATE changes = changes + 1";
-
 const INDEX_COLUMNS: &str = "id, name, description, category, price, created_at, WEIGHT_STRING(name)";
+
 pub(crate) fn counters() -> Statement<'static> {
     let mut statement = Statement::select(Kind::Index);
     statement.push("slot, changes FROM change_counters");

@@ -1,7 +1,5 @@
 //! What an engine does: it finds ids. Products themselves come from the database.
 
-use std::time::Duration;
-
 use farmlokal_catalog::{ChangePosition, IndexRow, Level, ListQuery, PriceRange, SearchText};
 
 /// A product that matches.
@@ -132,17 +130,4 @@ pub trait Rebuild: Send {
 
     /// Replaces the index that answers.
     fn finish(self, position: &ChangePosition) -> impl Future<Output = Result<(), EngineError>> + Send;
-}
-
-/// When a search that was refused with this may be tried again.
-impl EngineError {
-    /// `None` where another try would fail as well.
-    #[must_use]
-    pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            EngineError::NotBuilt => Some(Duration::from_secs(5)),
-            EngineError::Busy | EngineError::Deadline => Some(Duration::from_secs(1)),
-            EngineError::TooLarge { .. } | EngineError::Failed(_) => None,
-        }
-    }
 }

@@ -96,10 +96,9 @@ pub(super) struct SegmentPrices {
 }
 
 impl SegmentPrices {
-    pub(super) fn new(segment: &SegmentReader, ranges: &PriceCounts) -> Result<SegmentPrices, TantivyError> {
-        let prices = Prices::new(segment)?;
+    pub(super) fn new(prices: &Prices, ranges: &PriceCounts) -> SegmentPrices {
         let ends: Vec<DocId> = ranges.0.iter().map(|(range, _)| prices.documents(*range).end).collect();
-        Ok(SegmentPrices { counts: vec![0; ends.len()], ends, current: 0 })
+        SegmentPrices { counts: vec![0; ends.len()], ends, current: 0 }
     }
 
     /// Documents come in their order.

@@ -57,9 +57,9 @@ impl Pass<'_> {
         for segment in searcher.segment_readers() {
             let mut page = self.page.map(|page| page.page(segment)).transpose()?;
             let mut categories = self.categories.then(|| SegmentCategories::new(segment)).transpose()?;
-            let price_ranges = || SegmentPrices::new(segment, &outcome.price_ranges);
-            let mut price_ranges = self.price_ranges.then(price_ranges).transpose()?;
             let prices = Prices::new(segment)?;
+            let mut price_ranges =
+                self.price_ranges.then(|| SegmentPrices::new(&prices, &outcome.price_ranges));
             let range = prices.documents(self.prices);
             if let Some(mut page) = page.take_if(|page| page.is_by_price()) {
                 page_by_price(&mut page, weight.as_ref(), segment, &prices, range.clone())?;
