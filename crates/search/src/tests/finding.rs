@@ -279,7 +279,7 @@ fn name() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_product_is_found_by_its_name_and_with_one_wrong_letter(
@@ -314,26 +314,27 @@ proptest! {
 fn misspelt(name: &str, random: prop::sample::Index) -> Option<String> {
     let word = name.split(' ').max_by_key(|word| word.chars().count())?;
     let letters: Vec<char> = word.chars().collect();
-    if letters.len() < 5 || !letters.iter().all(|c| c.is_alphabetic() || is_mark(*c)) {
+    if letters.len() < 5 || !letters.iter().all(|c| c.is_alphabetic() && !c.is_numeric() || is_mark(*c)) {
         return None;
     }
     let at = random.index(letters.len());
     if is_mark(letters[at]) {
         return None;
     }
-    // Letters that are spelt with two, such as œ, count as two.
-    let folded = words(word).into_iter().map(|placed| match placed.word {
-        Word::Plain { whole, .. } | Word::Run(whole) => whole.chars().count(),
-        Word::Symbol(_) => 1,
-    });
-    if folded.collect::<Vec<_>>() != [letters.len()] {
-        return None;
-    }
     // A letter of the same script.
     let other = letters.iter().copied().find(|c| *c != letters[at] && !is_mark(*c))?;
     let wrong: String =
         letters.iter().enumerate().map(|(nth, c)| if nth == at { other } else { *c }).collect();
-    Some(name.replacen(word, &wrong, 1))
+    // Letters that are spelt with two, such as œ, count as two, and so does a letter that becomes one with its mark.
+    let is_one_word_of_all_letters = |word: &str| {
+        let folded = words(word).into_iter().map(|placed| match placed.word {
+            Word::Plain { whole, .. } | Word::Run(whole) => whole.chars().count(),
+            Word::Symbol(_) => 1,
+        });
+        folded.eq([letters.len()])
+    };
+    let differ_by_one = is_one_word_of_all_letters(word) && is_one_word_of_all_letters(&wrong);
+    differ_by_one.then(|| name.replacen(word, &wrong, 1))
 }
 
 fn is_mark(c: char) -> bool {

@@ -186,7 +186,7 @@ async fn check_clicks(engine: &impl Engine, query: &ListQuery) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn finds_what_brute_force_finds_whatever_the_history(
