@@ -1,58 +1,156 @@
-//! What the dictionary of words has that is like a word.
+//! What the dictionaries of the segments have that is like a word, and the documents that have it.
 
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
+    io,
 };
 
-use tantivy::{Searcher, TantivyError, Term, postings::TermInfo, query::FuzzyTermQuery, schema::Field};
+use tantivy::{
+    DocId, Searcher, TantivyError, Term, postings::TermInfo, query::FuzzyTermQuery, schema::Field,
+    schema::IndexRecordOption, termdict::TermDictionary,
+};
 
-/// Words, and the most documents that can have each: those that are gone are still counted.
-pub(super) type Candidates = BTreeMap<String, u64>;
+use super::{documents::Documents, snapshot::Snapshot};
 
-/// The words that begin like this one, and are longer.
-pub(super) fn beginning_with(
-    searcher: &Searcher,
-    fields: &[Field],
-    prefix: &str,
-) -> Result<Candidates, TantivyError> {
-    let mut words = Candidates::new();
-    for segment in searcher.segment_readers() {
-        for field in fields {
-            let index = segment.inverted_index(*field)?;
-            let mut terms = index.terms().range().gt(prefix).into_stream()?;
-            while terms.advance() && terms.key().starts_with(prefix.as_bytes()) {
-                add(&mut words, terms.key(), terms.value());
-            }
-        }
-    }
-    Ok(words)
+/// The documents of a segment that have a term in a field. Those that are gone are still among them.
+#[derive(Clone)]
+pub(super) struct Postings {
+    pub(super) segment: usize,
+    pub(super) field: Field,
+    info: TermInfo,
 }
 
-/// The words that become this one by so many letters that are added, left out, replaced or exchanged with their neighbour.
-pub(super) fn misspelt(
-    searcher: &Searcher,
-    fields: &[Field],
-    written: &str,
-) -> Result<Candidates, TantivyError> {
-    let mut words = Candidates::new();
-    let letters = typos(written);
-    if letters == 0 {
-        return Ok(words);
+/// Terms and their postings in all segments.
+pub(super) type Terms = BTreeMap<String, Vec<Postings>>;
+
+impl Postings {
+    /// Calls `collect` with the documents, in their order.
+    pub(super) fn each_block(
+        &self,
+        searcher: &Searcher,
+        mut collect: impl FnMut(&[DocId]),
+    ) -> Result<(), TantivyError> {
+        let index = searcher.segment_readers()[self.segment].inverted_index(self.field)?;
+        let mut blocks = index.read_block_postings_from_terminfo(&self.info, IndexRecordOption::Basic)?;
+        while !blocks.docs().is_empty() {
+            collect(blocks.docs());
+            blocks.advance();
+        }
+        Ok(())
     }
-    let Some(field) = fields.first() else { return Ok(words) };
-    let automaton = FuzzyTermQuery::new(Term::from_field_text(*field, written), letters, true).automaton()?;
-    for field in fields {
-        for segment in searcher.segment_readers() {
-            let index = segment.inverted_index(*field)?;
-            let mut terms = index.terms().search(&automaton).into_stream()?;
-            while terms.advance() {
-                add(&mut words, terms.key(), terms.value());
+}
+
+impl Snapshot {
+    /// Those of the given terms that any product has.
+    pub(super) fn terms(&self, fields: &[Field], given: &[impl AsRef<str>]) -> Result<Terms, TantivyError> {
+        self.gather(fields, |dictionary, add| {
+            for term in given.iter().map(AsRef::as_ref) {
+                if let Some(info) = dictionary.get(term)? {
+                    add(term.as_bytes(), &info);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The terms that begin with this one, and are longer.
+    pub(super) fn beginning_with(&self, fields: &[Field], prefix: &str) -> Result<Terms, TantivyError> {
+        self.gather(fields, |dictionary, add| {
+            let mut stream = dictionary.range().gt(prefix).into_stream()?;
+            while stream.advance() && stream.key().starts_with(prefix.as_bytes()) {
+                add(stream.key(), stream.value());
+            }
+            Ok(())
+        })
+    }
+
+    /// The words that become this one by so many letters that are added, left out, replaced or exchanged with their neighbour.
+    pub(super) fn misspelt(&self, fields: &[Field], written: &str) -> Result<Terms, TantivyError> {
+        let (letters, Some(field)) = (typos(written), fields.first()) else { return Ok(Terms::new()) };
+        if letters == 0 {
+            return Ok(Terms::new());
+        }
+        let automaton =
+            FuzzyTermQuery::new(Term::from_field_text(*field, written), letters, true).automaton()?;
+        self.gather(fields, |dictionary, add| {
+            let mut stream = dictionary.search(&automaton).into_stream()?;
+            while stream.advance() {
+                // Stems and completions begin with a control character.
+                let is_word = stream.key().first().is_some_and(|first| !first.is_ascii_control());
+                if is_word && stream.key() != written.as_bytes() {
+                    add(stream.key(), stream.value());
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn gather(
+        &self,
+        fields: &[Field],
+        find: impl Fn(&TermDictionary, &mut dyn FnMut(&[u8], &TermInfo)) -> io::Result<()>,
+    ) -> Result<Terms, TantivyError> {
+        let mut terms = Terms::new();
+        for (segment, reader) in self.searcher.segment_readers().iter().enumerate() {
+            for field in fields {
+                find(reader.inverted_index(*field)?.terms(), &mut |term, info| {
+                    let term = str::from_utf8(term).unwrap_or_default();
+                    let postings = Postings { segment, field: *field, info: info.clone() };
+                    match terms.get_mut(term) {
+                        Some(known) => known.push(postings),
+                        None => drop(terms.insert(term.to_owned(), vec![postings])),
+                    }
+                })?;
             }
         }
+        Ok(terms)
     }
-    words.remove(written);
-    Ok(words)
+
+    /// The terms that most products have, and at least one; equally common ones by their bytes. `found`: of these products, by
+    /// segment.
+    pub(super) fn most_common<'t>(
+        &self,
+        terms: impl Iterator<Item = (&'t str, &'t [Postings])>,
+        most: usize,
+        found: &[Documents],
+    ) -> Result<Vec<(&'t str, u64)>, TantivyError> {
+        let at_most =
+            |postings: &[Postings]| postings.iter().map(|one| u64::from(one.info.doc_freq)).sum::<u64>();
+        let mut terms: Vec<_> = terms.map(|(term, postings)| (at_most(postings), term, postings)).collect();
+        terms.sort_unstable_by_key(|(at_most, term, _)| (Reverse(*at_most), *term));
+        let mut counted: BTreeSet<(Reverse<u64>, &str)> = BTreeSet::new();
+        for (at_most, term, postings) in terms {
+            if counted.iter().nth(most.saturating_sub(1)).is_some_and(|(Reverse(least), _)| *least > at_most)
+            {
+                break;
+            }
+            let products = self.count(postings, found)?;
+            if products > 0 {
+                counted.insert((Reverse(products), term));
+            }
+        }
+        Ok(counted.into_iter().take(most).map(|(Reverse(products), term)| (term, products)).collect())
+    }
+
+    /// How many of the products that were found have a term.
+    fn count(&self, postings: &[Postings], found: &[Documents]) -> Result<u64, TantivyError> {
+        let mut products = 0;
+        for postings in postings.chunk_by(|one, next| one.segment == next.segment) {
+            let mut documents: Vec<DocId> = Vec::new();
+            for one in postings {
+                let found = &found[one.segment];
+                one.each_block(&self.searcher, |block| {
+                    documents.extend(block.iter().filter(|document| found.has(**document)));
+                })?;
+            }
+            // Name and description can both have it.
+            documents.sort_unstable();
+            documents.dedup();
+            products += documents.len() as u64;
+        }
+        Ok(products)
+    }
 }
 
 /// How many letters of a word may be wrong.
@@ -63,33 +161,4 @@ pub(super) fn typos(word: &str) -> u8 {
         5..9 => 1,
         _ => 2,
     }
-}
-
-/// Adds a term, if it is a word: stems and completions begin with a control character.
-fn add(words: &mut Candidates, term: &[u8], of: &TermInfo) {
-    if let Some(word) = str::from_utf8(term).ok().filter(|word| !word.starts_with(char::is_control)) {
-        *words.entry(word.to_owned()).or_default() += u64::from(of.doc_freq);
-    }
-}
-
-/// The words that most products have, and at least one; equally common ones by their bytes. `tried`: how many are counted at the
-/// most, those first that can be the most common.
-pub(super) fn most_common<T>(
-    mut candidates: Vec<(u64, String, T)>,
-    most: usize,
-    tried: usize,
-    mut count: impl FnMut(&str, T) -> Result<u64, TantivyError>,
-) -> Result<Vec<(String, u64)>, TantivyError> {
-    candidates.sort_unstable_by(|(a, word_a, _), (b, word_b, _)| b.cmp(a).then_with(|| word_a.cmp(word_b)));
-    let mut counted: BTreeSet<(Reverse<u64>, String)> = BTreeSet::new();
-    for (at_most, word, candidate) in candidates.into_iter().take(tried) {
-        if counted.iter().nth(most.saturating_sub(1)).is_some_and(|(Reverse(least), _)| *least > at_most) {
-            break;
-        }
-        let products = count(&word, candidate)?;
-        if products > 0 {
-            counted.insert((Reverse(products), word));
-        }
-    }
-    Ok(counted.into_iter().take(most).map(|(Reverse(products), word)| (word, products)).collect())
 }

@@ -1,11 +1,12 @@
 //! The engine that searches in the process, on tantivy, in memory.
 
 mod dictionary;
+mod documents;
 mod facets;
 mod order;
-mod pass;
 mod query;
 mod schema;
+mod scores;
 mod search;
 mod snapshot;
 mod suggest;

@@ -3,26 +3,28 @@
 //! Keys are whole numbers. In descending order both are inverted, so that what comes first is always the smallest. Names have
 //! the place of their key in the segment's dictionary, which is compared by its bytes only between segments.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
-use farmlokal_catalog::{ListQuery, Order, Position, Price, PriceRange, Sort, SortValue};
+use farmlokal_catalog::{ListQuery, Order, Position, Sort, SortValue};
 use tantivy::{
-    COLLECT_BLOCK_BUFFER_LEN, DocId, Score, SegmentReader, TantivyError,
+    DocId, SegmentReader, TantivyError,
     columnar::{BytesColumn, ColumnValues, TermOrdHit},
 };
 
-use super::schema::{CREATED_AT, ID, NAME_KEY, PRICE};
+use super::{
+    documents::{Documents, each},
+    facets::Prices,
+    schema::{CREATED_AT, ID, NAME_KEY, PRICE, read_block},
+};
 use crate::Match;
 
-type Column = Arc<dyn ColumnValues<u64>>;
-
-/// The order of a query, and where its page starts.
-pub(super) struct Ordering<'q> {
-    pub(super) sort: Sort,
-    order: Order,
-    rows: usize,
-    after: Option<&'q Position>,
+/// A page in the making.
+pub(super) struct Page<'q> {
+    query: &'q ListQuery,
     name_key: Option<&'q [u8]>,
+    /// How many the page has at the most.
+    limit: usize,
+    rows: Vec<Row>,
 }
 
 /// A document of a page: its name's key where names are the order, otherwise its key.
@@ -32,39 +34,125 @@ struct Row {
     id: u64,
 }
 
-impl<'q> Ordering<'q> {
-    pub(super) fn new(query: &'q ListQuery, name_key: Option<&'q [u8]>) -> Ordering<'q> {
-        let rows = usize::try_from(query.rows()).unwrap_or(usize::MAX);
-        Ordering { sort: query.sort(), order: query.order(), rows, after: query.after(), name_key }
+impl<'q> Page<'q> {
+    pub(super) fn new(query: &'q ListQuery, name_key: Option<&'q [u8]>) -> Page<'q> {
+        let limit = usize::try_from(query.rows()).unwrap_or(usize::MAX);
+        Page { query, name_key, limit, rows: Vec::new() }
     }
 
     fn directed(&self, number: u64) -> u64 {
-        match self.order {
+        match self.query.order() {
             Order::Asc => number,
             Order::Desc => !number,
         }
     }
 
-    /// An empty page of a segment.
-    pub(super) fn page(&self, segment: &SegmentReader) -> Result<SegmentPage<'_>, TantivyError> {
+    /// Adds the first of these documents of a segment. `scores`: by which relevance orders them.
+    pub(super) fn add(
+        &mut self,
+        segment: &SegmentReader,
+        prices: &Prices,
+        documents: &Documents,
+        scores: &[u16],
+        mut range: Range<DocId>,
+    ) -> Result<(), TantivyError> {
         let columns = segment.fast_fields();
-        let column = |name| Ok::<_, TantivyError>(columns.u64(name)?.first_or_default_col(0));
+        let column = |name| Ok::<_, TantivyError>(columns.u64(name)?.values);
         let mut names = None;
-        let keys = match self.sort {
+        let keys: Option<Arc<dyn ColumnValues<u64>>> = match self.query.sort() {
             Sort::Id => Some(column(ID)?),
-            Sort::Price => Some(column(PRICE)?),
+            Sort::Price => {
+                range = self.priced(prices, documents, range);
+                Some(column(PRICE)?)
+            }
             Sort::CreatedAt => Some(column(CREATED_AT)?),
             Sort::Relevance => None,
             Sort::Name => {
                 let missing = || TantivyError::SchemaError(NAME_KEY.into());
                 let column = columns.bytes(NAME_KEY)?.ok_or_else(missing)?;
-                let keys = column.ords().clone().first_or_default_col(0);
+                let keys = Arc::clone(&column.ords().values);
                 names = Some(column);
                 Some(keys)
             }
         };
-        let after = self.after.map(|position| self.start(position, names.as_ref())).transpose()?.flatten();
-        Ok(SegmentPage { ordering: self, keys, ids: column(ID)?, names, after, end: None, rows: Vec::new() })
+        let after = self.query.after().map(|position| self.start(position, names.as_ref()));
+        let after = after.transpose()?.flatten();
+        let ids = column(ID)?;
+        let mut rows = Vec::new();
+        // Nothing from here on is on the page.
+        let mut end: Option<(u64, u64)> = None;
+        for block in documents.blocks(range) {
+            let keys = keys.as_ref().map(|keys| read_block(&**keys, block.0));
+            for (document, place) in each(block) {
+                let key = keys.map_or_else(|| scores[document as usize].into(), |keys| keys[place]);
+                let key = self.directed(key);
+                if end.is_some_and(|(end, _)| key > end) || after.is_some_and(|(after, _)| key < after) {
+                    continue;
+                }
+                let row = (key, self.directed(ids.get_val(document)));
+                if after.is_none_or(|after| row > after) && end.is_none_or(|end| row < end) {
+                    rows.push(row);
+                    if rows.len() >= 2 * self.limit {
+                        end = Some(*rows.select_nth_unstable(self.limit).1);
+                        rows.truncate(self.limit);
+                    }
+                }
+            }
+        }
+        self.add_rows(rows, names.as_ref())
+    }
+
+    fn add_rows(
+        &mut self,
+        mut rows: Vec<(u64, u64)>,
+        names: Option<&BytesColumn>,
+    ) -> Result<(), TantivyError> {
+        rows.sort_unstable();
+        rows.truncate(self.limit);
+        let Some(names) = names else {
+            self.rows.extend(rows.into_iter().map(|(key, id)| Row { key, id, name: Vec::new() }));
+            return Ok(());
+        };
+        // The dictionary is read in its own order.
+        if self.query.order() == Order::Desc {
+            rows.reverse();
+        }
+        let places: Vec<u64> = rows.iter().map(|(key, _)| self.directed(*key)).collect();
+        let mut ids = rows.iter().map(|(_, id)| *id);
+        let rows = &mut self.rows;
+        names.dictionary().sorted_ords_to_term_cb(&places, |name| {
+            rows.extend(ids.next().map(|id| Row { key: 0, id, name: name.to_vec() }));
+        })?;
+        Ok(())
+    }
+
+    /// The documents of a range, which come in the order of prices, that can be on a page by price: as far as its last row, and
+    /// all with the same price.
+    fn priced(&self, prices: &Prices, documents: &Documents, range: Range<DocId>) -> Range<DocId> {
+        let cursor = self.query.after().and_then(|position| match position.value {
+            SortValue::Price(price) => Some(price.cents()),
+            _ => None,
+        });
+        let first_at = |cents: u64| prices.first_at(cents).clamp(range.start, range.end);
+        // Rows with the cursor's price can be before it, and are not counted.
+        let beyond = match (cursor, self.query.order()) {
+            (None, _) => range.clone(),
+            (Some(cents), Order::Asc) => first_at(cents + 1)..range.end,
+            (Some(cents), Order::Desc) => range.start..first_at(cents),
+        };
+        let last = self.limit.saturating_sub(1);
+        match self.query.order() {
+            Order::Asc => {
+                let last = documents.of(beyond).nth(last);
+                cursor.map_or(range.start, first_at)
+                    ..last.map_or(range.end, |last| first_at(prices.of(last) + 1))
+            }
+            Order::Desc => {
+                let last = documents.of(beyond).nth_back(last);
+                last.map_or(range.start, |last| first_at(prices.of(last)))
+                    ..cursor.map_or(range.end, |cents| first_at(cents + 1))
+            }
+        }
     }
 
     /// The key and id in a segment after which a page starts.
@@ -84,7 +172,7 @@ impl<'q> Ordering<'q> {
                     TermOrdHit::Exact(place) => place,
                     // The page starts between the place before and this one.
                     TermOrdHit::Next(place) => {
-                        return Ok(match self.order {
+                        return Ok(match self.query.order() {
                             Order::Asc => place.checked_sub(1).map(|before| (before, u64::MAX)),
                             Order::Desc => Some((!place, u64::MAX)),
                         });
@@ -95,111 +183,21 @@ impl<'q> Ordering<'q> {
         Ok(Some((self.directed(key), self.directed(at.id))))
     }
 
-    /// The first rows of the pages of all segments.
-    pub(super) fn merge(&self, pages: Vec<SegmentPage<'_>>) -> Result<Vec<Match>, TantivyError> {
-        let mut rows = Vec::new();
-        for page in pages {
-            rows.extend(page.rows()?);
-        }
-        rows.sort_by(|a: &Row, b: &Row| {
-            let names = match self.order {
+    /// The first rows of all segments.
+    pub(super) fn into_matches(mut self) -> Vec<Match> {
+        let mut rows = std::mem::take(&mut self.rows);
+        rows.sort_by(|a, b| {
+            let names = match self.query.order() {
                 Order::Asc => a.name.cmp(&b.name),
                 Order::Desc => b.name.cmp(&a.name),
             };
             names.then(a.key.cmp(&b.key)).then(a.id.cmp(&b.id))
         });
-        rows.truncate(self.rows);
-        let relevance = |row: &Row| match self.sort {
+        rows.truncate(self.limit);
+        let relevance = |row: &Row| match self.query.sort() {
             Sort::Relevance => u32::try_from(self.directed(row.key)).unwrap_or(u32::MAX),
             _ => 0,
         };
-        Ok(rows.iter().map(|row| Match { id: self.directed(row.id), relevance: relevance(row) }).collect())
-    }
-}
-
-/// The first documents of a segment, in a query's order.
-pub(super) struct SegmentPage<'o> {
-    ordering: &'o Ordering<'o>,
-    /// `None` for the relevance that comes with a document.
-    keys: Option<Column>,
-    ids: Column,
-    names: Option<BytesColumn>,
-    after: Option<(u64, u64)>,
-    /// Nothing from here on is on the page.
-    end: Option<(u64, u64)>,
-    rows: Vec<(u64, u64)>,
-}
-
-impl SegmentPage<'_> {
-    /// Considers at most [`COLLECT_BLOCK_BUFFER_LEN`] documents, with their scores where relevance orders them.
-    pub(super) fn collect(&mut self, documents: &[DocId], scores: &[Score]) {
-        let mut keys = [0; COLLECT_BLOCK_BUFFER_LEN];
-        let keys = &mut keys[..documents.len()];
-        match &self.keys {
-            Some(column) => column.get_vals(documents, keys),
-            // Sums of small whole numbers.
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-            None => keys.iter_mut().zip(scores).for_each(|(key, score)| *key = *score as u64),
-        }
-        for (document, key) in documents.iter().zip(keys) {
-            let key = self.ordering.directed(*key);
-            if self.end.is_some_and(|(end, _)| key > end) || self.after.is_some_and(|(after, _)| key < after)
-            {
-                continue;
-            }
-            let row = (key, self.ordering.directed(self.ids.get_val(*document)));
-            if self.after.is_none_or(|after| row > after) && self.end.is_none_or(|end| row < end) {
-                self.rows.push(row);
-                if self.rows.len() >= 2 * self.ordering.rows {
-                    self.shorten();
-                }
-            }
-        }
-    }
-
-    /// Whether the order is that of the segment's documents, or its reverse, ties aside.
-    pub(super) fn is_by_price(&self) -> bool {
-        self.ordering.sort == Sort::Price
-    }
-
-    pub(super) fn is_descending(&self) -> bool {
-        self.ordering.order == Order::Desc
-    }
-
-    /// The prices that a page by price can have.
-    pub(super) fn prices_beyond(&self) -> PriceRange {
-        let start = self.after.and_then(|(key, _)| Price::from_cents(self.ordering.directed(key)));
-        let range = if self.is_descending() { (None, start) } else { (start, None) };
-        PriceRange::new(range.0, range.1).unwrap_or_default()
-    }
-
-    /// Leaves only what can be on the page.
-    pub(super) fn shorten(&mut self) {
-        let rows = self.ordering.rows;
-        if self.rows.len() > rows {
-            let (_, end, _) = self.rows.select_nth_unstable(rows);
-            self.end = Some(*end);
-            self.rows.truncate(rows);
-        }
-    }
-
-    /// Whether nothing with this key or a later one is on the page.
-    pub(super) fn ends_before(&self, key: u64) -> bool {
-        self.end.is_some_and(|(end, _)| self.ordering.directed(key) > end)
-    }
-
-    fn rows(mut self) -> Result<Vec<Row>, TantivyError> {
-        self.shorten();
-        let Some(names) = &self.names else {
-            return Ok(self.rows.into_iter().map(|(key, id)| Row { key, id, name: Vec::new() }).collect());
-        };
-        self.rows.sort_unstable_by_key(|(key, _)| self.ordering.directed(*key));
-        let places: Vec<u64> = self.rows.iter().map(|(key, _)| self.ordering.directed(*key)).collect();
-        let mut ids = self.rows.iter().map(|(_, id)| *id);
-        let mut rows = Vec::with_capacity(places.len());
-        names.dictionary().sorted_ords_to_term_cb(&places, |name| {
-            rows.extend(ids.next().map(|id| Row { key: 0, id, name: name.to_vec() }));
-        })?;
-        Ok(rows)
+        rows.iter().map(|row| Match { id: self.directed(row.id), relevance: relevance(row) }).collect()
     }
 }

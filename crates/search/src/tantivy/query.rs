@@ -1,24 +1,18 @@
-//! A search as a query of the index: each word with what it may stand for, at a level of forgiving.
+//! A search as terms of the index: each word with what it may stand for, at a level of forgiving.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use farmlokal_catalog::Level;
-use tantivy::{
-    Searcher, TantivyError, Term,
-    query::{BooleanQuery, ConstScoreQuery, DisjunctionMaxQuery, EmptyQuery, Query, TermQuery, TermSetQuery},
-    schema::{Field, IndexRecordOption},
-};
+use tantivy::{TantivyError, schema::Field};
 
 use super::{
-    dictionary::{Candidates, beginning_with, misspelt, typos},
-    schema::Fields,
+    dictionary::{Postings, Terms, typos},
+    scores::Scores,
+    snapshot::Snapshot,
 };
-use crate::analysis::{Analysis, STEM, SynonymIndex, Word, pairs};
+use crate::analysis::{STEM, Word, pairs};
 
-/// Documents of more terms than these are gathered in a set first.
-const FEW: usize = 8;
-
-/// How a word was read, by how much it counts for relevance: in a name [`IN_NAME`] more.
+/// How a word is matched, by how much that counts for relevance: in a name [`IN_NAME`] more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Likeness {
     Typo = 1,
@@ -30,53 +24,29 @@ enum Likeness {
 /// Every match in a name counts more than any in a description.
 const IN_NAME: u16 = 4;
 
-/// One way to read a word: at least so many of these terms, alternatives of each, all in the name or all in the description.
-struct Reading {
+/// One way to match a word: terms of at least so many groups, all in the name or all in the description.
+struct Alternative {
     likeness: Likeness,
-    terms: Vec<Vec<String>>,
+    groups: Vec<Terms>,
     at_least: usize,
 }
 
-impl Reading {
-    fn new(likeness: Likeness, terms: Vec<Vec<String>>) -> Reading {
-        Reading { likeness, at_least: terms.len(), terms }
-    }
-
-    fn one_of(likeness: Likeness, words: &Candidates) -> Reading {
-        Reading::new(likeness, vec![words.keys().cloned().collect()])
-    }
-}
-
-/// A searched word and how it is read at a level.
-struct Read {
+/// A searched word and how it is matched at a level.
+struct ExpandedWord {
     word: Word,
-    readings: Vec<Reading>,
-    /// What was found in the dictionary instead of the word.
-    forgiven: Candidates,
+    alternatives: Vec<Alternative>,
 }
 
 /// Words that follow each other, and phrases that mean the same as all of them.
 struct Unit {
-    words: Vec<Read>,
-    synonyms: Vec<Reading>,
+    words: Vec<ExpandedWord>,
+    synonyms: Vec<Alternative>,
 }
 
 /// A search at a level.
-pub(super) struct Expanded {
-    fields: Fields,
-    units: Vec<Unit>,
-}
+pub(super) struct Expanded(Vec<Unit>);
 
-/// What a search is expanded by.
-#[derive(Clone, Copy)]
-pub(super) struct Expander<'a> {
-    pub(super) searcher: &'a Searcher,
-    pub(super) fields: Fields,
-    pub(super) analysis: Analysis,
-    pub(super) synonyms: &'a SynonymIndex,
-}
-
-impl Expander<'_> {
+impl Snapshot {
     /// Expands words as this level allows.
     pub(super) fn expand(&self, words: &[Word], level: Level) -> Result<Expanded, TantivyError> {
         let mut units = Vec::new();
@@ -84,164 +54,142 @@ impl Expander<'_> {
         while !rest.is_empty() {
             let (length, phrases) = self.synonyms.of_first(rest.iter()).unwrap_or((1, Vec::new()));
             let (of_unit, following) = rest.split_at(length.min(rest.len()));
-            let mut reads = Vec::with_capacity(of_unit.len());
+            let mut words = Vec::with_capacity(of_unit.len());
             for (nth, word) in of_unit.iter().enumerate() {
                 let is_last = following.is_empty() && nth + 1 == of_unit.len();
-                reads.push(self.read(word, is_last, level)?);
+                words.push(self.expand_word(word, is_last, level)?);
             }
-            let synonyms = phrases.into_iter().map(|phrase| Reading::new(Likeness::Alike, phrase.clone()));
-            units.push(Unit { words: reads, synonyms: synonyms.collect() });
+            let synonyms = phrases.into_iter().map(|phrase| self.all_of(Likeness::Alike, phrase));
+            units.push(Unit { words, synonyms: synonyms.collect::<Result<_, _>>()? });
             rest = following;
         }
-        Ok(Expanded { fields: self.fields, units })
+        Ok(Expanded(units))
     }
 
-    fn read(&self, word: &Word, is_last: bool, level: Level) -> Result<Read, TantivyError> {
-        let mut readings = as_written(self.analysis, word);
-        let mut forgiven = Candidates::new();
-        let fields = [self.fields.name, self.fields.description];
+    fn expand_word(&self, word: &Word, is_last: bool, level: Level) -> Result<ExpandedWord, TantivyError> {
+        let fields = self.fields.texts();
+        let mut alternatives = self.as_written(word)?;
+        let mut forgive =
+            |likeness, terms| alternatives.push(Alternative { likeness, groups: vec![terms], at_least: 1 });
         match word {
             Word::Plain { whole, .. } => {
                 if is_last && level >= Level::Prefix {
-                    let longer = beginning_with(self.searcher, &fields, whole)?;
-                    readings.push(Reading::one_of(Likeness::Prefix, &longer));
-                    forgiven.extend(longer);
+                    forgive(Likeness::Prefix, self.beginning_with(&fields, whole)?);
                 }
                 if level >= Level::Typos {
-                    let others = misspelt(self.searcher, &fields, whole)?;
-                    readings.push(Reading::one_of(Likeness::Typo, &others));
-                    forgiven.extend(others);
+                    forgive(Likeness::Typo, self.misspelt(&fields, whole)?);
                 }
             }
             Word::Run(run) if level >= Level::Typos && typos(run) > 0 => {
-                let pairs: Vec<_> = pairs(run).into_iter().map(|pair| vec![pair.to_owned()]).collect();
+                let pairs = pairs(run).into_iter().map(|pair| self.terms(&fields, &[pair]));
+                let groups = pairs.collect::<Result<Vec<_>, _>>()?;
                 // A wrong character is in two pairs.
-                let at_least = pairs.len().saturating_sub(2 * usize::from(typos(run))).max(1);
-                readings.push(Reading { likeness: Likeness::Typo, terms: pairs, at_least });
+                let at_least = groups.len().saturating_sub(2 * usize::from(typos(run))).max(1);
+                alternatives.push(Alternative { likeness: Likeness::Typo, groups, at_least });
             }
             Word::Run(_) | Word::Symbol(_) => {}
         }
-        readings.retain(|reading| reading.terms.iter().all(|alternatives| !alternatives.is_empty()));
-        Ok(Read { word: word.clone(), readings, forgiven })
+        Ok(ExpandedWord { word: word.clone(), alternatives })
     }
-}
 
-/// The readings of a word that forgive nothing, synonyms left out.
-fn as_written(analysis: Analysis, word: &Word) -> Vec<Reading> {
-    let mut like = analysis.like(word);
-    let Word::Plain { whole, parts } = word else { return vec![Reading::new(Likeness::Exact, like)] };
-    let exact = Reading::new(Likeness::Exact, vec![vec![whole.clone()]]);
-    if parts.is_empty() {
-        for alternatives in &mut like {
-            alternatives.retain(|term| term != whole);
+    /// How a word is matched where nothing is forgiven, synonyms left out.
+    fn as_written(&self, word: &Word) -> Result<Vec<Alternative>, TantivyError> {
+        let like = self.analysis.like(word);
+        let Word::Plain { whole, parts } = word else {
+            return Ok(vec![self.all_of(Likeness::Exact, &like)?]);
+        };
+        let mut alternatives =
+            vec![self.all_of(Likeness::Exact, &[vec![whole.clone()]])?, self.all_of(Likeness::Alike, &like)?];
+        if !parts.is_empty() {
+            let stem = self.analysis.stem(whole).unwrap_or_else(|| whole.clone());
+            alternatives.push(self.all_of(Likeness::Alike, &[vec![format!("{STEM}{stem}"), stem]])?);
         }
-        return vec![exact, Reading::new(Likeness::Alike, like)];
+        Ok(alternatives)
     }
-    let stem = analysis.stem(whole).unwrap_or_else(|| whole.clone());
-    let stems = vec![vec![format!("{STEM}{stem}"), stem]];
-    vec![exact, Reading::new(Likeness::Alike, like), Reading::new(Likeness::Alike, stems)]
+
+    /// One term of each group.
+    fn all_of(&self, likeness: Likeness, groups: &[Vec<String>]) -> Result<Alternative, TantivyError> {
+        let groups = groups.iter().map(|terms| self.terms(&self.fields.texts(), terms));
+        let groups = groups.collect::<Result<Vec<_>, _>>()?;
+        Ok(Alternative { likeness, at_least: groups.len(), groups })
+    }
+
+    /// What each product counts that has all words; 0 for others. `written`: the word at this place only as it is written.
+    pub(super) fn scores(
+        &self,
+        Expanded(units): &Expanded,
+        written: Option<usize>,
+    ) -> Result<Scores, TantivyError> {
+        let both = |others: Option<Scores>, scores: Scores| match others {
+            Some(others) => others.and(&scores),
+            None => scores,
+        };
+        let mut all: Option<Scores> = None;
+        let mut place = 0;
+        for unit in units {
+            let mut of_unit: Option<Scores> = None;
+            for word in &unit.words {
+                let mut scores = Scores::none(&self.searcher);
+                for alternative in &word.alternatives {
+                    if written != Some(place) || alternative.likeness >= Likeness::Alike {
+                        self.raise(&mut scores, alternative, 1)?;
+                    }
+                }
+                of_unit = Some(both(of_unit, scores));
+                place += 1;
+            }
+            let mut scores = of_unit.unwrap_or_else(|| Scores::none(&self.searcher));
+            for synonym in &unit.synonyms {
+                self.raise(&mut scores, synonym, unit.words.len())?;
+            }
+            all = Some(both(all, scores));
+        }
+        Ok(all.unwrap_or_else(|| Scores::none(&self.searcher)))
+    }
+
+    /// Counts documents that match in this way as much as so many words.
+    fn raise(
+        &self,
+        scores: &mut Scores,
+        alternative: &Alternative,
+        words: usize,
+    ) -> Result<(), TantivyError> {
+        let Alternative { likeness, groups, at_least } = alternative;
+        let words = u16::try_from(words).unwrap_or(u16::MAX);
+        let weight = |field: Field| {
+            let more = if field == self.fields.name { IN_NAME } else { 0 };
+            (*likeness as u16 + more).saturating_mul(words)
+        };
+        match groups.as_slice() {
+            [terms] => scores.raise(&self.searcher, terms.values().flatten(), weight),
+            groups => {
+                let groups = groups.iter().map(|terms| terms.values().flatten());
+                scores.raise_all(&self.searcher, groups, *at_least, weight)
+            }
+        }
+    }
 }
 
 impl Expanded {
-    /// The query for products that match all words.
-    pub(super) fn query(&self) -> Box<dyn Query> {
-        self.query_reading(|_, readings| readings.iter().collect())
-    }
-
-    /// The same, but the word at this place only as it is written, with its stems.
-    pub(super) fn query_with_written(&self, place: usize) -> Box<dyn Query> {
-        let is_written = |reading: &&Reading| reading.likeness >= Likeness::Alike;
-        self.query_reading(|nth, readings| {
-            readings.iter().filter(|reading| nth != place || is_written(reading)).collect()
-        })
-    }
-
-    fn query_reading<'e>(
-        &'e self,
-        choose: impl Fn(usize, &'e [Reading]) -> Vec<&'e Reading>,
-    ) -> Box<dyn Query> {
-        let mut place = 0;
-        let mut queries = Vec::with_capacity(self.units.len());
-        for unit in &self.units {
-            let words = unit.words.iter().map(|word| {
-                let readings = choose(place, &word.readings);
-                place += 1;
-                any(readings.into_iter().flat_map(|reading| self.read(reading, 1)).collect())
-            });
-            let words = all(words.collect());
-            let synonyms = unit.synonyms.iter().flat_map(|reading| self.read(reading, unit.words.len()));
-            queries.push(any(std::iter::once(words).chain(synonyms).collect()));
-        }
-        all(queries)
-    }
-
-    /// The reading in names and in descriptions, which counts as this many words.
-    fn read(&self, reading: &Reading, words: usize) -> Vec<Box<dyn Query>> {
-        let words = u16::try_from(words).unwrap_or(u16::MAX);
-        let mut queries: Vec<Box<dyn Query>> = Vec::new();
-        for (field, more) in [(self.fields.name, IN_NAME), (self.fields.description, 0)] {
-            let weight = f32::from(reading.likeness as u16 + more) * f32::from(words);
-            let mut add = |query| queries.push(Box::new(ConstScoreQuery::new(query, weight)));
-            match reading.terms.as_slice() {
-                // Their documents are merged with those of the word's other readings, not before.
-                [terms] if terms.len() <= FEW => terms.iter().for_each(|term| add(one_of(field, &[term]))),
-                [terms] => add(one_of(field, terms)),
-                all if all.len() == reading.at_least => {
-                    let terms = all.iter().map(|terms| one_of(field, terms)).collect();
-                    add(Box::new(BooleanQuery::intersection(terms)));
-                }
-                some => {
-                    let terms = some.iter().map(|terms| one_of(field, terms)).collect();
-                    let at_least = reading.at_least;
-                    add(Box::new(BooleanQuery::union_with_minimum_required_clauses(terms, at_least)));
-                }
-            }
-        }
-        queries
-    }
-
-    /// The words that were not read as written alone, their places, and what else they may be.
-    pub(super) fn forgiven(&self) -> impl Iterator<Item = (usize, &str, &Candidates)> {
-        let words = self.units.iter().flat_map(|unit| &unit.words).enumerate();
-        words.filter_map(|(place, read)| match &read.word {
-            Word::Plain { whole, .. } if !read.forgiven.is_empty() => {
-                Some((place, whole.as_str(), &read.forgiven))
-            }
-            _ => None,
+    /// The words that were not matched as written alone, their places, and what else they may be.
+    pub(super) fn forgiven(&self) -> impl Iterator<Item = (usize, &str, BTreeMap<&str, &[Postings]>)> {
+        let words = self.0.iter().flat_map(|unit| &unit.words).enumerate();
+        words.filter_map(|(place, expanded)| {
+            let Word::Plain { whole, .. } = &expanded.word else { return None };
+            let forgiven = expanded.alternatives.iter().filter(|other| other.likeness < Likeness::Alike);
+            let terms = forgiven.flat_map(|other| other.groups.iter().flatten());
+            let terms: BTreeMap<_, _> =
+                terms.map(|(term, postings)| (term.as_str(), postings.as_slice())).collect();
+            (!terms.is_empty()).then_some((place, whole.as_str(), terms))
         })
     }
 
     /// Every term that a product may have been found by.
     pub(super) fn terms(&self) -> HashSet<String> {
-        let readings = self
-            .units
+        let alternatives = self
+            .0
             .iter()
-            .flat_map(|unit| unit.words.iter().flat_map(|word| &word.readings).chain(&unit.synonyms));
-        readings.flat_map(|reading| reading.terms.iter().flatten().cloned()).collect()
+            .flat_map(|unit| unit.words.iter().flat_map(|word| &word.alternatives).chain(&unit.synonyms));
+        alternatives.flat_map(|one| one.groups.iter().flat_map(Terms::keys).cloned()).collect()
     }
-}
-
-/// Documents that match one query, and count as the best that they match.
-fn any(mut queries: Vec<Box<dyn Query>>) -> Box<dyn Query> {
-    if queries.len() == 1 { queries.remove(0) } else { Box::new(DisjunctionMaxQuery::new(queries)) }
-}
-
-/// Documents that match all queries; none if there is no query.
-pub(super) fn all(mut queries: Vec<Box<dyn Query>>) -> Box<dyn Query> {
-    match queries.len() {
-        0 => Box::new(EmptyQuery),
-        1 => queries.remove(0),
-        _ => Box::new(BooleanQuery::intersection(queries)),
-    }
-}
-
-/// Documents that have one of these terms.
-pub(super) fn one_of<T: AsRef<str>>(field: Field, terms: &[T]) -> Box<dyn Query> {
-    let terms = terms.iter().map(|term| Term::from_field_text(field, term.as_ref()));
-    if terms.len() > FEW {
-        return Box::new(TermSetQuery::new(terms));
-    }
-    let query = |term| Box::new(TermQuery::new(term, IndexRecordOption::Basic)) as Box<dyn Query>;
-    let mut queries: Vec<_> = terms.map(query).collect();
-    if queries.len() == 1 { queries.remove(0) } else { Box::new(BooleanQuery::union(queries)) }
 }

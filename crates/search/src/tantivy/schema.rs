@@ -2,11 +2,12 @@
 
 use farmlokal_catalog::IndexRow;
 use tantivy::{
-    Index, IndexSettings, IndexSortByField, Order, TantivyDocument, TantivyError, Term,
+    DocId, Index, IndexSettings, IndexSortByField, Order, TantivyDocument, TantivyError, Term,
+    columnar::ColumnValues,
     directory::RamDirectory,
     schema::{BytesOptions, FAST, Field, INDEXED, IndexRecordOption, Schema, TextFieldIndexing, TextOptions},
     store::Compressor,
-    tokenizer::{Token, TokenStream, Tokenizer, TokenizerManager},
+    tokenizer::{PreTokenizedStream, PreTokenizedString, Token, Tokenizer, TokenizerManager},
 };
 
 use crate::analysis::{Analysis, StemCache, words};
@@ -63,7 +64,20 @@ pub(super) fn create(directory: RamDirectory, analysis: Analysis) -> Result<(Ind
     Ok((builder.open_or_create(directory)?, fields))
 }
 
+/// The values of 64 documents, as far as there are so many. Each document has one.
+pub(super) fn read_block(values: &dyn ColumnValues<u64>, start: DocId) -> [u64; 64] {
+    let mut block = [0; 64];
+    let length = values.num_vals().saturating_sub(start).min(64);
+    values.get_range(start.into(), &mut block[..length as usize]);
+    block
+}
+
 impl Fields {
+    /// What words are searched in.
+    pub(super) fn texts(&self) -> [Field; 2] {
+        [self.name, self.description]
+    }
+
     pub(super) fn document(&self, row: &IndexRow) -> TantivyDocument {
         let mut document = TantivyDocument::new();
         document.add_u64(self.id, row.id);
@@ -90,36 +104,15 @@ struct Terms {
 }
 
 impl Tokenizer for Terms {
-    type TokenStream<'a> = TermStream;
+    type TokenStream<'a> = PreTokenizedStream;
 
-    fn token_stream<'a>(&'a mut self, text: &'a str) -> TermStream {
-        let mut terms = Vec::new();
+    fn token_stream<'a>(&'a mut self, text: &'a str) -> PreTokenizedStream {
+        let mut tokens = Vec::new();
+        let mut add = |text| tokens.push(Token { text, position: 0, ..Token::default() });
         for placed in words(text) {
             let written = self.completes.then(|| text.get(placed.range).unwrap_or_default());
-            self.analysis.terms(&placed.word, written, &mut self.stems, &mut |term| terms.push(term));
+            self.analysis.terms(&placed.word, written, &mut self.stems, &mut add);
         }
-        TermStream { terms: terms.into_iter(), token: Token { position: 0, ..Token::default() } }
-    }
-}
-
-struct TermStream {
-    terms: std::vec::IntoIter<String>,
-    token: Token,
-}
-
-impl TokenStream for TermStream {
-    fn advance(&mut self) -> bool {
-        self.terms.next().is_some_and(|term| {
-            self.token.text = term;
-            true
-        })
-    }
-
-    fn token(&self) -> &Token {
-        &self.token
-    }
-
-    fn token_mut(&mut self) -> &mut Token {
-        &mut self.token
+        PreTokenizedString { text: String::new(), tokens }.into()
     }
 }

@@ -1,17 +1,16 @@
 //! What a list query finds in a snapshot.
 
-use farmlokal_catalog::{Category, Filter, Level, ListQuery, PriceRange, SearchText};
-use tantivy::{
-    TantivyError,
-    query::{AllQuery, BooleanQuery, ConstScoreQuery, Occur, Query},
-};
+use std::slice;
+
+use farmlokal_catalog::{Categories, Category, Filter, Level, ListQuery, SearchText};
+use tantivy::TantivyError;
 
 use super::{
-    dictionary::most_common,
-    facets::{CategoryCounts, PriceCounts},
-    order::Ordering,
-    pass::{Pass, count, finds},
-    query::{Expanded, Expander, all, one_of},
+    documents::Documents,
+    facets::{CategoryCounts, PriceCounts, Prices},
+    order::Page,
+    query::Expanded,
+    scores::Scores,
     snapshot::Snapshot,
 };
 use crate::{
@@ -19,125 +18,126 @@ use crate::{
     analysis::{Matched, Word, searched},
 };
 
+/// A search as it was read, and what it found.
+struct Searched {
+    level: Level,
+    expanded: Expanded,
+    scores: Scores,
+    /// By segment.
+    found: Vec<Documents>,
+}
+
 impl Snapshot {
     /// Answers a list query.
     pub(super) fn search(&self, query: &ListQuery, name_key: Option<&[u8]>) -> Result<Found, TantivyError> {
         let Filter { categories, prices, search } = query.filter();
         let include = query.include();
         let of_cursor = query.after().map(|position| position.level);
-        let read = search.as_ref().map(|search| self.read(search, of_cursor)).transpose()?;
-        let (level, expanded) = match read {
-            Some((level, expanded)) => (level, Some(expanded)),
-            None => (Level::AsWritten, None),
-        };
-        let search: Box<dyn Query> =
-            expanded.as_ref().map_or_else(|| Box::new(AllQuery) as _, Expanded::query);
-        let in_categories = self.in_categories(search.as_ref(), categories.as_slice());
+        let searched = search.as_ref().map(|search| self.read(search, of_cursor)).transpose()?;
+        let found = searched.as_ref().map_or_else(|| self.documents(None), |searched| searched.found.clone());
+        let mut chosen = found.clone();
+        if !categories.as_slice().is_empty() {
+            self.retain_categories(&mut chosen, categories)?;
+        }
 
-        let ordering = Ordering::new(query, name_key);
-        let page = Pass {
-            query: in_categories.as_ref(),
-            prices: *prices,
-            page: Some(&ordering),
-            total: include.total,
-            categories: include.category_facet && categories.as_slice().is_empty(),
-            price_ranges: include.price_facet && prices.is_all(),
-        };
-        let found = page.run(&self.searcher)?;
-        let facet = |query, prices, categories| {
-            let pass =
-                Pass { query, prices, page: None, total: false, categories, price_ranges: !categories };
-            pass.run(&self.searcher)
-        };
-        let category_facet = match (include.category_facet, page.categories) {
-            (false, _) => None,
-            (_, true) => Some(found.categories),
-            _ => Some(facet(search.as_ref(), *prices, true)?.categories),
-        };
-        let price_facet = match (include.price_facet, page.price_ranges) {
-            (false, _) => None,
-            (_, true) => Some(found.price_ranges),
-            _ => Some(facet(in_categories.as_ref(), PriceRange::default(), false)?.price_ranges),
-        };
-        let words = expanded.as_ref().filter(|_| include.highlights).map(|expanded| {
-            Box::new(Matched { analysis: self.analysis, terms: expanded.terms() }) as Box<dyn Words>
+        let mut page = Page::new(query, name_key);
+        let mut total = 0;
+        let mut category_facet = include.category_facet.then(CategoryCounts::default);
+        let mut price_facet = include.price_facet.then(PriceCounts::new);
+        for (nth, segment) in self.searcher.segment_readers().iter().enumerate() {
+            let segment_prices = Prices::new(segment)?;
+            let range = segment_prices.documents(*prices);
+            // A facet leaves its own filter out.
+            if let Some(facet) = &mut category_facet {
+                facet.add(segment, &found[nth], range.clone())?;
+            }
+            if let Some(facet) = &mut price_facet {
+                facet.add(&segment_prices, &chosen[nth]);
+            }
+            if include.total {
+                total += chosen[nth].count(range.clone());
+            }
+            let scores = searched.as_ref().map_or(&[][..], |searched| searched.scores.of(nth));
+            page.add(segment, &segment_prices, &chosen[nth], scores, range)?;
+        }
+
+        let words = searched.as_ref().filter(|_| include.highlights).map(|searched| {
+            let terms = searched.expanded.terms();
+            Box::new(Matched { analysis: self.analysis, terms }) as Box<dyn Words>
         });
-        let corrections = expanded.as_ref().map(|expanded| self.corrections(expanded, level)).transpose()?;
+        let corrections = searched.as_ref().map(|searched| self.corrections(searched)).transpose()?;
         Ok(Found {
-            matches: found.matches,
-            total: include.total.then_some(found.total),
+            matches: page.into_matches(),
+            total: include.total.then_some(total),
             category_facet: category_facet.map(CategoryCounts::into_facet),
             price_facet: price_facet.map(PriceCounts::into_facet),
-            level,
+            level: searched.map_or(Level::AsWritten, |searched| searched.level),
             corrections: corrections.unwrap_or_default(),
             words,
             position: self.position,
         })
     }
 
-    /// Reads a search at the first level where any product has it; where none has, as it is written.
-    fn read(&self, text: &SearchText, level: Option<Level>) -> Result<(Level, Expanded), TantivyError> {
-        let words: Vec<Word> = searched(text.as_str()).into_iter().map(|placed| placed.word).collect();
-        if let Some(level) = level {
-            return Ok((level, self.expander().expand(&words, level)?));
+    /// The products that exist; with scores, those of them that count something.
+    pub(super) fn documents(&self, scores: Option<&Scores>) -> Vec<Documents> {
+        let segments = self.searcher.segment_readers().iter().enumerate();
+        let documents = segments.map(|(nth, segment)| {
+            let mut documents = Documents::existing(segment);
+            if let Some(scores) = scores {
+                documents.retain_scored(scores.of(nth));
+            }
+            documents
+        });
+        documents.collect()
+    }
+
+    fn retain_categories(
+        &self,
+        documents: &mut [Documents],
+        categories: &Categories,
+    ) -> Result<(), TantivyError> {
+        let names: Vec<&str> = categories.as_slice().iter().map(Category::as_str).collect();
+        let terms = self.terms(&[self.fields.category], &names)?;
+        let mut scores = Scores::none(&self.searcher);
+        scores.raise(&self.searcher, terms.values().flatten(), |_| 1)?;
+        for (nth, documents) in documents.iter_mut().enumerate() {
+            documents.retain_scored(scores.of(nth));
         }
-        for level in Level::ALL {
-            let expanded = self.expander().expand(&words, level)?;
-            if finds(&self.searcher, expanded.query().as_ref())? {
-                return Ok((level, expanded));
+        Ok(())
+    }
+
+    /// Reads a search at the first level where any product has it; where none has, as it is written.
+    fn read(&self, text: &SearchText, of_cursor: Option<Level>) -> Result<Searched, TantivyError> {
+        let words: Vec<Word> = searched(text.as_str()).into_iter().map(|placed| placed.word).collect();
+        let at = |level| {
+            let expanded = self.expand(&words, level)?;
+            let scores = self.scores(&expanded, None)?;
+            let found = self.documents(Some(&scores));
+            Ok::<_, TantivyError>(Searched { level, expanded, scores, found })
+        };
+        for level in of_cursor.as_ref().map_or(&Level::ALL[..], slice::from_ref) {
+            let searched = at(*level)?;
+            if of_cursor.is_some() || !searched.found.iter().all(Documents::is_empty) {
+                return Ok(searched);
             }
         }
-        Ok((Level::AsWritten, self.expander().expand(&words, Level::AsWritten)?))
+        at(Level::AsWritten)
     }
 
-    pub(super) fn expander(&self) -> Expander<'_> {
-        Expander {
-            searcher: &self.searcher,
-            fields: self.fields,
-            analysis: self.analysis,
-            synonyms: &self.synonyms,
-        }
-    }
-
-    fn in_categories(&self, query: &dyn Query, categories: &[Category]) -> Box<dyn Query> {
-        if categories.is_empty() {
-            return query.box_clone();
-        }
-        let names: Vec<&str> = categories.iter().map(Category::as_str).collect();
-        let of_category = one_of(self.fields.category, &names);
-        // Only what is searched for counts for relevance.
-        let of_category = Box::new(ConstScoreQuery::new(of_category, 0.0));
-        all(vec![query.box_clone(), of_category])
-    }
-
-    /// The words without which, read as they are written, nothing is found, and the most common that are found instead.
-    fn corrections(&self, expanded: &Expanded, level: Level) -> Result<Vec<Correction>, TantivyError> {
-        /// How many candidates are counted among the products that were found.
-        const CANDIDATES: usize = 20;
+    /// The words without which, matched as they are written, nothing is found, and the most common that are found instead.
+    fn corrections(
+        &self,
+        Searched { expanded, found, .. }: &Searched,
+    ) -> Result<Vec<Correction>, TantivyError> {
         const SHOWN: usize = 5;
         let mut corrections = Vec::new();
-        if level == Level::AsWritten {
-            return Ok(corrections);
-        }
-        let fields = [self.fields.name, self.fields.description];
         for (place, word, others) in expanded.forgiven() {
-            if finds(&self.searcher, expanded.query_with_written(place).as_ref())? {
-                continue;
+            let as_written = self.documents(Some(&self.scores(expanded, Some(place))?));
+            if as_written.iter().all(Documents::is_empty) {
+                let others = self.most_common(others.into_iter(), SHOWN, found)?;
+                let found = others.into_iter().map(|(other, _)| other.to_owned()).collect();
+                corrections.push(Correction { word: word.to_owned(), found });
             }
-            let with = |other: &str| -> Box<dyn Query> {
-                let query = |field| (Occur::Should, one_of(field, &[other]));
-                Box::new(BooleanQuery::new(fields.map(query).into()))
-            };
-            let others = others.iter().map(|(other, at_most)| (*at_most, other.clone(), ())).collect();
-            let common = most_common(others, CANDIDATES, usize::MAX, |other, ()| {
-                count(&self.searcher, with(other).as_ref())
-            })?;
-            let common = common.into_iter().map(|(other, products)| (products, other, ())).collect();
-            let found = most_common(common, SHOWN, usize::MAX, |other, ()| {
-                count(&self.searcher, all(vec![with(other), expanded.query()]).as_ref())
-            })?;
-            let found = found.into_iter().map(|(other, _)| other).collect();
-            corrections.push(Correction { word: word.to_owned(), found });
         }
         Ok(corrections)
     }
