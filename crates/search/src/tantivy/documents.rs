@@ -65,11 +65,11 @@ impl Documents {
     }
 }
 
-/// The documents of a [block](Documents::blocks), and the place of each in it.
-pub(super) fn each((start, mut bits): (DocId, u64)) -> impl Iterator<Item = (DocId, usize)> {
+/// The places of the documents of a [block](Documents::blocks).
+pub(super) fn places(mut bits: u64) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
-        let place = (bits != 0).then(|| bits.trailing_zeros())?;
+        let place = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
         bits &= bits - 1;
-        Some((start + place, place as usize))
+        Some(place)
     })
 }

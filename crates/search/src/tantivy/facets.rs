@@ -6,7 +6,7 @@ use farmlokal_catalog::{Price, PriceRange};
 use tantivy::{DocId, SegmentReader, TantivyError, columnar::ColumnValues};
 
 use super::{
-    documents::{Documents, each},
+    documents::{Documents, places},
     schema::{CATEGORY, PRICE, read_block},
 };
 
@@ -28,9 +28,9 @@ impl CategoryCounts {
         let missing = || TantivyError::SchemaError(CATEGORY.into());
         let column = segment.fast_fields().str(CATEGORY)?.ok_or_else(missing)?;
         let mut counts = vec![0; column.num_terms()];
-        for block in documents.blocks(range) {
-            let categories = read_block(&*column.ords().values, block.0);
-            for (_, place) in each(block) {
+        for (start, bits) in documents.blocks(range) {
+            let categories = read_block(&*column.ords().values, start);
+            for place in places(bits) {
                 let category = usize::try_from(categories[place]).ok();
                 if let Some(count) = category.and_then(|category| counts.get_mut(category)) {
                     *count += 1;

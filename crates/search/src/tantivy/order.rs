@@ -12,7 +12,7 @@ use tantivy::{
 };
 
 use super::{
-    documents::{Documents, each},
+    documents::{Documents, places},
     facets::Prices,
     schema::{CREATED_AT, ID, NAME_KEY, PRICE, read_block},
 };
@@ -78,18 +78,25 @@ impl<'q> Page<'q> {
         let after = self.query.after().map(|position| self.start(position, names.as_ref()));
         let after = after.transpose()?.flatten();
         let ids = column(ID)?;
+        let scores_of = |start: DocId| {
+            let mut block = [0; 64];
+            block.iter_mut().zip(&scores[start as usize..]).for_each(|(key, score)| *key = (*score).into());
+            block
+        };
         let mut rows = Vec::new();
         // Nothing from here on is on the page.
         let mut end: Option<(u64, u64)> = None;
-        for block in documents.blocks(range) {
-            let keys = keys.as_ref().map(|keys| read_block(&**keys, block.0));
-            for (document, place) in each(block) {
-                let key = keys.map_or_else(|| scores[document as usize].into(), |keys| keys[place]);
-                let key = self.directed(key);
-                if end.is_some_and(|(end, _)| key > end) || after.is_some_and(|(after, _)| key < after) {
-                    continue;
-                }
-                let row = (key, self.directed(ids.get_val(document)));
+        for (start, bits) in documents.blocks(range) {
+            let keys = keys.as_ref().map_or_else(|| scores_of(start), |keys| read_block(&**keys, start));
+            let keys = keys.map(|key| self.directed(key));
+            let (first, last) = (after.map_or(0, |(key, _)| key), end.map_or(u64::MAX, |(key, _)| key));
+            // Most often none of the 64 can be on the page: compared without a branch for each.
+            if !keys.iter().fold(false, |any, key| any | (first..=last).contains(key)) {
+                continue;
+            }
+            let ids = read_block(&*ids, start);
+            for place in places(bits) {
+                let row = (keys[place], self.directed(ids[place]));
                 if after.is_none_or(|after| row > after) && end.is_none_or(|end| row < end) {
                     rows.push(row);
                     if rows.len() >= 2 * self.limit {
