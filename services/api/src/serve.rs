@@ -50,7 +50,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     farmlokal_rate_limit::describe_metrics();
     farmlokal_redis::describe_metrics();
     farmlokal_search::describe_metrics();
-    routes::describe_metrics();
+    routes::operations::describe_metrics();
     raise_open_files(&args);
     // From the first moment on: a signal during the start counts as well.
     let (mut terminate, mut interrupt) = (
