@@ -202,3 +202,27 @@ pub(crate) fn describe_metrics() {
     );
     describe_gauge!("farmlokal_uptime_seconds", Unit::Seconds, "Since the process started");
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_status_of_the_index_has_a_name() {
+        for (status, expected) in [
+            (SearchStatus::Building, json!({"status": "building"})),
+            (SearchStatus::TooLarge, json!({"status": "tooLarge"})),
+            (SearchStatus::Failed("cause".to_owned()), json!({"status": "failed"})),
+            (
+                SearchStatus::Ready { documents: 20, lag: Duration::ZERO },
+                json!({"status": "ready", "documents": 20}),
+            ),
+        ] {
+            assert_eq!(serde_json::to_value(SearchHealth::from(status)).unwrap(), expected);
+        }
+    }
+}
