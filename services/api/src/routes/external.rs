@@ -10,7 +10,6 @@ use utoipa::ToSchema;
 
 use super::not_stored;
 use crate::app::App;
-use crate::partners::CallError;
 use crate::problem::{CallBody, Code, Problem, ProblemBody};
 use crate::query;
 
@@ -62,7 +61,7 @@ pub(super) async fn test_api_a(State(app): State<Arc<App>>, request: Request) ->
     };
     Ok(not_stored(TestApiAResponse {
         call,
-        reason: error.as_ref().map(CallError::code),
+        reason: error.as_ref().map(|error| error.code.documentation().name),
         age_seconds: error.map(|_| answer.age().as_secs_f64()),
         data: answer.body,
     }))
