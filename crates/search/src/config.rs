@@ -1,67 +1,82 @@
-use std::{fs, io, path::PathBuf, time::Duration};
+#![allow(clippy::doc_markdown, reason = "the help texts are for terminals")]
 
-use crate::{EngineConfig, InvalidSynonyms, Synonyms, UnknownLanguage};
+use std::{fs, time::Duration};
 
-/// Settings of a [`Search`](crate::Search).
-#[derive(Clone, Debug)]
+use clap::Args;
+use farmlokal_settings::{duration, nonzero_duration};
+
+use crate::{Language, Synonyms, tantivy::LEAST_MEMORY};
+
+/// The search index, which each process holds in memory.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Search")]
 pub struct SearchConfig {
-    /// Bytes that the index may take. Default 256 MiB.
+    /// Memory that the index may take, such as 256MiB or 1GiB; with a catalogue that needs more there is no search
+    #[arg(long = "search-memory", env = "SEARCH_MEMORY", value_name = "BYTES", default_value = "256MiB", value_parser = bytes)]
     pub memory: u64,
-    /// Threads that search at the same time. Default 2.
-    pub threads: usize,
-    /// Searches that may wait for one of them. Default 64.
-    pub queue: usize,
-    /// How long a search may wait for a thread, and for an index that has its rows as they are now. Default 500 ms.
+    /// Threads that search
+    #[arg(long = "search-threads", env = "SEARCH_THREADS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: u16,
+    /// Searches that may wait for a thread; further ones get 503 at once
+    #[arg(long = "search-queue", env = "SEARCH_QUEUE", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    pub queue: u16,
+    /// How long a search may wait for a thread and for the newest products before it is refused with 503
+    #[arg(long = "search-deadline", env = "SEARCH_DEADLINE", default_value = "500ms", value_parser = nonzero_duration)]
     pub deadline: Duration,
-    /// The language whose word endings are ignored, in lower case; `None` for none. Default `english`.
-    pub language: Option<String>,
-    /// A file of synonyms: a group on each line, its words separated by commas. Default none.
-    pub synonyms: Option<PathBuf>,
-    /// How often the database is asked for changes that nobody has told of. Default 1 s.
+    /// The language of which words and their plurals find the same, such as english or german; none for no language
+    #[arg(long = "search-language", env = "SEARCH_LANGUAGE", default_value = "english")]
+    pub language: Language,
+    /// A file of synonyms: a group on a line, words separated by commas, # before a comment
+    #[arg(long = "search-synonyms", env = "SEARCH_SYNONYMS", value_name = "FILE", value_parser = synonyms)]
+    pub synonyms: Option<Synonyms>,
+    /// After this time from the start /readyz is 200 without an index too: lists are served, searches get 503
+    #[arg(long = "search-ready-timeout", env = "SEARCH_READY_TIMEOUT", default_value = "60s", value_parser = duration)]
+    pub ready_timeout: Duration,
+    /// How often the database is asked for changes that no message from Redis told of
+    #[arg(long = "search-poll", env = "SEARCH_POLL", default_value = "1s", value_parser = nonzero_duration)]
     pub poll: Duration,
 }
 
-/// Why a [`SearchConfig`] is not valid.
-#[derive(Debug, thiserror::Error)]
-pub enum InvalidConfig {
-    /// Of [`SearchConfig::language`].
-    #[error("SEARCH_LANGUAGE {0}")]
-    Language(#[from] UnknownLanguage),
-    /// [`SearchConfig::synonyms`] cannot be read.
-    #[error("SEARCH_SYNONYMS: cannot read {0}: {1}")]
-    Unreadable(PathBuf, #[source] io::Error),
-    /// [`SearchConfig::synonyms`] has something else in it.
-    #[error("SEARCH_SYNONYMS: {0}, {1}")]
-    Synonyms(PathBuf, #[source] InvalidSynonyms),
-}
-
-impl SearchConfig {
-    /// What of it is the engine's. Reads the file of synonyms.
-    pub(crate) fn engine(&self) -> Result<EngineConfig, InvalidConfig> {
-        let synonyms = match &self.synonyms {
-            None => Synonyms::default(),
-            Some(path) => {
-                let text = fs::read_to_string(path);
-                let text = text.map_err(|error| InvalidConfig::Unreadable(path.clone(), error))?;
-                text.parse().map_err(|error| InvalidConfig::Synonyms(path.clone(), error))?
-            }
-        };
-        let language = self.language.as_deref().map(str::parse).transpose()?;
-        let SearchConfig { memory, threads, queue, deadline, .. } = *self;
-        Ok(EngineConfig { memory, threads, queue, deadline, language, synonyms })
+/// A number of bytes with its unit, enough to build an index.
+fn bytes(text: &str) -> Result<u64, String> {
+    let bytes = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)].iter().find_map(|(unit, bytes)| {
+        let number: u64 = text.strip_suffix(unit)?.trim_end().parse().ok()?;
+        number.checked_mul(*bytes)
+    });
+    match bytes.ok_or("write 256MiB or 1GiB")? {
+        ..LEAST_MEMORY => Err(format!("must be at least {}MiB", LEAST_MEMORY.div_ceil(1 << 20))),
+        bytes => Ok(bytes),
     }
 }
 
-impl Default for SearchConfig {
-    fn default() -> SearchConfig {
-        SearchConfig {
-            memory: 256 << 20,
-            threads: 2,
-            queue: 64,
-            deadline: Duration::from_millis(500),
-            language: Some("english".to_owned()),
-            synonyms: None,
-            poll: Duration::from_secs(1),
+fn synonyms(path: &str) -> Result<Synonyms, String> {
+    let text = fs::read_to_string(path).map_err(|error| format!("cannot read it: {error}"))?;
+    text.parse().map_err(|error| format!("{error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn bytes_have_a_unit_and_are_enough_for_a_build() {
+        assert_eq!(
+            [bytes("73728KiB"), bytes("256 MiB"), bytes("2GiB")],
+            [Ok(72 << 20), Ok(256 << 20), Ok(2 << 30)]
+        );
+        for bad in [
+            "",
+            "256",
+            "0MiB",
+            "71MiB",
+            "MiB",
+            "1.5GiB",
+            "-1MiB",
+            "1MB",
+            "99999999999999999999GiB",
+            "17179869184GiB",
+        ] {
+            assert!(bytes(bad).is_err(), "{bad}");
         }
     }
 }

@@ -12,9 +12,9 @@ mod tantivy;
 #[cfg(test)]
 mod tests;
 
-pub use self::tantivy::{EngineConfig, TantivyEngine};
-pub use analysis::{InvalidSynonyms, Language, Synonyms, UnknownLanguage};
-pub use config::{InvalidConfig, SearchConfig};
+pub use self::tantivy::TantivyEngine;
+pub use analysis::{InvalidSynonyms, Language, Synonyms};
+pub use config::SearchConfig;
 pub use engine::{Correction, Engine, EngineError, Found, Match, Piece, Rebuild, Suggestion, Words};
 pub use metrics::describe_metrics;
 pub use page::{Highlights, Reading, SearchPage};

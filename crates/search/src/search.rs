@@ -6,7 +6,7 @@ use farmlokal_catalog::Catalog;
 use tokio::task::JoinSet;
 
 use crate::{
-    Engine, EngineError, InvalidConfig, SearchConfig, TantivyEngine,
+    Engine, EngineError, SearchConfig, TantivyEngine,
     follower::{Follower, State},
     metrics,
 };
@@ -55,9 +55,9 @@ impl<E> Clone for Search<E> {
 
 impl Search {
     /// A search by the engine that comes with this crate.
-    pub fn new(catalog: Catalog, config: &SearchConfig) -> Result<Search, InvalidConfig> {
-        let engine = TantivyEngine::new(&config.engine()?);
-        Ok(Search::with_engine(catalog, engine, config))
+    #[must_use]
+    pub fn new(catalog: Catalog, config: &SearchConfig) -> Search {
+        Search::with_engine(catalog, TantivyEngine::new(config), config)
     }
 }
 

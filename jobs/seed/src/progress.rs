@@ -1,94 +1,87 @@
 //! The progress of the job: a bar on a terminal, otherwise a log line every few seconds; and metrics.
 
-use std::fmt;
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
-use tokio::task::JoinHandle;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::metrics;
 
 /// Between two log lines.
 const LOG_INTERVAL: Duration = Duration::from_secs(5);
 
+const ROWS: &str = "{msg:>11} {wide_bar} {human_pos}/{human_len} {per_sec:1} {eta} left";
+const STATEMENT: &str = "{msg:>11} {spinner} {elapsed}";
+
 /// Collects how long each phase took.
 pub(crate) struct Progress {
     started: Instant,
     on_terminal: bool,
-    phases: Vec<(&'static str, Duration)>,
+    done: Vec<String>,
 }
 
 /// A phase that is under way.
 pub(crate) struct Phase {
     name: &'static str,
-    started: Instant,
     bar: ProgressBar,
-    log: Option<JoinHandle<()>>,
+    log: Option<AbortOnDropHandle<()>>,
 }
 
 impl Progress {
     pub(crate) fn new() -> Self {
-        Self { started: Instant::now(), on_terminal: std::io::stderr().is_terminal(), phases: Vec::new() }
+        Self { started: Instant::now(), on_terminal: std::io::stderr().is_terminal(), done: Vec::new() }
     }
 
     /// Starts a phase that inserts rows; `done` of them are there already.
     pub(crate) fn rows(&self, name: &'static str, done: u64, total: u64) -> Phase {
-        const BAR: &str = "{msg:>11} {wide_bar} {human_pos}/{human_len} {rate} {eta} left";
-        let bar = if self.on_terminal {
-            let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
-            let rate = |state: &ProgressState, text: &mut dyn fmt::Write| {
-                // The run must not fail because of the bar.
-                let _ = write!(text, "{:.0}/s", state.per_sec());
-            };
-            ProgressBar::new(total).with_style(style.with_key("rate", rate))
-        } else {
-            tracing::info!(phase = name, rows = done, of = total, "phase started");
-            ProgressBar::hidden()
-        };
-        bar.set_length(total);
-        bar.set_position(done);
-        bar.reset_eta();
-        metrics::rows(done);
-        self.phase(name, bar)
+        let phase = self.phase(name, Some(done), ProgressBar::new(total), ROWS);
+        phase.advance_to(done);
+        phase.bar.reset_eta();
+        phase
     }
 
-    /// Starts a phase of one long statement.
-    pub(crate) fn statement(&self, name: &'static str) -> Phase {
-        let bar = if self.on_terminal {
-            let style = ProgressStyle::with_template("{msg:>11} {spinner} {elapsed}")
-                .unwrap_or_else(|_| ProgressStyle::default_spinner());
-            ProgressBar::new_spinner().with_style(style)
-        } else {
-            tracing::info!(phase = name, "phase started");
-            ProgressBar::hidden()
-        };
-        self.phase(name, bar)
+    /// A phase of one long statement.
+    ///
+    /// # Errors
+    /// That of the statement.
+    pub(crate) async fn statement<E>(
+        &mut self,
+        name: &'static str,
+        statement: impl Future<Output = Result<(), E>>,
+    ) -> Result<(), E> {
+        let phase = self.phase(name, None, ProgressBar::no_length(), STATEMENT);
+        statement.await?;
+        self.done(phase);
+        Ok(())
     }
 
-    fn phase(&self, name: &'static str, bar: ProgressBar) -> Phase {
+    fn phase(&self, name: &'static str, rows: Option<u64>, bar: ProgressBar, template: &str) -> Phase {
         metrics::phase(Some(name));
-        bar.set_message(name);
         let log = if self.on_terminal {
+            // The run must not fail because of the bar.
+            bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| bar.style()));
+            bar.set_message(name);
             bar.enable_steady_tick(Duration::from_millis(100));
             None
         } else {
-            Some(tokio::spawn(log(name, bar.clone())))
+            tracing::info!(phase = name, rows, of = bar.length(), "phase started");
+            Some(AbortOnDropHandle::new(tokio::spawn(log(name, bar.clone()))))
         };
-        Phase { name, started: Instant::now(), bar, log }
+        Phase { name, bar, log }
     }
 
     /// Ends a phase and keeps its time.
-    pub(crate) fn done(&mut self, phase: &Phase) {
-        let took = phase.started.elapsed();
-        self.phases.push((phase.name, took));
-        phase.bar.finish_and_clear();
-        phase.stop_log();
+    pub(crate) fn done(&mut self, Phase { name, bar, log }: Phase) {
+        let seconds = bar.elapsed().as_secs_f64();
+        drop(log);
+        bar.finish_and_clear();
         metrics::phase(None);
+        self.done.push(format!("{name} {seconds:.1} s"));
         if self.on_terminal {
-            eprintln!("{:>11} {:.1} s", phase.name, took.as_secs_f64());
+            eprintln!("{name:>11} {seconds:.1} s");
         } else {
-            tracing::info!(phase = phase.name, seconds = took.as_secs_f64(), "phase done");
+            tracing::info!(phase = name, seconds, "phase done");
         }
     }
 
@@ -103,9 +96,7 @@ impl Progress {
 
     /// The time of the whole run and of each phase, in seconds.
     pub(crate) fn summary(&self) -> String {
-        let phases: Vec<_> =
-            self.phases.iter().map(|(name, took)| format!("{name} {:.1} s", took.as_secs_f64())).collect();
-        format!("{:.1} s ({})", self.started.elapsed().as_secs_f64(), phases.join(", "))
+        format!("{:.1} s ({})", self.started.elapsed().as_secs_f64(), self.done.join(", "))
     }
 }
 
@@ -114,19 +105,6 @@ impl Phase {
         self.bar.set_position(row);
         metrics::rows(row);
     }
-
-    /// A finished phase may be dropped later, and must not log until then.
-    fn stop_log(&self) {
-        if let Some(log) = &self.log {
-            log.abort();
-        }
-    }
-}
-
-impl Drop for Phase {
-    fn drop(&mut self) {
-        self.stop_log();
-    }
 }
 
 async fn log(phase: &'static str, bar: ProgressBar) {
@@ -134,19 +112,10 @@ async fn log(phase: &'static str, bar: ProgressBar) {
     interval.tick().await;
     loop {
         interval.tick().await;
-        let seconds = bar.elapsed().as_secs();
-        if let Some(of) = bar.length() {
-            let (rows, rate, left) = (bar.position(), bar.per_sec(), bar.eta().as_secs());
-            tracing::info!(
-                phase,
-                rows,
-                of,
-                rows_per_second = rate.round(),
-                seconds_left = left,
-                "in progress"
-            );
-        } else {
-            tracing::info!(phase, seconds, "in progress");
-        }
+        // A statement has no length, and says nothing of how far it is.
+        let of = bar.length();
+        let (rows, rows_per_second) = (of.map(|_| bar.position()), of.map(|_| bar.per_sec().round()));
+        let (seconds, seconds_left) = (bar.elapsed().as_secs(), of.map(|_| bar.eta().as_secs()));
+        tracing::info!(phase, seconds, rows, of, rows_per_second, seconds_left, "in progress");
     }
 }

@@ -46,12 +46,8 @@ pub(crate) async fn seed(cli: &Cli) -> anyhow::Result<()> {
 
     if !swapped {
         load_rows(&mut load, &mut progress, cli, &label).await?;
-        let phase = progress.statement("indexes");
-        load.add_indexes().await?;
-        progress.done(&phase);
-        let phase = progress.statement("swap");
-        load.swap().await?;
-        progress.done(&phase);
+        progress.statement("indexes", load.add_indexes()).await?;
+        progress.statement("swap", load.swap()).await?;
     }
     metrics::rows(cli.rows);
     finish(&mut load, &mut progress, &cache).await?;
@@ -72,7 +68,7 @@ async fn load_rows(load: &mut Load, progress: &mut Progress, cli: &Cli, label: &
         Ok(())
     };
     make_batches(move |id| products.product(id), present..cli.rows, cli.batch, insert).await?;
-    progress.done(&phase);
+    progress.done(phase);
     Ok(())
 }
 
@@ -109,9 +105,8 @@ async fn make_batches(
 
 /// Tells caches of the new products. Until this is done the run is unfinished, and the next one does it again.
 async fn finish(load: &mut Load, progress: &mut Progress, cache: &CacheToFlush) -> anyhow::Result<()> {
-    let phase = progress.statement("flush");
-    cache.flush().await.context("everything is seeded, run again to flush the cache")?;
-    progress.done(&phase);
+    let flushed = progress.statement("flush", cache.flush()).await;
+    flushed.context("everything is seeded, run again to flush the cache")?;
     Ok(load.finish().await?)
 }
 

@@ -47,33 +47,26 @@ fn etag(body: &[u8]) -> HeaderValue {
     HeaderValue::from_maybe_shared(Bytes::from(tag)).unwrap_or_else(|_| HeaderValue::from_static("W/\"\""))
 }
 
-// The stored form: a byte for the kind, two for the length of the link (big-endian), the link, the body.
+// The stored form: a byte for the kind, the link, the end of that line, the body.
 const STORED_MISSING: u8 = 0;
 const STORED_DOCUMENT: u8 = 1;
-const STORED_HEADER: usize = 3;
 
 impl Value for Answer {
     fn encode(&self) -> Vec<u8> {
         let Some(document) = &self.0 else { return vec![STORED_MISSING] };
         let link = document.next.as_ref().map_or(&b""[..], HeaderValue::as_bytes);
-        // A link holds a cursor and filters of bounded length, far below 64 KiB; see `catalog::ListQuery`.
-        let length = u16::try_from(link.len()).unwrap_or(0);
-        let link = &link[..usize::from(length)];
-        [&[STORED_DOCUMENT], &length.to_be_bytes()[..], link, &document.body.plain].concat()
+        [&[STORED_DOCUMENT], link, b"\n", &document.body.plain].concat()
     }
 
-    fn decode(mut bytes: Bytes) -> Option<Self> {
+    fn decode(bytes: Bytes) -> Option<Self> {
         match *bytes.first()? {
             STORED_MISSING => Some(Self::MISSING),
             STORED_DOCUMENT => {
-                let length = usize::from(u16::from_be_bytes([*bytes.get(1)?, *bytes.get(2)?]));
-                if bytes.len() < STORED_HEADER + length {
-                    return None;
-                }
-                let body = bytes.split_off(STORED_HEADER + length);
-                let link = bytes.slice(STORED_HEADER..);
-                let next = (length > 0).then(|| HeaderValue::from_maybe_shared(link)).transpose().ok()?;
-                Some(Self::document(body, next))
+                let end = bytes.iter().position(|byte| *byte == b'\n')?;
+                let link = bytes.slice(1..end);
+                let next =
+                    (!link.is_empty()).then(|| HeaderValue::from_maybe_shared(link)).transpose().ok()?;
+                Some(Self::document(bytes.slice(end + 1..), next))
             }
             _ => None,
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::http::request::Parts;
 use axum::response::Response;
-use farmlokal_cache::{Cache, Key, Lookup};
+use farmlokal_cache::{Cache, Key};
 use farmlokal_catalog::Catalog;
 use farmlokal_rate_limit::RateLimits;
 use farmlokal_search::Search;
@@ -48,35 +48,28 @@ impl App {
         F: FnOnce(Catalog, Search) -> Fut + Send + 'static,
         Fut: Future<Output = Result<Answer, Problem>> + Send + 'static,
     {
-        let lookup = match self.cache.get_in_process(key) {
-            Some(hit) => hit,
+        let lookup = if let Some(hit) = self.cache.get_in_process(key) {
+            hit
+        } else {
+            let (catalog, search, health) = (self.catalog.clone(), self.search.clone(), self.health.clone());
+            // The fill runs in a task of its own; what it logs belongs to this request.
+            let request_id = request_id::current();
+            let fill = move || {
+                request_id::scope_of(request_id, async move {
+                    health.require_database()?;
+                    // A database that stands still answers nothing, not even an error.
+                    tokio::select! {
+                        filled = fill(catalog, search) => filled,
+                        problem = health.database_lost() => Err(problem),
+                    }
+                })
+            };
             // On the heap: a hit would have to move a future with room for a fill.
-            None => Box::pin(self.get_or_fill(key, fill)).await?,
+            Box::pin(self.cache.get_or_fill(key, fill)).await.map_err(Arc::unwrap_or_clone)?
         };
         match self.freshness.respond(&lookup, &request.headers).await {
             Some(response) => Ok(response),
             None => Err(Problem::new(Code::NotFound, "There is no product with this id.")),
         }
-    }
-
-    async fn get_or_fill<F, Fut>(&self, key: &Key, fill: F) -> Result<Lookup<Answer>, Problem>
-    where
-        F: FnOnce(Catalog, Search) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Answer, Problem>> + Send + 'static,
-    {
-        let (catalog, search, health) = (self.catalog.clone(), self.search.clone(), self.health.clone());
-        // The fill runs in a task of its own; what it logs belongs to this request.
-        let request_id = request_id::current();
-        let fill = move || {
-            request_id::scope_of(request_id, async move {
-                health.require_database()?;
-                // A database that stands still answers nothing, not even an error.
-                tokio::select! {
-                    filled = fill(catalog, search) => filled,
-                    problem = health.database_lost() => Err(problem),
-                }
-            })
-        };
-        self.cache.get_or_fill(key, fill).await.map_err(Arc::unwrap_or_clone)
     }
 }

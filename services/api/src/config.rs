@@ -3,11 +3,11 @@
 #![allow(clippy::doc_markdown, rustdoc::bare_urls, reason = "the help texts are for terminals")]
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
 use clap::{Args, Parser, Subcommand};
+use farmlokal_search::SearchConfig;
 use farmlokal_settings::{DatabaseArgs, RedisArgs, duration, nonzero_duration};
 use farmlokal_telemetry::{LogArgs, TraceArgs};
 use url::Url;
@@ -73,7 +73,7 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub(crate) catalog: CatalogArgs,
     #[command(flatten)]
-    pub(crate) search: SearchArgs,
+    pub(crate) search: SearchConfig,
     #[command(flatten)]
     pub(crate) redis: RedisArgs,
     #[command(flatten)]
@@ -165,45 +165,6 @@ pub struct CatalogArgs {
     pub(crate) list_timeout: Duration,
 }
 
-/// The search index, which each process holds in memory.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Search")]
-pub struct SearchArgs {
-    /// Memory that the index may take, such as 256MiB or 1GiB; with a catalogue that needs more there is no search
-    #[arg(long = "search-memory", env = "SEARCH_MEMORY", value_name = "BYTES", default_value = "256MiB", value_parser = bytes)]
-    pub(crate) memory: u64,
-    /// Threads that search
-    #[arg(long = "search-threads", env = "SEARCH_THREADS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) threads: u16,
-    /// Searches that may wait for a thread; further ones get 503 at once
-    #[arg(long = "search-queue", env = "SEARCH_QUEUE", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) queue: u16,
-    /// How long a search may wait for a thread and for the newest products before it is refused with 503
-    #[arg(long = "search-deadline", env = "SEARCH_DEADLINE", default_value = "500ms", value_parser = nonzero_duration)]
-    pub(crate) deadline: Duration,
-    /// The language of which words and their plurals find the same, such as english or german; none for no language
-    #[arg(long = "search-language", env = "SEARCH_LANGUAGE", default_value = "english")]
-    pub(crate) language: String,
-    /// A file of synonyms: a group on a line, words separated by commas, # before a comment
-    #[arg(long = "search-synonyms", env = "SEARCH_SYNONYMS", value_name = "FILE")]
-    pub(crate) synonyms: Option<PathBuf>,
-    /// After this time from the start /readyz is 200 without an index too: lists are served, searches get 503
-    #[arg(long = "search-ready-timeout", env = "SEARCH_READY_TIMEOUT", default_value = "60s", value_parser = duration)]
-    pub(crate) ready_timeout: Duration,
-    /// How often the database is asked for changes that no message from Redis told of
-    #[arg(long = "search-poll", env = "SEARCH_POLL", default_value = "1s", value_parser = nonzero_duration)]
-    pub(crate) poll: Duration,
-}
-
-/// A number of bytes above zero, with its unit.
-fn bytes(text: &str) -> Result<u64, String> {
-    let parsed = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)].iter().find_map(|(unit, bytes)| {
-        let number: u64 = text.strip_suffix(unit)?.trim_end().parse().ok()?;
-        number.checked_mul(*bytes).filter(|bytes| *bytes > 0)
-    });
-    parsed.ok_or_else(|| "write 512KiB, 256MiB or 1GiB".into())
-}
-
 /// What is cached, where and for how long.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Cache")]
@@ -277,19 +238,6 @@ mod tests {
         {
             assert!(arg.get_env().is_some(), "{} has no environment variable", arg.get_id());
             assert!(arg.get_help().is_some(), "{} has no help", arg.get_id());
-        }
-    }
-
-    #[test]
-    fn bytes_have_a_unit_and_are_above_zero() {
-        assert_eq!(
-            [bytes("1KiB"), bytes("256 MiB"), bytes("2GiB")],
-            [Ok(1 << 10), Ok(256 << 20), Ok(2 << 30)]
-        );
-        for bad in
-            ["", "256", "0MiB", "MiB", "1.5GiB", "-1MiB", "1MB", "99999999999999999999GiB", "17179869184GiB"]
-        {
-            assert!(bytes(bad).is_err(), "{bad}");
         }
     }
 

@@ -48,31 +48,17 @@ impl Encoding {
     /// The coding that the client prefers among those offered, by
     /// [RFC 9110, section 12.5.3](https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3).
     pub(crate) fn negotiate(headers: &HeaderMap) -> Accepted {
-        let mut accepted = headers.get_all(ACCEPT_ENCODING).iter().peekable();
-        if accepted.peek().is_none() {
-            return Accepted { coding: None, identity: true };
-        }
-        let mut weights = [None::<u16>; 3];
-        let (mut any, mut identity) = (None, None);
-        for item in accepted.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
-            let mut parts = item.split(';');
-            let name = parts.next().unwrap_or_default().trim();
-            let weight = weight(parts);
-            if name == "*" {
-                any = Some(weight);
-            } else if name.eq_ignore_ascii_case("identity") {
-                identity = Some(weight);
-            }
-            let name = if name.eq_ignore_ascii_case("x-gzip") { "gzip" } else { name };
-            if let Some(offered) =
-                Self::ALL.iter().position(|offered| name.eq_ignore_ascii_case(offered.name()))
-            {
-                weights[offered] = Some(weight);
-            }
-        }
-        let weighed = Self::ALL.into_iter().zip(weights.map(|weight| weight.or(any).unwrap_or(0)));
+        let items = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+        let items: Vec<_> = items.flat_map(|value| value.split(',')).map(item).collect();
+        let weight_of = |name: &str| {
+            let mut named = items.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+            named.next_back().map(|(_, weight)| *weight)
+        };
+        let (any, identity) = (weight_of("*"), weight_of("identity"));
+        let weighed = Self::ALL.map(|coding| (coding, weight_of(coding.name()).or(any).unwrap_or(0)));
         // `max_by_key` keeps the last of equals, hence the reversal: the first of equals is the preferred one.
-        let best = weighed.rev().filter(|(_, weight)| *weight > 0).max_by_key(|(_, weight)| *weight);
+        let best =
+            weighed.into_iter().rev().filter(|(_, weight)| *weight > 0).max_by_key(|(_, weight)| *weight);
         // Without a weight of its own the plain body is acceptable, and the least preferred; of equals it is shorter to
         // compress.
         let preferred = best.filter(|(_, weight)| identity.is_none_or(|identity| *weight >= identity));
@@ -142,18 +128,20 @@ impl Compressible {
     }
 }
 
-/// The `q` of a coding in thousandths; 1000 where there is none, 0 where it is malformed.
-fn weight<'a>(mut parameters: impl Iterator<Item = &'a str>) -> u16 {
-    let q = parameters.find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("q").then(|| value.trim())
-    });
-    let Some(q) = q else { return 1000 };
-    match q.parse::<f32>() {
+/// A coding and its `q` in thousandths: 1000 where there is none, 0 where it is malformed.
+fn item(text: &str) -> (&str, u16) {
+    let (name, parameters) = text.split_once(';').unwrap_or((text, ""));
+    let q = parameters.split(';').filter_map(|parameter| parameter.split_once('='));
+    let weight = match q.into_iter().find(|(name, _)| name.trim().eq_ignore_ascii_case("q")) {
+        None => 1000,
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1000")]
-        Ok(q) if (0.0..=1.0).contains(&q) => (q * 1000.0) as u16,
-        _ => 0,
-    }
+        Some((_, q)) => match q.trim().parse::<f32>() {
+            Ok(q) if (0.0..=1.0).contains(&q) => (q * 1000.0) as u16,
+            _ => 0,
+        },
+    };
+    let name = name.trim();
+    (if name.eq_ignore_ascii_case("x-gzip") { "gzip" } else { name }, weight)
 }
 
 #[cfg(test)]

@@ -24,23 +24,18 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
-    match cli.command {
-        None => threads()?.block_on(serve::run(cli.serve)),
-        Some(Command::Serve(args)) => threads()?.block_on(serve::run(*args)),
-        Some(Command::Migrate(args)) => threads()?.block_on(migrate::run(&args)),
-        Some(Command::Reindex(args)) => threads()?.block_on(reindex::run(&args)).map(|text| print(&text)),
-        Some(Command::Openapi) => {
-            openapi::document().to_pretty_json().map_err(Into::into).map(|text| print(&text))
-        }
-        Some(Command::Check(args)) => threads()?.block_on(check::run(&args)).map(|text| print(&text)),
+    let command = cli.command.unwrap_or_else(|| Command::Serve(Box::new(cli.serve)));
+    let threads = Runtime::new().context("threads for tokio")?;
+    let text = match command {
+        Command::Serve(args) => return threads.block_on(serve::run(*args)),
+        Command::Migrate(args) => return threads.block_on(migrate::run(&args)),
+        Command::Reindex(args) => threads.block_on(reindex::run(&args))?,
+        Command::Openapi => openapi::document().to_pretty_json()?,
+        Command::Check(args) => threads.block_on(check::run(&args))?,
+    };
+    #[expect(clippy::print_stdout, reason = "it is what was asked for")]
+    {
+        println!("{text}");
     }
-}
-
-fn threads() -> anyhow::Result<Runtime> {
-    Runtime::new().context("threads for tokio")
-}
-
-#[expect(clippy::print_stdout, reason = "it is what was asked for")]
-fn print(text: &str) {
-    println!("{text}");
+    Ok(())
 }

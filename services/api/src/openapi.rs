@@ -43,6 +43,7 @@ fn add_common_answers(operation: &mut Operation) {
     let mut add = |status: &str, answer: Response| {
         operation.responses.responses.entry(status.to_owned()).or_insert_with(|| answer.into());
     };
+    add("400", problem("A parameter that does not exist").build());
     add("429", rate_limited());
     add("503", problem("The service is overloaded").build());
     if operation.request_body.is_some() {

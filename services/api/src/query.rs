@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use axum::http::Uri;
+use farmlokal_catalog::{InvalidPrice, Price};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use tracing::error;
@@ -66,6 +67,17 @@ pub(crate) fn whole_number(value: &str, range: &RangeInclusive<u32>) -> Result<u
         return Err(wrong("malformed"));
     }
     value.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| wrong("out_of_range"))
+}
+
+/// A price in decimal digits; no float comes between.
+///
+/// # Errors
+/// `malformed`, or `out_of_range`.
+pub(crate) fn price(text: &str) -> Result<Price, Invalid> {
+    text.parse().map_err(|error| match error {
+        InvalidPrice::Malformed => ("malformed", error.to_string()),
+        InvalidPrice::OutOfRange => ("out_of_range", error.to_string()),
+    })
 }
 
 /// The parameters of a query, decoded. A value is malformed if its encoding, or that of its name, is no UTF-8.

@@ -10,7 +10,7 @@ use farmlokal_cache::{Cache, CacheConfig, InProcessConfig, RedisConfig};
 use farmlokal_catalog::{Catalog, CatalogConfig};
 use farmlokal_http_server::{self as http_server, Limits, SPARE_CONNECTIONS};
 use farmlokal_rate_limit::RateLimits;
-use farmlokal_search::{Search, SearchConfig};
+use farmlokal_search::Search;
 use farmlokal_telemetry::{Metrics, Service};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
@@ -23,7 +23,7 @@ use tracing::{error, info, warn};
 use crate::answer::{Answer, Freshness};
 use crate::app::App;
 use crate::body::BodyLimits;
-use crate::config::{CacheArgs, SearchArgs, ServeArgs, ServerArgs};
+use crate::config::{CacheArgs, ServeArgs, ServerArgs};
 use crate::health::Health;
 use crate::middleware::{self, InFlight, ObserveLayer, Stack};
 use crate::partners::Partners;
@@ -50,7 +50,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     farmlokal_rate_limit::describe_metrics();
     farmlokal_redis::describe_metrics();
     farmlokal_search::describe_metrics();
-    routes::describe_metrics();
+    routes::operations::describe_metrics();
     raise_open_files(&args);
     // From the first moment on: a signal during the start counts as well.
     let (mut terminate, mut interrupt) = (
@@ -125,15 +125,12 @@ fn wire(args: &ServeArgs, metrics: Metrics, tasks: &mut JoinSet<()>) -> anyhow::
     let redis = farmlokal_redis::Connection::new(&redis, "shared")?;
     tasks.spawn(Arc::clone(&redis).supervise());
     tasks.spawn(keep_metrics(metrics.clone()));
-    let search = Search::new(catalog.clone(), &search_config(&args.search));
-    // The error's text holds its source's already.
-    let search = search.map_err(|error| anyhow!("{error}"))?;
+    let search = Search::new(catalog.clone(), &args.search);
     search.spawn(tasks);
     tasks.spawn(follow_cache(cache.clone(), search.clone()));
     let request_timeout = args.server.request_timeout;
     let partners = Partners::new(&args.partners, request_timeout, &redis, tasks)?;
-    let search_patience = args.search.ready_timeout;
-    let health = Health::watch(catalog.clone(), search.clone(), search_patience, tasks);
+    let health = Health::watch(catalog.clone(), search.clone(), args.search.ready_timeout, tasks);
     let webhook = Webhook::start(
         &args.webhook,
         catalog.clone(),
@@ -254,18 +251,6 @@ fn catalog_config(args: &ServeArgs, url: &str) -> anyhow::Result<CatalogConfig> 
         event_connections,
         ..CatalogConfig::new(url).context("the database URL")?
     })
-}
-
-fn search_config(args: &SearchArgs) -> SearchConfig {
-    SearchConfig {
-        memory: args.memory,
-        threads: args.threads.into(),
-        queue: args.queue.into(),
-        deadline: args.deadline,
-        language: Some(args.language.clone()).filter(|language| language != "none"),
-        synonyms: args.synonyms.clone(),
-        poll: args.poll,
-    }
 }
 
 fn cache_config(args: &CacheArgs, redis: RedisConfig) -> CacheConfig {

@@ -23,27 +23,20 @@ pub(crate) const COMPLETION: &str = "\u{2}";
 /// Between the folded word of a completion and how it is written.
 pub(crate) const SURFACE: &str = "\0";
 
-/// A language whose words are reduced to their stems.
+/// A language whose words are reduced to their stems, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Language(Algorithm);
-
-/// No stems are known of this language.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "must be none, or one of arabic, danish, dutch, english, finnish, french, german, greek, hungarian, italian, \
-     norwegian, portuguese, romanian, russian, spanish, swedish, tamil, turkish"
-)]
-pub struct UnknownLanguage;
+pub struct Language(Option<Algorithm>);
 
 impl Language {
     /// English.
-    pub const ENGLISH: Language = Language(Algorithm::English);
+    pub const ENGLISH: Language = Language(Some(Algorithm::English));
 }
 
+/// From its name, or `none`.
 impl std::str::FromStr for Language {
-    type Err = UnknownLanguage;
+    type Err = String;
 
-    fn from_str(name: &str) -> Result<Language, UnknownLanguage> {
+    fn from_str(name: &str) -> Result<Language, String> {
         use Algorithm::{
             Arabic, Danish, Dutch, English, Finnish, French, German, Greek, Hungarian, Italian, Norwegian,
             Portuguese, Romanian, Russian, Spanish, Swedish, Tamil, Turkish,
@@ -52,8 +45,12 @@ impl std::str::FromStr for Language {
             Arabic, Danish, Dutch, English, Finnish, French, German, Greek, Hungarian, Italian, Norwegian,
             Portuguese, Romanian, Russian, Spanish, Swedish, Tamil, Turkish,
         ];
+        if name == "none" {
+            return Ok(Language(None));
+        }
         let named = all.into_iter().find(|algorithm| format!("{algorithm:?}").eq_ignore_ascii_case(name));
-        named.map(Language).ok_or(UnknownLanguage)
+        let unknown = || format!("must be none, or one of {all:?}").to_lowercase();
+        named.map(|algorithm| Language(Some(algorithm))).ok_or_else(unknown)
     }
 }
 
@@ -78,13 +75,13 @@ impl StemCache {
 /// What the analysis depends on beside the text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Analysis {
-    pub(crate) language: Option<Language>,
+    pub(crate) language: Language,
 }
 
 impl Analysis {
     /// The stem of a word, if it is another than the word. Words with digits have none.
     pub(crate) fn stem(self, word: &str) -> Option<String> {
-        let Language(algorithm) = self.language?;
+        let algorithm = self.language.0?;
         if word.chars().any(char::is_numeric) {
             return None;
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{Analysis, Word, words};
 
 /// Groups of words or phrases, each to be found by the others: one group a line, separated by commas; `#` starts a comment.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Synonyms(Vec<Vec<Vec<Word>>>);
 
 /// A line of a file of synonyms that is no group.
@@ -55,7 +55,8 @@ pub(crate) struct SynonymIndex {
 }
 
 impl SynonymIndex {
-    pub(crate) fn new(analysis: Analysis, Synonyms(groups): &Synonyms) -> SynonymIndex {
+    pub(crate) fn new(analysis: Analysis, synonyms: Option<&Synonyms>) -> SynonymIndex {
+        let groups = synonyms.map_or(&[][..], |synonyms| &synonyms.0);
         let mut by_first: HashMap<_, Vec<_>> = HashMap::new();
         for (group, phrases) in groups.iter().enumerate() {
             for phrase in phrases {

@@ -12,40 +12,23 @@ mod snapshot;
 mod suggest;
 mod threads;
 
-use std::{
-    sync::{
-        Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, Mutex, PoisonError, RwLock,
+    atomic::{AtomicU64, Ordering},
 };
 
 use farmlokal_catalog::{ChangePosition, IndexRow, ListQuery, SearchText};
 use tantivy::TantivyError;
 
 use crate::{
-    Engine, EngineError, Found, Language, Rebuild, Suggestion, Synonyms,
+    Engine, EngineError, Found, Rebuild, SearchConfig, Suggestion,
     analysis::{Analysis, SynonymIndex},
 };
 use snapshot::{BUILD, Live, Snapshot, WRITER};
 use threads::Threads;
 
-/// How an engine works.
-#[derive(Clone, Debug)]
-pub struct EngineConfig {
-    /// Bytes that the index may take, what writes it included.
-    pub memory: u64,
-    /// How many searches run at once.
-    pub threads: usize,
-    /// How many more may wait.
-    pub queue: usize,
-    /// How long one may wait.
-    pub deadline: Duration,
-    /// The language of the catalogue, for stems.
-    pub language: Option<Language>,
-    /// Words that are searched for alike.
-    pub synonyms: Synonyms,
-}
+/// With less memory, in bytes, no index can be built.
+pub(crate) const LEAST_MEMORY: u64 = BUILD + WRITER as u64;
 
 /// An index of tantivy in memory, built from the database at start.
 pub struct TantivyEngine {
@@ -68,17 +51,17 @@ struct Shared {
 impl TantivyEngine {
     /// An engine without an index: it has to be built.
     #[must_use]
-    pub fn new(config: &EngineConfig) -> TantivyEngine {
+    pub fn new(config: &SearchConfig) -> TantivyEngine {
         let analysis = Analysis { language: config.language };
         let shared = Shared {
             memory: config.memory,
             analysis,
-            synonyms: Arc::new(SynonymIndex::new(analysis, &config.synonyms)),
+            synonyms: Arc::new(SynonymIndex::new(analysis, config.synonyms.as_ref())),
             snapshot: RwLock::new(None),
             live: Mutex::new(None),
             bytes: AtomicU64::new(0),
         };
-        let threads = Threads::new(config.threads, config.queue, config.deadline);
+        let threads = Threads::new(config.threads.into(), config.queue.into(), config.deadline);
         TantivyEngine { shared: Arc::new(shared), threads }
     }
 

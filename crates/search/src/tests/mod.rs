@@ -12,7 +12,7 @@ use farmlokal_catalog::{
     ChangePosition, Filter, Include, IndexRow, Limit, ListQuery, Order, Price, SearchText, Sort,
 };
 
-use crate::{Engine, EngineConfig, Found, Language, Rebuild as _, Synonyms, TantivyEngine};
+use crate::{Engine, Found, Language, Rebuild as _, SearchConfig, TantivyEngine};
 
 /// The engine that is tested.
 fn engine(synonyms: &str) -> impl Engine + use<> {
@@ -20,13 +20,16 @@ fn engine(synonyms: &str) -> impl Engine + use<> {
 }
 
 fn engine_with(memory: u64, synonyms: &str) -> impl Engine + use<> {
-    TantivyEngine::new(&EngineConfig {
+    let patient = Duration::from_secs(60);
+    TantivyEngine::new(&SearchConfig {
         memory,
         threads: 2,
         queue: 64,
-        deadline: Duration::from_secs(60),
-        language: Some(Language::ENGLISH),
-        synonyms: synonyms.parse::<Synonyms>().unwrap(),
+        deadline: patient,
+        language: Language::ENGLISH,
+        synonyms: Some(synonyms.parse().unwrap()),
+        ready_timeout: patient,
+        poll: patient,
     })
 }
 

@@ -198,7 +198,7 @@ proptest! {
             // One follows each change, the other reads the catalogue in between and applies the rest at once.
             let (one, other) = (engine(""), engine(""));
             fill(&one, Vec::new()).await;
-            let analysis = Analysis { language: Some(Language::ENGLISH) };
+            let analysis = Analysis { language: Language::ENGLISH };
             let mut reference = Reference { rows: BTreeMap::new(), analysis };
             let half = histories.len() / 2;
             let mut late = Vec::new();

@@ -9,11 +9,7 @@ use std::{
 };
 
 use farmlokal_catalog::{ChangePosition, IndexRow, ListQuery, SearchText};
-use farmlokal_search::{
-    Engine, EngineConfig, EngineError, Found, Language, Rebuild, Suggestion, Synonyms, TantivyEngine,
-};
-
-use crate::fixture::PATIENT;
+use farmlokal_search::{Engine, EngineError, Found, Rebuild, SearchConfig, Suggestion, TantivyEngine};
 
 /// Clones share one index.
 #[derive(Clone)]
@@ -28,16 +24,9 @@ struct Shared {
 }
 
 impl FaultyEngine {
-    pub(crate) fn new() -> FaultyEngine {
+    pub(crate) fn new(config: &SearchConfig) -> FaultyEngine {
         FaultyEngine(Arc::new(Shared {
-            engine: TantivyEngine::new(&EngineConfig {
-                memory: 256 << 20,
-                threads: 2,
-                queue: 64,
-                deadline: PATIENT,
-                language: Some(Language::ENGLISH),
-                synonyms: Synonyms::default(),
-            }),
+            engine: TantivyEngine::new(config),
             position: AtomicU64::new(0),
             limit: AtomicU64::new(u64::MAX),
             failures: AtomicU64::new(0),

@@ -8,7 +8,7 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use farmlokal_catalog::{Catalog, CatalogConfig, Change, Event, ListQuery, Outcome, Price, Product, Receipt};
-use farmlokal_search::{EngineError, Search, SearchConfig, SearchError, SearchPage};
+use farmlokal_search::{EngineError, Language, Search, SearchConfig, SearchError, SearchPage};
 use farmlokal_testing::{TestDatabase, query};
 use tokio::task::JoinSet;
 
@@ -38,9 +38,18 @@ impl Deref for Replica {
 impl Replica {
     /// One that is not spawned yet.
     pub(crate) fn new(config: CatalogConfig, poll: Duration) -> Replica {
-        let engine = FaultyEngine::new();
         let catalog = Catalog::new(CatalogConfig { event_deadline: PATIENT, ..config }).unwrap();
-        let settings = SearchConfig { poll, deadline: PATIENT, ..SearchConfig::default() };
+        let settings = SearchConfig {
+            memory: 256 << 20,
+            threads: 2,
+            queue: 64,
+            deadline: PATIENT,
+            language: Language::ENGLISH,
+            synonyms: None,
+            ready_timeout: PATIENT,
+            poll,
+        };
+        let engine = FaultyEngine::new(&settings);
         let search = Search::with_engine(catalog.clone(), engine.clone(), &settings);
         Replica { search, engine, catalog, tasks: JoinSet::new() }
     }

@@ -9,6 +9,8 @@ mod text;
 mod time;
 mod vocabulary;
 
+use std::iter::repeat_n;
+
 use farmlokal_catalog::Product;
 use rand::distr::Distribution as _;
 use rand::distr::weighted::WeightedIndex;
@@ -53,18 +55,8 @@ impl Products {
         let category = &self.categories[self.by_share.sample(&mut rng)];
         // The share of a range follows from how many kinds it has.
         let kinds: usize = category.ranges.iter().map(|range| range.kinds.len()).sum();
-        let mut nth = rng.random_range(0..kinds);
-        let range = category
-            .ranges
-            .iter()
-            .find(|range| match nth.checked_sub(range.kinds.len()) {
-                Some(rest) => {
-                    nth = rest;
-                    false
-                }
-                None => true,
-            })
-            .unwrap_or(&category.ranges[0]);
+        let mut by_kind = category.ranges.iter().flat_map(|range| repeat_n(range, range.kinds.len()));
+        let range = by_kind.nth(rng.random_range(0..kinds)).unwrap_or(&category.ranges[0]);
 
         let (kind, cents) = self.ranks.pick(&range.kinds, &mut rng);
         let (size, percent) = self.ranks.pick(&range.sizes, &mut rng);

@@ -4,7 +4,7 @@ use rand::{Rng, RngExt as _};
 
 use super::makers::{self, Makers};
 use super::rank::Ranks;
-use super::vocabulary::{Range, Trade};
+use super::vocabulary::{Phrases, Range, Trade};
 
 /// What one product's name and description are made of.
 pub(super) struct Words<'a> {
@@ -22,55 +22,33 @@ impl Words<'_> {
             Trade::Farm => (55, 35, 80, ", "),
             Trade::Workshop => (40, 60, 65, " "),
         };
-        let mut name = String::with_capacity(64);
+        let mut words = Vec::with_capacity(4);
         if rng.random_ratio(maker, 100) {
-            name.push_str(self.maker(rng));
-            name.push(' ');
+            words.push(self.maker(rng));
         }
         for (list, percent) in [(&self.range.phrases.qualities, quality), (&self.range.variants, variant)] {
             if rng.random_ratio(percent, 100) {
-                name.push_str(self.word(list, rng));
-                name.push(' ');
+                words.push(self.word(list, rng));
             }
         }
-        name.push_str(self.kind);
-        name.push_str(before_size);
-        name.push_str(self.size);
-        name
+        words.push(self.kind);
+        [&words.join(" "), before_size, self.size].concat()
     }
 
     /// One or two sentences.
     pub(super) fn description(&self, rng: &mut impl Rng) -> String {
-        let mut text = String::with_capacity(160);
-        text.push_str(self.word(&self.range.phrases.qualities, rng));
-        text.push(' ');
-        push_lower_case(&mut text, self.kind);
-        match rng.random_range(0..100) {
-            0..30 => {
-                text.push_str(" from ");
-                text.push_str(self.word(&self.makers.places, rng));
-            }
-            30..40 => {
-                text.push_str(match self.range.trade {
-                    Trade::Farm => " selected by ",
-                    Trade::Workshop => " designed by ",
-                });
-                text.push_str(&makers::person(rng));
-            }
-            40..50 => {
-                text.push_str(" by ");
-                text.push_str(self.maker(rng));
-            }
-            _ => {}
-        }
-        text.push_str(", ");
-        text.push_str(self.word(&self.range.phrases.features, rng));
-        text.push('.');
-        if rng.random_ratio(9, 10) {
-            text.push(' ');
-            text.push_str(self.word(&self.range.phrases.uses, rng));
-        }
-        text
+        let Phrases { qualities, features, uses } = &self.range.phrases;
+        let quality = self.word(qualities, rng);
+        let origin = match (rng.random_range(0..100), self.range.trade) {
+            (0..30, _) => format!(" from {}", self.word(&self.makers.places, rng)),
+            (30..40, Trade::Farm) => format!(" selected by {}", makers::person(rng)),
+            (30..40, Trade::Workshop) => format!(" designed by {}", makers::person(rng)),
+            (40..50, _) => format!(" by {}", self.maker(rng)),
+            _ => String::new(),
+        };
+        let feature = self.word(features, rng);
+        let first = format!("{quality} {}{origin}, {feature}.", lower_case(self.kind));
+        if rng.random_ratio(9, 10) { [&first, " ", self.word(uses, rng)].concat() } else { first }
     }
 
     fn word<'w>(&self, list: &'w [String], rng: &mut impl Rng) -> &'w str {
@@ -87,15 +65,10 @@ impl Words<'_> {
 }
 
 /// "Goat Cheese" as "goat cheese", but "LED Bulb" as "LED bulb".
-fn push_lower_case(text: &mut String, words: &str) {
-    for (n, word) in words.split(' ').enumerate() {
-        if n > 0 {
-            text.push(' ');
-        }
-        if word.chars().nth(1).is_some_and(char::is_uppercase) {
-            text.push_str(word);
-        } else {
-            text.extend(word.chars().flat_map(char::to_lowercase));
-        }
-    }
+fn lower_case(words: &str) -> String {
+    let lower = |word: &str| {
+        let is_acronym = word.chars().nth(1).is_some_and(char::is_uppercase);
+        if is_acronym { word.to_owned() } else { word.to_lowercase() }
+    };
+    words.split(' ').map(lower).collect::<Vec<_>>().join(" ")
 }

@@ -4,6 +4,7 @@
 //! that is dropped (`StateMachine::is_call_permitted` and `ResponseFuture` of <https://github.com/dmexe/failsafe-rs> 1.3). Here one probe is admitted, a dropped call counts as failed, and outcomes
 //! of calls from before the last change of state are ignored.
 
+use std::iter::{Successors, successors};
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -58,7 +59,8 @@ impl Breaker {
     /// A closed breaker; `partner` is its name in metrics and logs. So many `failures` in a row open it, at first for
     /// `pause`; each probe that fails doubles that, up to a minute.
     pub(crate) fn new(partner: &'static str, failures: u32, pause: Duration) -> Arc<Self> {
-        let pauses = Pauses { next: pause, longest: pause.max(LONGEST_PAUSE) };
+        let doubled: fn(&Duration) -> _ = |pause| Some((*pause * 2).min(LONGEST_PAUSE).max(*pause));
+        let pauses: Pauses = successors(Some(pause), doubled);
         let mut inner = Inner {
             partner,
             machine: StateMachine::new(consecutive_failures(failures, pauses.clone()), ()),
@@ -170,20 +172,7 @@ impl Drop for Permit {
 }
 
 /// How long the breaker stays open, time after time.
-#[derive(Clone)]
-struct Pauses {
-    next: Duration,
-    longest: Duration,
-}
-
-impl Iterator for Pauses {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        let doubled = (self.next * 2).min(self.longest);
-        Some(mem::replace(&mut self.next, doubled))
-    }
-}
+type Pauses = Successors<Duration, fn(&Duration) -> Option<Duration>>;
 
 #[cfg(test)]
 mod tests {

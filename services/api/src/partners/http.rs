@@ -14,8 +14,9 @@ use serde::Deserialize;
 use tokio::time::timeout;
 use tracing::{Instrument as _, field};
 
-use super::error::{CallError, CallErrorKind, Partner};
+use super::error::{CallError, Partner};
 use crate::object::object;
+use crate::problem::Code;
 
 /// The longest that making a connection may take, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -61,7 +62,7 @@ pub(super) async fn exchange<T>(
 ) -> Result<T, CallError> {
     let started = Instant::now();
     let (client, request) = request.build_split();
-    let mut request = request.map_err(|_| CallError::new(partner, CallErrorKind::Invalid))?;
+    let mut request = request.map_err(|_| CallError::new(partner, Code::PartnerInvalid))?;
     // Names of https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client-span. The path is left out of
     // the name, and the URL out of the span: settings may have put a credential into it.
     let span = tracing::info_span!(
@@ -80,13 +81,13 @@ pub(super) async fn exchange<T>(
     let result = async {
         farmlokal_telemetry::inject_context(request.headers_mut());
         match timeout(limit, send(&client, partner, request)).await {
-            Ok(result) => parse(&result?).ok_or(CallError::new(partner, CallErrorKind::Invalid)),
-            Err(_) => Err(CallError::new(partner, CallErrorKind::TimedOut)),
+            Ok(result) => parse(&result?).ok_or(CallError::new(partner, Code::PartnerInvalid)),
+            Err(_) => Err(CallError::new(partner, Code::PartnerTimedOut)),
         }
     }
     .instrument(span.clone())
     .await;
-    let outcome = result.as_ref().map_or_else(|error| error.kind.name(), |_| "ok");
+    let outcome = result.as_ref().map_or_else(CallError::name, |_| "ok");
     if result.is_err() {
         span.record("error.type", outcome).record("otel.status_code", "ERROR");
     }
@@ -97,10 +98,10 @@ pub(super) async fn exchange<T>(
 
 async fn send(client: &Client, partner: Partner, request: Request) -> Result<Bytes, CallError> {
     let broken = |error: reqwest::Error| {
-        let kind = if error.is_timeout() { CallErrorKind::TimedOut } else { CallErrorKind::Unreachable };
+        let code = if error.is_timeout() { Code::PartnerTimedOut } else { Code::PartnerUnreachable };
         // Without the URL, for the same reason as above.
         let cause = format!("{:#}", anyhow::Error::from(error.without_url()));
-        CallError { cause: Some(cause.into()), ..CallError::new(partner, kind) }
+        CallError { cause: Some(cause.into()), ..CallError::new(partner, code) }
     };
     let mut response = client.execute(request).await.map_err(broken)?;
     let status = response.status();
@@ -112,7 +113,7 @@ async fn send(client: &Client, partner: Partner, request: Request) -> Result<Byt
         return Err(CallError { cause, ..refusal(partner, status, response.headers()) });
     }
     let body = read(&mut response).await.map_err(broken)?;
-    body.ok_or(CallError::new(partner, CallErrorKind::Invalid))
+    body.ok_or(CallError::new(partner, Code::PartnerInvalid))
 }
 
 /// The whole body; `None` if it is too long.
@@ -142,11 +143,11 @@ fn error_code(body: &[u8]) -> Option<Arc<str>> {
 /// What a status that is no success means.
 fn refusal(partner: Partner, status: StatusCode, headers: &HeaderMap) -> CallError {
     let theirs = status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429);
-    let kind = if theirs { CallErrorKind::Failed } else { CallErrorKind::Refused };
+    let code = if theirs { Code::PartnerFailed } else { Code::PartnerRefused };
     CallError {
         status: Some(status.as_u16()),
         retry_after: retry_after(headers, Utc::now()).filter(|_| theirs),
-        ..CallError::new(partner, kind)
+        ..CallError::new(partner, code)
     }
 }
 
@@ -199,17 +200,17 @@ mod tests {
 
     #[test]
     fn a_status_says_whose_fault_it_is() {
-        for (status, kind) in [
-            (500, CallErrorKind::Failed),
-            (503, CallErrorKind::Failed),
-            (429, CallErrorKind::Failed),
-            (408, CallErrorKind::Failed),
-            (401, CallErrorKind::Refused),
-            (404, CallErrorKind::Refused),
-            (302, CallErrorKind::Refused),
+        for (status, code) in [
+            (500, Code::PartnerFailed),
+            (503, Code::PartnerFailed),
+            (429, Code::PartnerFailed),
+            (408, Code::PartnerFailed),
+            (401, Code::PartnerRefused),
+            (404, Code::PartnerRefused),
+            (302, Code::PartnerRefused),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(refusal(Partner::ApiA, status, &HeaderMap::new()).kind, kind, "{status}");
+            assert_eq!(refusal(Partner::ApiA, status, &HeaderMap::new()).code, code, "{status}");
         }
     }
 }

@@ -19,7 +19,6 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use api_a::ApiA;
 pub(crate) use config::{PartnersArgs, http_url, secret};
-pub(crate) use error::CallError;
 pub(crate) use http::client;
 pub(crate) use oauth::{TokenSource, Tokens};
 

@@ -66,7 +66,8 @@ impl Retries {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::partners::error::{CallErrorKind, Partner};
+    use crate::partners::error::Partner;
+    use crate::problem::Code;
 
     const POLICY: RetryPolicy = RetryPolicy {
         attempts: 3,
@@ -74,8 +75,8 @@ mod tests {
         deadline: Duration::from_millis(4500),
     };
 
-    fn error(kind: CallErrorKind, retry_after: Option<Duration>) -> CallError {
-        CallError { retry_after, ..CallError::new(Partner::ApiA, kind) }
+    fn error(code: Code, retry_after: Option<Duration>) -> CallError {
+        CallError { retry_after, ..CallError::new(Partner::ApiA, code) }
     }
 
     /// Callers that failed together must not come back together.
@@ -87,7 +88,7 @@ mod tests {
             let mut retries = Retries::start(policy);
             for least in [50, 100, 200, 400, 500, 500] {
                 let before = Instant::now();
-                assert!(retries.wait_after(&error(CallErrorKind::Failed, None)).await);
+                assert!(retries.wait_after(&error(Code::PartnerFailed, None)).await);
                 let waited = before.elapsed().as_millis();
                 assert!((least..=2 * least + 1).contains(&waited), "{waited} of {least}");
                 seen.insert(waited);
@@ -102,7 +103,7 @@ mod tests {
         for attempt in 1..=3 {
             assert_eq!(retries.next_attempt(), POLICY.attempt_timeout);
             assert_eq!(retries.attempts, attempt);
-            let again = retries.wait_after(&error(CallErrorKind::Unreachable, None)).await;
+            let again = retries.wait_after(&error(Code::PartnerUnreachable, None)).await;
             assert_eq!(again, attempt < 3);
         }
     }
@@ -114,7 +115,7 @@ mod tests {
         tokio::time::advance(Duration::from_secs(4)).await;
         assert_eq!(retries.next_attempt(), Duration::from_millis(500));
         tokio::time::advance(Duration::from_millis(500)).await;
-        assert!(!retries.wait_after(&error(CallErrorKind::TimedOut, None)).await);
+        assert!(!retries.wait_after(&error(Code::PartnerTimedOut, None)).await);
     }
 
     #[tokio::test(start_paused = true)]
@@ -122,29 +123,29 @@ mod tests {
         let mut retries = Retries::start(POLICY);
         retries.next_attempt();
         let before = Instant::now();
-        assert!(retries.wait_after(&error(CallErrorKind::Failed, Some(Duration::from_secs(3)))).await);
+        assert!(retries.wait_after(&error(Code::PartnerFailed, Some(Duration::from_secs(3)))).await);
         // The clock is paused: this is what it was asked to sleep, not what the machine took.
         assert!(before.elapsed() >= Duration::from_secs(3));
         retries.next_attempt();
         let before = Instant::now();
-        assert!(!retries.wait_after(&error(CallErrorKind::Failed, Some(Duration::from_secs(3)))).await);
+        assert!(!retries.wait_after(&error(Code::PartnerFailed, Some(Duration::from_secs(3)))).await);
         assert_eq!(before.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_would_fail_again_is_not_tried_again() {
-        for (kind, again) in [
-            (CallErrorKind::Unreachable, true),
-            (CallErrorKind::TimedOut, true),
-            (CallErrorKind::Failed, true),
-            (CallErrorKind::Invalid, true),
-            (CallErrorKind::Refused, false),
-            (CallErrorKind::BreakerOpen, false),
-            (CallErrorKind::Busy, false),
+        for (code, again) in [
+            (Code::PartnerUnreachable, true),
+            (Code::PartnerTimedOut, true),
+            (Code::PartnerFailed, true),
+            (Code::PartnerInvalid, true),
+            (Code::PartnerRefused, false),
+            (Code::PartnerSuspended, false),
+            (Code::Overloaded, false),
         ] {
             let mut retries = Retries::start(POLICY);
             retries.next_attempt();
-            assert_eq!(retries.wait_after(&error(kind, None)).await, again, "{kind:?}");
+            assert_eq!(retries.wait_after(&error(code, None)).await, again, "{code:?}");
         }
     }
 }

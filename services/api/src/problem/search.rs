@@ -14,29 +14,40 @@ const BUILD: Duration = Duration::from_secs(5);
 
 impl From<SearchError> for Problem {
     fn from(error: SearchError) -> Self {
-        let error = match error {
+        let (code, detail, wait) = match error {
             SearchError::Catalog(error) => return error.into(),
-            SearchError::Engine(error) => error,
-        };
-        match error {
-            EngineError::NotBuilt => {
-                Problem::new(Code::SearchUnavailable, "The search index is being built.").retry_after(BUILD)
+            SearchError::Engine(EngineError::NotBuilt) => {
+                (Code::SearchUnavailable, "The search index is being built.", BUILD)
             }
-            EngineError::Busy => {
-                Problem::new(Code::Overloaded, "Too many searches wait for a thread.").retry_after(RETRY)
+            SearchError::Engine(EngineError::Busy) => {
+                (Code::Overloaded, "Too many searches wait for a thread.", RETRY)
             }
-            EngineError::Deadline => {
-                Problem::new(Code::TimedOut, "The search took too long.").retry_after(RETRY)
+            SearchError::Engine(EngineError::Deadline) => {
+                (Code::TimedOut, "The search took too long.", RETRY)
             }
             // Another try fails as well.
-            EngineError::TooLarge { .. } => {
+            SearchError::Engine(EngineError::TooLarge { .. }) => {
                 let detail = "The catalogue is too large for the search index: the operators have to raise SEARCH_MEMORY.";
-                Problem::new(Code::SearchUnavailable, detail)
+                return Problem::new(Code::SearchUnavailable, detail);
             }
-            EngineError::Failed(cause) => {
+            SearchError::Engine(EngineError::Failed(cause)) => {
                 error!(error = %cause, "the search index failed");
-                Problem::new(Code::Internal, "The search index failed.")
+                return Problem::new(Code::Internal, "The search index failed.");
             }
-        }
+        };
+        Problem::new(code, detail).retry_after(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Another try fails as well, and an operator has to know what to do.
+    #[test]
+    fn a_catalogue_that_is_too_large_names_the_setting_and_asks_for_no_retry() {
+        let problem = Problem::from(SearchError::Engine(EngineError::TooLarge { limit: 1 }));
+        assert_eq!(problem.code, Code::SearchUnavailable);
+        assert!(problem.detail.contains("SEARCH_MEMORY") && problem.retry_after.is_none(), "{problem:?}");
     }
 }

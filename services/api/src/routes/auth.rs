@@ -7,8 +7,6 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::not_stored;
 use crate::app::App;
@@ -44,14 +42,12 @@ struct TestTokenResponse {
     tag = "partners",
     responses(
         (status = 200, description = "There is a token", body = TestTokenResponse),
-        (status = 400, description = "A parameter that does not exist", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No token endpoint is configured", body = ProblemBody, content_type = "application/problem+json"),
         (status = 502, description = "The token endpoint fails or refuses", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "The service is overloaded", body = ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "The token endpoint does not answer in time", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
-async fn test_token(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn test_token(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     query::refuse_parameters(request.uri())?;
     let Some(tokens) = &app.partners.tokens else {
         return Err(Problem::new(Code::NotConfigured, "No token endpoint is configured."));
@@ -65,8 +61,4 @@ async fn test_token(State(app): State<Arc<App>>, request: Request) -> Result<Res
         source,
     };
     Ok(not_stored(body))
-}
-
-pub(super) fn router() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(test_token))
 }

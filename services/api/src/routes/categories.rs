@@ -7,8 +7,6 @@ use axum::response::Response;
 use farmlokal_cache::Key;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::answer::Answer;
 use crate::app::App;
@@ -36,11 +34,13 @@ struct CategoriesResponse {
     responses(
         (status = 200, description = "The categories", body = CategoriesResponse),
         (status = 304, description = "The client's copy, named in If-None-Match, is still right"),
-        (status = 400, description = "A parameter that does not exist", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "The catalogue cannot be reached, or the service is overloaded", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
-async fn list_categories(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn list_categories(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, Problem> {
     let (request, _) = request.into_parts();
     query::refuse_parameters(&request.uri)?;
     app.answer(&request, &Key::List("categories".into()), async |catalog, _| {
@@ -49,8 +49,4 @@ async fn list_categories(State(app): State<Arc<App>>, request: Request) -> Resul
         Ok(Answer::document(query::json(&CategoriesResponse { data, count })?, None))
     })
     .await
-}
-
-pub(super) fn router() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(list_categories))
 }

@@ -29,7 +29,7 @@ fn problems_page() -> String {
          <h1>Problems</h1><p>Errors are <code>application/problem+json</code> (RFC 9457). \
          <code>code</code> is one of these and stays as it is; texts may change.</p>",
     );
-    for row in &PROBLEMS {
+    for row in PROBLEMS {
         // Writing to a string cannot fail.
         let _ = write!(
             page,

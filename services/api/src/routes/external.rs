@@ -7,12 +7,9 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::not_stored;
 use crate::app::App;
-use crate::partners::CallError;
 use crate::problem::{CallBody, Code, Problem, ProblemBody};
 use crate::query;
 
@@ -44,14 +41,13 @@ struct TestApiAResponse {
     tag = "partners",
     responses(
         (status = 200, description = "API A's answer: `fresh`, or a `fallback` of this age", body = TestApiAResponse),
-        (status = 400, description = "A parameter that does not exist", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "API A is not configured", body = ProblemBody, content_type = "application/problem+json"),
         (status = 502, description = "API A or the token endpoint fails or refuses, and there is no fallback", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "The circuit breaker is open and there is no fallback, or the service is overloaded", body = ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "API A or the token endpoint does not answer in time, and there is no fallback", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
-async fn test_api_a(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn test_api_a(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     query::refuse_parameters(request.uri())?;
     let Some(api_a) = &app.partners.api_a else {
         return Err(Problem::new(Code::NotConfigured, "API A is not configured."));
@@ -65,12 +61,8 @@ async fn test_api_a(State(app): State<Arc<App>>, request: Request) -> Result<Res
     };
     Ok(not_stored(TestApiAResponse {
         call,
-        reason: error.as_ref().map(CallError::code),
+        reason: error.as_ref().map(|error| error.code.documentation().name),
         age_seconds: error.map(|_| answer.age().as_secs_f64()),
         data: answer.body,
     }))
-}
-
-pub(super) fn router() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(test_api_a))
 }

@@ -10,8 +10,6 @@ use farmlokal_search::SearchStatus;
 use metrics::{Unit, describe_gauge, gauge};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::not_stored;
 use crate::app::App;
@@ -115,7 +113,7 @@ enum DependencyStatus {
 ///
 /// Always 200: a process that cannot answer this should be restarted, and no dependency is a reason for that.
 #[utoipa::path(get, path = "/livez", tag = "operations", responses((status = 200, description = "Alive", body = str)))]
-async fn livez() -> &'static str {
+pub(super) async fn livez() -> &'static str {
     "ok\n"
 }
 
@@ -127,7 +125,7 @@ async fn livez() -> &'static str {
     (status = 200, description = "Ready", body = str),
     (status = 503, description = "Not ready, and why", body = str),
 ))]
-async fn readyz(State(app): State<Arc<App>>) -> Response {
+pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
     match app.health.readiness() {
         Ok(()) => "ok\n".into_response(),
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
@@ -139,7 +137,7 @@ async fn readyz(State(app): State<Arc<App>>) -> Response {
     (status = 200, description = "It serves", body = HealthResponse),
     (status = 503, description = "It serves cached answers at best", body = HealthResponse),
 ))]
-async fn health(State(app): State<Arc<App>>) -> Response {
+pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
     let pool = app.catalog.pool();
     let redis = app.cache.state();
     let (database_up, reason, latency) = match app.health.database() {
@@ -177,7 +175,7 @@ async fn health(State(app): State<Arc<App>>) -> Response {
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses(
     (status = 200, description = "All metrics", body = str, content_type = "text/plain"),
 ))]
-async fn metrics(State(app): State<Arc<App>>) -> Response {
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
     let pool = app.catalog.pool();
     gauge!("farmlokal_db_connections", "state" => "in_use").set(pool.in_use);
     gauge!("farmlokal_db_connections", "state" => "idle").set(pool.open.saturating_sub(pool.in_use));
@@ -193,7 +191,7 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
 }
 
 /// Gives the metrics recorder the help text of what `/metrics` itself finds out.
-pub(super) fn describe_metrics() {
+pub(crate) fn describe_metrics() {
     describe_gauge!("farmlokal_db_connections", "Connections of the pool by state (in_use, idle)");
     describe_gauge!("farmlokal_db_connections_max", "The most connections that the pool may open");
     describe_gauge!("farmlokal_db_up", "1 while the database answers");
@@ -205,10 +203,26 @@ pub(super) fn describe_metrics() {
     describe_gauge!("farmlokal_uptime_seconds", Unit::Seconds, "Since the process started");
 }
 
-pub(super) fn router() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(livez))
-        .routes(routes!(readyz))
-        .routes(routes!(health))
-        .routes(routes!(metrics))
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_status_of_the_index_has_a_name() {
+        for (status, expected) in [
+            (SearchStatus::Building, json!({"status": "building"})),
+            (SearchStatus::TooLarge, json!({"status": "tooLarge"})),
+            (SearchStatus::Failed("cause".to_owned()), json!({"status": "failed"})),
+            (
+                SearchStatus::Ready { documents: 20, lag: Duration::ZERO },
+                json!({"status": "ready", "documents": 20}),
+            ),
+        ] {
+            assert_eq!(serde_json::to_value(SearchHealth::from(status)).unwrap(), expected);
+        }
+    }
 }

@@ -8,8 +8,6 @@ use axum::http::header::ACCEPT_ENCODING;
 use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse as _, Response};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::not_stored;
 use crate::app::App;
@@ -95,7 +93,7 @@ struct EventData {
         (status = 503, description = "The database cannot be reached, the cache was not invalidated, or the service is overloaded", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
-async fn receive_event(
+pub(super) async fn receive_event(
     State(app): State<Arc<App>>,
     uri: Uri,
     headers: HeaderMap,
@@ -110,8 +108,4 @@ async fn receive_event(
         }
         Err(problem) => Err(problem),
     }
-}
-
-pub(super) fn router() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(receive_event))
 }

@@ -15,9 +15,7 @@ const PROCESSING_MS: u64 = 10_000;
 const DONE_MS: u64 = 24 * 3_600_000;
 
 /// The claims in Redis.
-pub(super) struct Claims {
-    redis: Arc<Connection>,
-}
+pub(super) struct Claims(pub(super) Arc<Connection>);
 
 /// What to do with a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,16 +31,12 @@ pub(super) enum Claim {
 }
 
 impl Claims {
-    pub(super) fn new(redis: Arc<Connection>) -> Self {
-        Self { redis }
-    }
-
     /// Takes the event, unless it is taken. Without Redis everybody may.
     pub(super) async fn claim(&self, event: &Event) -> Claim {
         let mut set = redis::cmd("SET");
         set.arg(key(event)).arg(state("processing", event)).arg("NX").arg("GET").arg("PX").arg(PROCESSING_MS);
         let held: Option<Option<String>> =
-            self.redis.run(async move |mut connection| set.query_async(&mut connection).await).await;
+            self.0.run(async move |mut connection| set.query_async(&mut connection).await).await;
         match held.flatten() {
             None => Claim::Ours,
             Some(held) if held == state("done", event) => Claim::Done,
@@ -55,14 +49,14 @@ impl Claims {
     pub(super) async fn settle(&self, event: &Event) {
         let mut set = redis::cmd("SET");
         set.arg(key(event)).arg(state("done", event)).arg("PX").arg(DONE_MS);
-        self.redis.run(async move |mut connection| set.exec_async(&mut connection).await).await;
+        self.0.run(async move |mut connection| set.exec_async(&mut connection).await).await;
     }
 
     /// The event did not take effect, or that is unknown: the next delivery finds out.
     pub(super) async fn release(&self, event: &Event) {
         let mut delete = redis::cmd("DEL");
         delete.arg(key(event));
-        self.redis.run(async move |mut connection| delete.exec_async(&mut connection).await).await;
+        self.0.run(async move |mut connection| delete.exec_async(&mut connection).await).await;
     }
 }
 

@@ -24,10 +24,10 @@ pub struct WebhookArgs {
     webhook_allow_unsigned: bool,
     /// How far the time of a signature may be from ours, and the time of an event in our future
     #[arg(long, env = "WEBHOOK_TOLERANCE", default_value = "5m", value_parser = nonzero_duration)]
-    webhook_tolerance: Duration,
+    pub(super) webhook_tolerance: Duration,
     /// How old an event may be, and how long, with a day on top, it is remembered that it has taken effect
     #[arg(long, env = "WEBHOOK_RETENTION", default_value = "30d", value_parser = nonzero_duration)]
-    webhook_retention: Duration,
+    pub(super) webhook_retention: Duration,
     /// Connections to the database for events, beside the others
     #[arg(long, env = "WEBHOOK_DB_CONNECTIONS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) webhook_db_connections: u32,
@@ -39,43 +39,30 @@ pub struct WebhookArgs {
     api_b_url: Option<SecretString>,
 }
 
-/// [`WebhookArgs`], checked.
-pub(crate) struct WebhookConfig {
-    pub(super) keys: Keys,
-    pub(super) tolerance: Duration,
-    pub(super) retention: Duration,
-    pub(super) registration: Option<Registration>,
-}
-
-/// Where our callback is registered.
-#[derive(Clone)]
-pub(super) struct Registration {
-    pub(super) partner: Url,
-    pub(super) callback: Url,
-}
-
 impl WebhookArgs {
+    /// What events are verified with.
+    ///
     /// # Errors
-    /// The setting that cannot work; its text names the setting and never repeats its value.
-    pub(crate) fn check(&self) -> anyhow::Result<WebhookConfig> {
+    /// The key that is none; the text never repeats its value.
+    pub(super) fn keys(&self) -> anyhow::Result<Keys> {
         let mut keys = Vec::new();
         for (number, secret) in self.webhook_secrets.iter().enumerate() {
             let key = Key::parse(secret.expose_secret().trim());
             keys.push(key.with_context(|| format!("WEBHOOK_SECRETS: number {}", number + 1))?);
         }
-        let registration = match (&self.api_b_url, &self.webhook_callback_url) {
-            (Some(partner), Some(callback)) => {
-                let mut partner = http_url("API_B_URL", partner)?;
-                partner.path_segments_mut().ok().context("API_B_URL")?.pop_if_empty().push("callbacks");
-                Some(Registration { partner, callback: http_url("WEBHOOK_CALLBACK_URL", callback)? })
-            }
-            _ => None,
+        Ok(Keys { keys, allow_unsigned: self.webhook_allow_unsigned })
+    }
+
+    /// Where our callback is registered, and the callback.
+    ///
+    /// # Errors
+    /// The URL that is none; the text never repeats its value.
+    pub(super) fn registration(&self) -> anyhow::Result<Option<(Url, Url)>> {
+        let (Some(partner), Some(callback)) = (&self.api_b_url, &self.webhook_callback_url) else {
+            return Ok(None);
         };
-        Ok(WebhookConfig {
-            keys: Keys { keys, allow_unsigned: self.webhook_allow_unsigned },
-            tolerance: self.webhook_tolerance,
-            retention: self.webhook_retention,
-            registration,
-        })
+        let mut partner = http_url("API_B_URL", partner)?;
+        partner.path_segments_mut().ok().context("API_B_URL")?.pop_if_empty().push("callbacks");
+        Ok(Some((partner, http_url("WEBHOOK_CALLBACK_URL", callback)?)))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::http::HeaderMap;
 use chrono::{DateTime, Utc};
-use farmlokal_catalog::{Change, Event, InvalidPrice, InvalidText, MAX_PRODUCT_ID, Price, normalized};
+use farmlokal_catalog::{Change, Event, InvalidText, MAX_PRODUCT_ID, normalized};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::signature;
 use crate::object::{Members, object};
 use crate::problem::InvalidParam;
-use crate::query::Invalid;
+use crate::query::{Invalid, price};
 
 const X_EVENT_ID: &str = "x-event-id";
 
@@ -54,7 +54,7 @@ pub(super) fn parse<'b>(
             let name = fields.read(&data, "data.", "name", |raw| text(raw, 1..=255));
             let description = fields.read(&data, "data.", "description", |raw| text(raw, 0..=1000));
             let category = fields.read(&data, "data.", "category", |raw| text(raw, 1..=64));
-            let price = fields.read(&data, "data.", "price", price);
+            let price = fields.read(&data, "data.", "price", |raw| price(raw.get()));
             match (name, description, category, price) {
                 (Some(name), Some(description), Some(category), Some(price)) => {
                     Some(Change::Upsert { name, description, category, price })
@@ -62,7 +62,9 @@ pub(super) fn parse<'b>(
                 _ => None,
             }
         }
-        Some("product.price_changed") => fields.read(&data, "data.", "price", price).map(Change::PriceChange),
+        Some("product.price_changed") => {
+            fields.read(&data, "data.", "price", |raw| price(raw.get())).map(Change::PriceChange)
+        }
         Some("product.deleted") => Some(Change::Delete),
         Some(_) => {
             let types = "must be product.upserted, product.price_changed or product.deleted";
@@ -174,14 +176,6 @@ fn text(raw: &RawValue, lengths: RangeInclusive<usize>) -> Result<String, Invali
 fn product_id(raw: &RawValue) -> Result<u64, Invalid> {
     let id = json(raw, "").ok().filter(|id| (1..=MAX_PRODUCT_ID).contains(id));
     id.ok_or_else(|| ("malformed", format!("must be a whole number from 1 to {MAX_PRODUCT_ID}")))
-}
-
-/// The number's own digits: no float comes between.
-fn price(raw: &RawValue) -> Result<Price, Invalid> {
-    raw.get().parse().map_err(|error: InvalidPrice| match error {
-        InvalidPrice::Malformed => ("malformed", error.to_string()),
-        InvalidPrice::OutOfRange => ("out_of_range", error.to_string()),
-    })
 }
 
 #[cfg(test)]

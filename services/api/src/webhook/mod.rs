@@ -33,9 +33,9 @@ use utoipa::ToSchema;
 
 use self::claims::{Claim, Claims};
 pub use self::config::WebhookArgs;
-use self::config::WebhookConfig;
 use self::event::Times;
 use self::invalidation::Invalidation;
+use self::signature::Keys;
 use crate::answer::Answer;
 use crate::health::Health;
 use crate::partners;
@@ -53,7 +53,9 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Takes events.
 pub(crate) struct Webhook {
-    config: WebhookConfig,
+    keys: Keys,
+    tolerance: Duration,
+    retention: Duration,
     catalog: Catalog,
     search: Search,
     health: Health,
@@ -91,17 +93,20 @@ impl Webhook {
         tasks: &mut JoinSet<()>,
     ) -> anyhow::Result<Arc<Self>> {
         describe_metrics();
-        let config = args.check()?;
-        tasks.spawn(prune::run(catalog.clone(), config.retention + config.tolerance));
-        if let Some(registration) = config.registration.clone() {
-            tasks.spawn(register::run(partners::client()?, registration));
+        let (tolerance, retention) = (args.webhook_tolerance, args.webhook_retention);
+        let keys = args.keys()?;
+        tasks.spawn(prune::run(catalog.clone(), retention + tolerance));
+        if let Some((partner, callback)) = args.registration()? {
+            tasks.spawn(register::run(partners::client()?, partner, callback));
         }
         Ok(Arc::new(Self {
-            config,
+            keys,
+            tolerance,
+            retention,
             catalog,
             search,
             health,
-            claims: Claims::new(redis),
+            claims: Claims(redis),
             invalidation: Invalidation::start(cache, tasks),
             deliveries: TaskTracker::new(),
             permits: Arc::new(Semaphore::new(MAX_DELIVERIES)),
@@ -143,16 +148,16 @@ impl Webhook {
     }
 
     fn read(&self, headers: &HeaderMap, body: &[u8]) -> Result<Event, Problem> {
-        let WebhookConfig { keys, tolerance, retention, .. } = &self.config;
-        if !keys.can_verify() {
+        if !self.keys.can_verify() {
             let detail = "The service has no key that events could be verified with.";
             return Err(Problem::new(Code::NotConfigured, detail));
         }
         require_json(headers)?;
         let now = Utc::now();
-        keys.verify(headers, body, now, *tolerance)
+        self.keys
+            .verify(headers, body, now, self.tolerance)
             .map_err(|unverified| Problem::new(Code::InvalidSignature, unverified.to_string()))?;
-        let times = Times { now, retention: *retention, tolerance: *tolerance };
+        let times = Times { now, retention: self.retention, tolerance: self.tolerance };
         event::parse(headers, body, times).map_err(|params| Problem::naming(Code::InvalidEvent, params))
     }
 

@@ -7,7 +7,7 @@ use backon::{ExponentialBuilder, Retryable as _};
 use metrics::gauge;
 use tracing::{debug, info, warn};
 
-use super::config::Registration;
+use url::Url;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two attempts, with jitter up to twice as long.
@@ -16,12 +16,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Registers the callback. Registering it again changes nothing at the partner. Does not end: the end of a background task
 /// is taken for a failure.
-pub(super) async fn run(client: reqwest::Client, registration: Registration) {
+pub(super) async fn run(client: reqwest::Client, partner: Url, callback: Url) {
     let registered = gauge!("farmlokal_webhook_registered");
     registered.set(0.0);
     let pauses = ExponentialBuilder::new().with_jitter().without_max_times();
     let mut is_first = true;
-    let taken = (|| register(&client, &registration))
+    let taken = (|| register(&client, &partner, &callback))
         .retry(pauses.with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE))
         .notify(|error, _| {
             if std::mem::take(&mut is_first) {
@@ -38,10 +38,10 @@ pub(super) async fn run(client: reqwest::Client, registration: Registration) {
 }
 
 /// The error never holds a URL: either may have a secret in it.
-async fn register(client: &reqwest::Client, registration: &Registration) -> Result<(), String> {
-    let body = serde_json::json!({ "url": registration.callback.as_str() }).to_string();
+async fn register(client: &reqwest::Client, partner: &Url, callback: &Url) -> Result<(), String> {
+    let body = serde_json::json!({ "url": callback.as_str() }).to_string();
     let request = client
-        .post(registration.partner.clone())
+        .post(partner.clone())
         .timeout(TIMEOUT)
         .header(reqwest::header::CONTENT_TYPE, "application/json")
         .body(body);

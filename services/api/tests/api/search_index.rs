@@ -1,4 +1,4 @@
-//! The search index of a process: while it is built, where it cannot be, and how fresh it is.
+//! The search index of a process: while it is built, and how fresh it is.
 
 use std::process::Command;
 
@@ -41,19 +41,6 @@ async fn without_its_index_a_process_serves_lists_at_once() {
         let health = process.until("/health", |answer| answer.json()["status"] == "ok").await;
         assert_eq!(health.json()["dependencies"]["search"]["documents"], 20);
     }
-}
-
-#[tokio::test]
-async fn a_catalogue_that_is_too_large_is_said_to_be() {
-    let api = Api::with_products_and(20, &[("SEARCH_MEMORY", "1KiB")]).await;
-    assert_eq!(api.get("/products?limit=2").await.ids(), [1, 2]);
-    let answer =
-        api.until("/products?search=ball", |answer| !answer.headers.contains_key("retry-after")).await;
-    assert_eq!((answer.status, answer.json()["code"].as_str()), (503, Some("search_unavailable")));
-    assert!(answer.json()["detail"].as_str().unwrap().contains("SEARCH_MEMORY"), "{}", answer.text());
-    let health = api.get("/health").await;
-    assert_eq!((health.status, health.json()["status"].as_str()), (200, Some("degraded")));
-    assert_eq!(health.json()["dependencies"]["search"], serde_json::json!({"status": "tooLarge"}));
 }
 
 /// Whatever a sender was told is found by whoever asks afterwards, wherever.

@@ -28,12 +28,13 @@ fn a_bad_setting_stops_the_start_with_one_line_that_names_it() {
         ("LIST_TIMEOUT", "0s", "must be above zero"),
         ("SEARCH_DEADLINE", "0s", "must be above zero"),
         ("SEARCH_THREADS", "0", "--search-threads"),
-        ("SEARCH_MEMORY", "256", "write 512KiB, 256MiB or 1GiB"),
-        ("SEARCH_LANGUAGE", "klingon", "SEARCH_LANGUAGE must be none, or one of"),
+        ("SEARCH_MEMORY", "256", "write 256MiB or 1GiB"),
+        ("SEARCH_MEMORY", "64MiB", "must be at least 72MiB"),
+        ("SEARCH_LANGUAGE", "klingon", "must be none, or one of [arabic, danish"),
         (
             "SEARCH_SYNONYMS",
             "/nowhere/synonyms.txt",
-            "SEARCH_SYNONYMS: cannot read /nowhere/synonyms.txt: No such file",
+            "invalid value '/nowhere/synonyms.txt' for '--search-synonyms <FILE>': cannot read it: No such file",
         ),
         ("DATABASE_URL", "postgres://u:secret@h/d", "DATABASE_URL: the scheme is postgres"),
         (

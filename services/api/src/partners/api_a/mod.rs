@@ -24,11 +24,12 @@ use url::Url;
 
 use super::breaker::{Breaker, BreakerState};
 use super::config::PartnersArgs;
-use super::error::{CallError, CallErrorKind, Partner};
+use super::error::{CallError, Partner};
 use super::http::exchange;
 use super::oauth::{Token, Tokens, fingerprint};
 use super::retry::{Retries, RetryPolicy};
 use crate::object::object;
+use crate::problem::Code;
 pub(crate) use last_good::Good;
 use last_good::LastGood;
 
@@ -115,15 +116,15 @@ impl ApiA {
 
     /// The call behind the bound on calls in flight and the breaker.
     async fn guarded(self: &Arc<Self>) -> Called {
-        let not_called = |kind, retry_after| {
-            (0, Err(CallError { retry_after: Some(retry_after), ..CallError::new(Partner::ApiA, kind) }))
+        let not_called = |code, retry_after| {
+            (0, Err(CallError { retry_after: Some(retry_after), ..CallError::new(Partner::ApiA, code) }))
         };
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
-            return not_called(CallErrorKind::Busy, Duration::from_secs(1));
+            return not_called(Code::Overloaded, Duration::from_secs(1));
         };
         let admitted = match self.breaker.admit() {
             Ok(admitted) => admitted,
-            Err(wait) => return not_called(CallErrorKind::BreakerOpen, wait),
+            Err(wait) => return not_called(Code::PartnerSuspended, wait),
         };
         let this = Arc::clone(self);
         let call = async move {
@@ -158,7 +159,7 @@ impl ApiA {
                     Some(revoked) => self.tokens.replace(revoked).await,
                 }
             };
-            let late = |_| Err(CallError::new(Partner::Oauth, CallErrorKind::TimedOut));
+            let late = |_| Err(CallError::new(Partner::Oauth, Code::PartnerTimedOut));
             let token = match timeout_at(retries.ends, token).await.unwrap_or_else(late) {
                 Ok((token, _)) => token,
                 Err(error) => return (retries.attempts, Err(error)),

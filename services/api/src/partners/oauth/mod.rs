@@ -24,7 +24,8 @@ use utoipa::ToSchema;
 pub(crate) use token::{Token, fingerprint};
 
 use super::config::PartnersArgs;
-use super::error::{CallError, CallErrorKind, Partner};
+use super::error::{CallError, Partner};
+use crate::problem::Code;
 use provider::Provider;
 use token_cache::{Lookup, TokenCache};
 
@@ -166,7 +167,7 @@ impl Tokens {
                 // Without Redis each replica fetches its own.
                 Some(Lookup::Locked) | None => break,
                 Some(Lookup::Wait) if Instant::now() + 2 * LOOK_EVERY >= ends => {
-                    return Err(CallError::new(Partner::Oauth, CallErrorKind::TimedOut));
+                    return Err(CallError::new(Partner::Oauth, Code::PartnerTimedOut));
                 }
                 Some(Lookup::Wait) => sleep(LOOK_EVERY + jitter(LOOK_EVERY)).await,
             }
@@ -215,7 +216,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_provider_in_trouble_is_left_alone_for_longer_and_longer() {
         let mut trouble = Trouble::default();
-        let error = CallError::new(Partner::Oauth, CallErrorKind::Unreachable);
+        let error = CallError::new(Partner::Oauth, Code::PartnerUnreachable);
         for longest in [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000] {
             assert!(trouble.pending().is_none());
             let pause = trouble.note(Err(error.clone())).unwrap_err().retry_after.unwrap();

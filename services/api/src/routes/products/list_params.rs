@@ -4,15 +4,15 @@ use std::fmt::{Display, Write as _};
 
 use axum::http::Uri;
 use farmlokal_catalog::{
-    Categories, Category, Cursor, CursorMismatch, Filter, Include, InvalidCategory, InvalidPrice,
-    InvalidSearch, Limit, ListQuery, Order, Price, PriceRange, SearchText, Sort,
+    Categories, Category, Cursor, CursorMismatch, Filter, Include, InvalidCategory, InvalidSearch, Limit,
+    ListQuery, Order, Price, PriceRange, SearchText, Sort,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use utoipa::openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::problem::{Code, InvalidParam, Problem};
-use crate::query::{Invalid, read_params, whole_number};
+use crate::query::{Invalid, price, read_params, whole_number};
 
 const SORTS: [(&str, Sort); 5] = [
     ("id", Sort::Id),
@@ -169,13 +169,6 @@ fn category(value: &str) -> Result<Category, Invalid> {
     Category::new(value).map_err(|error| match error {
         InvalidCategory::TooLong => wrong("too_long", error),
         InvalidCategory::Empty | InvalidCategory::NotStored(_) => wrong("malformed", error),
-    })
-}
-
-fn price(value: &str) -> Result<Price, Invalid> {
-    value.parse().map_err(|error: InvalidPrice| match error {
-        InvalidPrice::Malformed => wrong("malformed", error),
-        InvalidPrice::OutOfRange => wrong("out_of_range", error),
     })
 }
 

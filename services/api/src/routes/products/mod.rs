@@ -2,7 +2,7 @@
 
 mod list_params;
 mod response;
-mod suggest;
+pub(super) mod suggest;
 
 use std::sync::Arc;
 
@@ -13,8 +13,6 @@ use axum::response::Response;
 use farmlokal_cache::Key;
 use farmlokal_catalog::{Catalog, Cursor, ListQuery, MAX_PRODUCT_ID};
 use farmlokal_search::Search;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use self::list_params::{ListParams, canonical};
 use self::response::{PageResponse, ProductResponse};
@@ -45,7 +43,10 @@ use crate::query;
         (status = 503, description = "The catalogue cannot be reached, there is no search index yet, or the service is overloaded", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
-async fn list_products(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn list_products(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, Problem> {
     let (request, _) = request.into_parts();
     let list = ListParams::read(&request.uri)?;
     let key = Key::List(canonical("", &list, list.cursor().as_ref()).into());
@@ -76,7 +77,7 @@ async fn page(list: &ListQuery, catalog: &Catalog, search: &Search) -> Result<An
         (status = 503, description = "The catalogue cannot be reached, or the service is overloaded", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
-async fn get_product(
+pub(super) async fn get_product(
     State(app): State<Arc<App>>,
     id: Result<Path<String>, PathRejection>,
     request: Request,
@@ -108,13 +109,6 @@ fn page_answer(list: &ListQuery, next: Option<&Cursor>, page: &PageResponse<'_>)
     // The canonical query is percent-encoded, so it is a valid header.
     let link = link.and_then(|link| HeaderValue::try_from(link + ">; rel=\"next\"").ok());
     Ok(Answer::document(query::json(page)?, link))
-}
-
-pub(super) fn router() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(list_products))
-        .routes(routes!(suggest::suggest))
-        .routes(routes!(get_product))
 }
 
 #[cfg(test)]

@@ -78,7 +78,10 @@ impl SuggestParams {
         (status = 503, description = "There is no search index yet, or the service is overloaded", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn suggest(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+pub(in crate::routes) async fn suggest(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, Problem> {
     let (request, _) = request.into_parts();
     let params = SuggestParams::read(&request.uri)?;
     let key = Key::List(params.canonical().into());

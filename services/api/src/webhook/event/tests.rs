@@ -1,4 +1,5 @@
 use axum::http::HeaderName;
+use farmlokal_catalog::Price;
 use serde_json::json;
 
 use super::*;
