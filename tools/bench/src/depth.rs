@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use crate::client::Client;
 use crate::environment::Environment;
 use crate::plot;
 use crate::queries::{SORTS, first_page, page_after, products};
 use crate::report::Report;
 use crate::server::Server;
 use crate::stats::Latencies;
+use farmlokal_testing::http::Client;
 
 /// Rows before the page.
 const DEPTHS: [u32; 6] = [0, 50_000, 250_000, 500_000, 750_000, 990_000];
@@ -39,7 +39,7 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
         // By turns, so that whatever else the machine does meets all depths alike.
         for (sort, depth, path) in pages.iter().skip(at).step_by(PAGES) {
             let sent = Instant::now();
-            let status = client.get(path).await?;
+            let status = client.get(path).await?.status;
             ensure!(status == 200, "GET {path}: {status}");
             // The first ones make the API's connections.
             if at >= WARM_UP {
@@ -51,8 +51,9 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
 
     let mut report = Report::new(environment, "bench depth", "Latency by page depth");
     report.say(&format!(
-        "Lists of 20 of 1,000,000 products after so many rows, by one client, none from a cache: {} pages at each depth. \
+        "Lists of 20 of {} products after so many rows, by one client, none from a cache: {} pages at each depth. \
          Medians in ms, as in `{PLOT}`.",
+        environment.rows,
         PAGES - WARM_UP
     ));
     report.table(

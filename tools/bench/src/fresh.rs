@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::client::Client;
 use crate::environment::Environment;
 use crate::server::Server;
 use crate::stats::Latencies;
+use farmlokal_testing::http::Client;
 
 const GIVE_UP: Duration = Duration::from_secs(10);
 /// Changes a second.
@@ -58,14 +58,14 @@ async fn change(id: u64, due: Instant, writer: SocketAddr, reader: SocketAddr) -
     post(&mut writer, "product.upserted", &data).await?;
     let (acknowledged, mut stale) = (Instant::now(), 0);
     loop {
-        let status = reader.get(&format!("/products?search=fresh{id}")).await?;
-        let page: Value = serde_json::from_slice(reader.body())?;
+        let answer = reader.get(&format!("/products?search=fresh{id}")).await?;
+        let page = answer.json()?;
         if page["data"][0]["id"] == id {
             return Ok((acknowledged.elapsed(), stale));
         }
-        ensure!(acknowledged.elapsed() < GIVE_UP, "product {id} is not found: {status} {page}");
+        ensure!(acknowledged.elapsed() < GIVE_UP, "product {id} is not found: {page}");
         // A refusal tells nothing that is old.
-        stale += usize::from(status == 200);
+        stale += usize::from(answer.status == 200);
     }
 }
 
@@ -74,7 +74,7 @@ async fn post(client: &mut Client, kind: &str, data: &Value) -> Result<()> {
     let id = format!("bench-{kind}-{}-{}", data["id"], now.timestamp_micros());
     let at = now.to_rfc3339_opts(SecondsFormat::Millis, true);
     let event = json!({"eventId": id, "type": kind, "occurredAt": at, "data": data});
-    let status = client.send("POST", "/webhook", &event.to_string()).await?;
+    let status = client.post("/webhook", &event).await?.status;
     ensure!(status == 200, "an event is answered with {status}");
     Ok(())
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use farmlokal_testing::http::Client;
 
-use crate::client::body;
 use crate::environment::Environment;
 use crate::report::Report;
 use crate::server::Server;
@@ -36,10 +36,13 @@ async fn measure(server: &Server, duration: Duration) -> Result<Measured> {
 pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     let duration = environment.duration;
     let api = Server::api(environment, &[]).await?;
-    let (bytes, file) = (body(api.address, PATH).await?, environment.scratch("bench-body.json"));
-    std::fs::write(&file, &bytes)?;
+    let list = Client::new(api.address).get(PATH).await?;
+    ensure!(list.status == 200, "GET {PATH}: {}", list.status);
+    let file = environment.scratch("bench-body.json");
+    std::fs::write(&file, &list.body)?;
     let bare = Server::bare(environment, &file).await?;
-    ensure!(bytes == body(bare.address, PATH).await?, "the two servers answer differently");
+    let bytes = Client::new(bare.address).get(PATH).await?.body;
+    ensure!(bytes == list.body, "the two servers answer differently");
 
     for server in [&api, &bare] {
         measure(server, Duration::from_secs(2)).await?;

@@ -11,9 +11,9 @@ use sqlx::{AssertSqlSafe, MySqlPool};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::client::Client;
 use crate::queries::Query;
 use crate::stats::{Latencies, median};
+use farmlokal_testing::http::Client;
 
 /// Who answers the queries.
 #[derive(Clone)]
@@ -154,7 +154,7 @@ async fn ask(engine: &Engine, client: &mut Option<Client>, query: &Query) -> Res
     match engine {
         Engine::Api(address) => {
             let client = client.get_or_insert_with(|| Client::new(*address));
-            let status = client.get(&query.path).await?;
+            let status = client.get(&query.path).await?.status;
             ensure!(status == 200 || status == 503, "GET {}: {status}", query.path);
             Ok(status == 200)
         }

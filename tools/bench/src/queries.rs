@@ -9,7 +9,6 @@ use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{RngExt as _, SeedableRng as _};
 use sqlx::{AssertSqlSafe, MySqlPool};
-use xxhash_rust::xxh3::xxh3_64;
 
 pub(crate) const SORTS: [&str; 4] = ["id", "price", "name", "createdAt"];
 pub(crate) const ORDERS: [&str; 2] = ["ASC", "DESC"];
@@ -30,8 +29,8 @@ pub(crate) struct Query {
 pub(crate) struct Queries {
     pub(crate) products: Vec<Product>,
     newest: u64,
-    /// Hashes of the paths that were given out.
-    seen: HashSet<u64>,
+    /// The paths that were given out.
+    seen: HashSet<String>,
     pub(crate) random: StdRng,
 }
 
@@ -60,7 +59,7 @@ impl Queries {
 
     /// Those that were not given out before, in random order.
     pub(crate) fn unseen(&mut self, mut queries: Vec<Query>) -> Vec<Query> {
-        queries.retain(|query| self.seen.insert(xxh3_64(query.path.as_bytes())));
+        queries.retain(|query| self.seen.insert(query.path.clone()));
         queries.shuffle(&mut self.random);
         queries
     }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use chrono::Utc;
 
+use crate::ROWS;
 use crate::environment::Environment;
 
 /// One file of results.
@@ -18,9 +19,14 @@ pub(crate) struct Report {
 
 impl Report {
     /// Starts `loadtest/results/<name>.md` with the title, the command that repeats it, the date and the machine. The name is
-    /// the command's first word, or the part of `bench`.
+    /// the command's first word, or the part of `bench`, and another number of products than usual.
     pub(crate) fn new(environment: &Environment, command: &str, title: &str) -> Report {
         let name = command.trim_start_matches("bench ").split(' ').next().unwrap_or(command);
+        let (mut name, mut command) = (name.to_owned(), command.to_owned());
+        if environment.rows != ROWS {
+            let _ = write!(name, "-{}", environment.rows);
+            let _ = write!(command, " --rows {}", environment.rows);
+        }
         let date = Utc::now().format("%Y-%m-%d %H:%M UTC");
         let command = format!("cargo run --release -p farmlokal-bench -- {command}");
         let text = format!("# {title}\n\n`{command}`, {date}, {}.\n", machine());

@@ -1,4 +1,4 @@
-//! Seeding a million products into an empty database.
+//! Seeding the products into an empty database.
 
 use std::time::Instant;
 
@@ -24,7 +24,7 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
 
     let started = Instant::now();
     let status = Command::new(environment.stack.program("farmlokal-seed"))
-        .args(["--rows", "1000000"])
+        .args(["--rows", &environment.rows.to_string()])
         .env("DATABASE_URL", &url)
         .env("REDIS_URL", environment.stack.redis_url())
         .kill_on_drop(true)
@@ -36,7 +36,7 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     let count: i64 = sqlx::query_scalar(count).fetch_one(&mut connection).await?;
     sqlx::raw_sql(AssertSqlSafe(format!("DROP DATABASE {DATABASE}"))).execute(&mut connection).await?;
 
-    let mut report = Report::new(environment, "bench seed", "Seeding a million products");
+    let mut report = Report::new(environment, "bench seed", "Seeding");
     report.say(&format!("{count} products into an empty database: {took:.1} s."));
     report.finish()
 }

@@ -3,15 +3,16 @@
 use std::fs::{File, read_to_string};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use farmlokal_devstack::{RATE_LIMIT, RATE_LIMITS, free_port};
+use tokio::process::Child;
 use tokio::time::sleep;
 
-use crate::client::Client;
 use crate::environment::Environment;
+use farmlokal_testing::http::Client;
 
 /// Ticks a second in `/proc/<pid>/stat`: `USER_HZ`, the same on every architecture of today.
 const TICKS: f64 = 100.0;
@@ -47,9 +48,10 @@ impl Server {
         Server::start(command, port, &environment.scratch("bench-bare.log")).await
     }
 
-    async fn start(mut command: Command, port: u16, log: &Path) -> Result<Server> {
+    async fn start(command: Command, port: u16, log: &Path) -> Result<Server> {
         let output = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let mut command = tokio::process::Command::from(command);
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).kill_on_drop(true);
         let started = Instant::now();
         let child = command.spawn().with_context(|| format!("cannot run {command:?}"))?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -66,7 +68,7 @@ impl Server {
     }
 
     async fn is_ready(&self) -> bool {
-        Client::new(self.address).get("/readyz").await.is_ok_and(|status| status == 200)
+        Client::new(self.address).get("/readyz").await.is_ok_and(|answer| answer.status == 200)
     }
 
     /// Where wrk and k6 find it.
@@ -76,8 +78,7 @@ impl Server {
 
     /// CPU time so far in seconds, user and system, of all threads.
     pub(crate) fn cpu_seconds(&self) -> Result<f64> {
-        let stat =
-            read_to_string(format!("/proc/{}/stat", self.child.id())).context("the process has ended")?;
+        let stat = self.proc("stat")?;
         // The second field is the program's name in parentheses and may hold spaces; utime and stime are 14 and 15.
         let (_, rest) = stat.rsplit_once(')').context("no name in /proc/<pid>/stat")?;
         let mut ticks = rest.split_whitespace().skip(11).map(str::parse::<u32>);
@@ -87,8 +88,7 @@ impl Server {
 
     /// Resident memory in bytes, now and at its peak since the process started.
     pub(crate) fn memory(&self) -> Result<[u64; 2]> {
-        let status =
-            read_to_string(format!("/proc/{}/status", self.child.id())).context("the process has ended")?;
+        let status = self.proc("status")?;
         let kilobytes = |field: &str| -> Result<u64> {
             let line =
                 status.lines().find_map(|line| line.strip_prefix(field)).context("no memory in /proc")?;
@@ -96,12 +96,10 @@ impl Server {
         };
         Ok([kilobytes("VmRSS:")?, kilobytes("VmHWM:")?])
     }
-}
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself; either way nothing of it stays.
-        self.child.kill().ok();
-        self.child.wait().ok();
+    /// A file of the process under `/proc`.
+    fn proc(&self, file: &str) -> Result<String> {
+        let id = self.child.id().context("the process has ended")?;
+        Ok(read_to_string(format!("/proc/{id}/{file}"))?)
     }
 }

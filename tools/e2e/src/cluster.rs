@@ -8,9 +8,9 @@ use clap::Args;
 use tokio::net::TcpStream;
 
 use crate::command::{command, output};
-use crate::http::Target;
 use crate::kubectl::{self, Pod, RELEASE, items, repository};
 use crate::report::say;
+use farmlokal_testing::http::Target;
 
 /// The host that the Ingress is for.
 pub(crate) const INGRESS_HOST: &str = "farmlokal.test";
@@ -127,7 +127,7 @@ async fn shell(snippet: Option<&str>, setting: &str, arguments: &[&str]) -> Resu
 /// There is no such Service.
 pub(crate) async fn service() -> Result<Target> {
     let address = kubectl::field(&format!("service/{RELEASE}-api"), ".spec.clusterIP").await?;
-    Ok(Target::new(format!("{address}:80"), "service"))
+    Ok(Target { address: format!("{address}:80"), host: "service".to_owned() })
 }
 
 /// The Ingress: the ingress controller, asked for its host.
@@ -137,12 +137,12 @@ pub(crate) async fn service() -> Result<Target> {
 pub(crate) async fn ingress() -> Result<Target> {
     let find =
         ["get", "service", "traefik", "--namespace=kube-system", "--output=jsonpath={.spec.clusterIP}"];
-    Ok(Target::new(format!("{}:80", kubectl::run(&find).await?), INGRESS_HOST))
+    Ok(Target { address: format!("{}:80", kubectl::run(&find).await?), host: INGRESS_HOST.to_owned() })
 }
 
 /// A port of one pod.
 pub(crate) fn pod(pod: &Pod, port: u16) -> Target {
-    Target::new(format!("{}:{port}", pod.address), &*pod.name)
+    Target { address: format!("{}:{port}", pod.address), host: pod.name.clone() }
 }
 
 /// The node of the ingress controller.

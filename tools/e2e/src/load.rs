@@ -10,11 +10,13 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::{Client, Target};
 use crate::report::{self, say};
+use farmlokal_testing::http::{Client, Target};
 
 /// Connections at a time, shared by the targets in turn.
 const CONNECTIONS: usize = 16;
+/// Between two requests on a connection: 500 a second over all.
+const PERIOD: Duration = Duration::from_millis(32);
 /// So many requests on one connection, then another is opened: both kinds of clients are among them.
 const REQUESTS_PER_CONNECTION: u64 = 100;
 /// What goes on beside it starts so much later and ends so much earlier.
@@ -31,7 +33,6 @@ pub(crate) struct Load {
 #[derive(Default)]
 struct Tally {
     sent: u64,
-    connections: u64,
     /// Time from when a request was due to the end of its answer, for each that got a 200.
     latencies: Vec<Duration>,
     /// The cause of each kind of failure: how often, and when last.
@@ -39,18 +40,17 @@ struct Tally {
 }
 
 impl Load {
-    /// Asks `targets` for `paths`, so many requests a second over all connections.
-    pub(crate) fn start(targets: &[Target], paths: &Arc<[String]>, rate: u32) -> Load {
+    /// Asks `targets` for `paths`, each connection for others at a time.
+    pub(crate) fn start(targets: &[Target], paths: &[String]) -> Load {
         let (tally, stop, mut workers) =
             (Arc::<Mutex<Tally>>::default(), CancellationToken::new(), JoinSet::new());
-        let period = Duration::from_secs(1) * u32::try_from(CONNECTIONS).unwrap_or(1) / rate;
         let mut start = Instant::now();
         for (index, target) in targets.iter().cycle().take(CONNECTIONS).enumerate() {
             let mut paths = paths.to_vec();
             let first = index * paths.len() / CONNECTIONS;
             paths.rotate_left(first);
-            workers.spawn(work(target.clone(), paths, (start, period), Arc::clone(&tally), stop.clone()));
-            start += period / 16;
+            workers.spawn(work(target.clone(), paths, start, Arc::clone(&tally), stop.clone()));
+            start += PERIOD / 16;
         }
         Load { workers, tally, stop }
     }
@@ -106,11 +106,9 @@ impl Tally {
             let index = self.latencies.len() * percent / 100;
             report::time(self.latencies.get(index).or(self.latencies.last()).copied().unwrap_or_default())
         };
-        let (sent, connections, failed) = (self.sent, self.connections, self.failed());
+        let (sent, failed) = (self.sent, self.failed());
         let (p50, p99, slowest) = (at(50), at(99), at(100));
-        format!(
-            "{sent} requests over {connections} connections, {failed} failed; p50 {p50}, p99 {p99}, slowest {slowest},"
-        )
+        format!("{sent} requests, {failed} failed; p50 {p50}, p99 {p99}, slowest {slowest},")
     }
 }
 
@@ -118,13 +116,13 @@ impl Tally {
 async fn work(
     target: Target,
     paths: Vec<String>,
-    (start, period): (Instant, Duration),
+    start: Instant,
     tally: Arc<Mutex<Tally>>,
     stop: CancellationToken,
 ) {
-    let (via, mut client) = (target.host.clone(), Client::new(target));
+    let mut client = Client::new(target.clone());
     // A late request does not delay those after it: they are due all the same.
-    let mut ticks = tokio::time::interval_at(start.into(), period);
+    let mut ticks = tokio::time::interval_at(start.into(), PERIOD);
     for (path, requests) in paths.iter().cycle().zip(1..) {
         let due = ticks.tick().await.into_std();
         if stop.is_cancelled() {
@@ -142,12 +140,11 @@ async fn work(
         };
         if let Some(cause) = failure {
             let mut tally = tally.lock().await;
-            let entry = tally.failures.entry(format!("via {via}: {cause}")).or_default();
+            let entry = tally.failures.entry(format!("via {}: {cause}", target.host)).or_default();
             *entry = (entry.0 + 1, start.elapsed());
         }
         if requests % REQUESTS_PER_CONNECTION == 0 {
-            client.leave();
+            client = Client::new(target.clone());
         }
     }
-    tally.lock().await.connections += client.connections;
 }

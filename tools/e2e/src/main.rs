@@ -4,7 +4,6 @@
 mod cluster;
 mod command;
 mod diagnose;
-mod http;
 mod kubectl;
 mod load;
 mod redis;
@@ -55,18 +54,9 @@ struct RunArgs {
     /// Only these steps, on what an earlier run has left; without `install`, it has to have left something
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Step>,
-    /// All but these steps
-    #[arg(long, value_enum, value_delimiter = ',')]
-    skip: Vec<Step>,
     /// Leave everything as it is at the end
     #[arg(long)]
     keep: bool,
-    /// Requests in each step under load, at the least; rolling update and Redis's restart go on until they have met so many
-    #[arg(long, default_value_t = 10_000)]
-    requests: u64,
-    /// Requests a second
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(16..))]
-    rate: u32,
 }
 
 #[tokio::main]
@@ -91,7 +81,6 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: &RunArgs, cluster: &Cluster) -> Result<()> {
-    let _alone = stage::lock()?;
     report::step("preparation", "images, database and Redis");
     if wanted(args).any(|step| step == Step::Install) {
         let started = Instant::now();
@@ -99,7 +88,7 @@ async fn run(args: &RunArgs, cluster: &Cluster) -> Result<()> {
         stage::prepare(cluster).await?;
         say!("done in {}", report::time(started.elapsed()));
     }
-    let suite = Suite { cluster, args };
+    let suite = Suite { cluster };
     let (started, mut proved) = (Instant::now(), 0);
     for step in wanted(args) {
         let value = step.to_possible_value().context("a step without a name")?;
@@ -125,5 +114,5 @@ async fn run(args: &RunArgs, cluster: &Cluster) -> Result<()> {
 /// The steps to run, in order.
 fn wanted(args: &RunArgs) -> impl Iterator<Item = Step> {
     let asked = |step: &Step| args.only.is_empty() || args.only.contains(step);
-    Step::value_variants().iter().copied().filter(move |step| asked(step) && !args.skip.contains(step))
+    Step::value_variants().iter().copied().filter(asked)
 }

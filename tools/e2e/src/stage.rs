@@ -1,12 +1,9 @@
 //! What is there before the first step: a namespace with a database, Redis and a client in it, and nothing of an earlier run.
 
-use std::fs::File;
-
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::cluster::{Cluster, ingress_node};
 use crate::kubectl::{self, NAMESPACE, RELEASE};
-use crate::report::say;
 use crate::{PATIENCE, wait};
 
 const MANIFESTS: [&str; 3] = [
@@ -14,20 +11,6 @@ const MANIFESTS: [&str; 3] = [
     include_str!("../manifests/redis.yaml"),
     include_str!("../manifests/client.yaml"),
 ];
-
-/// One run at a time on this machine; waits for another one.
-///
-/// # Errors
-/// The lock file cannot be made.
-pub(crate) fn lock() -> Result<File> {
-    let path = std::env::temp_dir().join("farmlokal-e2e.lock");
-    let file = File::create(&path).with_context(|| path.display().to_string())?;
-    if file.try_lock().is_err() {
-        say!("waiting for another run ({} is locked)", path.display());
-        file.lock().with_context(|| path.display().to_string())?;
-    }
-    Ok(file)
-}
 
 /// Clears what an earlier run left, then brings up the database, Redis and the client.
 ///

@@ -1,28 +1,27 @@
 //! What every step works with.
 
-use std::sync::Arc;
-
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use crate::cluster::{self, Cluster};
-use crate::http::Client;
 use crate::kubectl::{self, Pod, condition};
 use crate::load::Load;
-use crate::redis::Redis;
-use crate::{PATIENCE, RunArgs, wait};
+use crate::redis::{self, Redis};
+use crate::{PATIENCE, wait};
+use farmlokal_testing::http::Client;
 
 /// Products in the catalogue.
 pub(crate) const ROWS: u64 = 20_000;
+/// Requests in each step under load, at the least.
+const REQUESTS: u64 = 10_000;
 /// Replicas of the API.
 pub(crate) const API_PODS: usize = 3;
 /// The `ProductCatalog` that these tests edit, beside the chart's own.
 pub(crate) const CATALOG: &str = "productcatalog/e2e";
 
-/// A cluster with a database and Redis in it, and what to send there.
+/// A cluster with a database and Redis in it.
 pub(crate) struct Suite<'a> {
     pub(crate) cluster: &'a Cluster,
-    pub(crate) args: &'a RunArgs,
 }
 
 impl Suite<'_> {
@@ -31,7 +30,7 @@ impl Suite<'_> {
     /// # Errors
     /// It failed, or a request did.
     pub(crate) async fn under_load<T>(&self, disturb: impl Future<Output = Result<T>>) -> Result<T> {
-        self.load().await?.during(self.args.requests, async |_| disturb.await).await
+        self.load().await?.during(REQUESTS, async |_| disturb.await).await
     }
 
     /// The same with a disturbance that is over sooner: again and again, until so many requests were sent during it.
@@ -40,19 +39,19 @@ impl Suite<'_> {
     /// It failed, or a request did.
     pub(crate) async fn under_load_repeatedly(&self, disturb: impl AsyncFn() -> Result<()>) -> Result<()> {
         let repeat = async |load: &Load| {
-            let enough = load.sent().await + self.args.requests;
+            let enough = load.sent().await + REQUESTS;
             while load.sent().await < enough {
                 disturb().await?;
             }
             Ok(())
         };
-        self.load().await?.during(self.args.requests, repeat).await
+        self.load().await?.during(REQUESTS, repeat).await
     }
 
     /// Through the Service and the Ingress; it has begun.
     async fn load(&self) -> Result<Load> {
         let targets = [cluster::service().await?, cluster::ingress().await?];
-        Ok(Load::start(&targets, &paths(), self.args.rate))
+        Ok(Load::start(&targets, &paths()))
     }
 
     /// Runs one SQL statement; returns what it selected.
@@ -66,7 +65,7 @@ impl Suite<'_> {
     /// A connection to Redis's pod.
     pub(crate) async fn redis(&self) -> Result<Redis> {
         let pod = self.redis_pod().await?;
-        Redis::connect(&cluster::pod(&pod, 6379)).await
+        redis::connect(&cluster::pod(&pod, 6379)).await
     }
 
     /// Redis's pod.
@@ -124,7 +123,7 @@ pub(crate) fn catalog(description: &str) -> String {
 }
 
 /// What the load asks for: lists in every sort, and items. Some two hundred answers, so most are cached.
-fn paths() -> Arc<[String]> {
+fn paths() -> Vec<String> {
     let lists = (0..20).map(|page| format!("/products?limit=20&cursor={}", page * 20));
     let sorted = ["price", "name", "createdAt"].iter().flat_map(|sort| {
         ["ASC", "DESC"].map(|order| format!("/products?sort={sort}&order={order}&limit=10"))

@@ -6,8 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use clap::{Args, Parser};
 use farmlokal_telemetry::LogArgs;
-
-use crate::secret::Secret;
+use secrecy::SecretString;
 
 const CLIENT_ID: &str = "farmlokal";
 const CLIENT_SECRET: &str = "sandbox-secret";
@@ -41,7 +40,7 @@ pub struct Config {
     pub client_id: String,
     /// Its secret
     #[arg(long, env = "SANDBOX_CLIENT_SECRET", default_value = CLIENT_SECRET, hide_env_values = true, hide_default_value = true)]
-    pub client_secret: Secret,
+    pub client_secret: SecretString,
     /// The audience that tokens are asked for; without it any will do
     #[arg(long, env = "SANDBOX_AUDIENCE")]
     pub audience: Option<String>,
@@ -50,7 +49,7 @@ pub struct Config {
     pub scope: Option<String>,
     /// Signs the webhooks: whsec_ and base64
     #[arg(long, env = "SANDBOX_WEBHOOK_SECRET", default_value = WEBHOOK_SECRET, hide_env_values = true, hide_default_value = true)]
-    pub webhook_secret: Secret,
+    pub webhook_secret: SecretString,
 }
 
 impl Default for Config {

@@ -6,11 +6,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
-use serde::Deserialize;
 
 use crate::api_b::{Plan, Report, SendError};
 use crate::faults::Fault;
-use crate::journal::Faults;
+use crate::journal::{Faults, PerEndpoint};
 use crate::sandbox::Partners;
 
 type Shared = State<Arc<Partners>>;
@@ -30,15 +29,10 @@ pub(crate) fn routes() -> Router<Arc<Partners>> {
 }
 
 /// New faults for the endpoints that it names; the others keep theirs.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct FaultChange {
-    token: Option<Fault>,
-    api_a: Option<Fault>,
-    api_b: Option<Fault>,
-}
-
-async fn change_faults(State(partners): Shared, Json(change): Json<FaultChange>) -> Json<Faults> {
+async fn change_faults(
+    State(partners): Shared,
+    Json(change): Json<PerEndpoint<Option<Fault>>>,
+) -> Json<Faults> {
     let Faults { token, api_a, api_b } = partners.faults();
     let faults = Faults {
         token: change.token.unwrap_or(token),

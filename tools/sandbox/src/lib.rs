@@ -19,7 +19,6 @@ mod faults;
 mod journal;
 mod listener;
 mod sandbox;
-mod secret;
 mod token;
 mod tokens;
 
@@ -28,4 +27,3 @@ pub use config::{Cli, Config};
 pub use faults::{Fault, Mode};
 pub use journal::{Counters, Endpoint, EndpointCounters, Faults, PerEndpoint, Seen};
 pub use sandbox::{Partners, Sandbox};
-pub use secret::Secret;

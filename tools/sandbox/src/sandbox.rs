@@ -11,6 +11,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Uri;
 use axum::middleware::from_fn_with_state;
+use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
@@ -143,7 +144,7 @@ impl Sandbox {
     /// The port is in use, the webhook secret is no key, or there is no thread. The text names the setting.
     #[expect(clippy::unused_async, reason = "as other servers are started")]
     pub async fn start_with(config: Config) -> io::Result<Sandbox> {
-        let key = SigningKey::parse(config.webhook_secret.reveal()).map_err(|error| {
+        let key = SigningKey::parse(config.webhook_secret.expose_secret()).map_err(|error| {
             io::Error::new(ErrorKind::InvalidInput, format!("SANDBOX_WEBHOOK_SECRET: {error}"))
         })?;
         let address = SocketAddr::new(config.host, config.port);

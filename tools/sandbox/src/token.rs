@@ -13,6 +13,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::{Map, json};
 
@@ -93,7 +94,7 @@ impl TokenRequest {
 
     fn is_from_our_client(&self, config: &Config) -> bool {
         self.client_id.as_ref() == Some(&config.client_id)
-            && self.client_secret.as_deref() == Some(config.client_secret.reveal())
+            && self.client_secret.as_deref() == Some(config.client_secret.expose_secret())
     }
 }
 

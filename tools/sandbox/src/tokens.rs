@@ -8,9 +8,6 @@ use chrono::Utc;
 
 use crate::sandbox::lock;
 
-/// Tokens that are remembered; with one more, all are forgotten.
-const MOST: usize = 10_000;
-
 /// Tokens by when they expire, in milliseconds since 1970.
 #[derive(Default)]
 pub(crate) struct AccessTokens(Mutex<HashMap<String, i64>>);
@@ -20,11 +17,8 @@ impl AccessTokens {
     pub(crate) fn issue(&self, lifetime: Duration) -> String {
         let token = format!("{:032x}", rand::random::<u128>());
         let lifetime = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
-        let mut tokens = lock(&self.0);
-        if tokens.len() == MOST {
-            tokens.clear();
-        }
-        tokens.insert(token.clone(), Utc::now().timestamp_millis().saturating_add(lifetime));
+        let expires = Utc::now().timestamp_millis().saturating_add(lifetime);
+        lock(&self.0).insert(token.clone(), expires);
         token
     }
 

@@ -1,6 +1,7 @@
-//! For tests: a database for each, its faults, and list queries in short.
+//! For tests: a database for each, its faults, list queries in short, and an HTTP client.
 
 mod database;
+pub mod http;
 mod query;
 
 use farmlokal_catalog as catalog;

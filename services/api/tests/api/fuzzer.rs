@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use farmlokal_sandbox::Sandbox;
+use secrecy::ExposeSecret as _;
 
 use crate::harness::Api;
 
@@ -25,7 +26,7 @@ async fn every_answer_is_documented() {
         &[
             ("OAUTH_TOKEN_URL", &token_url),
             ("OAUTH_CLIENT_ID", &config.client_id),
-            ("OAUTH_CLIENT_SECRET", config.client_secret.reveal()),
+            ("OAUTH_CLIENT_SECRET", config.client_secret.expose_secret()),
             ("OAUTH_AUDIENCE", "https://partner.test"),
             ("API_A_URL", &api_a_url),
             ("WEBHOOK_ALLOW_UNSIGNED", "true"),

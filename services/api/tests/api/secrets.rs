@@ -1,6 +1,7 @@
 //! Nothing that the service says of itself holds a secret, however much it is asked to say and whatever goes wrong.
 
 use farmlokal_sandbox::{Faults, Mode, Sandbox};
+use secrecy::ExposeSecret as _;
 
 use crate::collector::Collector;
 use crate::harness::{Answer, Api};
@@ -13,7 +14,7 @@ async fn no_secret_is_in_answers_lines_metrics_or_spans() {
     let with_key = |url: String| format!("{url}?key=a-key-in-the-url");
     let (token_url, api_a_url) = (with_key(sandbox.token_url()), with_key(sandbox.api_a_url()));
     let with_password = sandbox.url().replace("http://", "http://us:a-password-at-b@") + "/api-b";
-    let client_secret = sandbox.config().client_secret.reveal();
+    let client_secret = sandbox.config().client_secret.expose_secret();
     let api = Api::with(&[
         ("LOG_LEVEL", "trace"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint()),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use farmlokal_sandbox::{Fault, Faults, Mode, Sandbox};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use secrecy::ExposeSecret as _;
 
 use crate::collector::{Collector, Span, tree};
 use crate::faults::Fragile;
@@ -213,7 +214,7 @@ async fn a_database_that_is_gone_is_an_error_in_spans_and_lines() {
 async fn partners_are_called_within_the_trace_a_span_for_each_attempt() {
     let (collector, sandbox) = (Collector::http().await, Sandbox::start().await.unwrap());
     let (token_url, api_a_url) = (sandbox.token_url(), sandbox.api_a_url());
-    let secret = sandbox.config().client_secret.reveal();
+    let secret = sandbox.config().client_secret.expose_secret();
     let settings = [
         ("OAUTH_TOKEN_URL", token_url.as_str()),
         ("OAUTH_CLIENT_ID", &sandbox.config().client_id),

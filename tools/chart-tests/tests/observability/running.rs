@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use farmlokal_devstack::{Redis, cargo};
 use farmlokal_sandbox::{Faults, Mode, Sandbox};
 use farmlokal_testing::TestDatabase;
+use secrecy::ExposeSecret as _;
 
 const BINARIES: [&str; 3] = ["farmlokal-api", "farmlokal-seed", "farmlokal-controller"];
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,10 +54,10 @@ async fn api(folder: &Path, redis: &Redis) -> String {
         ("PORT", "0".to_owned()),
         ("OAUTH_TOKEN_URL", sandbox.token_url()),
         ("OAUTH_CLIENT_ID", config.client_id.clone()),
-        ("OAUTH_CLIENT_SECRET", config.client_secret.reveal().to_owned()),
+        ("OAUTH_CLIENT_SECRET", config.client_secret.expose_secret().to_owned()),
         ("OAUTH_AUDIENCE", "https://partner.test".to_owned()),
         ("API_A_URL", sandbox.api_a_url()),
-        ("WEBHOOK_SECRETS", config.webhook_secret.reveal().to_owned()),
+        ("WEBHOOK_SECRETS", config.webhook_secret.expose_secret().to_owned()),
         ("API_B_URL", format!("{}/api-b", sandbox.url())),
         ("WEBHOOK_CALLBACK_URL", format!("{NOWHERE}/webhook")),
         ("RATE_LIMIT_SEARCH", "1/3600".to_owned()),

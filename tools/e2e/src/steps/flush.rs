@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use tokio_util::sync::CancellationToken;
 
 use crate::kubectl;
-use crate::http::{Client, Target};
+use farmlokal_testing::http::{Client, Target};
 use crate::suite::{CATALOG, Suite};
 use crate::report::{self, say};
 use crate::{PATIENCE, cluster, wait};

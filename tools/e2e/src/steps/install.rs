@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use crate::http::Client;
+use farmlokal_testing::http::Client;
 use crate::kubectl::{self, NAMESPACE, RELEASE, repository};
 use crate::suite::Suite;
 use crate::report::{self, say};

@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use crate::http::Client;
 use crate::kubectl;
+use crate::redis::{add_keys, keys};
 use crate::report::{self, say};
 use crate::suite::Suite;
 use crate::{PATIENCE, cluster};
+use farmlokal_testing::http::Client;
 
 /// Keys that the flush has to remove: it takes a second or more.
 const KEYS: u64 = 300_000;
@@ -50,8 +51,8 @@ async fn attempt_to_strike(
     let new = format!("Struck {what} {}", std::process::id());
     suite.sql(&format!("UPDATE products SET name = '{new}' WHERE id = {ID}")).await?;
     let mut redis = suite.redis().await?;
-    redis.add_keys(KEYS).await?;
-    let full = redis.keys().await?;
+    add_keys(&mut redis, KEYS).await?;
+    let full = keys(&mut redis).await?;
     // Not awaited: the blow is to fall as soon as Redis shows that the flush has begun.
     let manifest = crate::suite::catalog(what);
     let editing = tokio::spawn(async move { kubectl::apply(&manifest).await });
@@ -59,12 +60,12 @@ async fn attempt_to_strike(
     while left + 1000 > full {
         ensure!(begun.elapsed() < PATIENCE, "the flush does not begin");
         tokio::time::sleep(Duration::from_millis(1)).await;
-        left = redis.keys().await?;
+        left = keys(&mut redis).await?;
     }
     strike().await?;
     let struck = Instant::now();
     // Where Redis itself was struck, the connection is gone, and with it all keys.
-    let after = redis.keys().await.ok();
+    let after = keys(&mut redis).await.ok();
     // kubectl may have lost its API server; the object was changed, or nothing would have been flushed.
     let _ = editing.await?;
     let catalog = suite.until_flushed().await?;
@@ -77,7 +78,7 @@ async fn attempt_to_strike(
         let answer = Client::new(cluster::pod(&pod, 5000)).get(&format!("/products/{ID}")).await?;
         ensure!(answer.text().contains(&new), "{} serves what was flushed", pod.name);
     }
-    let left = suite.redis().await?.keys().await?;
+    let left = keys(&mut suite.redis().await?).await?;
     ensure!(left < 100_000, "{left} keys left after the flush");
     let status = &catalog["status"];
     ensure!(status["lastFlushTime"].is_string(), "no time of the last flush: {status}");

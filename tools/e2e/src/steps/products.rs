@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::http::{Client, Target};
+use farmlokal_testing::http::{Client, Target};
 use crate::report::{self, say};
 use crate::cluster;
 use crate::suite::{ROWS, Suite};

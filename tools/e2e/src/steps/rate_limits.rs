@@ -4,7 +4,7 @@
 use anyhow::{Context as _, Result, ensure};
 
 use crate::kubectl;
-use crate::http::Client;
+use farmlokal_testing::http::Client;
 use crate::cluster::{self, INGRESS_HOST};
 use crate::report::say;
 use crate::suite::{API_PODS, Suite};

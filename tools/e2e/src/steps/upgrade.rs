@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Result, bail, ensure};
 
 use super::install::helm;
-use crate::http::Client;
+use farmlokal_testing::http::Client;
 use crate::kubectl::{self, RELEASE, condition};
 use crate::suite::{CATALOG, Suite};
 use crate::report::{self, say};

@@ -1,16 +1,14 @@
-//! One HTTP request with one event.
+//! What webhooks are sent with, and what comes back.
 
 use std::time::Duration;
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderMap, StatusCode};
 use chrono::{DateTime, Utc};
 use reqwest::{Client, redirect};
 
-use super::SigningKey;
-
 /// What came of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Answer {
     /// None where there was none: no connection, a broken one, or too late.
     pub(super) status: Option<StatusCode>,
@@ -30,33 +28,11 @@ pub(crate) fn client() -> reqwest::Result<Client> {
         .build()
 }
 
-/// Delivers `body` once, signed now, and waits for `timeout` at the most.
-pub(super) async fn deliver(
-    client: &Client,
-    timeout: Duration,
-    callback: &Uri,
-    key: &SigningKey,
-    id: &str,
-    body: Vec<u8>,
-) -> Answer {
-    let timestamp = Utc::now().timestamp();
-    let request = client
-        .post(callback.to_string())
-        .timeout(timeout)
-        .header(CONTENT_TYPE, "application/json")
-        .header("webhook-id", id)
-        .header("webhook-timestamp", timestamp)
-        .header("webhook-signature", key.sign(id, timestamp, &body));
-    let Ok(response) = request.body(body).send().await else {
-        return Answer { status: None, retry_after: None };
-    };
-    let answer = Answer { status: Some(response.status()), retry_after: retry_after(response.headers()) };
-    // Read to its end, so that the connection can be used again.
-    let _ = response.bytes().await;
-    answer
-}
-
 impl Answer {
+    pub(super) fn new(status: StatusCode, headers: &HeaderMap) -> Answer {
+        Answer { status: Some(status), retry_after: retry_after(headers) }
+    }
+
     pub(super) fn is_acknowledgement(self) -> bool {
         self.status.is_some_and(|status| status.is_success())
     }

@@ -18,7 +18,7 @@ const MOST: usize = 16;
 const LONGEST_URL: usize = 1024;
 
 /// A URL that webhooks can be sent to. Without TLS: partner and callback are on one machine or in one cluster.
-pub(super) fn parse_url(url: &str) -> Option<Uri> {
+fn parse_url(url: &str) -> Option<Uri> {
     let uri: Uri = url.parse().ok()?;
     let fits = url.len() <= LONGEST_URL && uri.scheme_str() == Some("http") && uri.host().is_some();
     fits.then_some(uri)

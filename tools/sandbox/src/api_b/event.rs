@@ -2,14 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use rand::RngExt as _;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::Plan;
 
 const CATEGORIES: [&str; 6] = ["vegetables", "fruit", "dairy", "bakery", "garden", "sports"];
 
 /// What is sent in the body of a webhook.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
     /// The same as in the header `webhook-id`.
@@ -22,7 +22,7 @@ pub struct Event {
 }
 
 /// What happened to a product.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type", content = "data")]
 pub enum Change {
     /// It is as follows, new or not.
@@ -33,9 +33,8 @@ pub enum Change {
     PriceChanged {
         /// Which product.
         id: u64,
-        /// In cents; a decimal number in JSON.
-        #[serde(serialize_with = "decimal")]
-        price: u32,
+        /// With two decimals at the most.
+        price: f64,
     },
     /// It is gone.
     #[serde(rename = "product.deleted")]
@@ -46,7 +45,7 @@ pub enum Change {
 }
 
 /// All of a product.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Product {
     /// [`Plan::first_product`] or one of those after it.
     pub id: u64,
@@ -56,9 +55,8 @@ pub struct Product {
     pub description: String,
     /// One of a few that the seeded products have too.
     pub category: String,
-    /// In cents; a decimal number in JSON.
-    #[serde(serialize_with = "decimal")]
-    pub price: u32,
+    /// With two decimals at the most.
+    pub price: f64,
 }
 
 impl Change {
@@ -73,7 +71,7 @@ impl Change {
 }
 
 impl Plan {
-    /// The plan's events in the order they occurred. Without [`Plan::occurred_from`] they are others at each call.
+    /// The plan's events in the order they occurred.
     pub fn events(&self) -> impl Iterator<Item = Event> + '_ {
         (0..self.count).map(|number| self.event(number))
     }
@@ -84,7 +82,7 @@ impl Plan {
         let is_first = number < self.products && self.upserts > 0;
         let offset = if is_first { number } else { rng.random_range(0..self.products) };
         let id = self.first_product + u64::from(offset);
-        let price = rng.random_range(1..=99_999);
+        let price = decimal(rng.random_range(1..=99_999));
         let kind = rng.random_range(0..self.upserts + self.price_changes + self.deletes);
         let change = if is_first || kind < self.upserts {
             Change::Upserted(Product {
@@ -99,15 +97,16 @@ impl Plan {
         } else {
             Change::Deleted { id }
         };
-        let occurred_at = self.start() + chrono::TimeDelta::milliseconds(number.into());
-        Event { event_id: format!("evt_{:016x}_{number:06}", self.fingerprint()), change, occurred_at }
+        let occurred_at = self.occurred_from + chrono::TimeDelta::milliseconds(number.into());
+        // No two runs begin in one millisecond.
+        let run = self.occurred_from.timestamp_millis();
+        Event { event_id: format!("evt_{run:x}_{:x}_{number:06}", self.seed), change, occurred_at }
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
-fn decimal<S: Serializer>(cents: &u32, serializer: S) -> Result<S::Ok, S::Error> {
-    // Two decimals of so small a number survive the way through a float.
-    serializer.serialize_f64(f64::from(*cents) / 100.0)
+/// Two decimals of so small a number survive as a float.
+fn decimal(cents: u32) -> f64 {
+    f64::from(cents) / 100.0
 }
 
 #[cfg(test)]
@@ -116,7 +115,7 @@ mod tests {
 
     fn plan() -> Plan {
         let occurred_from = "2026-11-22T10:00:00Z".parse().unwrap();
-        Plan { count: 500, products: 20, occurred_from: Some(occurred_from), ..Plan::default() }
+        Plan { count: 500, products: 20, occurred_from, ..Plan::default() }
     }
 
     #[test]
@@ -129,7 +128,7 @@ mod tests {
         assert!(events.is_sorted_by(|a, b| a.occurred_at < b.occurred_at && a.event_id < b.event_id));
         let other = Plan { seed: 2, ..plan() };
         assert!(other.events().zip(&events).all(|(other, event)| other.event_id != event.event_id));
-        let later = Plan { occurred_from: Some(Utc::now()), ..plan() };
+        let later = Plan { occurred_from: Utc::now(), ..plan() };
         assert!(later.events().zip(&events).all(|(later, event)| later.event_id != event.event_id));
     }
 
@@ -156,7 +155,8 @@ mod tests {
 
     #[test]
     fn a_price_has_two_decimals_at_the_most() {
-        let change = |price| serde_json::to_value(Change::PriceChanged { id: 1, price }).unwrap();
+        let change =
+            |cents| serde_json::to_value(Change::PriceChanged { id: 1, price: decimal(cents) }).unwrap();
         for (cents, text) in
             [(1, "0.01"), (1_999, "19.99"), (1_250, "12.5"), (99_999, "999.99"), (5_739, "57.39")]
         {

@@ -1,11 +1,9 @@
 //! What is to be sent, and how.
 
-use chrono::{DateTime, Datelike as _, SubsecRound as _, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-
-use super::callbacks::parse_url;
 
 /// A run of webhooks. Which events there are, their duplicates, their order and the pauses between attempts follow from
 /// the plan alone; when an answer comes and which sender is free do not.
@@ -24,9 +22,9 @@ pub struct Plan {
     pub reorder: u32,
     /// Everything random follows from it.
     pub seed: u64,
-    /// When the first event occurred. Without it, so long ago that the last one has just occurred when the run starts;
-    /// its event ids are then new ones.
-    pub occurred_from: Option<DateTime<Utc>>,
+    /// When the first event occurred: so long ago that the last one has just occurred when the run begins, which sets it.
+    #[serde(skip_deserializing)]
+    pub occurred_from: DateTime<Utc>,
     /// The lowest id of a product, at least 1. The default is beyond all that can be seeded.
     pub first_product: u64,
     /// How many products the events are about: 1 to 1,000,000.
@@ -45,8 +43,6 @@ pub struct Plan {
     pub max_backoff_ms: u64,
     /// A delivery that fails so often is given up.
     pub max_attempts: u32,
-    /// Where to; without it to every registered callback.
-    pub url: Option<String>,
 }
 
 impl Default for Plan {
@@ -58,7 +54,7 @@ impl Default for Plan {
             duplicates: 0.2,
             reorder: 8,
             seed: 1,
-            occurred_from: None,
+            occurred_from: DateTime::UNIX_EPOCH,
             first_product: 10_000_001,
             products: 20,
             upserts: 6,
@@ -68,14 +64,13 @@ impl Default for Plan {
             backoff_ms: 100,
             max_backoff_ms: 5_000,
             max_attempts: 100,
-            url: None,
         }
     }
 }
 
 impl Plan {
-    /// Checks what a run depends on, and settles the times. The error names the member that is out of range.
-    pub(super) fn settled(mut self) -> Result<Plan, String> {
+    /// Checks what a run depends on, and sets the time. The error names the member that is out of range.
+    pub(super) fn begun(mut self) -> Result<Plan, String> {
         let ranges = [
             ("count", self.count.into(), 1..=100_000),
             ("senders", self.senders.into(), 1..=256),
@@ -97,19 +92,9 @@ impl Plan {
             return Err(wrong);
         } else if !(0.0..=10.0).contains(&self.duplicates) {
             return Err("duplicates: must be 0 to 10".to_owned());
-        } else if !(1970..=9999).contains(&self.start().year()) {
-            return Err("occurredFrom: must be a time from 1970 to 9999".to_owned());
-        } else if self.url.as_deref().is_some_and(|url| parse_url(url).is_none()) {
-            return Err("url: must be an http:// URL".to_owned());
         }
-        self.occurred_from = Some(self.start());
+        self.occurred_from = Utc::now().trunc_subsecs(3) - TimeDelta::milliseconds(self.count.into());
         Ok(self)
-    }
-
-    /// When the first event occurred, in whole milliseconds.
-    pub(super) fn start(&self) -> DateTime<Utc> {
-        let now = || Utc::now() - TimeDelta::milliseconds(self.count.into());
-        self.occurred_from.unwrap_or_else(now).trunc_subsecs(3)
     }
 
     /// Random numbers of one event, or of the whole for `u64::MAX`.
@@ -117,22 +102,6 @@ impl Plan {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(stream);
         rng
-    }
-
-    /// Plans whose events differ have different ones.
-    pub(super) fn fingerprint(&self) -> u64 {
-        let times = self.start().timestamp_millis().cast_unsigned();
-        let events = [
-            self.seed,
-            times,
-            self.first_product,
-            self.products.into(),
-            self.upserts.into(),
-            self.price_changes.into(),
-            self.deletes.into(),
-        ];
-        // FNV-1a over words: the same on every machine and in every version.
-        events.iter().fold(0xcbf2_9ce4_8422_2325, |hash, word| (hash ^ word).wrapping_mul(0x0100_0000_01b3))
     }
 }
 
@@ -142,20 +111,17 @@ mod tests {
 
     #[test]
     fn what_is_out_of_range_is_named() {
-        let refused = |plan: Plan| plan.settled().unwrap_err();
+        let refused = |plan: Plan| plan.begun().unwrap_err();
         assert!(refused(Plan { count: 0, ..Plan::default() }).starts_with("count: "));
         assert!(refused(Plan { duplicates: f64::NAN, ..Plan::default() }).starts_with("duplicates: "));
         assert!(refused(Plan { senders: 257, ..Plan::default() }).starts_with("senders: "));
-        assert!(refused(Plan { url: Some("ftp://x".into()), ..Plan::default() }).starts_with("url: "));
-        let never = Some(DateTime::<Utc>::MAX_UTC);
-        assert!(refused(Plan { occurred_from: never, ..Plan::default() }).starts_with("occurredFrom: "));
         let nothing = Plan { upserts: 0, price_changes: 0, deletes: 0, ..Plan::default() };
         assert!(refused(nothing).starts_with("deletes: "));
     }
 
     #[test]
     fn by_default_the_last_event_has_just_occurred() {
-        let plan = Plan::default().settled().unwrap();
+        let plan = Plan::default().begun().unwrap();
         let last = plan.events().last().unwrap().occurred_at;
         assert!(last <= Utc::now() && last > Utc::now() - TimeDelta::minutes(1));
     }

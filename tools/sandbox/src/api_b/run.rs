@@ -43,7 +43,7 @@ pub struct Report {
     pub answers: BTreeMap<String, u64>,
     /// Ids of events not acknowledged so far: the first 100.
     pub unacknowledged: Vec<String>,
-    /// What is being done, its times included.
+    /// What is being done, its time included.
     pub plan: Plan,
 }
 

@@ -3,8 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{StatusCode, Uri};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
+use chrono::Utc;
 use rand::RngExt as _;
 use reqwest::Client;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -13,14 +15,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::attempt::deliver;
-use super::callbacks::parse_url;
+use super::attempt::Answer;
 use super::run::Progress;
 use super::{Plan, Report, SigningKey};
 use crate::sandbox::{Partners, lock};
 
-/// Deliveries under way at the most, those that wait for their next attempt included: more wait for their first one.
-const MOST_PENDING: usize = 4096;
 /// The random numbers of pauses begin here, beyond those of events.
 const PAUSES: u64 = 1 << 32;
 
@@ -36,19 +35,16 @@ pub(crate) struct Run {
 }
 
 impl Partners {
-    /// Begins to send webhooks. The report has the plan with its times settled: it makes the events that are sent.
+    /// Begins to send webhooks. The report has the plan with its time: it makes the events that are sent.
     ///
     /// # Errors
     /// A run is under way, the plan is out of range, or there is nowhere to send to.
     pub fn send(&self, plan: Plan) -> Result<Report, SendError> {
         let refuse = |error: &str| Err((StatusCode::CONFLICT, error.to_owned()));
-        let plan = plan.settled().map_err(|error| (StatusCode::UNPROCESSABLE_ENTITY, error))?;
-        let callbacks = match plan.url.as_deref().and_then(parse_url) {
-            Some(url) => vec![url],
-            None => self.callbacks(),
-        };
+        let plan = plan.begun().map_err(|error| (StatusCode::UNPROCESSABLE_ENTITY, error))?;
+        let callbacks = self.callbacks();
         if callbacks.is_empty() {
-            return refuse("no callback is registered, and the plan has no url");
+            return refuse("no callback is registered");
         }
         let mut current = lock(&self.run);
         if current.as_ref().is_some_and(|run| !lock(&run.progress).has_ended()) {
@@ -120,10 +116,6 @@ impl Work {
                 tokio::time::sleep_until(start + Duration::from_secs(1) * turn / self.plan.rate).await;
             }
             for callback in 0..self.callbacks.len() {
-                while deliveries.try_join_next().is_some() {}
-                if deliveries.len() == MOST_PENDING {
-                    deliveries.join_next().await;
-                }
                 let Ok(sender) = Arc::clone(&self.senders).acquire_owned().await else { return };
                 let work = Arc::clone(self);
                 deliveries.spawn(async move { work.deliver(turn.into(), event, callback, sender).await });
@@ -134,9 +126,7 @@ impl Work {
 
     /// Attempts a delivery until it is acknowledged or given up. It holds a sender while it makes a request only.
     async fn deliver(&self, turn: u64, event: u32, callback: usize, mut sender: OwnedSemaphorePermit) {
-        let (plan, url) = (&self.plan, &self.callbacks[callback]);
-        let (timeout, most) =
-            (Duration::from_millis(plan.timeout_ms), Duration::from_millis(plan.max_backoff_ms));
+        let (plan, most) = (&self.plan, Duration::from_millis(self.plan.max_backoff_ms));
         let mut pauses = ExponentialBuilder::new()
             .with_jitter()
             .with_jitter_seed(plan.rng(PAUSES + turn).random())
@@ -147,7 +137,7 @@ impl Work {
         let event_id = plan.event(event).event_id;
         let body = serde_json::to_vec(&plan.event(event)).unwrap_or_default();
         loop {
-            let answer = deliver(&self.client, timeout, url, &self.key, &event_id, body.clone()).await;
+            let answer = self.attempt(&self.callbacks[callback], &event_id, body.clone()).await;
             lock(&self.run.progress).attempted(event, callback, answer);
             drop(sender);
             if answer.is_acknowledgement() {
@@ -158,5 +148,23 @@ impl Work {
             let Ok(again) = Arc::clone(&self.senders).acquire_owned().await else { return };
             sender = again;
         }
+    }
+
+    /// Delivers `body` once, signed now, and waits for the plan's timeout at the most.
+    async fn attempt(&self, callback: &Uri, id: &str, body: Vec<u8>) -> Answer {
+        let timestamp = Utc::now().timestamp();
+        let request = self
+            .client
+            .post(callback.to_string())
+            .timeout(Duration::from_millis(self.plan.timeout_ms))
+            .header(CONTENT_TYPE, "application/json")
+            .header("webhook-id", id)
+            .header("webhook-timestamp", timestamp)
+            .header("webhook-signature", self.key.sign(id, timestamp, &body));
+        let Ok(response) = request.body(body).send().await else { return Answer::default() };
+        let answer = Answer::new(response.status(), response.headers());
+        // Read to its end, so that the connection can be used again.
+        let _ = response.bytes().await;
+        answer
     }
 }

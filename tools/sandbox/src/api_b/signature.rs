@@ -1,19 +1,18 @@
 //! Signatures of [Standard Webhooks 1.0](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
 
-use std::fmt;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use secrecy::{ExposeSecret as _, SecretSlice};
 use sha2::Sha256;
 
 /// What a symmetric secret starts with.
 const PREFIX: &str = "whsec_";
 
 /// A symmetric signing key of 24 to 64 bytes. Debug output does not show it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct SigningKey {
-    bytes: Vec<u8>,
+    bytes: SecretSlice<u8>,
 }
 
 /// Why a text is no signing key. The error never repeats it.
@@ -29,7 +28,7 @@ impl SigningKey {
     pub fn parse(secret: &str) -> Result<SigningKey, InvalidKey> {
         let bytes = secret.strip_prefix(PREFIX).and_then(|encoded| STANDARD.decode(encoded).ok());
         let bytes = bytes.filter(|bytes| (24..=64).contains(&bytes.len())).ok_or(InvalidKey)?;
-        Ok(SigningKey { bytes })
+        Ok(SigningKey { bytes: bytes.into() })
     }
 
     /// One entry of a `webhook-signature` header, `v1,<base64>`, for a message with these headers and this body.
@@ -37,16 +36,12 @@ impl SigningKey {
     #[must_use]
     pub fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> String {
         // HMAC takes a key of any length.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.bytes) else { return String::new() };
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.bytes.expose_secret()) else {
+            return String::new();
+        };
         mac.update(format!("{id}.{timestamp}.").as_bytes());
         mac.update(body);
         format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
-    }
-}
-
-impl fmt::Debug for SigningKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
     }
 }
 
@@ -71,6 +66,6 @@ mod tests {
         }
         let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
         let key = SigningKey::parse(secret).unwrap();
-        assert_eq!(format!("{key:?}"), "***");
+        assert_eq!(format!("{key:?}"), "SigningKey { bytes: SecretBox<[u8]>([REDACTED]) }");
     }
 }

@@ -2,6 +2,7 @@
 
 use farmlokal_sandbox::Sandbox;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 #[derive(Debug)]
@@ -43,7 +44,7 @@ pub async fn ask_for_token(sandbox: &Sandbox) -> Result<Answer, reqwest::Error> 
     let credentials = json!({
         "grant_type": "client_credentials",
         "client_id": config.client_id,
-        "client_secret": config.client_secret.reveal(),
+        "client_secret": config.client_secret.expose_secret(),
     });
     send("POST", &sandbox.token_url(), &credentials).await
 }

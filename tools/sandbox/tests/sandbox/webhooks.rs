@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use axum::response::IntoResponse as _;
 use farmlokal_sandbox::{Plan, Report, Sandbox, SigningKey, State};
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -18,12 +19,24 @@ fn ok() -> axum::response::Response {
 }
 
 /// As fast as it goes, and soon again.
-fn quick(receiver: &Receiver) -> Plan {
-    Plan { rate: 0, backoff_ms: 1, max_backoff_ms: 5, url: Some(receiver.url()), ..Plan::default() }
+fn quick() -> Plan {
+    Plan { rate: 0, backoff_ms: 1, max_backoff_ms: 5, ..Plan::default() }
+}
+
+async fn register(sandbox: &Sandbox, url: String) {
+    let answer = send("POST", &sandbox.callbacks_url(), &json!({ "url": url })).await.unwrap();
+    assert_eq!(answer.status, 201);
+}
+
+/// A sandbox that sends to this callback.
+async fn sandbox_for(receiver: &Receiver) -> Sandbox {
+    let sandbox = Sandbox::start().await.unwrap();
+    register(&sandbox, receiver.url()).await;
+    sandbox
 }
 
 fn key(sandbox: &Sandbox) -> SigningKey {
-    SigningKey::parse(sandbox.config().webhook_secret.reveal()).unwrap()
+    SigningKey::parse(sandbox.config().webhook_secret.expose_secret()).unwrap()
 }
 
 async fn sent(sandbox: &Sandbox, plan: Plan) -> Report {
@@ -33,9 +46,9 @@ async fn sent(sandbox: &Sandbox, plan: Plan) -> Report {
 
 #[tokio::test]
 async fn every_event_arrives_signed_and_is_what_the_plan_says() {
-    let sandbox = Sandbox::start().await.unwrap();
     let receiver = Receiver::start(|_| ok()).await;
-    let report = sent(&sandbox, Plan { count: 200, ..quick(&receiver) }).await;
+    let sandbox = sandbox_for(&receiver).await;
+    let report = sent(&sandbox, Plan { count: 200, ..quick() }).await;
     assert_eq!((report.state, report.acknowledged, report.abandoned), (State::Finished, 200, 0));
     assert_eq!(report.unacknowledged, [""; 0]);
     let deliveries = receiver.deliveries();
@@ -58,14 +71,13 @@ async fn every_event_arrives_signed_and_is_what_the_plan_says() {
 
 #[tokio::test]
 async fn the_order_follows_from_the_seed() {
-    let sandbox = Sandbox::start().await.unwrap();
     let mut orders = Vec::new();
     for seed in [1, 1, 2] {
         let receiver = Receiver::start(|_| ok()).await;
-        let from = "2026-11-22T10:00:00Z".parse().unwrap();
-        let plan = Plan { senders: 1, seed, occurred_from: Some(from), ..quick(&receiver) };
-        let report = sent(&sandbox, plan).await;
-        let numbers = receiver.deliveries().iter().map(|delivery| delivery.id.clone()).collect::<Vec<_>>();
+        let sandbox = sandbox_for(&receiver).await;
+        let report = sent(&sandbox, Plan { senders: 1, seed, ..quick() }).await;
+        let number = |delivery: &Delivery| delivery.id.rsplit('_').next().unwrap().to_owned();
+        let numbers = receiver.deliveries().iter().map(number).collect::<Vec<_>>();
         assert_eq!(numbers.len(), report.deliveries);
         assert!(!numbers.is_sorted(), "not reordered");
         orders.push(numbers);
@@ -76,7 +88,6 @@ async fn the_order_follows_from_the_seed() {
 
 #[tokio::test]
 async fn what_is_not_acknowledged_is_sent_again_with_the_same_id_and_body() {
-    let sandbox = Sandbox::start().await.unwrap();
     let receiver = Receiver::start(|times| match times {
         1 => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         2 => StatusCode::CONFLICT.into_response(),
@@ -84,7 +95,8 @@ async fn what_is_not_acknowledged_is_sent_again_with_the_same_id_and_body() {
         _ => StatusCode::NO_CONTENT.into_response(),
     })
     .await;
-    let report = sent(&sandbox, Plan { count: 30, duplicates: 0.0, ..quick(&receiver) }).await;
+    let sandbox = sandbox_for(&receiver).await;
+    let report = sent(&sandbox, Plan { count: 30, duplicates: 0.0, ..quick() }).await;
     assert_eq!((report.acknowledged, report.attempts), (30, 120));
     for status in ["500", "409", "302", "204"] {
         assert_eq!(report.answers[status], 30);
@@ -98,13 +110,13 @@ async fn what_is_not_acknowledged_is_sent_again_with_the_same_id_and_body() {
 
 #[tokio::test]
 async fn retry_after_is_waited_for() {
-    let sandbox = Sandbox::start().await.unwrap();
     let receiver = Receiver::start(|times| match times {
         1 => (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")]).into_response(),
         _ => ok(),
     })
     .await;
-    let plan = Plan { count: 1, duplicates: 0.0, max_backoff_ms: 2_000, reorder: 0, ..quick(&receiver) };
+    let sandbox = sandbox_for(&receiver).await;
+    let plan = Plan { count: 1, duplicates: 0.0, max_backoff_ms: 2_000, reorder: 0, ..quick() };
     assert_eq!(sent(&sandbox, plan).await.acknowledged, 1);
     let deliveries = receiver.deliveries();
     assert!(deliveries[1].at - deliveries[0].at >= Duration::from_secs(1));
@@ -116,7 +128,7 @@ async fn a_callback_that_is_down_gets_everything_once_it_is_back() {
     let reserved = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = reserved.local_addr().unwrap();
     drop(reserved);
-    let url = format!("http://{address}/webhook");
+    register(&sandbox, format!("http://{address}/webhook")).await;
     let plan = Plan {
         count: 50,
         rate: 0,
@@ -125,7 +137,7 @@ async fn a_callback_that_is_down_gets_everything_once_it_is_back() {
         max_attempts: 10_000,
         ..Plan::default()
     };
-    sandbox.send(Plan { url: Some(url), ..plan }).unwrap();
+    sandbox.send(plan).unwrap();
     while sandbox.report().unwrap().answers.get("none").is_none_or(|failed| *failed < 100) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -138,9 +150,9 @@ async fn a_callback_that_is_down_gets_everything_once_it_is_back() {
 
 #[tokio::test]
 async fn what_is_never_acknowledged_is_given_up_and_named() {
-    let sandbox = Sandbox::start().await.unwrap();
     let receiver = Receiver::start(|_| StatusCode::BAD_REQUEST.into_response()).await;
-    let plan = Plan { count: 3, duplicates: 0.0, reorder: 0, max_attempts: 4, ..quick(&receiver) };
+    let sandbox = sandbox_for(&receiver).await;
+    let plan = Plan { count: 3, duplicates: 0.0, reorder: 0, max_attempts: 4, ..quick() };
     let report = sent(&sandbox, plan).await;
     assert_eq!((report.state, report.abandoned, report.attempts), (State::Finished, 3, 12));
     let ids: Vec<_> = report.plan.events().map(|event| event.event_id).collect();
@@ -151,9 +163,8 @@ async fn what_is_never_acknowledged_is_given_up_and_named() {
 async fn each_registered_callback_gets_every_event() {
     let sandbox = Sandbox::start().await.unwrap();
     let (first, second) = (Receiver::start(|_| ok()).await, Receiver::start(|_| ok()).await);
-    for callback in [json!({ "url": first.url() }), json!({ "url": second.url() })] {
-        assert_eq!(send("POST", &sandbox.callbacks_url(), &callback).await.unwrap().status, 201);
-    }
+    register(&sandbox, first.url()).await;
+    register(&sandbox, second.url()).await;
     let report = sent(&sandbox, Plan { count: 10, duplicates: 0.0, rate: 0, ..Plan::default() }).await;
     assert_eq!((report.acknowledged, report.deliveries), (10, 20));
     for receiver in [first, second] {
@@ -168,7 +179,7 @@ async fn each_registered_callback_gets_every_event() {
 async fn as_many_requests_are_in_flight_as_there_are_senders() {
     let sandbox = Sandbox::start().await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/webhook", listener.local_addr().unwrap());
+    register(&sandbox, format!("http://{}/webhook", listener.local_addr().unwrap())).await;
     let (in_flight, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let barrier = Arc::new(tokio::sync::Barrier::new(3));
     let answer = {
@@ -182,7 +193,7 @@ async fn as_many_requests_are_in_flight_as_there_are_senders() {
     };
     let router = axum::Router::new().route("/webhook", axum::routing::post(answer));
     tokio::spawn(axum::serve(listener, router).into_future());
-    let plan = Plan { count: 30, senders: 3, duplicates: 0.0, rate: 0, url: Some(url), ..Plan::default() };
+    let plan = Plan { count: 30, senders: 3, duplicates: 0.0, rate: 0, ..Plan::default() };
     assert_eq!(sent(&sandbox, plan).await.acknowledged, 30);
     assert_eq!(most.load(SeqCst), 3);
 }
@@ -197,7 +208,7 @@ async fn a_run_is_begun_watched_and_ended_over_http() {
     assert_eq!((nowhere.status, refused.0), (409, StatusCode::CONFLICT));
 
     let receiver = Receiver::start(|_| ok()).await;
-    send("POST", &sandbox.callbacks_url(), &json!({ "url": receiver.url() })).await.unwrap();
+    register(&sandbox, receiver.url()).await;
     for bad in [json!({ "count": 0 }), json!({ "counts": 1 })] {
         assert_eq!(send("POST", &url, &bad).await.unwrap().status, 422, "{bad}");
     }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use farmlokal_devstack::Redis;
 use farmlokal_sandbox::{Fault, Faults, Mode, Sandbox};
+use secrecy::ExposeSecret as _;
 
 use crate::harness::{Answer, PATIENCE, Process, client, fetch};
 
@@ -35,7 +36,7 @@ impl Replica {
             ("REDIS_TIMEOUT", "3s"),
             ("OAUTH_TOKEN_URL", &token_url),
             ("OAUTH_CLIENT_ID", &config.client_id),
-            ("OAUTH_CLIENT_SECRET", config.client_secret.reveal()),
+            ("OAUTH_CLIENT_SECRET", config.client_secret.expose_secret()),
             ("OAUTH_AUDIENCE", "https://partner.test"),
             ("API_A_URL", &api_a_url),
             // Longer than any test waits, where the test is not about deadlines.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use farmlokal_devstack::Redis;
 use farmlokal_sandbox::{Config, Fault, Mode, Sandbox};
+use secrecy::ExposeSecret as _;
 use sha2::Digest as _;
 
 use super::fixture::{Replica, assert_documented, error, eventually, retry_after, row, seen, token_fault};
@@ -45,7 +46,7 @@ async fn the_token_itself_never_leaves() {
     assert_eq!(keys.len(), 1, "{keys:?}");
     let stored: HashMap<String, String> =
         redis::cmd("HGETALL").arg(&keys[0]).query_async(&mut connection).await.unwrap();
-    let secrets = [stored["secret"].as_str(), sandbox.config().client_secret.reveal()];
+    let secrets = [stored["secret"].as_str(), sandbox.config().client_secret.expose_secret()];
     let log = replica.process.log();
     assert!(log.iter().any(|event| event["message"] == "a new access token"));
     for secret in secrets {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use farmlokal_catalog::migrate;
 use farmlokal_devstack::{Database, Redis};
 use farmlokal_sandbox::{Change, Event, Plan, Report, Sandbox, State};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use sqlx::MySqlPool;
 use tokio_util::task::AbortOnDropHandle;
@@ -32,7 +33,7 @@ impl Replica {
             ("DATABASE_URL", database.url()),
             ("REDIS_URL", redis.url()),
             ("PORT", port.to_string()),
-            ("WEBHOOK_SECRETS", sandbox.config().webhook_secret.reveal().to_owned()),
+            ("WEBHOOK_SECRETS", sandbox.config().webhook_secret.expose_secret().to_owned()),
             ("WEBHOOK_CALLBACK_URL", format!("http://127.0.0.1:{port}/webhook")),
             ("API_B_URL", format!("{}/api-b", sandbox.url())),
             // What is not flushed stays stale for longer than this takes.
@@ -91,7 +92,7 @@ fn reference(events: &[Event]) -> BTreeMap<u64, Option<Value>> {
             Change::Upserted(new) => *product = Some(serde_json::to_value(new).unwrap()),
             Change::PriceChanged { price, .. } => {
                 if let Some(product) = product {
-                    product["price"] = (f64::from(*price) / 100.0).into();
+                    product["price"] = (*price).into();
                 }
             }
             Change::Deleted { .. } => *product = None,
