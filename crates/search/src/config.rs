@@ -11,7 +11,7 @@ pub struct SearchConfig {
     pub threads: usize,
     /// Searches that may wait for one of them. Default 64.
     pub queue: usize,
-    /// How long a search may wait for a thread, and for an index that has its rows as they are now. Default 500 ms.
+    /// How long a search may take. Default 500 ms.
     pub deadline: Duration,
     /// The language whose word endings are ignored, in lower case; `None` for none. Default `english`.
     pub language: Option<String>,
@@ -47,8 +47,8 @@ impl SearchConfig {
             }
         };
         let language = self.language.as_deref().map(str::parse).transpose()?;
-        let SearchConfig { memory, threads, queue, deadline, .. } = *self;
-        Ok(EngineConfig { memory, threads, queue, deadline, language, synonyms })
+        let SearchConfig { memory, threads, queue, .. } = *self;
+        Ok(EngineConfig { memory, threads, queue, language, synonyms })
     }
 }
 

@@ -178,7 +178,7 @@ pub struct SearchArgs {
     /// Searches that may wait for a thread; further ones get 503 at once
     #[arg(long = "search-queue", env = "SEARCH_QUEUE", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) queue: u16,
-    /// How long a search may wait for a thread and for the newest products before it is refused with 503
+    /// How long a search may take before it is refused with 503
     #[arg(long = "search-deadline", env = "SEARCH_DEADLINE", default_value = "500ms", value_parser = nonzero_duration)]
     pub(crate) deadline: Duration,
     /// The language of which words and their plurals find the same, such as english or german; none for no language

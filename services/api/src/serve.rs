@@ -285,7 +285,7 @@ async fn follow_cache(cache: Cache<Answer>, search: Search) {
         tokio::select! {
             () = cache.changed() => search.wake(),
             // Whoever flushes may have changed rows in a way that the database does not tell of.
-            () = cache.flushed() => search.read_anew(),
+            () = cache.flushed() => search.rebuild(),
         }
     }
 }

@@ -11,12 +11,9 @@ mod snapshot;
 mod suggest;
 mod threads;
 
-use std::{
-    sync::{
-        Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, Mutex, PoisonError, RwLock,
+    atomic::{AtomicU64, Ordering},
 };
 
 use farmlokal_catalog::{ChangePosition, IndexRow, ListQuery, SearchText};
@@ -38,8 +35,6 @@ pub struct EngineConfig {
     pub threads: usize,
     /// How many more may wait.
     pub queue: usize,
-    /// How long one may wait.
-    pub deadline: Duration,
     /// The language of the catalogue, for stems.
     pub language: Option<Language>,
     /// Words that are searched for alike.
@@ -77,7 +72,7 @@ impl TantivyEngine {
             live: Mutex::new(None),
             bytes: AtomicU64::new(0),
         };
-        let threads = Threads::new(config.threads, config.queue, config.deadline);
+        let threads = Threads::new(config.threads, config.queue);
         TantivyEngine { shared: Arc::new(shared), threads }
     }
 
@@ -101,7 +96,7 @@ impl Shared {
     }
 
     fn fits(&self, bytes: u64) -> Result<(), EngineError> {
-        if bytes <= self.memory { Ok(()) } else { Err(EngineError::TooLarge { limit: self.memory }) }
+        if bytes <= self.memory { Ok(()) } else { Err(EngineError::TooLarge) }
     }
 
     fn apply(
@@ -183,7 +178,7 @@ impl Rebuild for TantivyRebuild {
         .await
     }
 
-    async fn finish(self, position: &ChangePosition) -> Result<(), EngineError> {
+    async fn finish(self, position: &ChangePosition) -> Result<impl FnOnce() + Send + 'static, EngineError> {
         let position = position.clone();
         threads::blocking(move || {
             let built = self.live.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -191,10 +186,12 @@ impl Rebuild for TantivyRebuild {
             let snapshot = live.commit(&position)?;
             let live = live.built()?;
             self.shared.fits(with_merge(live.bytes()))?;
-            self.shared.bytes.store(live.bytes() + WRITER as u64, Ordering::Relaxed);
-            *self.shared.live.lock().unwrap_or_else(PoisonError::into_inner) = Some(live);
-            self.shared.show(Some(snapshot));
-            Ok(())
+            let shared = self.shared;
+            Ok(move || {
+                shared.bytes.store(live.bytes() + WRITER as u64, Ordering::Relaxed);
+                *shared.live.lock().unwrap_or_else(PoisonError::into_inner) = Some(live);
+                shared.show(Some(snapshot));
+            })
         })
         .await
     }

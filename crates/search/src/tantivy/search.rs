@@ -15,7 +15,7 @@ use super::{
     snapshot::Snapshot,
 };
 use crate::{
-    Correction, Found, Words,
+    Correction, Found, Highlighter,
     analysis::{Matched, Word, searched},
 };
 
@@ -59,8 +59,8 @@ impl Snapshot {
             (_, true) => Some(found.price_ranges),
             _ => Some(facet(in_categories.as_ref(), PriceRange::default(), false)?.price_ranges),
         };
-        let words = expanded.as_ref().filter(|_| include.highlights).map(|expanded| {
-            Box::new(Matched { analysis: self.analysis, terms: expanded.terms() }) as Box<dyn Words>
+        let highlighter = expanded.as_ref().filter(|_| include.highlights).map(|expanded| {
+            Box::new(Matched { analysis: self.analysis, terms: expanded.terms() }) as Box<dyn Highlighter>
         });
         let corrections = expanded.as_ref().map(|expanded| self.corrections(expanded, level)).transpose()?;
         Ok(Found {
@@ -70,7 +70,7 @@ impl Snapshot {
             price_facet: price_facet.map(PriceCounts::into_facet),
             level,
             corrections: corrections.unwrap_or_default(),
-            words,
+            highlighter,
             position: self.position,
         })
     }

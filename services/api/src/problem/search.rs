@@ -29,7 +29,7 @@ impl From<SearchError> for Problem {
                 Problem::new(Code::TimedOut, "The search took too long.").retry_after(RETRY)
             }
             // Another try fails as well.
-            EngineError::TooLarge { .. } => {
+            EngineError::TooLarge => {
                 let detail = "The catalogue is too large for the search index: the operators have to raise SEARCH_MEMORY.";
                 Problem::new(Code::SearchUnavailable, detail)
             }

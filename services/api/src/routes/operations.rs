@@ -92,15 +92,14 @@ enum IndexStatus {
     Failed,
 }
 
-impl From<SearchStatus> for SearchHealth {
+impl From<SearchStatus> for IndexStatus {
     fn from(status: SearchStatus) -> Self {
-        let (status, documents) = match status {
-            SearchStatus::Building => (IndexStatus::Building, None),
-            SearchStatus::TooLarge => (IndexStatus::TooLarge, None),
-            SearchStatus::Failed(_) => (IndexStatus::Failed, None),
-            SearchStatus::Ready { documents, .. } => (IndexStatus::Ready, Some(documents)),
-        };
-        Self { status, documents }
+        match status {
+            SearchStatus::Building => Self::Building,
+            SearchStatus::Ready => Self::Ready,
+            SearchStatus::TooLarge => Self::TooLarge,
+            SearchStatus::Failed => Self::Failed,
+        }
     }
 }
 
@@ -148,7 +147,7 @@ async fn health(State(app): State<Arc<App>>) -> Response {
         Database::Unknown => (false, Some("not asked yet"), None),
     };
     let up = |up| if up { DependencyStatus::Up } else { DependencyStatus::Down };
-    let search = SearchHealth::from(app.search.status());
+    let search = SearchHealth { status: app.search.status().into(), documents: app.search.documents() };
     let status = match (database_up, redis.up && search.status == IndexStatus::Ready) {
         (true, true) => ServiceStatus::Ok,
         (true, false) => ServiceStatus::Degraded,
@@ -182,6 +181,7 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     gauge!("farmlokal_db_connections", "state" => "in_use").set(pool.in_use);
     gauge!("farmlokal_db_connections", "state" => "idle").set(pool.open.saturating_sub(pool.in_use));
     gauge!("farmlokal_db_connections_max").set(pool.max);
+    gauge!("farmlokal_db_queue").set(pool.waiting);
     #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
     gauge!("http_server_active_requests").set(app.in_flight.count() as f64);
     #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
@@ -196,6 +196,7 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
 pub(super) fn describe_metrics() {
     describe_gauge!("farmlokal_db_connections", "Connections of the pool by state (in_use, idle)");
     describe_gauge!("farmlokal_db_connections_max", "The most connections that the pool may open");
+    describe_gauge!("farmlokal_db_queue", "Calls that wait in the admission queue before the database");
     describe_gauge!("farmlokal_db_up", "1 while the database answers");
     describe_gauge!("http_server_active_requests", "Requests in flight, the operators' left out");
     describe_gauge!(
