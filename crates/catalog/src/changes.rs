@@ -57,7 +57,7 @@ pub enum Changes {
     All,
 }
 
-/// The slots that events raise.
+/// The slots that events raise: 64, see `raise_counter`.
 const SLOTS: RangeInclusive<u8> = 1..=64;
 /// Products that are told one by one at the most.
 pub(crate) const MOST_CHANGED: usize = 50_000;

@@ -15,7 +15,7 @@ pub(crate) enum Dialect {
 /// Settings of a [`crate::Catalog`]. They hold a password: no `Debug` shows them.
 #[derive(Clone)]
 pub struct CatalogConfig {
-    /// Where the database is, and as whom. See [`CatalogConfig::new`] to make it from an URL.
+    /// Where the database is, and as whom. A URL can be parsed as such: `mysql://user:password@host:port/database`.
     pub connect: MySqlConnectOptions,
     /// The most connections at once, beside two for the search index and one to see whether the database is there. A few more
     /// than its cores are enough: further statements would only slow each other down. Default 4.
@@ -33,12 +33,7 @@ pub struct CatalogConfig {
 }
 
 impl CatalogConfig {
-    /// The defaults, for the database that `url` names: `mysql://user:password@host:port/database`.
-    pub fn new(url: &str) -> Result<CatalogConfig, sqlx::Error> {
-        Ok(CatalogConfig::with(url.parse()?))
-    }
-
-    /// The defaults, for a database given by its parts.
+    /// The defaults, for the database that these options name.
     #[must_use]
     pub fn with(connect: MySqlConnectOptions) -> CatalogConfig {
         CatalogConfig {

@@ -70,14 +70,12 @@ impl Pool {
         };
         connection.map_err(|error| match error {
             PoolError::Backend(error) => error,
-            PoolError::Closed => sqlx::Error::PoolClosed,
             PoolError::Timeout(_) => {
                 self.refused.increment(1);
                 sqlx::Error::PoolTimedOut
             }
-            PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
-                sqlx::Error::Configuration("the pool of connections".into())
-            }
+            // What else there is needs a hook, or no runtime.
+            _ => sqlx::Error::PoolClosed,
         })
     }
 

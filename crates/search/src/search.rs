@@ -84,9 +84,9 @@ impl<E: Engine> Search<E> {
         self.follower.status()
     }
 
-    /// How many products the index has; `None` without one.
+    /// How many products the index has, where it is ready.
     #[must_use]
     pub fn documents(&self) -> Option<u64> {
-        self.follower.engine.documents()
+        self.follower.require_ready().ok().and_then(|()| self.follower.engine.documents())
     }
 }

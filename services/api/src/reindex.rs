@@ -11,7 +11,7 @@ use farmlokal_settings::DatabaseArgs;
 /// # Errors
 /// A database that cannot be reached, or that holds no catalogue.
 pub async fn run(args: &DatabaseArgs) -> anyhow::Result<String> {
-    let config = CatalogConfig::new(args.url()?.as_str()).context("the database URL")?;
+    let config = CatalogConfig::with(args.url()?.as_str().parse().context("the database URL")?);
     let catalog = Catalog::new(config)?;
     catalog.announce_replacement().await.map_err(|error| match error.source() {
         Some(source) => anyhow!("{error}: {source}"),

@@ -252,7 +252,7 @@ fn catalog_config(args: &ServeArgs, url: &str) -> anyhow::Result<CatalogConfig> 
         acquire_timeout: args.db_acquire_timeout,
         list_deadline: args.list_timeout,
         event_connections,
-        ..CatalogConfig::new(url).context("the database URL")?
+        ..CatalogConfig::with(url.parse().context("the database URL")?)
     })
 }
 

@@ -54,6 +54,7 @@ async fn a_catalogue_that_is_too_large_is_said_to_be() {
     let health = api.get("/health").await;
     assert_eq!((health.status, health.json()["status"].as_str()), (200, Some("degraded")));
     assert_eq!(health.json()["dependencies"]["search"], serde_json::json!({"status": "tooLarge"}));
+    assert_eq!(api.metric("farmlokal_search_too_large", &[]).await, 1.0);
 }
 
 /// Whatever a sender was told is found by whoever asks afterwards, wherever.
