@@ -53,7 +53,7 @@ impl ChangePosition {
 pub enum Changes {
     /// These products, each once, as they are at this position: `None` for those that are gone.
     Products(ChangePosition, Vec<(u64, Option<IndexRow>)>),
-    /// The catalogue as a whole, or too much to be told: it has to be read anew.
+    /// The catalogue as a whole, or too much to be told: an index has to be rebuilt.
     All,
 }
 
@@ -83,8 +83,8 @@ impl Catalog {
     }
 
     /// What changed since a position, as of one moment: of products that changed again meanwhile, the last change only. Within
-    /// the day after a change it is told, later it may be [forgotten](Self::prune_events): whoever was away for longer has to
-    /// read everything anew.
+    /// the day after a change it is told, later it may be [forgotten](Self::prune_events): an index that was away for longer has
+    /// to be rebuilt.
     pub async fn changes_since(&self, seen: &ChangePosition) -> Result<Changes, Error> {
         let rows = self.index_database.reader().await?.fetch(&changes(seen)).await?;
         let (mut now, mut changed) = (ChangePosition::default(), Vec::new());

@@ -112,12 +112,13 @@ impl Pool {
 
 impl Connector {
     async fn connect(&self) -> Result<MySqlConnection, sqlx::Error> {
-        let connecting = async {
+        // On the heap: four kilobytes of state that every future around it would carry, and that a query rarely needs.
+        let connecting = Box::pin(async {
             let mut connection = MySqlConnection::connect_with(&self.options).await?;
             let dialect = prepare_session(&mut connection).await?;
             set(&mut connection, &(self.settings)(dialect, self.deadline)).await?;
             Ok(connection)
-        };
+        });
         let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no connection in time");
         timeout(self.connect_timeout, connecting).await.map_err(late)?
     }
@@ -128,8 +129,7 @@ impl managed::Manager for Connector {
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<MySqlConnection, sqlx::Error> {
-        // On the heap: four kilobytes of state that every future around it would carry, and that a query rarely needs.
-        Box::pin(self.connect()).await
+        self.connect().await
     }
 
     async fn recycle(&self, _: &mut MySqlConnection, metrics: &Metrics) -> RecycleResult<sqlx::Error> {

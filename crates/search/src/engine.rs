@@ -121,7 +121,7 @@ pub trait Engine: Send + Sync + 'static {
         position: &ChangePosition,
     ) -> impl Future<Output = Result<(), EngineError>> + Send;
 
-    /// An index anew, beside the one that answers meanwhile; where memory has no room for both, instead of it.
+    /// A new index, beside the one that answers meanwhile; where memory has no room for both, instead of it.
     fn rebuild(&self) -> Result<impl Rebuild, EngineError>;
 
     /// How many products the index has; `None` before it is built.

@@ -253,7 +253,7 @@ impl<E: Engine> Follower<E> {
             match self.build().await {
                 Ok(true) => return outage.end(),
                 Ok(false) => {}
-                Err(error) if matches!(error, SearchError::Engine(EngineError::TooLarge)) => {
+                Err(SearchError::Engine(EngineError::TooLarge)) => {
                     self.show_failure(SearchStatus::TooLarge).await;
                     error!("SEARCH_MEMORY is too small for an index of the catalogue");
                     tokio::select! {

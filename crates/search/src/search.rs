@@ -72,7 +72,7 @@ impl<E: Engine> Search<E> {
         self.follower.wake();
     }
 
-    /// Builds the index anew, beside the one that answers meanwhile: for whoever changed products by SQL and told nobody. Several
+    /// Builds a new index, beside the one that answers meanwhile: for whoever changed products by SQL and told nobody. Several
     /// calls are as good as one.
     pub fn rebuild(&self) {
         self.follower.rebuild();

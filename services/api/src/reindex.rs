@@ -6,7 +6,7 @@ use anyhow::{Context as _, anyhow};
 use farmlokal_catalog::{Catalog, CatalogConfig};
 use farmlokal_settings::DatabaseArgs;
 
-/// Makes every API process build its search index anew, and says so in one line. Searches get a 503 until that is done.
+/// Makes every API process rebuild its search index, and says so in one line. Searches get a 503 until that is done.
 ///
 /// # Errors
 /// A database that cannot be reached, or that holds no catalogue.
@@ -18,5 +18,5 @@ pub async fn run(args: &DatabaseArgs) -> anyhow::Result<String> {
         None => error.into(),
     })?;
     catalog.close().await;
-    Ok("every search index reads the catalogue anew".to_owned())
+    Ok("every search index is rebuilt".to_owned())
 }

@@ -61,7 +61,8 @@ mod tests {
         }
         {
             let mut waits = pin!(threads.run(|| Ok(2)));
-            poll_fn(|context| Poll::Ready(assert!(waits.as_mut().poll(context).is_pending()))).await;
+            let polled = poll_fn(|context| Poll::Ready(waits.as_mut().poll(context))).await;
+            assert!(polled.is_pending());
             assert!(matches!(threads.run(|| Ok(3)).await, Err(EngineError::Busy)));
         }
         // One that runs goes on without its caller, and keeps its thread.
