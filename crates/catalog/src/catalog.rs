@@ -6,9 +6,9 @@ use sqlx::{FromRow as _, Row as _, mysql::MySqlRow};
 
 use crate::{
     CatalogConfig, Error, ListQuery, Page, Product,
-    config::connect_options,
+    config::{connect_options, event_settings, read_settings},
     migrate, plan,
-    pool::{Pool, Purpose},
+    pool::{Connector, Pool},
     reader::{Database, Reader},
     statement::Statement,
 };
@@ -23,12 +23,12 @@ const INDEX_DEADLINE: Duration = Duration::from_secs(30);
 pub struct Catalog {
     pub(crate) database: Arc<Database>,
     /// Connections of their own for events, which may wait for each other's locks.
-    event_database: Arc<Database>,
+    pub(crate) event_database: Arc<Database>,
     /// The same for what a search index reads, which takes longer than a list may.
-    index_database: Arc<Database>,
+    pub(crate) index_database: Arc<Database>,
 }
 
-/// How many connections there are, those for events left out.
+/// How many connections there are for reads, and how many calls wait for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolUse {
     /// Open, in use or not.
@@ -37,25 +37,34 @@ pub struct PoolUse {
     pub in_use: u32,
     /// The most that may be open.
     pub max: u32,
+    /// Calls in the admission queue, events among them.
+    pub waiting: u32,
 }
 
 impl Catalog {
     /// Opens no connection: the first call does. Install the metrics recorder before.
     pub fn new(config: CatalogConfig) -> Result<Catalog, Error> {
         let options = connect_options(config.connect);
-        let database = |purpose, deadline, connections, queue_timeout| {
-            let pool = Pool::new(options.clone(), purpose, deadline, connections, config.acquire_timeout)?;
-            Ok::<_, sqlx::Error>(Arc::new(Database::new(pool, queue_timeout)))
+        let connect_timeout = config.acquire_timeout;
+        let database = |settings, deadline, connections, queue_timeout| {
+            let connector = Connector { options: options.clone(), settings, deadline, connect_timeout };
+            let pool = Pool::new(connector, connections, queue_timeout)?;
+            Ok::<_, sqlx::Error>(Arc::new(Database::new(pool)))
         };
         let reads =
-            |deadline, connections| database(Purpose::Reads, deadline, connections, config.queue_timeout);
+            |deadline, connections| database(read_settings, deadline, connections, config.queue_timeout);
         // A sender can wait longer than a reader, and comes again.
         let queue_timeout = config.acquire_timeout;
-        let events =
-            database(Purpose::Events, config.event_deadline, config.event_connections, queue_timeout)?;
-        let database = reads(config.list_deadline, config.max_connections)?;
-        let index_database = reads(INDEX_DEADLINE, INDEX_CONNECTIONS)?;
-        Ok(Catalog { database, event_database: events, index_database })
+        Ok(Catalog {
+            database: reads(config.list_deadline, config.max_connections)?,
+            event_database: database(
+                event_settings,
+                config.event_deadline,
+                config.event_connections,
+                queue_timeout,
+            )?,
+            index_database: reads(INDEX_DEADLINE, INDEX_CONNECTIONS)?,
+        })
     }
 
     /// A page of a list that [one index serves](ListQuery::is_served_by_one_index).
@@ -89,16 +98,8 @@ impl Catalog {
         if newest >= Some(migrate::newest()) { Ok(()) } else { Err(Error::SchemaMissing) }
     }
 
-    pub(crate) fn event_database(&self) -> &Database {
-        &self.event_database
-    }
-
     pub(crate) async fn reader(&self) -> Result<Reader<'_>, Error> {
         Ok(self.database.reader().await?)
-    }
-
-    pub(crate) fn index_database(&self) -> &Database {
-        &self.index_database
     }
 
     async fn fetch(&self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, Error> {
@@ -114,6 +115,7 @@ impl Catalog {
             open: count(status.size),
             in_use: count(status.size.saturating_sub(status.available)),
             max: count(status.max_size),
+            waiting: count(status.waiting + self.event_database.pool().status().waiting),
         }
     }
 

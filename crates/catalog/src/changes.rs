@@ -1,32 +1,22 @@
 //! What a search index reads: all products, what changed since, and the products that it found, as of one moment.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::RangeInclusive,
+};
 
-use chrono::{DateTime, Utc};
 use sqlx::{FromRow as _, Row as _, mysql::MySqlRow};
 
 use crate::{
-    Catalog, Error, Price, Product,
-    error::is_transient,
-    plan,
+    Catalog, Error, Product, plan,
     statement::{Kind, Statement, Value},
 };
 
 /// A product as a search index stores it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexRow {
-    /// As [`Product::id`].
-    pub id: u64,
-    /// As [`Product::name`].
-    pub name: String,
-    /// As [`Product::description`].
-    pub description: String,
-    /// As [`Product::category`].
-    pub category: String,
-    /// As [`Product::price`].
-    pub price: Price,
-    /// As [`Product::created_at`].
-    pub created_at: DateTime<Utc>,
+    /// The product.
+    pub product: Product,
     /// Bytes that compare as the database compares names: `WEIGHT_STRING(name)`. Up to 10 kB for the strangest names.
     pub name_key: Vec<u8>,
 }
@@ -63,18 +53,23 @@ impl ChangePosition {
 pub enum Changes {
     /// These products, each once, as they are at this position: `None` for those that are gone.
     Products(ChangePosition, Vec<(u64, Option<IndexRow>)>),
-    /// The catalogue as a whole, or too much to be told: it has to be read anew.
+    /// The catalogue as a whole, or too much to be told: an index has to be rebuilt.
     All,
 }
 
+/// The slots that events raise: 64, see `raise_counter`.
+const SLOTS: RangeInclusive<u8> = 1..=64;
 /// Products that are told one by one at the most.
 pub(crate) const MOST_CHANGED: usize = 50_000;
 
 impl Catalog {
     /// How far the catalogue has changed by now.
     pub async fn change_position(&self) -> Result<ChangePosition, Error> {
-        let rows = self.index_database().reader().await?.fetch(&counters()).await?;
-        Ok(position(&rows)?)
+        let mut statement = Statement::select(Kind::Index);
+        statement.push("slot, changes FROM change_counters");
+        let rows = self.index_database.reader().await?.fetch(&statement).await?;
+        let counters = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+        Ok(ChangePosition(counters.collect::<Result<_, sqlx::Error>>()?))
     }
 
     /// At most `limit` products with ids after this one, by id. Not all calls are of one moment: read the position before the
@@ -83,40 +78,26 @@ impl Catalog {
         let mut statement = Statement::select(Kind::Index);
         statement.push(INDEX_COLUMNS).push(" FROM products FORCE INDEX (PRIMARY) WHERE id > ");
         statement.bind(Value::Number(after)).push(" ORDER BY id LIMIT ").bind(Value::Number(limit.into()));
-        let rows = self.index_database().reader().await?.fetch(&statement).await?;
+        let rows = self.index_database.reader().await?.fetch(&statement).await?;
         Ok(rows.iter().map(index_row).collect::<Result<_, _>>()?)
     }
 
     /// What changed since a position, as of one moment: of products that changed again meanwhile, the last change only. Within
-    /// the hour after a change it is told, later it may be forgotten: whoever was away for longer has to read everything anew.
+    /// the day after a change it is told, later it may be [forgotten](Self::prune_events): an index that was away for longer has
+    /// to be rebuilt.
     pub async fn changes_since(&self, seen: &ChangePosition) -> Result<Changes, Error> {
-        match self.changes_in_snapshot(seen).await {
-            // A snapshot that broke off is another one the next time.
-            Err(error) if is_transient(&error) => Ok(self.changes_in_snapshot(seen).await?),
-            changes => Ok(changes?),
-        }
-    }
-
-    async fn changes_in_snapshot(&self, seen: &ChangePosition) -> Result<Changes, sqlx::Error> {
-        let mut reader = self.index_database().reader().await?;
-        reader.begin_snapshot().await?;
-        let now = position(&reader.fetch(&counters()).await?)?;
-        if !seen.leads_to(&now) {
-            return Ok(Changes::All);
-        }
-        let mut changed = Vec::new();
-        for slot in now.0.keys().copied().filter(|slot| now.of(*slot) > seen.of(*slot)) {
-            let left = MOST_CHANGED - changed.len() + 1;
-            for row in &reader.fetch(&changes(slot, seen.of(slot), left as u64)).await? {
+        let rows = self.index_database.reader().await?.fetch(&changes(seen)).await?;
+        let (mut now, mut changed) = (ChangePosition::default(), Vec::new());
+        for row in &rows {
+            if let Some(product) = row.try_get(10)? {
                 let is_there = row.try_get::<Option<u64>, _>(0)?.is_some();
-                changed.push((row.try_get(7)?, is_there.then(|| index_row(row)).transpose()?));
-            }
-            if changed.len() > MOST_CHANGED {
-                return Ok(Changes::All);
+                changed.push((product, is_there.then(|| index_row(row)).transpose()?));
+            } else {
+                now.0.insert(row.try_get(8)?, row.try_get(9)?);
             }
         }
-        reader.end_snapshot().await?;
-        Ok(Changes::Products(now, changed))
+        let is_told = seen.leads_to(&now) && changed.len() <= MOST_CHANGED;
+        Ok(if is_told { Changes::Products(now, changed) } else { Changes::All })
     }
 
     /// The products with these ids that exist, in this order, and the [sum](ChangePosition::sum) of the position at the moment
@@ -143,31 +124,36 @@ impl Catalog {
 
     /// Makes every search index read the catalogue anew: for whoever changed products by SQL.
     pub async fn announce_replacement(&self) -> Result<(), Error> {
-        let mut writer = self.event_database().reader().await?;
+        let mut writer = self.event_database.reader().await?;
         let raise = "INSERT INTO change_counters (slot, changes) VALUES (0, 1) ON DUPLICATE KEY UPDATE changes = changes + 1";
-        sqlx::query(raise).execute(writer.begin().await?).await?;
+        sqlx::query(raise).execute(writer.begin()?).await?;
         writer.end();
         Ok(())
     }
 }
 
-const INDEX_COLUMNS: &str = "id, name, description, category, price, created_at, WEIGHT_STRING(name)";
+/// [`plan::COLUMNS`], and the key of the name.
+const INDEX_COLUMNS: &str =
+    "id, name, description, category, products.price, created_at, updated_at, WEIGHT_STRING(name)";
 
-pub(crate) fn counters() -> Statement<'static> {
+/// The counters, and what changed since a position: of products that are gone, the id alone. One statement is of one moment.
+///
+/// Every slot is named, so that there is one shape of the statement, and each is a range of the index.
+pub(crate) fn changes(seen: &ChangePosition) -> Statement<'static> {
     let mut statement = Statement::select(Kind::Index);
-    statement.push("slot, changes FROM change_counters");
-    statement
-}
-
-/// Of products that are gone, the id alone.
-pub(crate) fn changes(slot: u8, after: u64, limit: u64) -> Statement<'static> {
-    let mut statement = Statement::select(Kind::Index);
+    // The casts: MariaDB makes a DECIMAL of a bare NULL and a number.
     statement.push(
-        "id, name, description, category, products.price, created_at, WEIGHT_STRING(name), product_id \
-         FROM product_versions FORCE INDEX (by_change) LEFT JOIN products ON id = product_id WHERE slot = ",
+        "CAST(NULL AS UNSIGNED), NULL, NULL, NULL, NULL, NULL, NULL, NULL, slot, changes, CAST(NULL AS UNSIGNED) \
+         FROM change_counters UNION ALL (SELECT ",
     );
-    statement.bind(Value::Number(slot.into())).push(" AND change_number > ").bind(Value::Number(after));
-    statement.push(" LIMIT ").bind(Value::Number(limit));
+    statement.push(INDEX_COLUMNS).push(
+        ", slot, change_number, product_id FROM product_versions FORCE INDEX (by_change) \
+         LEFT JOIN products ON id = product_id WHERE FALSE",
+    );
+    for slot in SLOTS {
+        statement.push(&format!(" OR slot = {slot} AND change_number > ")).bind(Value::Number(seen.of(slot)));
+    }
+    statement.push(" LIMIT ").bind(Value::Number(MOST_CHANGED as u64 + 1)).push(")");
     statement
 }
 
@@ -188,19 +174,6 @@ pub(crate) fn found(ids: &[u64]) -> Statement<'static> {
     statement
 }
 
-fn position(rows: &[MySqlRow]) -> Result<ChangePosition, sqlx::Error> {
-    let counters = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
-    Ok(ChangePosition(counters.collect::<Result<_, sqlx::Error>>()?))
-}
-
 fn index_row(row: &MySqlRow) -> Result<IndexRow, sqlx::Error> {
-    Ok(IndexRow {
-        id: row.try_get(0)?,
-        name: row.try_get(1)?,
-        description: row.try_get(2)?,
-        category: row.try_get(3)?,
-        price: row.try_get(4)?,
-        created_at: row.try_get(5)?,
-        name_key: row.try_get(6)?,
-    })
+    Ok(IndexRow { product: Product::from_row(row)?, name_key: row.try_get(7)? })
 }

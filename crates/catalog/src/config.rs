@@ -1,6 +1,6 @@
 //! How the catalogue reaches its database, and how much of it it may use.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{AssertSqlSafe, Row as _};
@@ -12,10 +12,10 @@ pub(crate) enum Dialect {
     MySql,
 }
 
-/// Settings of a [`crate::Catalog`].
+/// Settings of a [`crate::Catalog`]. They hold a password: no `Debug` shows them.
 #[derive(Clone)]
 pub struct CatalogConfig {
-    /// Where the database is, and as whom. See [`CatalogConfig::new`] to make it from an URL.
+    /// Where the database is, and as whom. A URL can be parsed as such: `mysql://user:password@host:port/database`.
     pub connect: MySqlConnectOptions,
     /// The most connections at once, beside two for the search index and one to see whether the database is there. A few more
     /// than its cores are enough: further statements would only slow each other down. Default 4.
@@ -32,27 +32,8 @@ pub struct CatalogConfig {
     pub event_deadline: Duration,
 }
 
-/// Leaves the connection's options out: they hold the password.
-impl fmt::Debug for CatalogConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CatalogConfig")
-            .field("max_connections", &self.max_connections)
-            .field("queue_timeout", &self.queue_timeout)
-            .field("acquire_timeout", &self.acquire_timeout)
-            .field("list_deadline", &self.list_deadline)
-            .field("event_connections", &self.event_connections)
-            .field("event_deadline", &self.event_deadline)
-            .finish_non_exhaustive()
-    }
-}
-
 impl CatalogConfig {
-    /// The defaults, for the database that `url` names: `mysql://user:password@host:port/database`.
-    pub fn new(url: &str) -> Result<CatalogConfig, sqlx::Error> {
-        Ok(CatalogConfig::with(url.parse()?))
-    }
-
-    /// The defaults, for a database given by its parts.
+    /// The defaults, for the database that these options name.
     #[must_use]
     pub fn with(connect: MySqlConnectOptions) -> CatalogConfig {
         CatalogConfig {
@@ -98,16 +79,11 @@ pub(crate) async fn prepare_session(connection: &mut MySqlConnection) -> Result<
     Ok(if is_mariadb == 1 { Dialect::MariaDb } else { Dialect::MySql })
 }
 
-/// Sets what connections for reads have on top: a deadline for every statement, and `REPEATABLE READ`, so that one transaction
-/// sees one moment ([`Reader::begin_snapshot`](crate::reader::Reader::begin_snapshot)).
+/// What connections for reads have on top: a deadline for every statement.
 ///
 /// `MariaDB` does not look up statistics of columns: every list names its index, and the lookup would take part of the time that
 /// a page takes to read.
-pub(crate) async fn prepare_reads(
-    connection: &mut MySqlConnection,
-    dialect: Dialect,
-    deadline: Duration,
-) -> Result<(), sqlx::Error> {
+pub(crate) fn read_settings(dialect: Dialect, deadline: Duration) -> String {
     let mut settings = format!(
         "TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET SESSION {}, {}",
         statement_deadline(dialect, deadline),
@@ -116,12 +92,12 @@ pub(crate) async fn prepare_reads(
     if dialect == Dialect::MariaDb {
         settings += ", optimizer_use_condition_selectivity = 1, use_stat_tables = 'never'";
     }
-    set(connection, &settings).await
+    settings
 }
 
 /// `MySQL` counts in milliseconds, and stops nothing but a `SELECT`; `MariaDB` counts in seconds. Zero would be no deadline to
 /// either.
-pub(crate) fn statement_deadline(dialect: Dialect, deadline: Duration) -> String {
+fn statement_deadline(dialect: Dialect, deadline: Duration) -> String {
     let milliseconds = deadline.as_millis().max(1);
     match dialect {
         Dialect::MySql => format!("max_execution_time = {milliseconds}"),
@@ -147,16 +123,12 @@ pub(crate) async fn set(connection: &mut MySqlConnection, settings: &str) -> Res
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.map(|_| ())
 }
 
-/// Sets what connections for events have on top: no statement waits for a row for more than 2 s, or for a table for
+/// What connections for events have on top: no statement waits for a row for more than 2 s, or for a table for
 /// more than 3. `MySQL` has no other deadline for writes; `MariaDB` has one for all that a statement does.
 ///
 /// `READ COMMITTED`, because no transaction of ours reads a row twice without having locked it, and locks on the gaps
 /// between rows would make events about different products wait for each other.
-pub(crate) async fn prepare_events(
-    connection: &mut MySqlConnection,
-    dialect: Dialect,
-    deadline: Duration,
-) -> Result<(), sqlx::Error> {
+pub(crate) fn event_settings(dialect: Dialect, deadline: Duration) -> String {
     let mut settings = format!(
         "TRANSACTION ISOLATION LEVEL READ COMMITTED; \
          SET SESSION innodb_lock_wait_timeout = 2, lock_wait_timeout = 3, {}",
@@ -165,16 +137,5 @@ pub(crate) async fn prepare_events(
     if dialect == Dialect::MariaDb {
         settings = format!("{settings}, {}", statement_deadline(dialect, deadline));
     }
-    set(connection, &settings).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_password_is_in_debug_output() {
-        let debug = format!("{:?}", CatalogConfig::new("mysql://u:hunter2@h/d").unwrap());
-        assert!(debug.contains("max_connections") && !debug.contains("hunter2"), "{debug}");
-    }
+    settings
 }

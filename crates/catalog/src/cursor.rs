@@ -119,11 +119,6 @@ impl SortValue {
     }
 }
 
-/// Not longer than the numbers of ids: a token is.
-fn is_plain(text: &str) -> bool {
-    (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 fn of_token(token: &str) -> Option<Cursor> {
     if token.len() > MAX_TOKEN {
         return None;
@@ -146,11 +141,13 @@ impl FromStr for Cursor {
     type Err = InvalidCursor;
 
     fn from_str(text: &str) -> Result<Cursor, InvalidCursor> {
-        let cursor = if is_plain(text) {
-            let position = |id| Position { value: SortValue::Id, id, level: Level::AsWritten };
-            text.parse().ok().map(|id| Cursor { fingerprint: None, position: position(id) })
-        } else {
-            of_token(text)
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+        let cursor = match text.parse() {
+            Ok(id) if is_plain => {
+                let position = Position { value: SortValue::Id, id, level: Level::AsWritten };
+                Some(Cursor { fingerprint: None, position })
+            }
+            _ => of_token(text),
         };
         cursor.filter(|cursor| cursor.position.id <= MAX_PRODUCT_ID).ok_or(InvalidCursor)
     }

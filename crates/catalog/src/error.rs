@@ -111,7 +111,13 @@ pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
 /// The transaction may run again from its start if all that it does is one.
 pub(crate) fn is_transient_write(error: &sqlx::Error) -> bool {
     is_transient(error)
-        || matches!(server_error(error), Some(number::LOCK_WAIT_TIMEOUT | number::QUERY_INTERRUPTED))
+        || is_lock_wait_timeout(error)
+        || server_error(error) == Some(number::QUERY_INTERRUPTED)
+}
+
+/// Another held a lock for too long.
+pub(crate) fn is_lock_wait_timeout(error: &sqlx::Error) -> bool {
+    server_error(error) == Some(number::LOCK_WAIT_TIMEOUT)
 }
 
 /// A row with this key is there already.

@@ -8,32 +8,14 @@ use crate::{InvalidText, Price, normalized};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Category(String);
 
-/// Why a text is no [`Category`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidCategory {
-    /// Nothing but spaces.
-    #[error("must not be empty")]
-    Empty,
-    /// Longer than the column.
-    #[error("must have at most {} characters", Category::MAX_LENGTH)]
-    TooLong,
-    /// A text that is not stored.
-    #[error(transparent)]
-    NotStored(InvalidText),
-}
-
 impl Category {
     /// The column's length in characters.
     pub const MAX_LENGTH: usize = 64;
 
     /// A category of this name, normalised as stored text is.
-    pub fn new(name: &str) -> Result<Category, InvalidCategory> {
-        match normalized(name, Category::MAX_LENGTH) {
-            Ok(name) if name.is_empty() => Err(InvalidCategory::Empty),
-            Ok(name) => Ok(Category(name)),
-            Err(InvalidText::TooLong(_)) => Err(InvalidCategory::TooLong),
-            Err(error) => Err(InvalidCategory::NotStored(error)),
-        }
+    pub fn new(name: &str) -> Result<Category, InvalidText> {
+        let name = normalized(name, Category::MAX_LENGTH)?;
+        if name.is_empty() { Err(InvalidText::Empty) } else { Ok(Category(name)) }
     }
 
     /// Its name.

@@ -1,6 +1,5 @@
 //! The product catalogue: the domain, and the SQL that stores it. No HTTP, no cache.
 
-mod admission_queue;
 pub mod bulk;
 mod catalog;
 mod changes;
@@ -29,11 +28,10 @@ pub use cursor::{Cursor, InvalidCursor, Level, Position, SortValue};
 pub use error::Error;
 pub use events::{Change, Event, Outcome, Pruned, Receipt};
 pub use filter::{
-    Categories, Category, EmptyPriceRange, InvalidCategory, InvalidSearch, PriceRange, SearchText,
-    TooManyCategories,
+    Categories, Category, EmptyPriceRange, InvalidSearch, PriceRange, SearchText, TooManyCategories,
 };
 pub use metrics::describe_metrics;
-pub use migrate::{Applied, MigrateError, migrate};
+pub use migrate::{MigrateError, migrate};
 pub use price::{InvalidPrice, Price};
 pub use product::{MAX_PRODUCT_ID, Page, Product};
 pub use query::{CursorMismatch, Filter, Include, Limit, ListQuery, NothingToRank, Order, Sort};

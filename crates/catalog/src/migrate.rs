@@ -1,6 +1,6 @@
 //! Migrations: a step of their own, safe when several run at once and when one is killed half-way.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use sqlx::{
     ConnectOptions as _, Connection as _, SqlSafeStr as _,
@@ -30,15 +30,6 @@ pub(crate) fn newest() -> i64 {
 
 /// How long one run waits for another.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// A migration that this run applied.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Applied {
-    /// Its number.
-    pub version: i64,
-    /// Its name.
-    pub description: Cow<'static, str>,
-}
 
 /// Why the database could not be migrated.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +62,7 @@ pub enum MigrateError {
 }
 
 /// Brings a database to the newest migration, and says which were applied.
-pub async fn migrate(options: MySqlConnectOptions) -> Result<Vec<Applied>, MigrateError> {
+pub async fn migrate(options: MySqlConnectOptions) -> Result<Vec<Migration>, MigrateError> {
     let mut connection = connect(options).await?;
     let applied = migrate_locked(&mut connection).await;
     // Closing the connection releases its lock, whatever happened.
@@ -90,7 +81,7 @@ async fn connect(options: MySqlConnectOptions) -> Result<MySqlConnection, Migrat
 }
 
 /// One connection holds the lock and does the work: if it breaks, both end together.
-async fn migrate_locked(connection: &mut MySqlConnection) -> Result<Vec<Applied>, MigrateError> {
+async fn migrate_locked(connection: &mut MySqlConnection) -> Result<Vec<Migration>, MigrateError> {
     lock(connection).await?;
     connection.ensure_migrations_table("_sqlx_migrations").await?;
     // What a killed run left behind: its statement may or may not have run, and may run again.
@@ -106,11 +97,7 @@ async fn migrate_locked(connection: &mut MySqlConnection) -> Result<Vec<Applied>
     let mut migrator = Migrator::with_migrations(MIGRATIONS.map(migration).to_vec());
     migrator.set_locking(false);
     migrator.run_direct(None, &mut *connection, false).await?;
-    Ok(migrator
-        .iter()
-        .filter(|migration| !before.contains(&migration.version))
-        .map(|migration| Applied { version: migration.version, description: migration.description.clone() })
-        .collect())
+    Ok(migrator.iter().filter(|migration| !before.contains(&migration.version)).cloned().collect())
 }
 
 /// Locks are the server's, not the database's: the name identifies the database, and 64 characters are the limit.

@@ -4,34 +4,59 @@
 //! some pages; a hint decides only how fast an answer is, never what it is. docs/sql.md explains why.
 
 use crate::{
-    ListQuery, Order, Position, Sort, SortValue,
+    ListQuery, Position, Sort, SortValue,
     statement::{Kind, Statement, Value},
 };
 
 /// In the order in which [`Product`](crate::Product) reads them.
 pub(crate) const COLUMNS: &str = "id, name, description, category, price, created_at, updated_at";
 
-/// The index that has a category's rows, or all, in the order of a sort.
-fn index(query: &ListQuery) -> &'static str {
-    match (query.sort(), query.category().is_some()) {
-        (Sort::Id | Sort::Relevance, false) => "PRIMARY",
-        (Sort::Id | Sort::Relevance, true) => "by_category",
-        (Sort::Price, false) => "by_price",
-        (Sort::Price, true) => "by_category_price",
-        (Sort::Name, false) => "by_name",
-        (Sort::Name, true) => "by_category_name",
-        (Sort::CreatedAt, false) => "by_created_at",
-        (Sort::CreatedAt, true) => "by_category_created_at",
+/// The column of a sort, beside the id. One index serves no search: relevance has none.
+fn column(sort: Sort) -> Option<&'static str> {
+    match sort {
+        Sort::Id | Sort::Relevance => None,
+        Sort::Price => Some("price"),
+        Sort::Name => Some("name"),
+        Sort::CreatedAt => Some("created_at"),
     }
 }
 
-/// A page from the one index that serves it.
+/// A page from the one index that has a category's rows, or all, in the order of the sort.
+///
+/// It is ordered by the sort and then by id, both in the same direction, so that the index can be read either way.
 pub(crate) fn page(query: &ListQuery) -> Statement<'_> {
+    let (column, category) = (column(query.sort()), query.category());
     let mut statement = Statement::select(Kind::Page);
-    statement.push(COLUMNS);
-    walk(&mut statement, query);
-    order_by(&mut statement, query);
-    statement.push(" LIMIT ").bind(Value::Number(query.rows()));
+    statement.push(COLUMNS).push(" FROM products FORCE INDEX (");
+    match (category, column) {
+        (None, None) => statement.push("PRIMARY"),
+        (None, Some(column)) => statement.push("by_").push(column),
+        (Some(_), None) => statement.push("by_category"),
+        (Some(_), Some(column)) => statement.push("by_category_").push(column),
+    };
+    // What follows is any number of conditions.
+    statement.push(") WHERE TRUE");
+    if let Some(category) = category {
+        statement.push(" AND category = ").bind(Value::Text(category));
+    }
+    // Both ends always: one shape of statement instead of three. Only a single price is spelt as one, because MariaDB sorts all
+    // its rows otherwise.
+    let (lowest, highest) = query.prices();
+    if lowest == highest {
+        statement.push(" AND price = ").bind(Value::Price(lowest));
+    } else if !query.filter().prices.is_all() {
+        statement.push(" AND price BETWEEN ").bind(Value::Price(lowest));
+        statement.push(" AND ").bind(Value::Price(highest));
+    }
+    if let Some(position) = query.after() {
+        after(&mut statement, column.zip(value(position)), position.id, query.order().beyond());
+    }
+    let direction = query.order().sql();
+    statement.push(" ORDER BY ");
+    if let Some(column) = column {
+        statement.push(column).push(direction).push(", ");
+    }
+    statement.push("id").push(direction).push(" LIMIT ").bind(Value::Number(query.rows()));
     statement
 }
 
@@ -54,72 +79,25 @@ pub(crate) fn newest_migration() -> Statement<'static> {
     statement
 }
 
-/// `FROM products` along the sort's index, after the cursor.
-fn walk<'q>(statement: &mut Statement<'q>, query: &'q ListQuery) {
-    let mut joint = from(statement, query, index(query));
-    if !query.filter().prices.is_all() {
-        statement.push(joint);
-        in_price_range(statement, query);
-        joint = " AND ";
-    }
-    if let Some(position) = query.after() {
-        statement.push(joint);
-        after(statement, position, query.order());
+/// The value of a position that a column holds, beside the id.
+fn value(position: &Position) -> Option<Value<'_>> {
+    match &position.value {
+        SortValue::Id | SortValue::Relevance(_) => None,
+        SortValue::Price(price) => Some(Value::Price(*price)),
+        SortValue::Name(name) => Some(Value::Text(name)),
+        SortValue::CreatedAt(time) => Some(Value::Time(*time)),
     }
 }
 
-/// `FROM products` by an index, all or one category's. Returns what joins a condition to it.
-fn from<'q>(statement: &mut Statement<'q>, query: &'q ListQuery, index: &str) -> &'static str {
-    statement.push(" FROM products FORCE INDEX (").push(index).push(")");
-    let Some(category) = query.category() else { return " WHERE " };
-    statement.push(" WHERE category = ").bind(Value::Text(category));
-    " AND "
-}
-
-/// Both ends always: one shape of statement instead of three. Only a single price is spelt as one, because `MariaDB`
-/// sorts all its rows otherwise.
-fn in_price_range(statement: &mut Statement<'_>, query: &ListQuery) {
-    let (lowest, highest) = query.prices();
-    if lowest == highest {
-        statement.push("price = ").bind(Value::Price(lowest));
-    } else {
-        statement.push("price BETWEEN ").bind(Value::Price(lowest));
-        statement.push(" AND ").bind(Value::Price(highest));
-    }
-}
-
-/// The rows of a table after a position. Spelt out, because `(value, id) > (?, ?)` is not a range to either optimiser.
-fn after<'q>(statement: &mut Statement<'q>, position: &'q Position, order: Order) {
-    let beyond = order.beyond();
-    let (column, value) = match &position.value {
-        SortValue::Id | SortValue::Relevance(_) => {
-            statement.push("id").push(beyond).bind(Value::Number(position.id));
-            return;
-        }
-        SortValue::Price(price) => ("price", Value::Price(*price)),
-        SortValue::Name(name) => ("name", Value::Text(name)),
-        SortValue::CreatedAt(time) => ("created_at", Value::Time(*time)),
+/// The rows beyond a position. Spelt out, because `(value, id) > (?, ?)` is not a range to either optimiser.
+fn after<'q>(statement: &mut Statement<'q>, value: Option<(&str, Value<'q>)>, id: u64, beyond: &str) {
+    let Some((column, value)) = value else {
+        statement.push(" AND id").push(beyond).bind(Value::Number(id));
+        return;
     };
-    statement.push("(").push(column).push(beyond).bind(value.clone());
+    statement.push(" AND (").push(column).push(beyond).bind(value.clone());
     statement.push(" OR (").push(column).push(" = ").bind(value);
-    statement.push(" AND id").push(beyond).bind(Value::Number(position.id)).push("))");
-}
-
-/// By the sort and then by id, both in the same direction: so an index can be read either way. One index serves no search, so
-/// there is no relevance here.
-fn order_by(statement: &mut Statement<'_>, query: &ListQuery) {
-    let direction = query.order().sql();
-    let column = match query.sort() {
-        Sort::Id | Sort::Relevance => None,
-        Sort::Price => Some("price "),
-        Sort::Name => Some("name "),
-        Sort::CreatedAt => Some("created_at "),
-    };
-    statement.push(" ORDER BY ");
-    if let Some(column) = column {
-        statement.push(column).push(direction).push(", ");
-    }
-    statement.push("id ").push(direction);
+    statement.push(" AND id").push(beyond).bind(Value::Number(id)).push("))");
 }
 
 #[cfg(test)]
@@ -156,7 +134,7 @@ mod tests {
         assert_eq!(
             statement.text,
             "SELECT id, name, description, category, price, created_at, updated_at FROM products FORCE INDEX (PRIMARY) \
-             WHERE id > ? ORDER BY id ASC LIMIT ?"
+             WHERE TRUE AND id > ? ORDER BY id ASC LIMIT ?"
         );
         assert_eq!(statement.values, [Value::Number(1000), Value::Number(6)]);
     }

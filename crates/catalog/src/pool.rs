@@ -8,112 +8,119 @@ use std::{io, time::Duration};
 
 use deadpool::{
     Runtime, Status,
-    managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType, Timeouts},
+    managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType},
 };
+use metrics::{Counter, counter};
 use sqlx::{Connection as _, MySqlConnection, mysql::MySqlConnectOptions};
+use tokio::time::timeout;
 
-use crate::config::{prepare_events, prepare_reads, prepare_session};
+use crate::{
+    config::{Dialect, prepare_session, set},
+    metrics::QUEUE_REFUSED,
+};
 
 /// An older connection is replaced, so that all end up at the server that its name stands for now.
 const LONGEST_LIFE: Duration = Duration::from_mins(30);
 /// A connection that was idle for longer is replaced too, before `MySQL` closes it by the session's `wait_timeout`.
 pub(crate) const LONGEST_IDLE: Duration = Duration::from_secs(45);
 /// How long it may take to close connections: a server that hangs never confirms it.
-pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Calls that wait for each connection at the most. A page takes the database about 0.5 ms, so the last of them waits 130 ms
+/// where all are pages.
+pub(crate) const WAITING_PER_CONNECTION: usize = 256;
 
-/// What a connection is for, which decides how its session is prepared.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Purpose {
-    Reads,
-    Events,
+/// Connections, and the admission queue before them, which is bounded by a number of calls and by time.
+pub(crate) struct Pool {
+    connections: managed::Pool<Connector>,
+    refused: Counter,
 }
-
-pub(crate) struct Pool(managed::Pool<Connector>);
 
 /// A connection of the pool. It goes back when this is dropped.
 pub(crate) type Pooled = Object<Connector>;
 
 /// Opens connections.
 pub(crate) struct Connector {
-    options: MySqlConnectOptions,
-    purpose: Purpose,
-    /// After this the server stops a statement, as far as it can; see [`prepare_events`].
-    deadline: Duration,
+    pub(crate) options: MySqlConnectOptions,
+    /// How the session of each is set.
+    pub(crate) settings: fn(Dialect, Duration) -> String,
+    /// After this the server stops a statement, as far as it can; see [`event_settings`](crate::config::event_settings).
+    pub(crate) deadline: Duration,
+    /// Opening a connection may take so long.
+    pub(crate) connect_timeout: Duration,
 }
 
 impl Pool {
-    /// Opens nothing yet. Opening a connection may take up to `connect_timeout`, and the server stops a statement after
-    /// `deadline`.
-    pub(crate) fn new(
-        options: MySqlConnectOptions,
-        purpose: Purpose,
-        deadline: Duration,
-        size: u32,
-        connect_timeout: Duration,
-    ) -> Result<Pool, sqlx::Error> {
-        let timeouts = Timeouts { create: Some(connect_timeout), ..Timeouts::new() };
-        let pool = managed::Pool::builder(Connector { options, purpose, deadline })
+    /// Opens nothing yet. A call waits for a connection for up to `queue_timeout`, in the order in which they come.
+    pub(crate) fn new(connector: Connector, size: u32, queue_timeout: Duration) -> Result<Pool, sqlx::Error> {
+        let connections = managed::Pool::builder(connector)
             .max_size(size.max(1) as usize)
-            .timeouts(timeouts)
+            .wait_timeout(Some(queue_timeout))
             .runtime(Runtime::Tokio1)
             .build();
-        Ok(Pool(pool.map_err(|error| sqlx::Error::Configuration(error.into()))?))
+        let connections = connections.map_err(|error| sqlx::Error::Configuration(error.into()))?;
+        Ok(Pool { connections, refused: counter!(QUEUE_REFUSED) })
     }
 
     pub(crate) async fn get(&self) -> Result<Pooled, sqlx::Error> {
-        self.0.get().await.map_err(|error| match error {
+        let Status { waiting, max_size, .. } = self.status();
+        let connection = if waiting < max_size.max(1) * WAITING_PER_CONNECTION {
+            self.connections.get().await
+        } else {
+            Err(PoolError::Timeout(TimeoutType::Wait))
+        };
+        connection.map_err(|error| match error {
             PoolError::Backend(error) => error,
-            PoolError::Timeout(TimeoutType::Create) => {
-                io::Error::new(io::ErrorKind::TimedOut, "no connection in time").into()
+            PoolError::Timeout(_) => {
+                self.refused.increment(1);
+                sqlx::Error::PoolTimedOut
             }
-            PoolError::Timeout(TimeoutType::Wait | TimeoutType::Recycle) => sqlx::Error::PoolTimedOut,
-            PoolError::Closed => sqlx::Error::PoolClosed,
-            PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
-                sqlx::Error::Configuration("the pool of connections".into())
-            }
+            // What else there is needs a hook, or no runtime.
+            _ => sqlx::Error::PoolClosed,
         })
     }
 
     /// A connection beside the pool, while that is open.
     pub(crate) async fn connect(&self) -> Result<MySqlConnection, sqlx::Error> {
-        if self.0.is_closed() {
+        if self.connections.is_closed() {
             return Err(sqlx::Error::PoolClosed);
         }
-        self.0.manager().connect().await
+        self.connections.manager().connect().await
     }
 
     /// After this the server stops a statement, as far as it can.
     pub(crate) fn deadline(&self) -> Duration {
-        self.0.manager().deadline
+        self.connections.manager().deadline
     }
 
     pub(crate) fn status(&self) -> Status {
-        self.0.status()
+        self.connections.status()
     }
 
     /// Opens no more, and closes those that nobody uses.
     pub(crate) async fn close(&self) {
-        let idle = self.0.retain(|_, _| false).removed;
-        self.0.close();
+        let idle = self.connections.retain(|_, _| false).removed;
+        self.connections.close();
         let closing = async {
             for connection in idle {
                 // A connection that is broken is closed already.
                 let _ = connection.close().await;
             }
         };
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
+        let _ = timeout(CLOSE_TIMEOUT, closing).await;
     }
 }
 
 impl Connector {
     async fn connect(&self) -> Result<MySqlConnection, sqlx::Error> {
-        let mut connection = MySqlConnection::connect_with(&self.options).await?;
-        let dialect = prepare_session(&mut connection).await?;
-        match self.purpose {
-            Purpose::Reads => prepare_reads(&mut connection, dialect, self.deadline).await?,
-            Purpose::Events => prepare_events(&mut connection, dialect, self.deadline).await?,
-        }
-        Ok(connection)
+        // On the heap: four kilobytes of state that every future around it would carry, and that a query rarely needs.
+        let connecting = Box::pin(async {
+            let mut connection = MySqlConnection::connect_with(&self.options).await?;
+            let dialect = prepare_session(&mut connection).await?;
+            set(&mut connection, &(self.settings)(dialect, self.deadline)).await?;
+            Ok(connection)
+        });
+        let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no connection in time");
+        timeout(self.connect_timeout, connecting).await.map_err(late)?
     }
 }
 
@@ -122,8 +129,7 @@ impl managed::Manager for Connector {
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<MySqlConnection, sqlx::Error> {
-        // On the heap: four kilobytes of state that every future around it would carry, and that a query rarely needs.
-        Box::pin(self.connect()).await
+        self.connect().await
     }
 
     async fn recycle(&self, _: &mut MySqlConnection, metrics: &Metrics) -> RecycleResult<sqlx::Error> {

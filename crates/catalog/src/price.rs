@@ -48,24 +48,14 @@ impl FromStr for Price {
 
     /// Accepts `12`, `12.5` and `12.50`; no sign, no exponent, no digit lost to rounding.
     fn from_str(text: &str) -> Result<Price, InvalidPrice> {
-        let (whole, decimals) =
-            text.split_once('.').map_or((text, None), |(whole, decimals)| (whole, Some(decimals)));
-        let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-        if !digits(whole) || decimals.is_some_and(|part| !digits(part) || part.len() > 2) {
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, "00"));
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number(whole) || !is_number(decimals) || decimals.len() > 2 {
             return Err(InvalidPrice::Malformed);
         }
-        let hundredths = match decimals {
-            None => 0,
-            Some(one) if one.len() == 1 => one.parse::<u64>().map_err(|_| InvalidPrice::Malformed)? * 10,
-            Some(two) => two.parse().map_err(|_| InvalidPrice::Malformed)?,
-        };
         // Only digits are left: the one way to fail is too many of them.
-        let whole: u64 = whole.parse().map_err(|_| InvalidPrice::OutOfRange)?;
-        whole
-            .checked_mul(100)
-            .and_then(|cents| cents.checked_add(hundredths))
-            .and_then(Price::from_cents)
-            .ok_or(InvalidPrice::OutOfRange)
+        let cents = format!("{whole}{decimals:0<2}").parse().ok();
+        cents.and_then(Price::from_cents).ok_or(InvalidPrice::OutOfRange)
     }
 }
 

@@ -38,8 +38,8 @@ pub enum Order {
 impl Order {
     pub(crate) fn sql(self) -> &'static str {
         match self {
-            Order::Asc => "ASC",
-            Order::Desc => "DESC",
+            Order::Asc => " ASC",
+            Order::Desc => " DESC",
         }
     }
 
@@ -279,9 +279,7 @@ impl ListQuery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        EmptyPriceRange, InvalidCategory, InvalidSearch, InvalidText, TooManyCategories, tests::query,
-    };
+    use crate::{EmptyPriceRange, InvalidSearch, InvalidText, TooManyCategories, tests::query};
 
     #[test]
     fn has_defaults() {
@@ -299,11 +297,11 @@ mod tests {
         let price = |cents| Price::from_cents(cents);
         assert_eq!(PriceRange::new(price(2), price(1)), Err(EmptyPriceRange));
         assert_eq!(PriceRange::new(Some(Price::MIN), Some(Price::MAX)), Ok(PriceRange::default()));
-        assert_eq!(Category::new("  "), Err(InvalidCategory::Empty));
-        assert_eq!(Category::new(&"é".repeat(65)), Err(InvalidCategory::TooLong));
+        assert_eq!(Category::new("  "), Err(InvalidText::Empty));
+        assert_eq!(Category::new(&"é".repeat(65)), Err(InvalidText::TooLong(64)));
         assert_eq!(Category::new(&"é".repeat(64)).unwrap().as_str().chars().count(), 64);
         assert_eq!(Category::new(" cafe\u{301} "), Category::new("café"));
-        assert_eq!(Category::new("a\0"), Err(InvalidCategory::NotStored(InvalidText::Control)));
+        assert_eq!(Category::new("a\0"), Err(InvalidText::Control));
         let categories = |count: u32| (0..count).map(|n| Category::new(&format!("c{n}")).unwrap()).collect();
         assert_eq!(Categories::new(categories(21)), Err(TooManyCategories));
         assert_eq!(Categories::new(categories(20)).unwrap().as_slice().len(), 20);

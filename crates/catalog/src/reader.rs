@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use metrics::{Histogram, histogram};
+use metrics::histogram;
 use sqlx::{Connection as _, MySqlConnection, mysql::MySqlRow};
 use tokio::{sync::Mutex, time::timeout};
 use tracing::{Instrument as _, field::Empty, info_span};
 
 use crate::{
-    admission_queue::{AdmissionQueue, Full, Permit},
     error::{is_transient, out_of_time, record},
     metrics::QUERY_DURATION,
     pool::{Pool, Pooled},
@@ -19,28 +18,15 @@ use crate::{
 /// hangs, or whose network drops everything.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Seconds that a statement of each kind takes: `farmlokal_db_query_duration_seconds`.
-struct Timings([Histogram; Kind::ALL.len()]);
-
-impl Timings {
-    fn new() -> Timings {
-        Timings(Kind::ALL.map(|kind| histogram!(QUERY_DURATION, "statement" => kind.label())))
-    }
-}
-
 /// The pool, and a connection outside of it for [`ping`](Database::ping): a full pool is load, not an outage.
 pub(crate) struct Database {
-    queue: AdmissionQueue,
     pool: Pool,
-    timings: Timings,
     ping_connection: Mutex<Option<MySqlConnection>>,
 }
 
 impl Database {
-    /// Calls wait in the admission queue for up to `queue_timeout`.
-    pub(crate) fn new(pool: Pool, queue_timeout: Duration) -> Database {
-        let queue = AdmissionQueue::new(pool.status().max_size, queue_timeout);
-        Database { queue, pool, timings: Timings::new(), ping_connection: Mutex::new(None) }
+    pub(crate) fn new(pool: Pool) -> Database {
+        Database { pool, ping_connection: Mutex::new(None) }
     }
 
     pub(crate) fn pool(&self) -> &Pool {
@@ -48,27 +34,10 @@ impl Database {
     }
 
     pub(crate) async fn reader(&self) -> Result<Reader<'_>, sqlx::Error> {
-        let permit = self.queue.enter().await.map_err(|Full| sqlx::Error::PoolTimedOut)?;
-        let connection = Some(self.acquire().await?);
-        Ok(Reader { database: self, connection, busy: false, in_snapshot: false, _permit: permit })
-    }
-
-    async fn acquire(&self) -> Result<Pooled, sqlx::Error> {
         let span = info_span!("db.acquire", otel.status_code = Empty, "error.type" = Empty);
         let connection = self.pool.get().instrument(span.clone()).await;
-        connection.inspect_err(|error| record(error, &span))
-    }
-
-    /// Records the time of what is no single statement.
-    pub(crate) fn record(&self, kind: Kind, elapsed: Duration) {
-        self.timings.0[kind as usize].record(elapsed);
-    }
-
-    /// A connection outside of the pool.
-    pub(crate) async fn connect(&self) -> Result<MySqlConnection, sqlx::Error> {
-        timeout(self.pool.deadline() + GRACE, self.pool.connect())
-            .await
-            .unwrap_or_else(|_| Err(out_of_time()))
+        let connection = connection.inspect_err(|error| record(error, &span))?;
+        Ok(Reader { database: self, connection: Some(connection), busy: false })
     }
 
     /// Runs a statement outside of the pool.
@@ -81,7 +50,7 @@ impl Database {
             return Ok(rows);
         }
         // There was none, or it broke: the server may have restarted since.
-        let mut connection = self.connect().await?;
+        let mut connection = self.pool.connect().await?;
         let rows = self.answer(statement, &mut connection).await?;
         *kept = Some(connection);
         Ok(rows)
@@ -99,24 +68,26 @@ impl Database {
     }
 }
 
+/// Records the time that something took: `farmlokal_db_query_duration_seconds`.
+pub(crate) fn record_duration(kind: Kind, elapsed: Duration) {
+    histogram!(QUERY_DURATION, "statement" => kind.label()).record(elapsed);
+}
+
 /// One call's connection.
 pub(crate) struct Reader<'c> {
     database: &'c Database,
-    /// `None` once it has broken, until there is another.
+    /// There until the reader is dropped.
     connection: Option<Pooled>,
     /// A statement is running on it. A reader that is dropped then closes the connection: the next call must neither wait for that
     /// statement nor find itself in another's transaction.
     busy: bool,
-    /// A transaction is open: what is read is all of one moment.
-    in_snapshot: bool,
-    // Ends after the connection has gone back.
-    _permit: Permit<'c>,
 }
 
 impl Reader<'_> {
     pub(crate) async fn fetch(&mut self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, sqlx::Error> {
-        let span = statement.kind.span();
-        let result = self.fetch_inside(statement).instrument(span.clone()).await;
+        let (started, span) = (Instant::now(), statement.kind.span());
+        let result = self.fetch_twice(statement).instrument(span.clone()).await;
+        record_duration(statement.kind, started.elapsed());
         match &result {
             Ok(rows) => {
                 span.record("db.response.returned_rows", rows.len());
@@ -126,64 +97,31 @@ impl Reader<'_> {
         result
     }
 
-    async fn fetch_inside(&mut self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, sqlx::Error> {
-        let started = Instant::now();
-        let mut result = self.fetch_once(statement).await;
-        // A snapshot is read again from its beginning, by whoever began it.
-        if let Err(error) = &result
-            && !self.in_snapshot
-            && is_transient(error)
-        {
-            tracing::debug!(%error, statement = statement.kind.label(), "reading again");
-            self.replace_broken().await?;
-            result = self.fetch_once(statement).await;
+    /// Again on another connection, where one breaks.
+    async fn fetch_twice(&mut self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, sqlx::Error> {
+        match self.fetch_once(statement).await {
+            Err(error) if is_transient(&error) => {
+                tracing::debug!(%error, statement = statement.kind.label(), "reading again");
+                self.replace_broken().await?;
+                self.fetch_once(statement).await
+            }
+            result => result,
         }
-        self.database.record(statement.kind, started.elapsed());
-        result
     }
 
     async fn fetch_once(&mut self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, sqlx::Error> {
         let database = self.database;
-        let connection = self.begin().await?;
-        let result = database.answer(statement, connection).await;
+        let result = database.answer(statement, self.begin()?).await;
         // What the server has refused or stopped leaves its connection as it was. Any other failure breaks it: after a timeout
         // the answer may still come, and must not be taken for another statement's.
         self.busy = result.as_ref().is_err_and(|error| error.as_database_error().is_none());
         result
     }
 
-    /// What is read from here on is all of one moment, this one. No read of it is tried again alone: where the connection broke,
-    /// the snapshot has to be begun again. Unless it is [ended](Self::end_snapshot), the connection is closed with the reader.
-    pub(crate) async fn begin_snapshot(&mut self) -> Result<(), sqlx::Error> {
-        self.replace_broken().await?;
-        self.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
-        self.in_snapshot = true;
-        Ok(())
-    }
-
-    /// What is read from here on is of another moment.
-    pub(crate) async fn end_snapshot(&mut self) -> Result<(), sqlx::Error> {
-        self.run("COMMIT").await?;
-        self.in_snapshot = false;
-        Ok(())
-    }
-
-    /// Runs what cannot be prepared.
-    async fn run(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
-        let running = sqlx::raw_sql(statement).execute(self.begin().await?);
-        timeout(GRACE, running).await.unwrap_or_else(|_| Err(out_of_time()))?;
-        self.end();
-        Ok(())
-    }
-
     /// The connection, to run something on it. Call [`end`](Self::end) when that has ended well.
-    pub(crate) async fn begin(&mut self) -> Result<&mut MySqlConnection, sqlx::Error> {
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.database.acquire().await?,
-        };
+    pub(crate) fn begin(&mut self) -> Result<&mut MySqlConnection, sqlx::Error> {
         self.busy = true;
-        Ok(self.connection.insert(connection))
+        self.connection.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
     }
 
     /// Nothing is running any more: the next call may have the connection.
@@ -191,29 +129,23 @@ impl Reader<'_> {
         self.busy = false;
     }
 
-    /// Finds a connection that answers. A server that restarted has broken every idle one, and the pool hands out each of them
-    /// once, untested.
+    /// Opens another connection where this one does not answer. A server that restarted has broken all of the pool's, so it is
+    /// none of those.
     pub(crate) async fn replace_broken(&mut self) -> Result<(), sqlx::Error> {
-        for _ in 0..=self.database.pool.status().max_size {
-            let ping = self.begin().await?.ping();
-            if timeout(GRACE, ping).await.is_ok_and(|answer| answer.is_ok()) {
-                self.end();
-                return Ok(());
-            }
-            self.discard();
+        let database = self.database;
+        let connection = self.begin()?;
+        if !timeout(GRACE, connection.ping()).await.is_ok_and(|answer| answer.is_ok()) {
+            *connection = database.pool.connect().await?;
         }
+        self.end();
         Ok(())
-    }
-
-    fn discard(&mut self) {
-        drop(self.connection.take().map(Pooled::take));
     }
 }
 
 impl Drop for Reader<'_> {
     fn drop(&mut self) {
-        if self.busy || self.in_snapshot {
-            self.discard();
+        if self.busy {
+            drop(self.connection.take().map(Pooled::take));
         }
     }
 }

@@ -27,9 +27,6 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 7] =
-        [Kind::Page, Kind::Found, Kind::Index, Kind::Product, Kind::Categories, Kind::Ping, Kind::Event];
-
     pub(crate) fn label(self) -> &'static str {
         match self {
             Kind::Page => "page",
@@ -75,9 +72,6 @@ pub(crate) enum Value<'q> {
     Time(DateTime<Utc>),
 }
 
-/// Bytes of most texts.
-const LONG: usize = 512;
-
 /// A `SELECT`, which the database stops at its session's deadline. The text holds no value, so that it is prepared once for each
 /// shape.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,9 +84,7 @@ pub(crate) struct Statement<'q> {
 impl<'q> Statement<'q> {
     /// `SELECT`, to be continued.
     pub(crate) fn select(kind: Kind) -> Statement<'q> {
-        let mut text = String::with_capacity(LONG);
-        text.push_str("SELECT ");
-        Statement { kind, text, values: Vec::with_capacity(8) }
+        Statement { kind, text: "SELECT ".to_owned(), values: Vec::new() }
     }
 
     pub(crate) fn push(&mut self, text: &str) -> &mut Self {

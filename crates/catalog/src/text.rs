@@ -6,6 +6,9 @@ use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory as _};
 /// Why a text cannot be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidText {
+    /// Nothing but white space, where something is needed.
+    #[error("must not be empty")]
+    Empty,
     /// More characters than the column has, counted after normalisation.
     #[error("must have at most {0} characters")]
     TooLong(usize),

@@ -88,7 +88,7 @@ async fn a_database_that_stands_still_is_given_up_and_holds_no_connection() {
     let patience = Duration::from_secs(60);
     let database = Database::start().unwrap();
     migrate(database.url().parse().unwrap()).await.unwrap();
-    let mut config = CatalogConfig::new(&database.url()).unwrap();
+    let mut config = CatalogConfig::with(database.url().parse().unwrap());
     config.list_deadline = Duration::from_millis(100);
     let catalog = Catalog::new(config).unwrap();
     let query = ListQuery::default();

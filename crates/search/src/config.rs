@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use clap::Args;
 use farmlokal_settings::{duration, nonzero_duration};
 
-use crate::{Language, Synonyms, tantivy::LEAST_MEMORY};
+use crate::{Language, Synonyms};
 
 /// The search index, which each process holds in memory.
 #[derive(Args, Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct SearchConfig {
     /// Searches that may wait for a thread; further ones get 503 at once
     #[arg(long = "search-queue", env = "SEARCH_QUEUE", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     pub queue: u16,
-    /// How long a search may wait for a thread and for the newest products before it is refused with 503
+    /// How long a search may take before it is refused with 503
     #[arg(long = "search-deadline", env = "SEARCH_DEADLINE", default_value = "500ms", value_parser = nonzero_duration)]
     pub deadline: Duration,
     /// The language of which words and their plurals find the same, such as english or german; none for no language
@@ -37,16 +37,13 @@ pub struct SearchConfig {
     pub poll: Duration,
 }
 
-/// A number of bytes with its unit, enough to build an index.
-fn bytes(text: &str) -> Result<u64, String> {
-    let bytes = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)].iter().find_map(|(unit, bytes)| {
+/// A number of bytes above zero, with its unit.
+fn bytes(text: &str) -> Result<u64, &'static str> {
+    let parsed = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)].iter().find_map(|(unit, bytes)| {
         let number: u64 = text.strip_suffix(unit)?.trim_end().parse().ok()?;
-        number.checked_mul(*bytes)
+        number.checked_mul(*bytes).filter(|bytes| *bytes > 0)
     });
-    match bytes.ok_or("write 256MiB or 1GiB")? {
-        ..LEAST_MEMORY => Err(format!("must be at least {}MiB", LEAST_MEMORY.div_ceil(1 << 20))),
-        bytes => Ok(bytes),
-    }
+    parsed.ok_or("write 256MiB or 1GiB")
 }
 
 fn synonyms(path: &str) -> Result<Synonyms, String> {

@@ -1,6 +1,9 @@
 //! What an engine does: it finds ids. Products themselves come from the database.
 
+use std::fmt;
+
 use farmlokal_catalog::{ChangePosition, IndexRow, Level, ListQuery, PriceRange, SearchText};
+use tokio::task::JoinError;
 
 /// A product that matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,13 +32,14 @@ pub struct Piece {
     pub matched: bool,
 }
 
-/// The words that a search was expanded to, to tell which pieces of a text match.
-pub trait Words: Send + Sync {
+/// Tells which pieces of a text match a search.
+pub trait Highlighter: fmt::Debug + Send + Sync {
     /// The text in pieces.
     fn pieces(&self, text: &str) -> Vec<Piece>;
 }
 
 /// What an engine found, all of one snapshot of its index.
+#[derive(Debug)]
 pub struct Found {
     /// In the query's order, after its cursor; at most [`ListQuery::rows`], one more than the page.
     pub matches: Vec<Match>,
@@ -49,8 +53,8 @@ pub struct Found {
     pub level: Level,
     /// Words that were read otherwise than written, in the search's order.
     pub corrections: Vec<Correction>,
-    /// To highlight; `None` where that is not asked for.
-    pub words: Option<Box<dyn Words>>,
+    /// `None` where highlights are not asked for.
+    pub highlighter: Option<Box<dyn Highlighter>>,
     /// The [sum](ChangePosition::sum) of the position that the snapshot is of.
     pub position: u64,
 }
@@ -70,21 +74,25 @@ pub enum EngineError {
     /// There is no index yet.
     #[error("the search index is being built")]
     NotBuilt,
-    /// Too many searches wait already.
+    /// Too many searches wait for a thread already.
     #[error("too many searches at once")]
     Busy,
-    /// The search has waited for too long.
+    /// The search had no answer in time.
     #[error("the search took too long")]
     Deadline,
     /// The catalogue needs more memory than the index may have.
-    #[error("the search index needs more than its {limit} bytes of memory")]
-    TooLarge {
-        /// What it may have.
-        limit: u64,
-    },
+    #[error("the search index needs more memory than it may have")]
+    TooLarge,
     /// A defect.
     #[error("the search index failed: {0}")]
     Failed(String),
+}
+
+/// Of work that panicked.
+impl From<JoinError> for EngineError {
+    fn from(error: JoinError) -> EngineError {
+        EngineError::Failed(error.to_string())
+    }
 }
 
 /// An index of the catalogue's products.
@@ -113,7 +121,7 @@ pub trait Engine: Send + Sync + 'static {
         position: &ChangePosition,
     ) -> impl Future<Output = Result<(), EngineError>> + Send;
 
-    /// An index anew, beside the one that answers meanwhile; where memory has no room for both, instead of it.
+    /// A new index, beside the one that answers meanwhile; where memory has no room for both, instead of it.
     fn rebuild(&self) -> Result<impl Rebuild, EngineError>;
 
     /// How many products the index has; `None` before it is built.
@@ -128,6 +136,9 @@ pub trait Rebuild: Send {
     /// Adds products. Their ids are new to it.
     fn add(&mut self, rows: Vec<IndexRow>) -> impl Future<Output = Result<(), EngineError>> + Send;
 
-    /// Replaces the index that answers.
-    fn finish(self, position: &ChangePosition) -> impl Future<Output = Result<(), EngineError>> + Send;
+    /// Ends it at a position. The function that comes back replaces the index that answers; it may block for a moment.
+    fn finish(
+        self,
+        position: &ChangePosition,
+    ) -> impl Future<Output = Result<impl FnOnce() + Send + 'static, EngineError>> + Send;
 }

@@ -4,34 +4,26 @@
 //! are equal, nothing changed in between. Otherwise the index catches up and is asked again. What it finds from then on has every
 //! change that was made before the search began, and it will do if the page's own products have not changed since.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use farmlokal_catalog::{ListQuery, Page, Product, SearchText, SortValue};
-use tokio::time::{Instant, sleep, timeout_at};
-use tracing::Instrument as _;
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::{
-    Engine, EngineError, Found, Highlights, Reading, Search, SearchError, SearchPage, Suggestion,
-    follower::Behind, metrics,
-};
+use crate::{Engine, EngineError, Found, Search, SearchError, Suggestion, follower::Behind, metrics};
 
 /// The pause before a search whose rows are missing is asked again.
 const PAUSE: Duration = Duration::from_millis(20);
 
 impl<E: Engine> Search<E> {
-    /// A page of any list, as fresh as the database at the moment of the call.
+    /// A page of any list, as fresh as the database at the moment of the call, and what else was found.
     ///
     /// # Errors
-    /// [`EngineError::Deadline`] where the index does not get to where the database is within
-    /// [`SearchConfig::deadline`](crate::SearchConfig::deadline), and what the index and the database say.
-    pub async fn list(&self, query: &ListQuery) -> Result<SearchPage, SearchError> {
-        let started = Instant::now();
-        let result = self.find(query, started + self.deadline).await;
-        metrics::record("list", started.elapsed(), result.as_ref().err());
-        if let Ok(page) = &result {
-            metrics::count_list(page.reading.as_ref().map(|reading| reading.level));
-        }
-        result
+    /// [`EngineError::Deadline`] after [`SearchConfig::deadline`](crate::SearchConfig::deadline), and what the index and the
+    /// database say.
+    pub async fn list(&self, query: &ListQuery) -> Result<(Page, Found), SearchError> {
+        let answer = self.within_deadline("list", self.find(query)).await?;
+        metrics::count_list(query.filter().search.is_some().then_some(answer.1.level));
+        Ok(answer)
     }
 
     /// At most `limit` completions of a text's last word, the most common first, as fresh as a [list](Self::list).
@@ -39,13 +31,23 @@ impl<E: Engine> Search<E> {
     /// # Errors
     /// As of a [list](Self::list).
     pub async fn suggest(&self, text: &SearchText, limit: usize) -> Result<Vec<Suggestion>, SearchError> {
+        self.within_deadline("suggest", self.complete(text, limit)).await
+    }
+
+    /// What still runs at the deadline goes on: a thread until its work is done, and what brings the index up to date.
+    async fn within_deadline<T>(
+        &self,
+        kind: &'static str,
+        search: impl Future<Output = Result<T, SearchError>>,
+    ) -> Result<T, SearchError> {
         let started = Instant::now();
-        let result = self.complete(text, limit, started + self.deadline).await;
-        metrics::record("suggest", started.elapsed(), result.as_ref().err());
+        let result = timeout(self.deadline, search).await;
+        let result = result.unwrap_or_else(|_| Err(EngineError::Deadline.into()));
+        metrics::record(kind, started.elapsed(), result.as_ref().err());
         result
     }
 
-    async fn find(&self, query: &ListQuery, deadline: Instant) -> Result<SearchPage, SearchError> {
+    async fn find(&self, query: &ListQuery) -> Result<(Page, Found), SearchError> {
         let follower = &self.follower;
         follower.require_ready()?;
         let name_key = match query.after().map(|position| &position.value) {
@@ -62,7 +64,7 @@ impl<E: Engine> Search<E> {
             let (products, database) = follower.catalog.products_at(&ids).await?;
             let is_whole = products.len() == ids.len();
             if database == found.position && is_whole {
-                return Ok(page(query, found, products));
+                return Ok((page(query, &found, products), found));
             }
             if database == found.position {
                 follower.report_missing();
@@ -70,65 +72,34 @@ impl<E: Engine> Search<E> {
             }
             let has_all = found.position >= *begun.get_or_insert(database);
             let behind = Behind { index: found.position, database, products: ids };
-            if self.catch_up(behind, deadline).await? && has_all && is_whole {
-                return Ok(page(query, found, products));
+            if self.catch_up(behind).await? && has_all && is_whole {
+                return Ok((page(query, &found, products), found));
             }
         }
     }
 
-    async fn complete(
-        &self,
-        text: &SearchText,
-        limit: usize,
-        deadline: Instant,
-    ) -> Result<Vec<Suggestion>, SearchError> {
+    async fn complete(&self, text: &SearchText, limit: usize) -> Result<Vec<Suggestion>, SearchError> {
         self.follower.require_ready()?;
         let (_, database) = self.follower.catalog.products_at(&[]).await?;
         let (suggestions, index) = self.follower.engine.suggest(text, limit).await?;
         if index >= database {
             return Ok(suggestions);
         }
-        self.catch_up(Behind { index, database, products: Vec::new() }, deadline).await?;
+        self.catch_up(Behind { index, database, products: Vec::new() }).await?;
         Ok(self.follower.engine.suggest(text, limit).await?.0)
     }
 
-    /// Lets the index catch up, as [`Follower::catch_up`](crate::follower::Follower::catch_up), in a task of its own: what it does
-    /// to the index is not cut off where the caller gives up.
-    async fn catch_up(&self, behind: Behind, deadline: Instant) -> Result<bool, SearchError> {
+    async fn catch_up(&self, behind: Behind) -> Result<bool, SearchError> {
         metrics::count_retry();
-        if Instant::now() >= deadline {
-            return Err(EngineError::Deadline.into());
-        }
-        let follower = Arc::clone(&self.follower);
-        let task = tokio::spawn(async move { follower.catch_up(Some(behind)).await }.in_current_span());
-        match timeout_at(deadline, task).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(error)) => Err(EngineError::Failed(error.to_string()).into()),
-            Err(_) => Err(EngineError::Deadline.into()),
-        }
+        self.follower.catch_up(Some(behind)).await
     }
 }
 
 /// The page of these products: all that were found, but for the one that shows whether there is another page.
-fn page(query: &ListQuery, found: Found, products: Vec<Product>) -> SearchPage {
+fn page(query: &ListQuery, found: &Found, products: Vec<Product>) -> Page {
     let last = products.last().zip(found.matches.get(products.len().saturating_sub(1)));
     let next = last.filter(|_| found.matches.len() > products.len());
     let next_cursor =
         next.map(|(product, last)| query.cursor_after_match(product, last.relevance, found.level));
-    let highlights = found.words.map(|words| {
-        let pieces = |product: &Product| Highlights {
-            name: words.pieces(&product.name),
-            description: words.pieces(&product.description),
-        };
-        products.iter().map(pieces).collect()
-    });
-    let reading = Reading { level: found.level, corrections: found.corrections };
-    SearchPage {
-        page: Page { products, next_cursor },
-        total: found.total,
-        category_facet: found.category_facet,
-        price_facet: found.price_facet,
-        highlights,
-        reading: query.filter().search.as_ref().map(|_| reading),
-    }
+    Page { products, next_cursor }
 }

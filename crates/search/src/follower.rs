@@ -10,39 +10,28 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use farmlokal_catalog::{Catalog, ChangePosition, Changes, IndexRow};
 use tokio::{
-    sync::{Mutex, Notify, watch},
+    sync::{Mutex, Notify, OwnedMutexGuard, watch},
+    task::spawn_blocking,
     time::sleep,
 };
-use tracing::{error, info, warn};
+use tracing::{Instrument as _, error, info, warn};
 
-use crate::{Engine, EngineError, Rebuild, SearchError, metrics};
+use crate::{Engine, EngineError, Rebuild, SearchError, SearchStatus, metrics};
 
 /// Products that are read at a time. Those before are indexed meanwhile.
 const CHUNK: u32 = 10_000;
-/// After so long without a look at the database some changes may have been pruned from it.
+/// After so long without a look at the database the index is rebuilt: long before changes are pruned from it.
 const LONGEST_AWAY: Duration = Duration::from_mins(30);
 /// A catalogue that did not fit is tried again after so long.
 const TOO_LARGE_PAUSE: Duration = Duration::from_mins(10);
+/// The pause before a build that failed is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
 /// How long a build beside an index that answers is put off.
 const QUIET: Duration = Duration::from_secs(3);
-/// The longest pause between attempts while the database is down.
-const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 /// Steps whose products are remembered, and products of one step at the most.
 const REMEMBERED: (usize, usize) = (128, 1_000);
-
-/// What becomes of the index. There is one, with a position, where it is ready.
-#[derive(Clone, Debug)]
-pub(crate) enum State {
-    /// None, for this reason if an attempt has failed.
-    Building(Option<String>),
-    /// It had all changes at this moment.
-    Ready { looked: Instant },
-    /// None: it may only have so many bytes.
-    TooLarge { limit: u64 },
-}
 
 /// An answer of the index whose position was not the database's.
 pub(crate) struct Behind {
@@ -55,15 +44,17 @@ pub(crate) struct Behind {
 }
 
 /// How far the index is.
-struct Progress {
+pub(crate) struct Progress {
     position: ChangePosition,
+    /// When it had all changes.
+    looked: Instant,
     steps: Steps,
 }
 
 impl Progress {
     fn new(position: ChangePosition) -> Progress {
         metrics::show_position(position.sum());
-        Progress { position, steps: Steps::default() }
+        Progress { position, looked: Instant::now(), steps: Steps::default() }
     }
 
     fn step_to(&mut self, position: ChangePosition, products: Vec<u64>) {
@@ -101,11 +92,11 @@ pub(crate) struct Follower<E> {
     pub(crate) catalog: Catalog,
     pub(crate) engine: E,
     poll: Duration,
-    state: watch::Sender<State>,
-    /// Whoever changes the index or the state holds it. `None` unless the index is ready.
-    progress: Mutex<Option<Progress>>,
-    news: Notify,
-    anew: Notify,
+    status: watch::Sender<SearchStatus>,
+    /// Whoever changes the index or the status holds it. `None` unless the index is ready.
+    progress: Arc<Mutex<Option<Progress>>>,
+    woken: Notify,
+    rebuild: Notify,
     reported_missing: AtomicBool,
 }
 
@@ -115,79 +106,78 @@ impl<E: Engine> Follower<E> {
             catalog,
             engine,
             poll,
-            state: watch::Sender::new(State::Building(None)),
-            progress: Mutex::new(None),
-            news: Notify::new(),
-            anew: Notify::new(),
+            status: watch::Sender::new(SearchStatus::Building),
+            progress: Arc::default(),
+            woken: Notify::new(),
+            rebuild: Notify::new(),
             reported_missing: AtomicBool::new(false),
         }
     }
 
     pub(crate) fn wake(&self) {
-        self.news.notify_one();
+        self.woken.notify_one();
     }
 
-    pub(crate) fn read_anew(&self) {
-        self.anew.notify_one();
+    pub(crate) fn rebuild(&self) {
+        self.rebuild.notify_one();
     }
 
-    pub(crate) fn state(&self) -> State {
-        self.state.borrow().clone()
-    }
-
-    pub(crate) async fn ready(&self) {
-        // The sender is our own.
-        let _ = self.state.subscribe().wait_for(|state| matches!(state, State::Ready { .. })).await;
+    pub(crate) fn status(&self) -> SearchStatus {
+        *self.status.borrow()
     }
 
     pub(crate) fn require_ready(&self) -> Result<(), EngineError> {
-        match *self.state.borrow() {
-            State::Ready { .. } => Ok(()),
-            State::Building(_) => Err(EngineError::NotBuilt),
-            State::TooLarge { limit } => Err(EngineError::TooLarge { limit }),
+        match self.status() {
+            SearchStatus::Ready => Ok(()),
+            SearchStatus::Building | SearchStatus::Failed => Err(EngineError::NotBuilt),
+            SearchStatus::TooLarge => Err(EngineError::TooLarge),
         }
     }
 
-    /// A look at each poll is up to date.
-    pub(crate) fn lag(&self) -> Duration {
-        let State::Ready { looked } = *self.state.borrow() else { return Duration::ZERO };
-        Some(looked.elapsed()).filter(|elapsed| *elapsed > 2 * self.poll).unwrap_or_default()
-    }
-
     /// A product that the index has and the database has not, at the same position: somebody changed products and told nobody, or
-    /// there is a defect. The catalogue is read anew; one line says so.
+    /// there is a defect. The index is rebuilt; one line says so.
     pub(crate) fn report_missing(&self) {
         if !self.reported_missing.swap(true, Ordering::Relaxed) {
-            error!("the search index has a product that the database has not: the catalogue is read anew");
-            self.read_anew();
+            error!("the search index has a product that the database has not: it is rebuilt");
+            self.rebuild();
         }
     }
 
     /// Brings the index to where the database is, unless it is there already since the answer that was `behind`. Whether none of
     /// that answer's products has changed since.
     ///
-    /// Must not be cut off: the engine may go on with what it was told.
-    pub(crate) async fn catch_up(&self, behind: Option<Behind>) -> Result<bool, SearchError> {
-        let mut progress = self.progress.lock().await;
+    /// One call at a time does so, in a task of its own: the engine may go on with what it was told, so the work is not cut off
+    /// where the caller goes away. A caller that goes away while it waits for its turn leaves no work behind.
+    pub(crate) async fn catch_up(self: &Arc<Self>, behind: Option<Behind>) -> Result<bool, SearchError> {
+        let progress = Arc::clone(&self.progress).lock_owned().await;
+        let follower = Arc::clone(self);
+        let task = async move { follower.catch_up_locked(progress, behind).await };
+        tokio::spawn(task.in_current_span()).await.map_err(EngineError::from)?
+    }
+
+    async fn catch_up_locked(
+        &self,
+        mut progress: OwnedMutexGuard<Option<Progress>>,
+        behind: Option<Behind>,
+    ) -> Result<bool, SearchError> {
         self.require_ready()?;
-        let Some(Progress { position, .. }) = progress.as_ref() else {
+        let Some(Progress { position, looked, .. }) = progress.as_ref() else {
             return Err(EngineError::NotBuilt.into());
         };
         let sum = position.sum();
         let is_there =
             |behind: &Behind| behind.index < sum && behind.database <= sum && behind.index <= behind.database;
         if !behind.as_ref().is_some_and(is_there) {
-            let is_away = matches!(self.state(), State::Ready { looked } if looked.elapsed() > LONGEST_AWAY);
             match self.catalog.changes_since(position).await? {
-                Changes::Products(now, changed) if !is_away || now == *position => {
+                Changes::Products(now, changed) if looked.elapsed() < LONGEST_AWAY || now == *position => {
                     let applied = self.apply(&mut progress, now, changed).await;
-                    applied.inspect_err(|_| self.read_anew())?;
+                    applied.inspect_err(|_| self.rebuild())?;
                 }
                 _ => {
-                    info!("the catalogue as a whole has changed: the search index is built anew");
+                    info!("the catalogue as a whole has changed: the search index is rebuilt");
                     *progress = None;
-                    self.state.send_replace(State::Building(None));
-                    self.read_anew();
+                    self.status.send_replace(SearchStatus::Building);
+                    self.rebuild();
                     return Err(EngineError::NotBuilt.into());
                 }
             }
@@ -204,47 +194,51 @@ impl<E: Engine> Follower<E> {
         now: ChangePosition,
         changed: Vec<(u64, Option<IndexRow>)>,
     ) -> Result<(), SearchError> {
-        if let Some(done) = progress.as_mut().filter(|done| done.position != now) {
+        let Some(done) = progress else { return Err(EngineError::NotBuilt.into()) };
+        if done.position != now {
             let products = changed.iter().map(|(product, _)| *product).collect();
             if let Err(error) = self.engine.apply(changed, &now).await {
-                error!(%error, "a change of the search index failed: it is built anew");
+                error!(%error, "a change of the search index failed: it is rebuilt");
                 *progress = None;
-                self.state.send_replace(State::Building(None));
+                self.status.send_replace(SearchStatus::Building);
                 return Err(error.into());
             }
             metrics::count_commit();
             done.step_to(now, products);
         }
-        self.state.send_replace(State::Ready { looked: Instant::now() });
+        done.looked = Instant::now();
+        self.status.send_replace(SearchStatus::Ready);
         Ok(())
     }
 
     /// Follows the database, for ever.
     pub(crate) async fn follow(self: Arc<Self>) {
-        let mut outage = Outage::default();
+        let (mut outage, mut looked) = (Outage::default(), Instant::now());
         loop {
-            let result = self.catch_up(None).await;
-            self.show();
-            match result {
+            match self.catch_up(None).await {
                 // The build says why.
-                Ok(_) | Err(SearchError::Engine(_)) => outage.end(),
+                Ok(_) | Err(SearchError::Engine(_)) => {
+                    outage.end();
+                    looked = Instant::now();
+                    metrics::show_lag(Duration::ZERO);
+                }
                 Err(error) => {
                     outage.log(&error, "the search index does not follow the database");
-                    sleep(outage.pause()).await;
-                    continue;
+                    metrics::show_lag(looked.elapsed());
                 }
             }
+            self.show();
             tokio::select! {
-                () = self.news.notified() => {}
+                () = self.woken.notified() => {}
                 () = sleep(self.poll) => {}
             }
         }
     }
 
-    /// Builds the index whenever [asked](Self::read_anew), for ever.
+    /// Builds the index whenever [asked](Self::rebuild), for ever.
     pub(crate) async fn keep_built(self: Arc<Self>) {
         loop {
-            self.anew.notified().await;
+            self.rebuild.notified().await;
             if self.require_ready().is_ok() {
                 // Nobody waits for it, and a build would take the time of those who fill the caches after a flush.
                 sleep(QUIET).await;
@@ -256,22 +250,24 @@ impl<E: Engine> Follower<E> {
     async fn build_until_done(&self) {
         let mut outage = Outage::default();
         loop {
-            let error = match self.build().await {
+            match self.build().await {
                 Ok(true) => return outage.end(),
-                Ok(false) => continue,
-                Err(error) => error,
-            };
-            self.show_failure(&error).await;
-            if let SearchError::Engine(EngineError::TooLarge { limit }) = error {
-                error!(limit, "SEARCH_MEMORY is too small for an index of the catalogue");
-                tokio::select! {
-                    () = self.anew.notified() => {}
-                    () = sleep(TOO_LARGE_PAUSE) => {}
+                Ok(false) => {}
+                Err(SearchError::Engine(EngineError::TooLarge)) => {
+                    self.show_failure(SearchStatus::TooLarge).await;
+                    error!("SEARCH_MEMORY is too small for an index of the catalogue");
+                    tokio::select! {
+                        () = self.rebuild.notified() => {}
+                        () = sleep(TOO_LARGE_PAUSE) => {}
+                    }
+                    continue;
                 }
-            } else {
-                outage.log(&error, "the search index cannot be built, it is tried again");
-                sleep(outage.pause()).await;
+                Err(error) => {
+                    self.show_failure(SearchStatus::Failed).await;
+                    outage.log(&error, "the search index cannot be built, it is tried again");
+                }
             }
+            sleep(PAUSE).await;
         }
     }
 
@@ -281,17 +277,19 @@ impl<E: Engine> Follower<E> {
         let start = self.catalog.change_position().await?;
         let mut rebuild = self.start_rebuild().await?;
         let (mut rows, mut products) = (self.catalog.index_rows(0, CHUNK).await?, 0);
-        while let Some(last) = rows.last().map(|row| row.id) {
+        while let Some(last) = rows.last().map(|row| row.product.id) {
             products += rows.len();
             let (added, next) = tokio::join!(rebuild.add(rows), self.catalog.index_rows(last, CHUNK));
             added?;
             rows = next?;
         }
+        let replace = rebuild.finish(&start).await?;
+        // Searches that have to catch up wait for no more than what follows.
         let mut progress = self.progress.lock().await;
         let Changes::Products(now, changed) = self.catalog.changes_since(&start).await? else {
             return Ok(false);
         };
-        rebuild.finish(&start).await?;
+        spawn_blocking(replace).await.map_err(EngineError::from)?;
         *progress = Some(Progress::new(start));
         self.apply(&mut progress, now, changed).await?;
         drop(progress);
@@ -309,52 +307,39 @@ impl<E: Engine> Follower<E> {
             info!(
                 "SEARCH_MEMORY has no room for two search indexes: there is none until the new one is built"
             );
-            self.state.send_replace(State::Building(None));
+            self.status.send_replace(SearchStatus::Building);
         }
         Ok(rebuild)
     }
 
     /// Says why there is no index, unless there is one still.
-    async fn show_failure(&self, error: &SearchError) {
+    async fn show_failure(&self, failure: SearchStatus) {
         let progress = self.progress.lock().await;
         if progress.is_none() {
-            self.state.send_replace(match error {
-                SearchError::Engine(EngineError::TooLarge { limit }) => State::TooLarge { limit: *limit },
-                error => State::Building(Some(error.to_string())),
-            });
+            self.status.send_replace(failure);
         }
         drop(progress);
         self.show();
     }
 
     fn show(&self) {
-        let (is_ready, documents) = (self.require_ready().is_ok(), self.engine.documents().unwrap_or(0));
-        metrics::show(is_ready, documents, self.lag(), self.engine.memory());
+        metrics::show(self.status(), self.engine.documents().unwrap_or(0), self.engine.memory());
     }
 }
 
-/// Attempts that fail, one after the other: one line in the log, and longer and longer pauses.
+/// Attempts that fail, one after the other: one line in the log, and one when they work again.
 #[derive(Default)]
-struct Outage(Option<ExponentialBackoff>);
+struct Outage(bool);
 
 impl Outage {
-    fn log(&self, error: &SearchError, what: &str) {
-        if self.0.is_none() {
+    fn log(&mut self, error: &SearchError, what: &str) {
+        if !std::mem::replace(&mut self.0, true) {
             warn!(%error, cause = error.source().map(tracing::field::display), "{what}");
         }
     }
 
-    fn pause(&mut self) -> Duration {
-        let delays = ExponentialBuilder::new()
-            .with_min_delay(Duration::from_millis(50))
-            .with_max_delay(LONGEST_PAUSE)
-            .without_max_times()
-            .with_jitter();
-        self.0.get_or_insert_with(|| delays.build()).next().unwrap_or(LONGEST_PAUSE)
-    }
-
     fn end(&mut self) {
-        if self.0.take().is_some() {
+        if std::mem::take(&mut self.0) {
             info!("the search index goes on");
         }
     }

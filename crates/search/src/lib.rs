@@ -6,7 +6,6 @@ mod engine;
 mod fill;
 mod follower;
 mod metrics;
-mod page;
 mod search;
 mod tantivy;
 #[cfg(test)]
@@ -15,7 +14,6 @@ mod tests;
 pub use self::tantivy::TantivyEngine;
 pub use analysis::{InvalidSynonyms, Language, Synonyms};
 pub use config::SearchConfig;
-pub use engine::{Correction, Engine, EngineError, Found, Match, Piece, Rebuild, Suggestion, Words};
+pub use engine::{Correction, Engine, EngineError, Found, Highlighter, Match, Piece, Rebuild, Suggestion};
 pub use metrics::describe_metrics;
-pub use page::{Highlights, Reading, SearchPage};
 pub use search::{Search, SearchError, SearchStatus};

@@ -3,9 +3,10 @@ use std::time::Duration;
 use farmlokal_catalog::Level;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-use crate::{EngineError, SearchError};
+use crate::{EngineError, SearchError, SearchStatus};
 
 const READY: &str = "farmlokal_search_ready";
+const TOO_LARGE: &str = "farmlokal_search_too_large";
 const DOCUMENTS: &str = "farmlokal_search_documents";
 const POSITION: &str = "farmlokal_search_position";
 const LAG: &str = "farmlokal_search_lag_seconds";
@@ -20,6 +21,7 @@ const RETRIED: &str = "farmlokal_search_fills_retried_total";
 /// Gives the metrics recorder the help text of every metric of this crate. Call it once, at start.
 pub fn describe_metrics() {
     describe_gauge!(READY, "1 if the search index answers, 0 before it is built and while it is replaced");
+    describe_gauge!(TOO_LARGE, "1 if there is no search index because it would need more than SEARCH_MEMORY");
     describe_gauge!(DOCUMENTS, "Products in the search index");
     describe_gauge!(POSITION, "How many changes of the catalogue the search index has seen");
     describe_gauge!(LAG, Unit::Seconds, "How long the search index has not been up to date; 0 while it is");
@@ -78,7 +80,7 @@ pub(crate) fn record(kind: &'static str, elapsed: Duration, refused: Option<&Sea
             EngineError::NotBuilt => "not_built",
             EngineError::Busy => "busy",
             EngineError::Deadline => "deadline",
-            EngineError::TooLarge { .. } => "too_large",
+            EngineError::TooLarge => "too_large",
             EngineError::Failed(_) => "failed",
         },
     };
@@ -99,11 +101,15 @@ pub(crate) fn show_build(elapsed: Duration) {
 
 /// Shows the state of the index.
 #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
-pub(crate) fn show(is_ready: bool, documents: u64, lag: Duration, memory: u64) {
-    gauge!(READY).set(f64::from(u8::from(is_ready)));
+pub(crate) fn show(status: SearchStatus, documents: u64, memory: u64) {
+    gauge!(READY).set(f64::from(u8::from(status == SearchStatus::Ready)));
+    gauge!(TOO_LARGE).set(f64::from(u8::from(status == SearchStatus::TooLarge)));
     gauge!(DOCUMENTS).set(documents as f64);
-    gauge!(LAG).set(lag.as_secs_f64());
     gauge!(MEMORY).set(memory as f64);
+}
+
+pub(crate) fn show_lag(lag: Duration) {
+    gauge!(LAG).set(lag.as_secs_f64());
 }
 
 #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]

@@ -5,11 +5,7 @@ use std::{sync::Arc, time::Duration};
 use farmlokal_catalog::Catalog;
 use tokio::task::JoinSet;
 
-use crate::{
-    Engine, EngineError, SearchConfig, TantivyEngine,
-    follower::{Follower, State},
-    metrics,
-};
+use crate::{Engine, EngineError, SearchConfig, TantivyEngine, follower::Follower, metrics};
 
 /// Why a search has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -23,21 +19,16 @@ pub enum SearchError {
 }
 
 /// What becomes of the index.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SearchStatus {
     /// It is read from the database.
     Building,
     /// It answers.
-    Ready {
-        /// How many products it has.
-        documents: u64,
-        /// How long it has not been up to date; zero while it is.
-        lag: Duration,
-    },
-    /// The catalogue needs more memory than [`SearchConfig::memory`].
+    Ready,
+    /// There is none: the catalogue needs more memory than [`SearchConfig::memory`].
     TooLarge,
-    /// It could not be built, for this reason. It is tried again.
-    Failed(String),
+    /// There is none, and the last attempt to build it failed. It is tried again.
+    Failed,
 }
 
 /// The search over a catalogue. Clones share one index.
@@ -70,7 +61,7 @@ impl<E: Engine> Search<E> {
 
     /// Builds the index and keeps it up to date, in tasks that do not end.
     pub fn spawn(&self, tasks: &mut JoinSet<()>) {
-        self.read_anew();
+        self.rebuild();
         tasks.spawn(Arc::clone(&self.follower).keep_built());
         tasks.spawn(Arc::clone(&self.follower).follow());
     }
@@ -81,28 +72,21 @@ impl<E: Engine> Search<E> {
         self.follower.wake();
     }
 
-    /// Reads the whole catalogue anew, beside the index that answers meanwhile: for whoever changed products by SQL and told
-    /// nobody. Several calls are as good as one.
-    pub fn read_anew(&self) {
-        self.follower.read_anew();
+    /// Builds a new index, beside the one that answers meanwhile: for whoever changed products by SQL and told nobody. Several
+    /// calls are as good as one.
+    pub fn rebuild(&self) {
+        self.follower.rebuild();
     }
 
     /// What becomes of the index.
     #[must_use]
     pub fn status(&self) -> SearchStatus {
-        match self.follower.state() {
-            State::Building(None) => SearchStatus::Building,
-            State::Building(Some(error)) => SearchStatus::Failed(error),
-            State::TooLarge { .. } => SearchStatus::TooLarge,
-            State::Ready { .. } => SearchStatus::Ready {
-                documents: self.follower.engine.documents().unwrap_or(0),
-                lag: self.follower.lag(),
-            },
-        }
+        self.follower.status()
     }
 
-    /// Comes back when the index answers.
-    pub async fn ready(&self) {
-        self.follower.ready().await;
+    /// How many products the index has, where it is ready.
+    #[must_use]
+    pub fn documents(&self) -> Option<u64> {
+        self.follower.require_ready().ok().and_then(|()| self.follower.engine.documents())
     }
 }

@@ -123,7 +123,7 @@ impl Health {
             _ => return Err("waiting for the database"),
         }
         // Once is enough: an index that is replaced later takes no replica out of rotation, let alone all of them.
-        if matches!(self.search.status(), SearchStatus::Ready { .. } | SearchStatus::TooLarge) {
+        if matches!(self.search.status(), SearchStatus::Ready | SearchStatus::TooLarge) {
             self.indexed.store(true, Ordering::Relaxed);
         }
         let is_patient = self.uptime() < self.search_patience;

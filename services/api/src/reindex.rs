@@ -6,17 +6,17 @@ use anyhow::{Context as _, anyhow};
 use farmlokal_catalog::{Catalog, CatalogConfig};
 use farmlokal_settings::DatabaseArgs;
 
-/// Makes every API process build its search index anew, and says so in one line. Searches get a 503 until that is done.
+/// Makes every API process rebuild its search index, and says so in one line. Searches get a 503 until that is done.
 ///
 /// # Errors
 /// A database that cannot be reached, or that holds no catalogue.
 pub async fn run(args: &DatabaseArgs) -> anyhow::Result<String> {
-    let config = CatalogConfig::new(args.url()?.as_str()).context("the database URL")?;
+    let config = CatalogConfig::with(args.url()?.as_str().parse().context("the database URL")?);
     let catalog = Catalog::new(config)?;
     catalog.announce_replacement().await.map_err(|error| match error.source() {
         Some(source) => anyhow!("{error}: {source}"),
         None => error.into(),
     })?;
     catalog.close().await;
-    Ok("every search index reads the catalogue anew".to_owned())
+    Ok("every search index is rebuilt".to_owned())
 }

@@ -249,7 +249,7 @@ fn catalog_config(args: &ServeArgs, url: &str) -> anyhow::Result<CatalogConfig> 
         acquire_timeout: args.db_acquire_timeout,
         list_deadline: args.list_timeout,
         event_connections,
-        ..CatalogConfig::new(url).context("the database URL")?
+        ..CatalogConfig::with(url.parse().context("the database URL")?)
     })
 }
 
@@ -270,7 +270,7 @@ async fn follow_cache(cache: Cache<Answer>, search: Search) {
         tokio::select! {
             () = cache.changed() => search.wake(),
             // Whoever flushes may have changed rows in a way that the database does not tell of.
-            () = cache.flushed() => search.read_anew(),
+            () = cache.flushed() => search.rebuild(),
         }
     }
 }

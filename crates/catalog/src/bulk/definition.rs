@@ -1,21 +1,15 @@
 //! What a table is made of, as the server itself writes it down, so that migrations stay the only place to define it.
 
+use std::collections::BTreeMap;
+
 /// The parts of a table's definition that loading cares about.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Definition {
     /// Lines such as `` `id` bigint unsigned NOT NULL AUTO_INCREMENT ``.
     pub columns: Vec<String>,
-    /// All but the primary key.
-    pub indexes: Vec<Index>,
-}
-
-/// An index beside the primary key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Index {
-    /// Its name, quoted.
-    pub name: String,
-    /// Such as ``KEY `by_price` (`price`,`id`)``; with `ADD` before it, it creates the index.
-    pub definition: String,
+    /// All but the primary key, by their quoted names: such as ``KEY `by_price` (`price`,`id`)``. With `ADD` before it, that
+    /// creates the index.
+    pub indexes: BTreeMap<String, String>,
 }
 
 impl Definition {
@@ -27,21 +21,17 @@ impl Definition {
             let is_index = line.starts_with("KEY ") || line.starts_with("UNIQUE KEY ");
             if line.starts_with('`') {
                 definition.columns.push(line.to_owned());
-            } else if is_index
-                && let Some((before, after)) = line.split_once('`')
-                && let Some((name, _)) = after.split_once('`')
-            {
-                debug_assert!(before.ends_with(' '));
-                definition.indexes.push(Index { name: format!("`{name}`"), definition: line.to_owned() });
+            } else if is_index && let Some(name) = line.split('`').nth(1) {
+                definition.indexes.insert(format!("`{name}`"), line.to_owned());
             }
         }
         definition
     }
 
-    /// The indexes of `self` that `other` lacks.
-    pub(super) fn indexes_missing_in(&self, other: &Definition) -> Vec<Index> {
-        let lacks = |index: &&Index| other.indexes.iter().all(|of_other| of_other.name != index.name);
-        self.indexes.iter().filter(lacks).cloned().collect()
+    /// The definitions of the indexes that `other` lacks.
+    pub(super) fn indexes_missing_in(&self, other: &Definition) -> Vec<&str> {
+        let missing = self.indexes.iter().filter(|(name, _)| !other.indexes.contains_key(*name));
+        missing.map(|(_, definition)| definition.as_str()).collect()
     }
 }
 
@@ -64,19 +54,18 @@ mod tests {
     fn columns_and_indexes_are_told_apart() {
         let products = Definition::parse(PRODUCTS);
         assert_eq!(products.columns.len(), 3);
-        let names: Vec<_> = products.indexes.iter().map(|index| index.name.as_str()).collect();
-        assert_eq!(names, ["`one`", "`by_price`", "`by_key`"]);
-        assert_eq!(products.indexes[1].definition, "KEY `by_price` (`price`,`id` DESC)");
+        let names: Vec<_> = products.indexes.keys().map(String::as_str).collect();
+        assert_eq!(names, ["`by_key`", "`by_price`", "`one`"]);
+        assert_eq!(products.indexes["`by_price`"], "KEY `by_price` (`price`,`id` DESC)");
     }
 
     #[test]
     fn missing_indexes_are_those_the_other_lacks() {
         let products = Definition::parse(PRODUCTS);
-        let bare =
-            Definition { columns: products.columns.clone(), indexes: vec![products.indexes[1].clone()] };
-        let missing: Vec<_> =
-            products.indexes_missing_in(&bare).into_iter().map(|index| index.name).collect();
-        assert_eq!(missing, ["`one`", "`by_key`"]);
-        assert_eq!(bare.indexes_missing_in(&products), []);
+        let mut bare = Definition::parse(PRODUCTS);
+        bare.indexes.retain(|name, _| name == "`by_price`");
+        let missing = products.indexes_missing_in(&bare);
+        assert_eq!(missing, ["KEY `by_key` (`key`,`id`) /*!80000 INVISIBLE */", "UNIQUE KEY `one` (`key`)"]);
+        assert!(bare.indexes_missing_in(&products).is_empty());
     }
 }

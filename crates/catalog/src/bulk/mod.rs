@@ -14,7 +14,6 @@ mod error;
 mod rows;
 mod statements;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
@@ -35,8 +34,6 @@ const REPLACEMENT: u64 = 1 << 32;
 /// The only writer of whole catalogues to its database, for as long as it lives.
 pub struct Load {
     connection: MySqlConnection,
-    /// The INSERT for this many rows, which most batches have in common.
-    insert: (usize, Arc<str>),
 }
 
 /// What `products` holds.
@@ -66,7 +63,7 @@ impl Load {
         if statements::comment(&mut connection, LIVE).await?.is_none() {
             return Err(LoadError::NotMigrated);
         }
-        Ok(Load { connection, insert: (0, Arc::default()) })
+        Ok(Load { connection })
     }
 
     /// What `products` holds now.
@@ -101,8 +98,7 @@ impl Load {
         // The comment is set last and with the dropped indexes, so a table that has it is ready.
         self.run(format!("DROP TABLE IF EXISTS {STAGING}")).await?;
         self.run(format!("CREATE TABLE {STAGING} LIKE {LIVE}")).await?;
-        let mut changes: Vec<_> =
-            live.indexes.iter().map(|index| format!("DROP KEY {}", index.name)).collect();
+        let mut changes: Vec<_> = live.indexes.keys().map(|name| format!("DROP KEY {name}")).collect();
         // LIKE leaves the row format to the server where the live table does.
         changes.push("ROW_FORMAT = DYNAMIC".to_owned());
         changes.push(format!("COMMENT = '{}'", label.replace('\\', "\\\\").replace('\'', "''")));
@@ -114,10 +110,7 @@ impl Load {
     pub async fn insert(&mut self, batch: Batch) -> Result<(), LoadError> {
         let mut transaction = self.connection.begin().await?;
         for rows in batch.0 {
-            if self.insert.0 != rows.count {
-                self.insert = (rows.count, insert_statement(STAGING, rows.count).into());
-            }
-            let statement = AssertSqlSafe(Arc::clone(&self.insert.1));
+            let statement = AssertSqlSafe(insert_statement(STAGING, rows.count));
             sqlx::query_with(statement, rows.arguments).execute(&mut *transaction).await?;
         }
         Ok(transaction.commit().await?)
@@ -131,7 +124,7 @@ impl Load {
         if missing.is_empty() {
             return Ok(());
         }
-        let additions: Vec<_> = missing.iter().map(|index| format!("ADD {}", index.definition)).collect();
+        let additions: Vec<_> = missing.iter().map(|index| format!("ADD {index}")).collect();
         self.run(format!("ALTER TABLE {STAGING} {}", additions.join(", "))).await
     }
 

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use backon::{ConstantBuilder, RetryableWithContext as _};
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
+use tokio::time::sleep;
 
 use super::LoadError;
 use super::definition::Definition;
 use crate::config::{connect_options, prepare_session, set};
+use crate::error::is_lock_wait_timeout;
 
 /// Faster where the server knows them and lets us; each is tried on its own. All are for this session only.
 const OPTIONAL_SETTINGS: [&str; 6] = [
@@ -28,7 +29,6 @@ const OPTIONAL_SETTINGS: [&str; 6] = [
 const RENAME_WAIT_SECONDS: u8 = 1;
 const RENAME_PAUSE: Duration = Duration::from_millis(500);
 const RENAME_PATIENCE: Duration = Duration::from_secs(60);
-const LOCK_WAIT_TIMEOUT: u16 = 1205;
 
 pub(super) async fn connect(options: MySqlConnectOptions) -> Result<MySqlConnection, sqlx::Error> {
     // Statements of a million rows are slow; the log need not say so.
@@ -104,28 +104,20 @@ pub(super) async fn highest_id(connection: &mut MySqlConnection, table: &str) ->
 
 /// A RENAME waits for every transaction that has read the table, and all later readers wait for the RENAME. So it
 /// waits briefly, steps back to let them through, and tries again.
-pub(super) async fn rename<'c>(
-    connection: &'c mut MySqlConnection,
-    statement: &str,
-) -> Result<(), LoadError> {
+pub(super) async fn rename(connection: &mut MySqlConnection, statement: &str) -> Result<(), LoadError> {
     let deadline = Instant::now() + RENAME_PATIENCE;
-    run(
-        &mut *connection,
-        format!(
-            "SET @usual_wait = @@SESSION.lock_wait_timeout, SESSION lock_wait_timeout = {RENAME_WAIT_SECONDS}"
-        ),
-    )
-    .await?;
-    let attempt = |connection: &'c mut MySqlConnection| async {
-        let renamed = run(&mut *connection, statement.to_owned()).await;
-        (connection, renamed)
+    let brief = format!(
+        "SET @usual_wait = @@SESSION.lock_wait_timeout, SESSION lock_wait_timeout = {RENAME_WAIT_SECONDS}"
+    );
+    run(connection, brief).await?;
+    let renamed = loop {
+        match run(connection, statement.to_owned()).await {
+            Err(error) if is_lock_wait_timeout(&error) && Instant::now() < deadline => {
+                sleep(RENAME_PAUSE).await;
+            }
+            renamed => break renamed,
+        }
     };
-    let pauses = ConstantBuilder::new().with_delay(RENAME_PAUSE).without_max_times();
-    let (connection, renamed) = attempt
-        .retry(pauses)
-        .context(connection)
-        .when(|error| is_lock_wait_timeout(error) && Instant::now() < deadline)
-        .await;
     run(connection, "SET SESSION lock_wait_timeout = @usual_wait".to_owned()).await?;
     renamed.map_err(|error| {
         if is_lock_wait_timeout(&error) { LoadError::InUse(RENAME_PATIENCE) } else { error.into() }
@@ -136,9 +128,4 @@ pub(super) async fn rename<'c>(
 pub(super) async fn run(connection: &mut MySqlConnection, statement: String) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await?;
     Ok(())
-}
-
-fn is_lock_wait_timeout(error: &sqlx::Error) -> bool {
-    let error = error.as_database_error().and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>());
-    error.is_some_and(|error| error.number() == LOCK_WAIT_TIMEOUT)
 }

@@ -13,6 +13,7 @@ use super::{Change, Event, Outcome, Receipt};
 use crate::{
     Catalog, Error,
     error::{is_duplicate_key, is_transient_write, record},
+    reader::record_duration,
     statement::Kind,
 };
 
@@ -32,9 +33,9 @@ impl Catalog {
         let (started, span) = (Instant::now(), Kind::Event.span());
         let applying = self.apply_until_done(event).instrument(span.clone());
         // A connection cut off in the middle of a transaction is not used again.
-        let receipt = timeout(self.event_database().pool().deadline(), applying).await;
+        let receipt = timeout(self.event_database.pool().deadline(), applying).await;
         let receipt = receipt.unwrap_or(Err(Error::Deadline));
-        self.event_database().record(Kind::Event, started.elapsed());
+        record_duration(Kind::Event, started.elapsed());
         if matches!(receipt, Err(Error::Deadline)) {
             span.record("otel.status_code", "ERROR").record("error.type", "deadline");
         }
@@ -42,11 +43,11 @@ impl Catalog {
     }
 
     async fn apply_until_done(&self, event: &Event) -> Result<Receipt, Error> {
-        let mut writer = self.event_database().reader().await?;
+        let mut writer = self.event_database.reader().await?;
         let pauses = ExponentialBuilder::new().with_jitter().with_min_delay(FIRST_PAUSE);
         let mut pauses = pauses.with_max_times(RETRIES).build();
         loop {
-            let error = match transact(writer.begin().await?, event).await {
+            let error = match transact(writer.begin()?, event).await {
                 Ok(receipt) => {
                     writer.end();
                     return Ok(receipt);

@@ -10,9 +10,9 @@ use crate::{Catalog, Error};
 /// The longest that a batch may take: a database that stands still must not keep the connection.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How much longer versions are kept: each tells the search indexes for so long at the least that its product has changed. An
-/// index that was away for longer than half of it reads everything anew.
-const KEPT_FOR_INDEXES: Duration = Duration::from_hours(1);
+/// How much longer rows are kept than events are taken. No difference of clocks makes a hole between the two, and each version
+/// tells the search indexes for so long at the least that its product has changed.
+const MARGIN: Duration = Duration::from_hours(24);
 
 /// Rows removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,14 +24,15 @@ pub struct Pruned {
 }
 
 impl Catalog {
-    /// Removes what is older than `age` from the inbox (by when it was received), and what is an hour older than that from the
-    /// versions (by when the newest event occurred), at most `batch` rows of each. Any number of processes may do so at once.
+    /// Removes what is a day older than `retention` from the inbox (by when it was received) and from the versions (by when the
+    /// newest event occurred), at most `batch` rows of each. Any number of processes may do so at once.
     ///
-    /// It is safe if no event that occurred longer than `age` ago is applied any more: whatever is still applied is
-    /// newer than every version that this removes, and whatever was applied in the last hour keeps its version.
-    pub async fn prune_events(&self, age: Duration, batch: u32) -> Result<Pruned, Error> {
+    /// It is safe if no event that occurred longer than `retention` ago is applied any more: whatever is still applied is
+    /// newer than every version that this removes, and whatever was applied in the last day keeps its version.
+    pub async fn prune_events(&self, retention: Duration, batch: u32) -> Result<Pruned, Error> {
+        let age = retention + MARGIN;
         let events = self.prune("webhook_events", "received_at", age, batch).await?;
-        let versions = self.prune("product_versions", "newest_at", age + KEPT_FOR_INDEXES, batch).await?;
+        let versions = self.prune("product_versions", "newest_at", age, batch).await?;
         Ok(Pruned { events, versions })
     }
 
@@ -40,8 +41,8 @@ impl Catalog {
             "DELETE FROM {table} WHERE {column} < UTC_TIMESTAMP(6) - INTERVAL ? SECOND ORDER BY {column} LIMIT ?"
         );
         let statement = sqlx::query(AssertSqlSafe(statement)).bind(age.as_secs()).bind(batch);
-        let mut writer = self.event_database().reader().await?;
-        let pruned = timeout(TIMEOUT, statement.execute(writer.begin().await?)).await;
+        let mut writer = self.event_database.reader().await?;
+        let pruned = timeout(TIMEOUT, statement.execute(writer.begin()?)).await;
         let pruned = pruned.map_err(|_| Error::Deadline)??.rows_affected();
         writer.end();
         Ok(pruned)

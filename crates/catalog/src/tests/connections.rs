@@ -1,11 +1,11 @@
 //! What the connections of readers are like, and what becomes of those that break.
 
-use std::time::Duration;
+use std::{future::poll_fn, task::Poll, time::Duration};
 
 use farmlokal_testing::{TestDatabase, kill_other_connections, other_connections};
 
 use super::catalog_of;
-use crate::{Catalog, CatalogConfig, ChangePosition, ListQuery};
+use crate::{Catalog, CatalogConfig, ChangePosition, Error, ListQuery, pool::WAITING_PER_CONNECTION};
 
 #[tokio::test]
 async fn reads_go_on_when_every_connection_was_killed() {
@@ -52,4 +52,50 @@ async fn sessions_have_their_deadline_and_plan_by_indexes_alone() {
     for (name, value) in expected {
         assert_eq!(catalog.session_variable(name).await.unwrap(), *value, "{name}");
     }
+}
+
+/// A catalogue with one connection for reads.
+fn with_one_connection(database: &TestDatabase, queue_timeout: Duration) -> Catalog {
+    let config = CatalogConfig::with(database.options.clone());
+    Catalog::new(CatalogConfig { max_connections: 1, queue_timeout, ..config }).unwrap()
+}
+
+#[tokio::test]
+async fn a_call_waits_for_a_connection_and_no_longer_than_it_may() {
+    let database = TestDatabase::create().await;
+    let catalog = with_one_connection(&database, Duration::from_millis(50));
+    let reader = catalog.reader().await.unwrap();
+    assert!(matches!(catalog.list(&ListQuery::default()).await, Err(Error::Busy)));
+    assert_eq!((catalog.pool().in_use, catalog.pool().waiting), (1, 0));
+    let catalog = with_one_connection(&database, Duration::from_secs(60));
+    let next = catalog.reader().await.unwrap();
+    let query = ListQuery::default();
+    let ((), list) = tokio::join!(
+        async {
+            while catalog.pool().waiting == 0 {
+                tokio::task::yield_now().await;
+            }
+            drop(next);
+        },
+        catalog.list(&query)
+    );
+    list.unwrap();
+    drop(reader);
+}
+
+#[tokio::test]
+async fn a_call_that_finds_the_queue_full_is_refused_at_once() {
+    let database = TestDatabase::create().await;
+    let catalog = with_one_connection(&database, Duration::from_secs(60));
+    let _reader = catalog.reader().await.unwrap();
+    let mut waiting: Vec<_> = (0..=WAITING_PER_CONNECTION).map(|_| Box::pin(catalog.reader())).collect();
+    let refused = poll_fn(|context| {
+        let polled = waiting.iter_mut().map(|call| call.as_mut().poll(context).is_ready());
+        Poll::Ready(polled.collect::<Vec<_>>())
+    });
+    let refused = refused.await;
+    assert_eq!(refused.iter().position(|is_refused| *is_refused), Some(WAITING_PER_CONNECTION));
+    // A call that is cancelled leaves its place to another.
+    drop(waiting.remove(0));
+    assert_eq!(catalog.pool().waiting as usize, WAITING_PER_CONNECTION - 1);
 }

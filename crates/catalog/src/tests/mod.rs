@@ -114,7 +114,7 @@ async fn counting_rows(database: &Database, statement: &Statement<'_>) -> (Vec<M
 
 async fn rows_read(reader: &mut Reader<'_>) -> u64 {
     let sum = "SHOW SESSION STATUS LIKE 'Handler\\_read\\_%'";
-    let connection = reader.begin().await.unwrap();
+    let connection = reader.begin().unwrap();
     let counters: Vec<(String, String)> = sqlx::query_as(sum).fetch_all(connection).await.unwrap();
     reader.end();
     counters.iter().map(|(_, value)| value.parse::<u64>().unwrap()).sum()
@@ -125,7 +125,7 @@ impl Catalog {
     async fn session_variable(&self, name: &str) -> Result<String, Error> {
         let mut reader = self.reader().await?;
         let statement = format!("SELECT CAST(@@SESSION.{name} AS CHAR)");
-        let row = sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).fetch_one(reader.begin().await?).await?;
+        let row = sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).fetch_one(reader.begin()?).await?;
         reader.end();
         Ok(sqlx::Row::try_get(&row, 0)?)
     }

@@ -116,8 +116,11 @@ async fn what_changed_is_read_without_all_else() {
     .unwrap();
     sqlx::query("ANALYZE TABLE products, product_versions").fetch_all(&pool).await.unwrap();
     let catalog = catalog_of(&database);
-    let changed = changes::changes(1, 11_900, 1_000);
-    let (rows, read) = counting_rows(catalog.index_database(), &changed).await;
-    assert_eq!(rows.len(), 50);
-    assert!(read < 110, "{read} rows read");
+    sqlx::query("INSERT INTO change_counters VALUES (1, 11900), (2, 11900)").execute(&pool).await.unwrap();
+    let changed = changes::changes(&catalog.change_position().await.unwrap());
+    let (rows, read) = counting_rows(&catalog.index_database, &changed).await;
+    // Two counters, and what changed after them.
+    assert_eq!(rows.len(), 102);
+    // The counters, the beginning of each slot, and each change with its product.
+    assert!(read < 4 + 64 + 2 * 102, "{read} rows read");
 }

@@ -3,9 +3,10 @@
 use std::{collections::HashSet, ops::Range};
 
 use super::{Analysis, StemCache, Word, words, words::characters};
-use crate::{Piece, Words};
+use crate::{Highlighter, Piece};
 
 /// The terms that a search was expanded to.
+#[derive(Debug)]
 pub(crate) struct Matched {
     pub(crate) analysis: Analysis,
     pub(crate) terms: HashSet<String>,
@@ -46,7 +47,7 @@ impl Matched {
     }
 }
 
-impl Words for Matched {
+impl Highlighter for Matched {
     fn pieces(&self, text: &str) -> Vec<Piece> {
         let mut pieces: Vec<Piece> = Vec::new();
         let mut add = |range: Range<usize>, matched: bool| {

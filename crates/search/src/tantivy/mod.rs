@@ -27,9 +27,6 @@ use crate::{
 use snapshot::{BUILD, Live, Snapshot, WRITER};
 use threads::Threads;
 
-/// With less memory, in bytes, no index can be built.
-pub(crate) const LEAST_MEMORY: u64 = BUILD + WRITER as u64;
-
 /// An index of tantivy in memory, built from the database at start.
 pub struct TantivyEngine {
     shared: Arc<Shared>,
@@ -61,7 +58,7 @@ impl TantivyEngine {
             live: Mutex::new(None),
             bytes: AtomicU64::new(0),
         };
-        let threads = Threads::new(config.threads.into(), config.queue.into(), config.deadline);
+        let threads = Threads::new(config.threads.into(), config.queue.into());
         TantivyEngine { shared: Arc::new(shared), threads }
     }
 
@@ -85,7 +82,7 @@ impl Shared {
     }
 
     fn fits(&self, bytes: u64) -> Result<(), EngineError> {
-        if bytes <= self.memory { Ok(()) } else { Err(EngineError::TooLarge { limit: self.memory }) }
+        if bytes <= self.memory { Ok(()) } else { Err(EngineError::TooLarge) }
     }
 
     fn apply(
@@ -167,7 +164,7 @@ impl Rebuild for TantivyRebuild {
         .await
     }
 
-    async fn finish(self, position: &ChangePosition) -> Result<(), EngineError> {
+    async fn finish(self, position: &ChangePosition) -> Result<impl FnOnce() + Send + 'static, EngineError> {
         let position = position.clone();
         threads::blocking(move || {
             let built = self.live.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -175,10 +172,12 @@ impl Rebuild for TantivyRebuild {
             let snapshot = live.commit(&position)?;
             let live = live.built()?;
             self.shared.fits(with_merge(live.bytes()))?;
-            self.shared.bytes.store(live.bytes() + WRITER as u64, Ordering::Relaxed);
-            *self.shared.live.lock().unwrap_or_else(PoisonError::into_inner) = Some(live);
-            self.shared.show(Some(snapshot));
-            Ok(())
+            let shared = self.shared;
+            Ok(move || {
+                shared.bytes.store(live.bytes() + WRITER as u64, Ordering::Relaxed);
+                *shared.live.lock().unwrap_or_else(PoisonError::into_inner) = Some(live);
+                shared.show(Some(snapshot));
+            })
         })
         .await
     }

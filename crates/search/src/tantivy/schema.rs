@@ -78,15 +78,15 @@ impl Fields {
         [self.name, self.description]
     }
 
-    pub(super) fn document(&self, row: &IndexRow) -> TantivyDocument {
+    pub(super) fn document(&self, IndexRow { product, name_key }: &IndexRow) -> TantivyDocument {
         let mut document = TantivyDocument::new();
-        document.add_u64(self.id, row.id);
-        document.add_u64(self.price, row.price.cents());
-        document.add_u64(self.created_at, tantivy::i64_to_u64(row.created_at.timestamp_millis()));
-        document.add_bytes(self.name_key, &row.name_key);
-        document.add_text(self.category, &row.category);
-        document.add_text(self.name, &row.name);
-        document.add_text(self.description, &row.description);
+        document.add_u64(self.id, product.id);
+        document.add_u64(self.price, product.price.cents());
+        document.add_u64(self.created_at, tantivy::i64_to_u64(product.created_at.timestamp_millis()));
+        document.add_bytes(self.name_key, name_key);
+        document.add_text(self.category, &product.category);
+        document.add_text(self.name, &product.name);
+        document.add_text(self.description, &product.description);
         document
     }
 

@@ -14,7 +14,7 @@ use super::{
     snapshot::Snapshot,
 };
 use crate::{
-    Correction, Found, Words,
+    Correction, Found, Highlighter,
     analysis::{Matched, Word, searched},
 };
 
@@ -61,9 +61,9 @@ impl Snapshot {
             page.add(segment, &segment_prices, &chosen[nth], scores, range)?;
         }
 
-        let words = searched.as_ref().filter(|_| include.highlights).map(|searched| {
+        let highlighter = searched.as_ref().filter(|_| include.highlights).map(|searched| {
             let terms = searched.expanded.terms();
-            Box::new(Matched { analysis: self.analysis, terms }) as Box<dyn Words>
+            Box::new(Matched { analysis: self.analysis, terms }) as Box<dyn Highlighter>
         });
         let corrections = searched.as_ref().map(|searched| self.corrections(searched)).transpose()?;
         Ok(Found {
@@ -73,7 +73,7 @@ impl Snapshot {
             price_facet: price_facet.map(PriceCounts::into_facet),
             level: searched.map_or(Level::AsWritten, |searched| searched.level),
             corrections: corrections.unwrap_or_default(),
-            words,
+            highlighter,
             position: self.position,
         })
     }

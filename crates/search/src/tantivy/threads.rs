@@ -1,36 +1,22 @@
 //! A bounded number of threads for searches, and a bounded queue before them.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::sync::Arc;
 
-use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use crate::EngineError;
 
 pub(super) struct Threads {
     free: Arc<Semaphore>,
-    waiting: AtomicUsize,
-    queue: usize,
-    deadline: Duration,
-}
-
-/// Counts one that waits, until it is dropped.
-struct Waiting<'t>(&'t AtomicUsize);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+    /// One for each search that runs or waits.
+    places: Arc<Semaphore>,
 }
 
 impl Threads {
-    pub(super) fn new(threads: usize, queue: usize, deadline: Duration) -> Threads {
-        Threads { free: Arc::new(Semaphore::new(threads)), waiting: AtomicUsize::new(0), queue, deadline }
+    /// So many threads, and so many places in the queue before them.
+    pub(super) fn new(threads: usize, queue: usize) -> Threads {
+        let places = Arc::new(Semaphore::new(threads.saturating_add(queue).min(Semaphore::MAX_PERMITS)));
+        Threads { free: Arc::new(Semaphore::new(threads)), places }
     }
 
     /// Runs this as soon as a thread is free, unless the caller is gone by then.
@@ -38,22 +24,11 @@ impl Threads {
         &self,
         work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {
-        let thread = if let Ok(thread) = Arc::clone(&self.free).try_acquire_owned() {
-            thread
-        } else {
-            let before = self.waiting.fetch_add(1, Ordering::Relaxed);
-            let _waiting = Waiting(&self.waiting);
-            if before >= self.queue {
-                return Err(EngineError::Busy);
-            }
-            let thread = timeout(self.deadline, Arc::clone(&self.free).acquire_owned()).await;
-            thread
-                .map_err(|_| EngineError::Deadline)?
-                .map_err(|error| EngineError::Failed(error.to_string()))?
-        };
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| EngineError::Busy)?;
+        let thread = Arc::clone(&self.free).acquire_owned().await;
         blocking(move || {
-            // The thread is taken until the work is done, even if the caller goes away.
-            let _thread = thread;
+            // Both are taken until the work is done, even if the caller goes away.
+            let _taken = (place, thread);
             work()
         })
         .await
@@ -64,18 +39,18 @@ impl Threads {
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
 ) -> Result<T, EngineError> {
-    spawn_blocking(work).await.unwrap_or_else(|error| Err(EngineError::Failed(error.to_string())))
+    spawn_blocking(work).await?
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::{future::poll_fn, pin::pin, sync::mpsc, task::Poll};
 
     use super::*;
 
     #[tokio::test]
-    async fn more_than_can_wait_are_refused_and_so_is_who_waits_too_long() {
-        let threads = Arc::new(Threads::new(1, 1, Duration::from_millis(200)));
+    async fn more_than_can_wait_are_refused_until_one_goes_away() {
+        let threads = Arc::new(Threads::new(1, 1));
         let (finish, finished) = mpsc::channel();
         let first = tokio::spawn({
             let threads = Arc::clone(&threads);
@@ -84,11 +59,19 @@ mod tests {
         while threads.free.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
-        let (waits, refused) = tokio::join!(threads.run(|| Ok(2)), threads.run(|| Ok(3)));
-        assert!(matches!(waits, Err(EngineError::Deadline)));
-        assert!(matches!(refused, Err(EngineError::Busy)));
-        finish.send(1).unwrap();
-        assert_eq!(first.await.unwrap().unwrap(), 1);
-        assert_eq!(threads.run(|| Ok(4)).await.unwrap(), 4);
+        {
+            let mut waits = pin!(threads.run(|| Ok(2)));
+            let polled = poll_fn(|context| Poll::Ready(waits.as_mut().poll(context))).await;
+            assert!(polled.is_pending());
+            assert!(matches!(threads.run(|| Ok(3)).await, Err(EngineError::Busy)));
+        }
+        // One that runs goes on without its caller, and keeps its thread.
+        first.abort();
+        let waits = threads.run(|| Ok(4));
+        let (waits, ()) = tokio::join!(waits, async {
+            assert!(matches!(threads.run(|| Ok(5)).await, Err(EngineError::Busy)));
+            finish.send(1).unwrap();
+        });
+        assert_eq!(waits.unwrap(), 4);
     }
 }

@@ -45,12 +45,13 @@ fn text(id: u64, words: u64) -> String {
 }
 
 fn product(id: u64) -> IndexRow {
-    let mut product = row(id, text(id, 4).trim());
+    let mut row = row(id, text(id, 4).trim());
+    let product = &mut row.product;
     product.description = text(id + PRODUCTS, 15);
     product.category = format!("Category {}", random(id) % 40);
     product.price = Price::from_cents(100 + random(id * 3) % 1_000 * (1 + random(id * 5) % 100)).unwrap();
     product.created_at = time(i64::try_from(random(id * 7) % 1_000_000_000).unwrap());
-    product
+    row
 }
 
 fn resident() {
@@ -85,7 +86,7 @@ async fn a_million_products() {
         building += start.elapsed();
     }
     let start = Instant::now();
-    rebuild.finish(&farmlokal_catalog::ChangePosition::default()).await.unwrap();
+    rebuild.finish(&farmlokal_catalog::ChangePosition::default()).await.unwrap()();
     println!(
         "built in {:?}, of it {:?} at the end; {} bytes",
         building + start.elapsed(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use farmlokal_catalog::{
-    ChangePosition, Filter, Include, IndexRow, Limit, ListQuery, Order, Price, SearchText, Sort,
+    ChangePosition, Filter, Include, IndexRow, Limit, ListQuery, Order, Price, Product, SearchText, Sort,
 };
 
 use crate::{Engine, Found, Language, Rebuild as _, SearchConfig, TantivyEngine};
@@ -34,15 +34,17 @@ fn engine_with(memory: u64, synonyms: &str) -> impl Engine + use<> {
 }
 
 fn row(id: u64, name: &str) -> IndexRow {
-    IndexRow {
+    let created_at = time(i64::try_from(id).unwrap());
+    let product = Product {
         id,
         name: name.to_owned(),
         description: String::new(),
         category: "Fruit".to_owned(),
         price: Price::from_cents(id * 100).unwrap(),
-        created_at: time(i64::try_from(id).unwrap()),
-        name_key: name.to_lowercase().into_bytes(),
-    }
+        created_at,
+        updated_at: created_at,
+    };
+    IndexRow { product, name_key: name.to_lowercase().into_bytes() }
 }
 
 fn time(millis: i64) -> DateTime<Utc> {
@@ -52,7 +54,7 @@ fn time(millis: i64) -> DateTime<Utc> {
 async fn fill(engine: &impl Engine, rows: Vec<IndexRow>) {
     let mut rebuild = engine.rebuild().unwrap();
     rebuild.add(rows).await.unwrap();
-    rebuild.finish(&ChangePosition::default()).await.unwrap();
+    rebuild.finish(&ChangePosition::default()).await.unwrap()();
 }
 
 async fn apply(engine: &impl Engine, changes: Vec<(u64, Option<IndexRow>)>) {

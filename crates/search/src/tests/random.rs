@@ -88,14 +88,11 @@ fn name_key() -> impl Strategy<Value = Vec<u8>> {
 
 fn product(id: u64) -> impl Strategy<Value = IndexRow> {
     (text(NAME_WORDS, 4), text(NAME_WORDS, 5), select(CATEGORIES), price(), 0..5_i64, name_key()).prop_map(
-        move |(name, description, category, cents, millis, name_key)| IndexRow {
-            id,
-            name,
-            description,
-            category: category.to_owned(),
-            price: Price::from_cents(cents).unwrap(),
-            created_at: time(millis),
-            name_key,
+        move |(name, description, category, cents, millis, name_key)| {
+            let (category, price) = (category.to_owned(), Price::from_cents(cents).unwrap());
+            let (created_at, updated_at) = (time(millis), time(millis));
+            let product = Product { id, name, description, category, price, created_at, updated_at };
+            IndexRow { product, name_key }
         },
     )
 }
@@ -131,16 +128,7 @@ fn query() -> impl Strategy<Value = ListQuery> {
 
 /// What follows a product in a list.
 fn cursor(query: &ListQuery, row: &IndexRow, found: &Found, relevance: u32) -> Cursor {
-    let product = Product {
-        id: row.id,
-        name: row.name.clone(),
-        description: row.description.clone(),
-        category: row.category.clone(),
-        price: row.price,
-        created_at: row.created_at,
-        updated_at: row.created_at,
-    };
-    query.cursor_after_match(&product, relevance, found.level)
+    query.cursor_after_match(&row.product, relevance, found.level)
 }
 
 async fn check(engines: [&impl Engine; 2], reference: &Reference, first: &ListQuery) {

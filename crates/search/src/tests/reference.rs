@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use farmlokal_catalog::{IndexRow, Level, ListQuery, Order, Price, PriceRange, Sort, SortValue};
+use farmlokal_catalog::{IndexRow, Level, ListQuery, Order, Price, PriceRange, Product, Sort, SortValue};
 
 use crate::analysis::{Analysis, STEM, StemCache, Word, searched, words};
 
@@ -103,7 +103,7 @@ impl Reference {
     }
 
     fn relevance(&self, row: &IndexRow, searched: &[Word], level: Level) -> Option<u32> {
-        let (name, description) = (self.terms(&row.name), self.terms(&row.description));
+        let (name, description) = (self.terms(&row.product.name), self.terms(&row.product.description));
         let mut relevance = 0;
         for (nth, word) in searched.iter().enumerate() {
             let is_last = nth + 1 == searched.len();
@@ -141,14 +141,14 @@ impl Reference {
         };
         let is_chosen = |row: &IndexRow| {
             let chosen = filter.categories.as_slice();
-            chosen.is_empty() || chosen.iter().any(|category| category.as_str() == row.category)
+            chosen.is_empty() || chosen.iter().any(|category| category.as_str() == row.product.category)
         };
         let has_price =
-            |row: &IndexRow| (filter.prices.lowest()..=filter.prices.highest()).contains(&row.price);
+            |row: &IndexRow| (filter.prices.lowest()..=filter.prices.highest()).contains(&row.product.price);
 
         let mut categories: BTreeMap<String, u64> = BTreeMap::new();
         for (row, _) in matching.iter().filter(|(row, _)| has_price(row)) {
-            *categories.entry(row.category.clone()).or_default() += 1;
+            *categories.entry(row.product.category.clone()).or_default() += 1;
         }
         let mut categories: Vec<_> = categories.into_iter().collect();
         categories.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
@@ -156,7 +156,7 @@ impl Reference {
 
         let mut prices: BTreeMap<u64, u64> = BTreeMap::new();
         for (row, _) in matching.iter().filter(|(row, _)| is_chosen(row)) {
-            *prices.entry(beginning(row.price.cents())).or_default() += 1;
+            *prices.entry(beginning(row.product.price.cents())).or_default() += 1;
         }
         let price_range = |(from, count): (u64, u64)| {
             // What follows 0 is 10, what follows 2 is 5, and otherwise the double follows.
@@ -179,7 +179,7 @@ impl Reference {
                 SortValue::Name(name) => name.clone().into_bytes(),
                 _ => Vec::new(),
             };
-            let row = IndexRow {
+            let product = Product {
                 id: after.id,
                 name: String::new(),
                 description: String::new(),
@@ -190,15 +190,16 @@ impl Reference {
                 } else {
                     chrono::DateTime::UNIX_EPOCH
                 },
-                name_key: key,
+                updated_at: chrono::DateTime::UNIX_EPOCH,
             };
+            let row = IndexRow { product, name_key: key };
             let relevance = if let SortValue::Relevance(relevance) = after.value { relevance } else { 0 };
             found.retain(|one| compare(*one, (&row, relevance), query) == Ordering::Greater);
         }
         found.truncate(usize::try_from(query.rows()).unwrap());
         let by_relevance = query.sort() == Sort::Relevance;
         Expected {
-            ids: found.iter().map(|(row, _)| row.id).collect(),
+            ids: found.iter().map(|(row, _)| row.product.id).collect(),
             relevances: found
                 .iter()
                 .map(|(_, relevance)| if by_relevance { *relevance } else { 0 })
@@ -233,11 +234,11 @@ fn compare(
 ) -> Ordering {
     let values = match query.sort() {
         Sort::Id => Ordering::Equal,
-        Sort::Price => a.price.cmp(&b.price),
+        Sort::Price => a.product.price.cmp(&b.product.price),
         Sort::Name => a.name_key.cmp(&b.name_key),
-        Sort::CreatedAt => a.created_at.cmp(&b.created_at),
+        Sort::CreatedAt => a.product.created_at.cmp(&b.product.created_at),
         Sort::Relevance => relevance_a.cmp(&relevance_b),
     };
-    let ascending = values.then(a.id.cmp(&b.id));
+    let ascending = values.then(a.product.id.cmp(&b.product.id));
     if query.order() == Order::Asc { ascending } else { ascending.reverse() }
 }

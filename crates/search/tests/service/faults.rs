@@ -1,26 +1,19 @@
 //! What goes wrong: clear errors, and fresh again afterwards.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use farmlokal_catalog::{CatalogConfig, Error};
 use farmlokal_devstack::Database;
 use farmlokal_search::{EngineError, SearchError, SearchStatus};
 use farmlokal_testing::{TestDatabase, query};
+use tokio::task::JoinSet;
 
 use crate::fixture::{NEVER, Replica, insert, run, upsert};
 
 const OFTEN: Duration = Duration::from_millis(20);
-
-/// Comes back when the status is as wanted.
-async fn until(replica: &Replica, wanted: impl Fn(&SearchStatus) -> bool) {
-    while !wanted(&replica.status()) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-fn is_ready(status: &SearchStatus) -> bool {
-    matches!(status, SearchStatus::Ready { .. })
-}
 
 /// How many products have this word.
 async fn count(replica: &Replica, word: &str) -> usize {
@@ -36,8 +29,8 @@ async fn before_it_is_built_a_search_says_so() {
     let error = replica.list(&query(&[("search", "apple")])).await.unwrap_err();
     assert!(matches!(error, SearchError::Engine(EngineError::NotBuilt)), "{error:?}");
     replica.search.clone().spawn(&mut replica.tasks);
-    replica.ready().await;
-    assert_eq!(replica.status(), SearchStatus::Ready { documents: 1, lag: Duration::ZERO });
+    replica.until(SearchStatus::Ready).await;
+    assert_eq!((replica.status(), replica.documents()), (SearchStatus::Ready, Some(1)));
     assert_eq!(count(&replica, "apple").await, 1);
 }
 
@@ -59,9 +52,9 @@ async fn a_database_that_restarts_is_a_clear_error_and_fresh_again() {
     let mut replica = Replica::new(CatalogConfig::with(options.clone()), OFTEN);
     // There is no catalogue yet.
     replica.search.clone().spawn(&mut replica.tasks);
-    until(&replica, |status| matches!(status, SearchStatus::Failed(_))).await;
+    replica.until(SearchStatus::Failed).await;
     farmlokal_catalog::migrate(options).await.unwrap();
-    replica.ready().await;
+    replica.until(SearchStatus::Ready).await;
 
     for nth in 1..4 {
         replica.apply(nth, upsert("apple", 5)).await;
@@ -69,16 +62,13 @@ async fn a_database_that_restarts_is_a_clear_error_and_fresh_again() {
         server.kill9().unwrap();
         let error = replica.list(&query(&[("search", "apple")])).await.unwrap_err();
         assert!(matches!(error, SearchError::Catalog(Error::Unavailable(_))), "{error:?}");
-        until(&replica, |status| matches!(status, SearchStatus::Ready { lag, .. } if *lag > Duration::ZERO))
-            .await;
         server.start_again().unwrap();
-        until(&replica, |status| matches!(status, SearchStatus::Ready { lag: Duration::ZERO, .. })).await;
         assert_eq!(count(&replica, "apple").await as u64, nth);
     }
 }
 
 #[tokio::test]
-async fn an_older_backup_is_read_anew() {
+async fn an_index_is_rebuilt_for_an_older_backup() {
     let database = TestDatabase::create().await;
     let replica = Replica::ready(&database, NEVER).await;
     for nth in 1..4 {
@@ -94,7 +84,7 @@ async fn an_older_backup_is_read_anew() {
 }
 
 #[tokio::test]
-async fn a_replaced_catalogue_is_read_anew_by_whoever_polls() {
+async fn whoever_polls_rebuilds_for_a_replaced_catalogue() {
     let database = TestDatabase::create().await;
     let replica = Replica::ready(&database, OFTEN).await;
     insert(&database, [(1, "apple".to_owned(), 5)]).await;
@@ -105,20 +95,20 @@ async fn a_replaced_catalogue_is_read_anew_by_whoever_polls() {
 
 /// The index that was there answers until then.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_nobody_told_of_is_found_once_it_is_read_anew() {
+async fn what_nobody_told_of_is_found_after_a_rebuild() {
     let database = TestDatabase::create().await;
     insert(&database, [(1, "pear".to_owned(), 5)]).await;
     let replica = Replica::ready(&database, NEVER).await;
     insert(&database, [(2, "apple".to_owned(), 5)]).await;
-    replica.read_anew();
+    replica.rebuild();
     while count(&replica, "apple").await == 0 {
-        assert!(is_ready(&replica.status()));
+        assert_eq!(replica.status(), SearchStatus::Ready);
         assert_eq!(count(&replica, "pear").await, 1);
     }
     // A product that is gone and nobody told of makes the search itself do that.
     run(&database, "DELETE FROM products WHERE id = 1").await;
     assert_eq!(count(&replica, "pear").await, 0);
-    assert!(is_ready(&replica.status()));
+    assert_eq!(replica.status(), SearchStatus::Ready);
 }
 
 #[tokio::test]
@@ -128,20 +118,20 @@ async fn a_catalogue_that_is_too_large_is_refused_until_it_fits() {
     let mut replica = Replica::new(database.config(), OFTEN);
     replica.engine.limit_to(2);
     replica.search.clone().spawn(&mut replica.tasks);
-    until(&replica, |status| *status == SearchStatus::TooLarge).await;
+    replica.until(SearchStatus::TooLarge).await;
     let error = replica.list(&query(&[("search", "apple")])).await.unwrap_err();
-    assert!(matches!(error, SearchError::Engine(EngineError::TooLarge { limit: 2 })), "{error:?}");
+    assert!(matches!(error, SearchError::Engine(EngineError::TooLarge)), "{error:?}");
     run(&database, "DELETE FROM products WHERE id = 1").await;
-    replica.read_anew();
-    replica.ready().await;
+    replica.rebuild();
+    replica.until(SearchStatus::Ready).await;
     assert_eq!(count(&replica, "apple").await, 2);
     // It grows while it is followed.
     replica.apply(7, upsert("apple", 5)).await;
-    until(&replica, |status| *status == SearchStatus::TooLarge).await;
+    replica.until(SearchStatus::TooLarge).await;
 }
 
 #[tokio::test]
-async fn an_index_that_fails_is_built_anew() {
+async fn an_index_that_fails_is_rebuilt() {
     let database = TestDatabase::create().await;
     let replica = Replica::ready(&database, NEVER).await;
     replica.engine.fail(1);
@@ -162,6 +152,60 @@ async fn searches_that_are_given_up_leave_a_whole_index() {
         let search = tokio::spawn(async move { count(&given_up, "apple").await });
         tokio::time::sleep(Duration::from_micros(100 * nth)).await;
         search.abort();
-        assert_eq!(replica.answer(&query(&[("search", "apple"), ("total", "")])).await.total, Some(nth));
+        assert_eq!(replica.answer(&query(&[("search", "apple"), ("total", "")])).await.1.total, Some(nth));
     }
+}
+
+/// The end of a build takes as long as all that is not written yet.
+#[tokio::test]
+async fn a_build_that_ends_holds_no_search_up() {
+    let database = TestDatabase::create().await;
+    let replica = Replica::ready(&database, NEVER).await;
+    let (began, proceed) = replica.engine.stop_next_build();
+    replica.rebuild();
+    began.notified().await;
+    for nth in 1..5 {
+        replica.apply(nth, upsert("apple", 5)).await;
+        assert_eq!(count(&replica, "apple").await as u64, nth);
+    }
+    proceed.notify_one();
+    // The new index has what changed while it was built.
+    while count(&replica, "apple").await == 4 {
+        replica.apply(5, upsert("apple", 5)).await;
+    }
+    assert_eq!(count(&replica, "apple").await, 5);
+}
+
+/// What holds the search up goes on: the caller has its answer at the deadline, and the next one a fresh index.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_beyond_the_deadline() {
+    let database = TestDatabase::create().await;
+    let deadline = Duration::from_millis(200);
+    let mut replica = Replica::with_deadline(database.config(), NEVER, deadline);
+    replica.search.clone().spawn(&mut replica.tasks);
+    replica.until(SearchStatus::Ready).await;
+    let search = query(&[("search", "apple")]);
+    let is_late = |error: &SearchError| matches!(error, SearchError::Engine(EngineError::Deadline));
+
+    // An engine that does not answer.
+    let number = Arc::new(AtomicU64::new(0));
+    replica.engine.hold_back_until(&number);
+    let error = replica.list(&search).await.unwrap_err();
+    assert!(is_late(&error), "{error:?}");
+    replica.engine.hold_back_no_more();
+
+    // A database that does not tell what changed. Every search waits for the first one's attempt.
+    replica.apply(1, upsert("apple", 5)).await;
+    let mut locked = database.pool().acquire().await.unwrap();
+    sqlx::raw_sql("LOCK TABLES product_versions WRITE").execute(&mut *locked).await.unwrap();
+    let searches = (0..20).map(|_| {
+        let (replica, search) = (replica.search.clone(), search.clone());
+        async move { replica.list(&search).await.unwrap_err() }
+    });
+    let searches: JoinSet<_> = searches.collect();
+    for error in searches.join_all().await {
+        assert!(is_late(&error), "{error:?}");
+    }
+    sqlx::raw_sql("UNLOCK TABLES").execute(&mut *locked).await.unwrap();
+    while !matches!(replica.list(&search).await, Ok((page, _)) if page.products.len() == 1) {}
 }

@@ -10,6 +10,7 @@ use std::{
 
 use farmlokal_catalog::{ChangePosition, IndexRow, ListQuery, SearchText};
 use farmlokal_search::{Engine, EngineError, Found, Rebuild, SearchConfig, Suggestion, TantivyEngine};
+use tokio::sync::Notify;
 
 /// Clones share one index.
 #[derive(Clone)]
@@ -21,6 +22,7 @@ struct Shared {
     limit: AtomicU64,
     failures: AtomicU64,
     holds_back: Mutex<Option<Arc<AtomicU64>>>,
+    finishing: Mutex<Option<(Arc<Notify>, Arc<Notify>)>>,
 }
 
 impl FaultyEngine {
@@ -31,6 +33,7 @@ impl FaultyEngine {
             limit: AtomicU64::new(u64::MAX),
             failures: AtomicU64::new(0),
             holds_back: Mutex::default(),
+            finishing: Mutex::default(),
         }))
     }
 
@@ -49,9 +52,19 @@ impl FaultyEngine {
         *self.0.holds_back.lock().unwrap() = Some(Arc::clone(number));
     }
 
+    pub(crate) fn hold_back_no_more(&self) {
+        *self.0.holds_back.lock().unwrap() = None;
+    }
+
+    /// The next build stops before it ends, says so by the first, and goes on after the second.
+    pub(crate) fn stop_next_build(&self) -> (Arc<Notify>, Arc<Notify>) {
+        let finishing = <(Arc<Notify>, Arc<Notify>)>::default();
+        *self.0.finishing.lock().unwrap() = Some(finishing.clone());
+        finishing
+    }
+
     fn check(&self, products: u64) -> Result<(), EngineError> {
-        let limit = self.0.limit.load(Ordering::Relaxed);
-        if products > limit { Err(EngineError::TooLarge { limit }) } else { Ok(()) }
+        if products > self.0.limit.load(Ordering::Relaxed) { Err(EngineError::TooLarge) } else { Ok(()) }
     }
 }
 
@@ -113,8 +126,16 @@ impl<R: Rebuild> Rebuild for FaultyRebuild<R> {
         self.rebuild.add(rows).await
     }
 
-    async fn finish(self, position: &ChangePosition) -> Result<(), EngineError> {
-        self.engine.0.position.store(position.sum(), Ordering::Relaxed);
-        self.rebuild.finish(position).await
+    async fn finish(self, position: &ChangePosition) -> Result<impl FnOnce() + Send + 'static, EngineError> {
+        let (replace, sum) = (self.rebuild.finish(position).await?, position.sum());
+        let finishing = self.engine.0.finishing.lock().unwrap().take();
+        if let Some((began, proceed)) = finishing {
+            began.notify_one();
+            proceed.notified().await;
+        }
+        Ok(move || {
+            self.engine.0.position.store(sum, Ordering::Relaxed);
+            replace();
+        })
     }
 }

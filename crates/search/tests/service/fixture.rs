@@ -7,8 +7,10 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use farmlokal_catalog::{Catalog, CatalogConfig, Change, Event, ListQuery, Outcome, Price, Product, Receipt};
-use farmlokal_search::{EngineError, Language, Search, SearchConfig, SearchError, SearchPage};
+use farmlokal_catalog::{
+    Catalog, CatalogConfig, Change, Event, ListQuery, Outcome, Page, Price, Product, Receipt,
+};
+use farmlokal_search::{EngineError, Found, Language, Search, SearchConfig, SearchError, SearchStatus};
 use farmlokal_testing::{TestDatabase, query};
 use tokio::task::JoinSet;
 
@@ -38,12 +40,16 @@ impl Deref for Replica {
 impl Replica {
     /// One that is not spawned yet.
     pub(crate) fn new(config: CatalogConfig, poll: Duration) -> Replica {
+        Replica::with_deadline(config, poll, PATIENT)
+    }
+
+    pub(crate) fn with_deadline(config: CatalogConfig, poll: Duration, deadline: Duration) -> Replica {
         let catalog = Catalog::new(CatalogConfig { event_deadline: PATIENT, ..config }).unwrap();
         let settings = SearchConfig {
             memory: 256 << 20,
             threads: 2,
             queue: 64,
-            deadline: PATIENT,
+            deadline,
             language: Language::ENGLISH,
             synonyms: None,
             ready_timeout: PATIENT,
@@ -64,22 +70,29 @@ impl Replica {
     /// One that answers.
     pub(crate) async fn ready(database: &TestDatabase, poll: Duration) -> Replica {
         let replica = Replica::spawned(database, poll);
-        replica.search.ready().await;
+        replica.until(SearchStatus::Ready).await;
         replica
     }
 
+    /// Comes back when the status is this.
+    pub(crate) async fn until(&self, wanted: SearchStatus) {
+        while self.status() != wanted {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     /// An answer. Where the catalogue was replaced, it waits for the new index.
-    pub(crate) async fn answer(&self, query: &ListQuery) -> SearchPage {
+    pub(crate) async fn answer(&self, query: &ListQuery) -> (Page, Found) {
         loop {
             match self.search.list(query).await {
-                Err(SearchError::Engine(EngineError::NotBuilt)) => self.search.ready().await,
+                Err(SearchError::Engine(EngineError::NotBuilt)) => self.until(SearchStatus::Ready).await,
                 answer => return answer.unwrap(),
             }
         }
     }
 
     pub(crate) async fn found(&self, pairs: &[(&str, &str)]) -> Vec<Product> {
-        self.answer(&query(pairs)).await.page.products
+        self.answer(&query(pairs)).await.0.products
     }
 
     pub(crate) async fn apply(&self, product: u64, change: Change) {

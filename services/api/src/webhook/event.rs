@@ -165,7 +165,7 @@ fn text(raw: &RawValue, lengths: RangeInclusive<usize>) -> Result<String, Invali
     let text: String = json(raw, "must be a text")?;
     match normalized(&text, *lengths.end()) {
         Ok(text) if text.is_empty() && *lengths.start() > 0 => {
-            Err(("malformed", "must not be empty".to_owned()))
+            Err(("malformed", InvalidText::Empty.to_string()))
         }
         Ok(text) => Ok(text),
         Err(error @ InvalidText::TooLong(_)) => Err(("too_long", error.to_string())),

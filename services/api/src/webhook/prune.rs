@@ -13,15 +13,13 @@ const PERIOD: Duration = Duration::from_mins(15);
 /// Between two batches, for all others who use the database.
 const PAUSE: Duration = Duration::from_millis(200);
 const BATCH: u32 = 1_000;
-/// Kept for longer than events are taken, so that no difference of clocks makes a hole between the two.
-const MARGIN: Duration = Duration::from_hours(24);
 
-/// Prunes for ever what is older than `retention` and a margin: no event that old is taken.
+/// Prunes for ever. No event that is older than `retention` is taken.
 pub(super) async fn run(catalog: Catalog, retention: Duration) {
     loop {
         tokio::time::sleep(PERIOD.mul_f64(rand::random_range(0.5..=1.0))).await;
         loop {
-            match catalog.prune_events(retention + MARGIN, BATCH).await {
+            match catalog.prune_events(retention, BATCH).await {
                 Ok(Pruned { events, versions }) => {
                     counter!(PRUNED_ROWS, "table" => "webhook_events").increment(events);
                     counter!(PRUNED_ROWS, "table" => "product_versions").increment(versions);

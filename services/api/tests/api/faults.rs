@@ -210,6 +210,9 @@ async fn without_the_database_cached_answers_are_served_and_the_rest_is_a_503() 
     let health = api.until("/health", |answer| answer.status == 503).await.json();
     assert_eq!(health["status"], "unavailable");
     assert_eq!(health["dependencies"]["database"]["status"], "down");
+    // The search index shows that it cannot follow.
+    let lags = |line: &str| line.starts_with("farmlokal_search_lag_seconds ") && !line.ends_with(" 0");
+    api.until("/metrics", |answer| answer.text().lines().any(lags)).await;
     // Still in rotation: the cached answers are worth having.
     assert_eq!(api.get("/readyz").await.status, 200);
 

@@ -43,6 +43,20 @@ async fn without_its_index_a_process_serves_lists_at_once() {
     }
 }
 
+#[tokio::test]
+async fn a_catalogue_that_is_too_large_is_said_to_be() {
+    let api = Api::with_products_and(20, &[("SEARCH_MEMORY", "1KiB")]).await;
+    assert_eq!(api.get("/products?limit=2").await.ids(), [1, 2]);
+    let answer =
+        api.until("/products?search=ball", |answer| !answer.headers.contains_key("retry-after")).await;
+    assert_eq!((answer.status, answer.json()["code"].as_str()), (503, Some("search_unavailable")));
+    assert!(answer.json()["detail"].as_str().unwrap().contains("SEARCH_MEMORY"), "{}", answer.text());
+    let health = api.get("/health").await;
+    assert_eq!((health.status, health.json()["status"].as_str()), (200, Some("degraded")));
+    assert_eq!(health.json()["dependencies"]["search"], serde_json::json!({"status": "tooLarge"}));
+    assert_eq!(api.metric("farmlokal_search_too_large", &[]).await, 1.0);
+}
+
 /// Whatever a sender was told is found by whoever asks afterwards, wherever.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_is_as_fresh_as_the_last_event_in_every_replica() {

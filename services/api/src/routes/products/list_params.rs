@@ -4,7 +4,7 @@ use std::fmt::{Display, Write as _};
 
 use axum::http::Uri;
 use farmlokal_catalog::{
-    Categories, Category, Cursor, CursorMismatch, Filter, Include, InvalidCategory, InvalidSearch, Limit,
+    Categories, Category, Cursor, CursorMismatch, Filter, Include, InvalidSearch, InvalidText, Limit,
     ListQuery, Order, Price, PriceRange, SearchText, Sort,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -167,8 +167,8 @@ fn order(value: &str) -> Result<Order, Invalid> {
 
 fn category(value: &str) -> Result<Category, Invalid> {
     Category::new(value).map_err(|error| match error {
-        InvalidCategory::TooLong => wrong("too_long", error),
-        InvalidCategory::Empty | InvalidCategory::NotStored(_) => wrong("malformed", error),
+        InvalidText::TooLong(_) => wrong("too_long", error),
+        _ => wrong("malformed", error),
     })
 }
 

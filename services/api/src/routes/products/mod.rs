@@ -59,8 +59,8 @@ async fn page(list: &ListQuery, catalog: &Catalog, search: &Search) -> Result<An
         let page = catalog.list(list).await?;
         return page_answer(list, page.next_cursor.as_ref(), &PageResponse::from(&page));
     }
-    let found = search.list(list).await?;
-    page_answer(list, found.page.next_cursor.as_ref(), &PageResponse::from(&found))
+    let (page, found) = search.list(list).await?;
+    page_answer(list, page.next_cursor.as_ref(), &PageResponse::of_search(list, &page, &found))
 }
 
 /// Get a product

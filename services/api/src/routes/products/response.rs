@@ -1,8 +1,8 @@
 //! The bodies of `/products`, `/products/suggest` and `/products/{id}`.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use farmlokal_catalog::{Level, Page, Price, PriceRange, Product};
-use farmlokal_search::{Correction, Highlights, Piece, Reading, SearchPage, Suggestion};
+use farmlokal_catalog::{Level, ListQuery, Page, Price, PriceRange, Product};
+use farmlokal_search::{Correction, Found, Piece, Suggestion};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -35,23 +35,23 @@ pub(super) struct ProductResponse<'a> {
     updated_at: DateTime<Utc>,
     /// What matches the search; there with `highlight=true` only.
     #[serde(skip_serializing_if = "Option::is_none")]
-    highlights: Option<HighlightsResponse<'a>>,
+    highlights: Option<HighlightsResponse>,
 }
 
 /// The texts of a product in pieces. All pieces of a text together are the text.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Highlights)]
-struct HighlightsResponse<'a> {
-    name: Vec<PieceResponse<'a>>,
-    description: Vec<PieceResponse<'a>>,
+struct HighlightsResponse {
+    name: Vec<PieceResponse>,
+    description: Vec<PieceResponse>,
 }
 
 /// A piece of a text.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Piece)]
-struct PieceResponse<'a> {
+struct PieceResponse {
     #[schema(example = "Cheese")]
-    text: &'a str,
+    text: String,
     /// Whether it matches the search.
     #[schema(example = true)]
     matched: bool,
@@ -187,11 +187,16 @@ impl<'a> From<&'a Page> for PageResponse<'a> {
     }
 }
 
-impl<'a> From<&'a SearchPage> for PageResponse<'a> {
-    fn from(found: &'a SearchPage) -> Self {
-        let mut page = PageResponse::from(&found.page);
-        for (product, highlights) in page.data.iter_mut().zip(found.highlights.iter().flatten()) {
-            product.highlights = Some(highlights.into());
+impl<'a> PageResponse<'a> {
+    /// A page that the search index found, and what else its query asks for.
+    pub(super) fn of_search(query: &ListQuery, page: &'a Page, found: &'a Found) -> Self {
+        let mut response = PageResponse::from(page);
+        if let Some(highlighter) = &found.highlighter {
+            let pieces = |text| highlighter.pieces(text).into_iter().map(Into::into).collect();
+            for product in &mut response.data {
+                let (name, description) = (pieces(product.name), pieces(product.description));
+                product.highlights = Some(HighlightsResponse { name, description });
+            }
         }
         let category = found.category_facet.as_ref().map(|counts| {
             counts.iter().map(|(value, count)| CategoryCount { value, count: *count }).collect()
@@ -205,29 +210,26 @@ impl<'a> From<&'a SearchPage> for PageResponse<'a> {
             counts.iter().map(count).collect()
         });
         let facets = (category.is_some() || price.is_some()).then_some(Facets { category, price });
-        Self { total: found.total, facets, corrections: found.reading.as_ref().map(Into::into), ..page }
+        let corrections = query.filter().search.as_ref().map(|_| found.into());
+        Self { total: found.total, facets, corrections, ..response }
     }
 }
 
-impl<'a> From<&'a Highlights> for HighlightsResponse<'a> {
-    fn from(highlights: &'a Highlights) -> Self {
-        let piece = |piece: &'a Piece| PieceResponse { text: &piece.text, matched: piece.matched };
-        Self {
-            name: highlights.name.iter().map(piece).collect(),
-            description: highlights.description.iter().map(piece).collect(),
-        }
+impl From<Piece> for PieceResponse {
+    fn from(Piece { text, matched }: Piece) -> Self {
+        Self { text, matched }
     }
 }
 
-impl<'a> From<&'a Reading> for CorrectionsResponse<'a> {
-    fn from(reading: &'a Reading) -> Self {
-        let level = match reading.level {
+impl<'a> From<&'a Found> for CorrectionsResponse<'a> {
+    fn from(found: &'a Found) -> Self {
+        let level = match found.level {
             Level::AsWritten => "asWritten",
             Level::Prefix => "prefix",
             Level::Typos => "typos",
         };
         let word = |Correction { word, found }: &'a Correction| CorrectionResponse { word, found };
-        Self { level, words: reading.corrections.iter().map(word).collect() }
+        Self { level, words: found.corrections.iter().map(word).collect() }
     }
 }
 
