@@ -1,5 +1,4 @@
 use std::{
-    any::{Any, TypeId},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -11,7 +10,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tracing::{Instrument as _, Span, field::Empty, info_span};
 
 use crate::{
-    CacheConfig, ConfigError, FlushError, Flushed, Flusher, Key, Lookup, Source, Value,
+    CacheConfig, FlushError, Flushed, Flusher, InvalidUrl, Key, Lookup, Source, Value,
     entry::Entry,
     in_process::InProcess,
     keys::{RedisKeys, Scope, Stamp, slot},
@@ -27,9 +26,9 @@ const SETTLE: Duration = Duration::from_secs(1);
 
 /// The `products:*` cache: an in-process layer over Redis over the database.
 #[derive(Clone)]
-pub struct Cache<V>(Arc<Inner<V>>);
+pub struct Cache<V: Value>(Arc<Inner<V>>);
 
-struct Inner<V> {
+struct Inner<V: Value> {
     in_process: Option<Arc<InProcess<V>>>,
     redis: RedisTier,
     flights: Arc<SingleFlight<Landed<V>>>,
@@ -39,8 +38,8 @@ struct Inner<V> {
     supervisors: Vec<AbortHandle>,
 }
 
-/// How a flight ended. The error is of the type that its [`FlightKey`] names.
-type Landed<V> = Result<Lookup<V>, Arc<dyn Any + Send + Sync>>;
+/// How a flight ended.
+type Landed<V> = Result<Lookup<V>, Arc<<V as Value>::Error>>;
 
 /// A look-up under way: what it asks for, and what was current before it read anything.
 struct Request {
@@ -65,14 +64,11 @@ pub struct RedisState {
 impl<V: Value> Cache<V> {
     /// Connects in the background, in `tasks` that end only when the cache is closed; Redis may be down. Call it in a
     /// tokio runtime, after the metrics recorder was installed.
-    pub fn new(config: CacheConfig, tasks: &mut JoinSet<()>) -> Result<Self, ConfigError> {
+    pub fn new(config: CacheConfig, tasks: &mut JoinSet<()>) -> Result<Self, InvalidUrl> {
         let CacheConfig { redis, fresh, stale, in_process } = config;
-        if fresh.is_zero() {
-            return Err(ConfigError::Zero("the time that an entry is fresh"));
-        }
-        let connection = Connection::with_setup(&redis, "cache", check_server)?;
+        let connection = Connection::with_setup(&redis, "cache", |new| Box::pin(check_server(new)))?;
         let flusher = Flusher::new(&redis)?;
-        let in_process = in_process.map(|config| InProcess::new(&config).map(Arc::new)).transpose()?;
+        let in_process = in_process.map(|config| Arc::new(InProcess::new(&config)));
         register();
         let mut supervisors = vec![tasks.spawn(Arc::clone(&connection).supervise())];
         if let Some(layer) = &in_process {
@@ -108,11 +104,10 @@ impl<V: Value> Cache<V> {
     /// # Panics
     ///
     /// If the fill panicked, its own or the one that it shares.
-    pub async fn get_or_fill<F, Fut, E>(&self, key: &Key, fill: F) -> Result<Lookup<V>, Arc<E>>
+    pub async fn get_or_fill<F, Fut>(&self, key: &Key, fill: F) -> Result<Lookup<V>, Arc<V::Error>>
     where
         F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<V, E>> + Send + 'static,
-        E: Send + Sync + 'static,
+        Fut: Future<Output = Result<V, V::Error>> + Send + 'static,
     {
         let span = info_span!(
             "cache.get",
@@ -152,23 +147,16 @@ impl<V: Value> Cache<V> {
                     }
                 }
             }
-            let flight =
-                FlightKey { epoch, stamp: request.stamp, key: key.clone(), error: TypeId::of::<E>() };
+            let flight = FlightKey { epoch, stamp: request.stamp, key: key.clone() };
             let inner = Arc::clone(&self.0);
             let landed = self.0.flights.join(flight, |leader| inner.lead(leader, request, fill)).await;
             if let (None | Some(Err(_)), Some(expired)) = (&landed, expired) {
                 requests("redis", "stale").increment(1);
                 return Ok(Lookup { value: expired.value, source: Source::Stale, age: expired.age });
             }
-            match landed {
-                Some(Ok(lookup)) => Ok(lookup),
-                Some(Err(error)) => {
-                    Err(error.downcast().unwrap_or_else(|_| unreachable!("flights differ by error")))
-                }
-                None => panic!("the fill of a cache entry panicked"),
-            }
+            landed.unwrap_or_else(|| panic!("the fill of a cache entry panicked"))
         };
-        let found: Result<Lookup<V>, Arc<E>> = find.instrument(span.clone()).await;
+        let found = find.instrument(span.clone()).await;
         if let Ok(lookup) = &found {
             span.record("farmlokal.cache.source", lookup.source.label());
         }
@@ -238,11 +226,10 @@ impl<V: Value> Cache<V> {
 
 impl<V: Value> Inner<V> {
     /// Fills the entry and tells all who wait.
-    async fn lead<F, Fut, E>(self: Arc<Self>, leader: Leader<Landed<V>>, mut request: Request, fill: F)
+    async fn lead<F, Fut>(self: Arc<Self>, leader: Leader<Landed<V>>, mut request: Request, fill: F)
     where
         F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<V, E>>,
-        E: Send + Sync + 'static,
+        Fut: Future<Output = Result<V, V::Error>>,
     {
         // A flight that has just landed may have filled it after this request had looked. It has left its answer in the
         // in-process layer too; where there is none, Redis is asked once more, which costs a round trip.

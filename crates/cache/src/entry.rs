@@ -76,6 +76,8 @@ mod tests {
     struct Text(Bytes);
 
     impl Value for Text {
+        type Error = ();
+
         fn encode(&self) -> Vec<u8> {
             self.0.to_vec()
         }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use anyhow::Context as _;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
@@ -6,6 +8,9 @@ use metrics_process::Collector;
 /// latency objective.
 const DURATION_BUCKETS: [f64; 14] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0];
+
+/// How often histograms are folded into their buckets.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// The process's metrics, rendered on demand.
 #[derive(Clone)]
@@ -23,9 +28,13 @@ impl Metrics {
         self.recorder.render()
     }
 
-    /// Moves recorded durations into their buckets, which bounds memory. Call it every few seconds: scrapes may be rare.
-    pub fn upkeep(&self) {
-        self.recorder.run_upkeep();
+    /// Moves recorded durations into their buckets, again and again, which bounds memory: scrapes may be rare.
+    pub async fn upkeep(self) -> ! {
+        let mut ticks = tokio::time::interval(UPKEEP_EVERY);
+        loop {
+            ticks.tick().await;
+            self.recorder.run_upkeep();
+        }
     }
 }
 

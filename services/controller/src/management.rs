@@ -11,33 +11,23 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use farmlokal_telemetry::Metrics;
+use tokio_util::sync::CancellationToken;
 
 /// Whether this replica can do its part: to lead, or to take over.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Readiness(Arc<Flags>);
-
-#[derive(Debug, Default)]
-struct Flags {
-    answered: AtomicBool,
-    ending: AtomicBool,
+pub(crate) struct Readiness {
+    /// Whether the API server has answered once.
+    pub(crate) in_touch: Arc<AtomicBool>,
+    /// Cancelled when the process is about to end.
+    pub(crate) stop: CancellationToken,
 }
 
 impl Readiness {
-    /// The API server has answered once.
-    pub(crate) fn in_touch(&self) {
-        self.0.answered.store(true, Relaxed);
-    }
-
-    /// The process is about to end.
-    pub(crate) fn ending(&self) {
-        self.0.ending.store(true, Relaxed);
-    }
-
     fn why_not(&self) -> Option<&'static str> {
-        if self.0.ending.load(Relaxed) {
+        if self.stop.is_cancelled() {
             return Some("shutting down");
         }
-        (!self.0.answered.load(Relaxed)).then_some("the API server has not answered yet")
+        (!self.in_touch.load(Relaxed)).then_some("the API server has not answered yet")
     }
 }
 
@@ -84,10 +74,9 @@ mod tests {
     fn ready_from_the_first_answer_to_the_end() {
         let readiness = Readiness::default();
         assert!(readiness.why_not().is_some());
-        readiness.in_touch();
+        readiness.in_touch.store(true, Relaxed);
         assert_eq!(readiness.why_not(), None);
-        readiness.ending();
-        readiness.in_touch();
+        readiness.stop.cancel();
         assert_eq!(readiness.why_not(), Some("shutting down"));
     }
 }

@@ -151,7 +151,7 @@ async fn a_flush_without_redis_fails_and_says_that_it_did_nothing() {
     flusher.check().await.unwrap();
 }
 
-/// The pool does not test its connections, so it may have one that Redis has closed.
+/// The idle connection is not tested, so it may be one that Redis has closed.
 #[tokio::test]
 async fn a_flush_after_a_restart_of_redis_needs_no_second_try() {
     let mut redis = Redis::start().unwrap();
