@@ -158,7 +158,8 @@ mod tests {
     use super::*;
 
     const MINUTE: Duration = Duration::from_mins(1);
-    const LARGE: InProcessConfig = InProcessConfig { ttl: Duration::from_secs(5), capacity: 64 << 20 };
+    const LARGE: InProcessConfig =
+        InProcessConfig { enabled: true, ttl: Duration::from_secs(5), capacity: 64 << 20 };
 
     #[derive(Clone, PartialEq, Debug)]
     struct Number(u32);
@@ -287,7 +288,7 @@ mod tests {
 
     #[test]
     fn entries_outweighing_the_capacity_are_evicted() {
-        let layer = subscribed(&InProcessConfig { ttl: MINUTE, capacity: 1000 });
+        let layer = subscribed(&InProcessConfig { enabled: true, ttl: MINUTE, capacity: 1000 });
         for n in 0..100 {
             put(&layer, &list(&format!("key {n}")), 100);
         }
@@ -302,7 +303,7 @@ mod tests {
             ((|n| list(&format!("{n:04000}"))) as fn(u64) -> Key, 100_000 / 4_200),
             (Key::Item, 100_000 / 200),
         ] {
-            let layer = subscribed(&InProcessConfig { ttl: MINUTE, capacity: 100_000 });
+            let layer = subscribed(&InProcessConfig { enabled: true, ttl: MINUTE, capacity: 100_000 });
             for n in 0..2_000 {
                 put(&layer, &make_key(n), 0);
             }

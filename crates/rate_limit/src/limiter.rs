@@ -11,7 +11,8 @@ use redis::Script;
 use tokio::sync::Notify;
 
 use crate::account::Account;
-use crate::{Client, Policy, middleware};
+use crate::middleware::REFUSED;
+use crate::{Client, Policy};
 
 const REPORTS: &str = "farmlokal_rate_limit_reports_total";
 const WAITS: &str = "farmlokal_rate_limit_waits_total";
@@ -44,7 +45,10 @@ pub fn describe_metrics() {
         WAITS,
         "Requests that waited for a report, their replica being as far ahead as it may be"
     );
-    middleware::describe_metrics();
+    describe_counter!(
+        REFUSED,
+        "Requests refused with 429, by policy, and by whom: the account over all replicas, or this process (pod)"
+    );
 }
 
 /// What becomes of a request, and what its client has left then, as this replica knows it.

@@ -14,7 +14,7 @@ use axum::response::Response;
 use farmlokal_redis::Connection;
 use governor::clock::QuantaInstant;
 use governor::middleware::NoOpMiddleware;
-use metrics::{Counter, counter, describe_counter};
+use metrics::{Counter, counter};
 use tokio::task::JoinSet;
 use tower::{Layer as _, Service};
 use tower_governor::governor::{GovernorConfig, GovernorConfigBuilder};
@@ -24,16 +24,9 @@ use tower_governor::{GovernorError, GovernorLayer};
 use crate::fields::Fields;
 use crate::{Client, ClientAddress, Limiter, Policy, Verdict};
 
-const REFUSED: &str = "farmlokal_rate_limited_total";
+pub(crate) const REFUSED: &str = "farmlokal_rate_limited_total";
 /// How often the limiters inside the process forget clients that have their whole quota again.
 const RETAIN_EVERY: Duration = Duration::from_secs(1);
-
-pub(crate) fn describe_metrics() {
-    describe_counter!(
-        REFUSED,
-        "Requests refused with 429, by policy, and by whom: the account over all replicas, or this process (pod)"
-    );
-}
 
 /// What the limits are, and what the service answers by them.
 #[derive(Clone, Debug)]

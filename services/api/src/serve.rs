@@ -258,13 +258,15 @@ fn search_config(args: &SearchArgs) -> SearchConfig {
 }
 
 fn cache_config(args: &CacheArgs, redis: RedisConfig) -> CacheConfig {
-    let in_process =
-        InProcessConfig { ttl: args.local_cache_ttl, capacity: u64::from(args.local_cache_mib) << 20 };
     CacheConfig {
         redis,
         fresh: args.cache_ttl,
         stale: args.cache_stale_ttl,
-        in_process: args.local_cache.then_some(in_process),
+        in_process: InProcessConfig {
+            enabled: args.local_cache,
+            ttl: args.local_cache_ttl,
+            capacity: u64::from(args.local_cache_mib) << 20,
+        },
     }
 }
 

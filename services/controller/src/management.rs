@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Instant;
 
 use axum::Router;
 use axum::extract::State;
@@ -31,39 +30,30 @@ impl Readiness {
     }
 }
 
-#[derive(Clone)]
-struct Operations {
-    readiness: Readiness,
-    metrics: Metrics,
-    started: Instant,
-}
-
 /// Is the process alive? Always 200: no dependency is a reason to start it again.
 async fn livez() -> &'static str {
     "ok\n"
 }
 
 /// Could this process take over? It need not lead.
-async fn readyz(State(operations): State<Operations>) -> Response {
-    match operations.readiness.why_not() {
+async fn readyz(State((readiness, _)): State<(Readiness, Metrics)>) -> Response {
+    match readiness.why_not() {
         None => "ok\n".into_response(),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
     }
 }
 
 /// Metrics in the Prometheus text format.
-async fn metrics(State(operations): State<Operations>) -> Response {
-    crate::metrics::uptime(operations.started.elapsed());
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], operations.metrics.render()).into_response()
+async fn metrics(State((_, metrics)): State<(Readiness, Metrics)>) -> Response {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render()).into_response()
 }
 
 pub(crate) fn router(readiness: Readiness, metrics_of_process: Metrics) -> Router {
-    let operations = Operations { readiness, metrics: metrics_of_process, started: Instant::now() };
     Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .with_state(operations)
+        .with_state((readiness, metrics_of_process))
 }
 
 #[cfg(test)]

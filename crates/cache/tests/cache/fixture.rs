@@ -50,13 +50,13 @@ pub(crate) fn config(redis: &Redis, layer: Layer) -> CacheConfig {
 }
 
 pub(crate) fn config_of(url: impl Into<String>, layer: Layer) -> CacheConfig {
-    let in_process = InProcessConfig { ttl: Duration::from_secs(5), capacity: 64 << 20 };
+    let enabled = layer == Layer::On;
     CacheConfig {
         // On a busy machine the default of 100 ms is an outage now and then; the tests of outages set it.
         redis: RedisConfig { timeout: Duration::from_secs(5), ..RedisConfig::new(url) },
         fresh: Duration::from_mins(1),
         stale: Duration::from_mins(5),
-        in_process: (layer == Layer::On).then_some(in_process),
+        in_process: InProcessConfig { enabled, ttl: Duration::from_secs(5), capacity: 64 << 20 },
     }
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn start(config: CacheConfig) -> Result<Cache<Text>, InvalidUrl> {
 
 /// A cache that is connected, and subscribed if it has the in-process layer.
 pub(crate) async fn connected(config: CacheConfig) -> Cache<Text> {
-    let subscribed = config.in_process.is_some();
+    let subscribed = config.in_process.enabled;
     let cache = start(config).unwrap();
     eventually("the cache connects", async || cache.state() == RedisState { up: true, subscribed }).await;
     cache
