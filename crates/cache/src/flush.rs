@@ -1,12 +1,10 @@
-use std::{
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
+use deadpool::managed::{self, Metrics, Object, Pool, PoolError, RecycleResult};
+use deadpool_redis::{Manager, Runtime};
 use farmlokal_redis::{CONNECT_TIMEOUT, client};
 use redis::{
-    AsyncConnectionConfig, Client, Pipeline, ProtocolVersion, RedisError, RedisResult,
-    aio::MultiplexedConnection,
+    AsyncConnectionConfig, Pipeline, ProtocolVersion, RedisError, RedisResult, aio::MultiplexedConnection,
 };
 
 use crate::{
@@ -22,13 +20,12 @@ use crate::{
 const STEP_TIMEOUT: Duration = Duration::from_secs(1);
 /// Keys looked at and removed in one step: some milliseconds of Redis's time.
 const BATCH: usize = 1000;
+/// Flushes of one process that run side by side.
+const CONNECTIONS: usize = 2;
 
 /// Makes cached answers invalid, in every process.
 pub struct Flusher {
-    client: Client,
-    /// The connection of what succeeded last. It is not tested before it is used again, which would make two round trips of
-    /// one; pools do (`recycle` in deadpool-redis 0.23).
-    idle: Mutex<Option<MultiplexedConnection>>,
+    pool: Pool<Untested>,
 }
 
 /// What a flush did.
@@ -54,9 +51,18 @@ pub enum FlushError {
 impl Flusher {
     /// Connects on the first use.
     pub fn new(config: &RedisConfig) -> Result<Self, InvalidUrl> {
-        let client = client(config, ProtocolVersion::RESP2)?;
+        let info = client(config, ProtocolVersion::RESP2)?.get_connection_info().clone();
+        let connections = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(STEP_TIMEOUT));
+        let pool = Pool::builder(Untested(Manager::new_with_config(info, connections)?))
+            .max_size(CONNECTIONS)
+            .wait_timeout(Some(STEP_TIMEOUT))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .unwrap_or_else(|_| unreachable!("only a pool without a runtime is refused"));
         count_flushes(0, 0, 0);
-        Ok(Self { client, idle: Mutex::default() })
+        Ok(Self { pool })
     }
 
     /// Sends a PING. For a program that reports at its start what is wrong with its settings; the error is the cause.
@@ -92,52 +98,52 @@ impl Flusher {
         counted(self.run(&pipeline).await.map_err(FlushError::Invalidate))
     }
 
-    /// If Redis has closed the idle connection since its last use, a new one is made; so what runs here may run twice.
+    /// The pool does not test its connections. If Redis has closed one since its last use, the next one is tried; so what
+    /// runs here may run twice.
     async fn run(&self, pipeline: &Pipeline) -> RedisResult<()> {
-        if let Some(mut idle) = self.take_idle() {
-            match pipeline.exec_async(&mut idle).await {
-                Err(error) if error.is_connection_dropped() => {}
-                done => return done.map(|()| self.keep(idle)),
+        loop {
+            let mut connection = self.pool.get().await.map_err(redis_error)?;
+            let Err(error) = pipeline.exec_async(&mut *connection).await else { return Ok(()) };
+            let is_new = Object::metrics(&connection).recycle_count == 0;
+            drop(Object::take(connection));
+            if is_new || !error.is_connection_dropped() {
+                return Err(error);
             }
         }
-        let mut connection = self.connect().await?;
-        pipeline.exec_async(&mut connection).await.map(|()| self.keep(connection))
-    }
-
-    async fn connect(&self) -> RedisResult<MultiplexedConnection> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(STEP_TIMEOUT));
-        self.client.get_multiplexed_async_connection_with_config(&config).await
-    }
-
-    fn take_idle(&self) -> Option<MultiplexedConnection> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    fn keep(&self, connection: MultiplexedConnection) {
-        *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
     }
 
     async fn remove_entries(&self) -> RedisResult<u64> {
-        let mut connection = match self.take_idle() {
-            Some(idle) => idle,
-            None => self.connect().await?,
-        };
+        let mut connection = self.pool.get().await.map_err(redis_error)?;
         let (mut removed, mut cursor) = (0, 0_u64);
         loop {
             let mut scan = redis::cmd("SCAN");
             scan.arg(cursor).arg("MATCH").arg(ENTRY_PATTERN).arg("COUNT").arg(BATCH);
-            let (next, keys): (u64, Vec<Vec<u8>>) = scan.query_async(&mut connection).await?;
+            let (next, keys): (u64, Vec<Vec<u8>>) = scan.query_async(&mut *connection).await?;
             if !keys.is_empty() {
-                removed += redis::cmd("UNLINK").arg(keys).query_async::<u64>(&mut connection).await?;
+                removed += redis::cmd("UNLINK").arg(keys).query_async::<u64>(&mut *connection).await?;
             }
             if next == 0 {
-                self.keep(connection);
                 return Ok(removed);
             }
             cursor = next;
         }
+    }
+}
+
+/// deadpool-redis tests a connection with UNWATCH and PING before each use, which would make two round trips of one. Its
+/// manager has no option for that (`recycle` in deadpool-redis 0.23).
+struct Untested(Manager);
+
+impl managed::Manager for Untested {
+    type Type = MultiplexedConnection;
+    type Error = RedisError;
+
+    async fn create(&self) -> RedisResult<MultiplexedConnection> {
+        self.0.create().await
+    }
+
+    async fn recycle(&self, _: &mut MultiplexedConnection, _: &Metrics) -> RecycleResult<RedisError> {
+        Ok(())
     }
 }
 
@@ -158,4 +164,12 @@ fn renew(pipeline: &mut Pipeline, key: fn(u64) -> String) {
 fn counted<T>(result: Result<T, FlushError>) -> Result<T, FlushError> {
     count_flushes(u64::from(result.is_ok()), u64::from(result.is_err()), 0);
     result
+}
+
+fn redis_error(error: PoolError<RedisError>) -> RedisError {
+    match error {
+        PoolError::Backend(error) => error,
+        PoolError::Timeout(_) => std::io::Error::from(std::io::ErrorKind::TimedOut).into(),
+        other => std::io::Error::other(other).into(),
+    }
 }

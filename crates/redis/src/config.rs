@@ -34,18 +34,23 @@ impl fmt::Debug for RedisConfig {
 #[error("the Redis URL is not valid: {0}")]
 pub struct InvalidUrl(String);
 
+impl From<RedisError> for InvalidUrl {
+    fn from(error: RedisError) -> Self {
+        Self(error.detail().unwrap_or("malformed").to_owned())
+    }
+}
+
 /// Parses the URL; connects to nothing.
 ///
 /// # Errors
 /// A URL that is none of Redis's.
 pub fn client(config: &RedisConfig, protocol: ProtocolVersion) -> Result<Client, InvalidUrl> {
-    let invalid = |error: RedisError| InvalidUrl(error.detail().unwrap_or("malformed").to_owned());
-    let info = config.url.as_str().into_connection_info().map_err(invalid)?;
+    let info = config.url.as_str().into_connection_info()?;
     if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
         // An error says that the program has already chosen one.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
     let settings = info.redis_settings().clone().set_protocol(protocol);
     let info = info.set_redis_settings(settings).set_tcp_settings(TcpSettings::default().set_nodelay(true));
-    Client::open(info).map_err(invalid)
+    Ok(Client::open(info)?)
 }

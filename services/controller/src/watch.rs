@@ -21,7 +21,7 @@ use crate::reconcile::{Context, reconcile, retry};
 /// without a word is given up little later: until then changes go unseen.
 const WATCH_SECONDS: u32 = 60;
 
-/// Flushes that run at once keep Redis busy together.
+/// As many as a flusher has connections: it takes a long wait for one of them for a Redis that does not answer.
 const CONCURRENT_RECONCILES: u16 = 2;
 
 /// Reconciles until `stop`, then ends when the reconciles under way have ended. Dropped, it cuts those off.
