@@ -1,5 +1,4 @@
 use std::{
-    any::{Any, TypeId},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -11,7 +10,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tracing::{Instrument as _, Span, field::Empty, info_span};
 
 use crate::{
-    CacheConfig, ConfigError, FlushError, Flushed, Flusher, Key, Lookup, Source, Value,
+    CacheConfig, FlushError, Flushed, Flusher, InvalidUrl, Key, Lookup, Source, Value,
     entry::Entry,
     in_process::InProcess,
     keys::{RedisKeys, Scope, Stamp, slot},
@@ -27,10 +26,11 @@ const SETTLE: Duration = Duration::from_secs(1);
 
 /// The `products:*` cache: an in-process layer over Redis over the database.
 #[derive(Clone)]
-pub struct Cache<V>(Arc<Inner<V>>);
+pub struct Cache<V: Value>(Arc<Inner<V>>);
 
-struct Inner<V> {
-    in_process: Option<Arc<InProcess<V>>>,
+struct Inner<V: Value> {
+    /// Never subscribed, and so bypassed, where it is switched off.
+    in_process: Arc<InProcess<V>>,
     redis: RedisTier,
     flights: Arc<SingleFlight<Landed<V>>>,
     flusher: Flusher,
@@ -39,8 +39,8 @@ struct Inner<V> {
     supervisors: Vec<AbortHandle>,
 }
 
-/// How a flight ended. The error is of the type that its [`FlightKey`] names.
-type Landed<V> = Result<Lookup<V>, Arc<dyn Any + Send + Sync>>;
+/// How a flight ended.
+type Landed<V> = Result<Lookup<V>, Arc<<V as Value>::Error>>;
 
 /// A look-up under way: what it asks for, and what was current before it read anything.
 struct Request {
@@ -65,22 +65,19 @@ pub struct RedisState {
 impl<V: Value> Cache<V> {
     /// Connects in the background, in `tasks` that end only when the cache is closed; Redis may be down. Call it in a
     /// tokio runtime, after the metrics recorder was installed.
-    pub fn new(config: CacheConfig, tasks: &mut JoinSet<()>) -> Result<Self, ConfigError> {
+    pub fn new(config: CacheConfig, tasks: &mut JoinSet<()>) -> Result<Self, InvalidUrl> {
         let CacheConfig { redis, fresh, stale, in_process } = config;
-        if fresh.is_zero() {
-            return Err(ConfigError::Zero("the time that an entry is fresh"));
-        }
-        let connection = Connection::with_setup(&redis, "cache", check_server)?;
+        let connection = Connection::with_setup(&redis, "cache", |new| Box::pin(check_server(new)))?;
         let flusher = Flusher::new(&redis)?;
-        let in_process = in_process.map(|config| InProcess::new(&config).map(Arc::new)).transpose()?;
+        let layer = Arc::new(InProcess::new(&in_process));
         register();
         let mut supervisors = vec![tasks.spawn(Arc::clone(&connection).supervise())];
-        if let Some(layer) = &in_process {
+        if in_process.enabled {
             let client = client(&redis, ProtocolVersion::RESP3)?;
-            supervisors.push(tasks.spawn(subscription::supervise(client, Arc::clone(layer))));
+            supervisors.push(tasks.spawn(subscription::supervise(client, Arc::clone(&layer))));
         }
         Ok(Self(Arc::new(Inner {
-            in_process,
+            in_process: layer,
             redis: RedisTier { connection, fresh, stale },
             flights: SingleFlight::new(),
             flusher,
@@ -92,7 +89,7 @@ impl<V: Value> Cache<V> {
     /// The answer to `key` if the in-process layer has it. Only hits are counted.
     #[must_use]
     pub fn get_in_process(&self, key: &Key) -> Option<Lookup<V>> {
-        let hit = self.0.in_process.as_ref()?.get(key)?;
+        let hit = self.0.in_process.get(key)?;
         self.0.in_process_hits.increment(1);
         // An empty span, so that a trace shows where the answer came from.
         drop(info_span!("cache.local", farmlokal.cache.result = "hit"));
@@ -108,11 +105,10 @@ impl<V: Value> Cache<V> {
     /// # Panics
     ///
     /// If the fill panicked, its own or the one that it shares.
-    pub async fn get_or_fill<F, Fut, E>(&self, key: &Key, fill: F) -> Result<Lookup<V>, Arc<E>>
+    pub async fn get_or_fill<F, Fut>(&self, key: &Key, fill: F) -> Result<Lookup<V>, Arc<V::Error>>
     where
         F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<V, E>> + Send + 'static,
-        E: Send + Sync + 'static,
+        Fut: Future<Output = Result<V, V::Error>> + Send + 'static,
     {
         let span = info_span!(
             "cache.get",
@@ -122,53 +118,36 @@ impl<V: Value> Cache<V> {
         );
         let find = async {
             // Before anything is read: what a flush overtakes from here on belongs to an epoch that is over.
-            let epoch = self.0.in_process.as_ref().map_or(0, |layer| layer.epoch(key));
+            let epoch = self.0.in_process.epoch(key);
             if let Some(hit) = self.get_in_process(key) {
                 return Ok(hit);
             }
-            if let Some(layer) = &self.0.in_process {
-                let result = if layer.is_subscribed() { "miss" } else { "bypass" };
-                Span::current().record("farmlokal.cache.local", result);
-                requests("local", result).increment(1);
-            }
+            let result = if self.0.in_process.is_subscribed() { "miss" } else { "bypass" };
+            Span::current().record("farmlokal.cache.local", result);
+            requests("local", result).increment(1);
             let keys = RedisKeys::of(key);
             let reading = self.0.redis.read::<V>(&keys).await;
-            let mut request =
-                Request { key: key.clone(), keys, epoch, stamp: None, redis_answered: reading.is_some() };
-            let mut expired = None;
-            match reading {
-                None => requests("redis", "bypass").increment(1),
-                Some(reading) => {
-                    request.stamp = reading.stamp;
-                    match reading.entry {
-                        Some(entry) if entry.remaining > Duration::ZERO => {
-                            requests("redis", "hit").increment(1);
-                            return Ok(self.0.keep(&request, entry));
-                        }
-                        entry => {
-                            requests("redis", "miss").increment(1);
-                            expired = entry;
-                        }
-                    }
+            let redis_answered = reading.is_some();
+            let (stamp, entry) = reading.map_or((None, None), |reading| (reading.stamp, reading.entry));
+            let request = Request { key: key.clone(), keys, epoch, stamp, redis_answered };
+            let expired = match entry {
+                Some(entry) if entry.remaining > Duration::ZERO => {
+                    requests("redis", "hit").increment(1);
+                    return Ok(self.0.keep(&request, entry));
                 }
-            }
-            let flight =
-                FlightKey { epoch, stamp: request.stamp, key: key.clone(), error: TypeId::of::<E>() };
+                entry => entry,
+            };
+            requests("redis", if redis_answered { "miss" } else { "bypass" }).increment(1);
+            let flight = FlightKey { epoch, stamp, key: key.clone() };
             let inner = Arc::clone(&self.0);
             let landed = self.0.flights.join(flight, |leader| inner.lead(leader, request, fill)).await;
             if let (None | Some(Err(_)), Some(expired)) = (&landed, expired) {
                 requests("redis", "stale").increment(1);
                 return Ok(Lookup { value: expired.value, source: Source::Stale, age: expired.age });
             }
-            match landed {
-                Some(Ok(lookup)) => Ok(lookup),
-                Some(Err(error)) => {
-                    Err(error.downcast().unwrap_or_else(|_| unreachable!("flights differ by error")))
-                }
-                None => panic!("the fill of a cache entry panicked"),
-            }
+            landed.unwrap_or_else(|| panic!("the fill of a cache entry panicked"))
         };
-        let found: Result<Lookup<V>, Arc<E>> = find.instrument(span.clone()).await;
+        let found = find.instrument(span.clone()).await;
         if let Ok(lookup) = &found {
             span.record("farmlokal.cache.source", lookup.source.label());
         }
@@ -178,17 +157,14 @@ impl<V: Value> Cache<V> {
     /// Whether Redis answers and whether the in-process layer is in use.
     #[must_use]
     pub fn state(&self) -> RedisState {
-        RedisState {
-            up: self.0.redis.connection.is_up(),
-            subscribed: self.0.in_process.as_ref().is_some_and(|layer| layer.is_subscribed()),
-        }
+        RedisState { up: self.0.redis.connection.is_up(), subscribed: self.0.in_process.is_subscribed() }
     }
 
     /// Makes every cached answer invalid, in every process; see [`Flusher::flush`].
     pub async fn flush(&self) -> Result<Flushed, FlushError> {
         let result = self.0.flusher.flush().await;
         // This process need not wait for the push.
-        self.0.invalidate(Scope::Everything);
+        self.0.in_process.invalidate(Scope::Everything);
         result
     }
 
@@ -196,28 +172,22 @@ impl<V: Value> Cache<V> {
     /// [`Flusher::invalidate_products`].
     pub async fn invalidate_products(&self, ids: &[u64]) -> Result<(), FlushError> {
         let result = self.0.flusher.invalidate_products(ids).await;
-        self.0.invalidate(Scope::Lists);
+        self.0.in_process.invalidate(Scope::Lists);
         for id in ids {
-            self.0.invalidate(Scope::Slot(slot(*id)));
+            self.0.in_process.invalidate(Scope::Slot(slot(*id)));
         }
         result
     }
 
-    /// Comes back when some product has changed since the last call, or may have. For one caller, and only where there is
-    /// an in-process layer: its subscription hears of changes.
+    /// Comes back when some product has changed since the last call, or may have. For one caller, and only where the
+    /// in-process layer is used: its subscription hears of changes.
     pub async fn changed(&self) {
-        match &self.0.in_process {
-            Some(layer) => layer.changed.notified().await,
-            None => std::future::pending().await,
-        }
+        self.0.in_process.changed.notified().await;
     }
 
     /// As [`changed`](Self::changed), when everything was [flushed](Flusher::flush).
     pub async fn flushed(&self) {
-        match &self.0.in_process {
-            Some(layer) => layer.flushed.notified().await,
-            None => std::future::pending().await,
-        }
+        self.0.in_process.flushed.notified().await;
     }
 
     /// Lets fills end, for a second at most, then ends the connections; later requests go to the database.
@@ -230,25 +200,21 @@ impl<V: Value> Cache<V> {
             }
         }
         self.0.redis.connection.close();
-        if let Some(layer) = &self.0.in_process {
-            layer.end_lease();
-        }
+        self.0.in_process.end_lease();
     }
 }
 
 impl<V: Value> Inner<V> {
     /// Fills the entry and tells all who wait.
-    async fn lead<F, Fut, E>(self: Arc<Self>, leader: Leader<Landed<V>>, mut request: Request, fill: F)
+    async fn lead<F, Fut>(self: Arc<Self>, leader: Leader<Landed<V>>, mut request: Request, fill: F)
     where
         F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<V, E>>,
-        E: Send + Sync + 'static,
+        Fut: Future<Output = Result<V, V::Error>>,
     {
         // A flight that has just landed may have filled it after this request had looked. It has left its answer in the
-        // in-process layer too; where there is none, Redis is asked once more, which costs a round trip.
-        let layer = self.in_process.as_ref().filter(|layer| request.stamp.is_some() && layer.is_subscribed());
-        if let Some(layer) = layer {
-            if let Some(landed) = layer.get(&request.key) {
+        // in-process layer too; where that is bypassed, Redis is asked once more, which costs a round trip.
+        if request.stamp.is_some() && self.in_process.is_subscribed() {
+            if let Some(landed) = self.in_process.get(&request.key) {
                 return leader.publish(Ok(landed));
             }
         } else if request.redis_answered
@@ -264,9 +230,8 @@ impl<V: Value> Inner<V> {
         match fill().await {
             Ok(value) => {
                 let age = read_at.elapsed().unwrap_or_default();
-                if let Some(layer) = &self.in_process {
-                    layer.insert(&key, epoch, value.clone(), age, self.redis.fresh.saturating_sub(age));
-                }
+                let remaining = self.redis.fresh.saturating_sub(age);
+                self.in_process.insert(&key, epoch, value.clone(), age, remaining);
                 leader.publish(Ok(Lookup { value: value.clone(), source: Source::Miss, age }));
                 // Nobody waits for this; those who come meanwhile still find the flight.
                 self.redis.fill(&keys, stamp, &value, read_at).await;
@@ -281,15 +246,7 @@ impl<V: Value> Inner<V> {
 
     /// Takes a fresh entry of Redis into the in-process layer.
     fn keep(&self, request: &Request, entry: Entry<V>) -> Lookup<V> {
-        if let Some(layer) = &self.in_process {
-            layer.insert(&request.key, request.epoch, entry.value.clone(), entry.age, entry.remaining);
-        }
+        self.in_process.insert(&request.key, request.epoch, entry.value.clone(), entry.age, entry.remaining);
         Lookup { value: entry.value, source: Source::Redis, age: entry.age }
-    }
-
-    fn invalidate(&self, scope: Scope) {
-        if let Some(layer) = &self.in_process {
-            layer.invalidate(scope);
-        }
     }
 }

@@ -8,10 +8,9 @@ use crate::{Value, keys::Stamp};
 
 /// The first byte. Another layout gets another number, so that two versions of the program take each other's entries
 /// for misses.
-const LAYOUT: u8 = 2;
+const LAYOUT: u8 = 3;
 const READ_AT: usize = 1 + Stamp::LEN;
-const FRESH_UNTIL: usize = READ_AT + 8;
-const HEADER: usize = FRESH_UNTIL + 8;
+const HEADER: usize = READ_AT + 8;
 
 /// A valid entry, as seen at the time of reading.
 pub(crate) struct Entry<V> {
@@ -23,21 +22,20 @@ pub(crate) struct Entry<V> {
 }
 
 /// Lays out `value`, read from the database at `read_at` under `stamp`.
-pub(crate) fn encode(value: &impl Value, stamp: Stamp, read_at: SystemTime, fresh: Duration) -> Vec<u8> {
+pub(crate) fn encode(value: &impl Value, stamp: Stamp, read_at: SystemTime) -> Vec<u8> {
     let body = value.encode();
     let mut bytes = Vec::with_capacity(HEADER + body.len());
     bytes.push(LAYOUT);
     bytes.extend_from_slice(&stamp.0);
     bytes.extend_from_slice(&unix_millis(read_at).to_be_bytes());
-    bytes.extend_from_slice(&unix_millis(read_at + fresh).to_be_bytes());
     bytes.extend_from_slice(&body);
     bytes
 }
 
 /// Reads an entry back; `None` if it is not valid under `current` or of another layout.
 ///
-/// The times are those of the clock of the process that filled it. `fresh` limits what a clock that runs ahead
-/// can do; Redis's own expiry limits the rest.
+/// It is fresh for `fresh` from when it was read, by the clock of the process that filled it. A clock that runs ahead makes
+/// no entry fresh for longer than that; Redis's own expiry limits the rest.
 pub(crate) fn decode<V: Value>(
     bytes: Vec<u8>,
     current: Stamp,
@@ -48,16 +46,9 @@ pub(crate) fn decode<V: Value>(
     if bytes.len() < HEADER || bytes[0] != LAYOUT || bytes[1..READ_AT] != current.0 {
         return None;
     }
-    let millis = |at: usize| {
-        let number: [u8; 8] = bytes[at..at + 8].try_into().ok()?;
-        Some(u64::from_be_bytes(number))
-    };
-    let (read_at, fresh_until, now) = (millis(READ_AT)?, millis(FRESH_UNTIL)?, unix_millis(now));
-    Some(Entry {
-        value: V::decode(bytes.slice(HEADER..))?,
-        age: Duration::from_millis(now.saturating_sub(read_at)),
-        remaining: Duration::from_millis(fresh_until.saturating_sub(now)).min(fresh),
-    })
+    let read_at = u64::from_be_bytes(bytes[READ_AT..HEADER].try_into().ok()?);
+    let age = Duration::from_millis(unix_millis(now).saturating_sub(read_at));
+    Some(Entry { value: V::decode(bytes.slice(HEADER..))?, age, remaining: fresh.saturating_sub(age) })
 }
 
 fn unix_millis(time: SystemTime) -> u64 {
@@ -76,6 +67,8 @@ mod tests {
     struct Text(Bytes);
 
     impl Value for Text {
+        type Error = ();
+
         fn encode(&self) -> Vec<u8> {
             self.0.to_vec()
         }
@@ -98,7 +91,7 @@ mod tests {
     #[test]
     fn an_entry_comes_back_with_its_age_and_what_is_left_of_it() {
         let stamp = new_stamp();
-        let bytes = encode(&Text(Bytes::from_static(b"milk")), stamp, at(1000), FRESH);
+        let bytes = encode(&Text(Bytes::from_static(b"milk")), stamp, at(1000));
         let entry: Entry<Text> = decode(bytes.clone(), stamp, at(1010), FRESH).unwrap();
         assert_eq!(&entry.value.0[..], b"milk");
         assert_eq!(entry.age, Duration::from_secs(10));
@@ -111,7 +104,7 @@ mod tests {
     #[test]
     fn another_stamp_or_layout_is_no_entry() {
         let stamp = new_stamp();
-        let bytes = encode(&Text(Bytes::new()), stamp, at(1000), FRESH);
+        let bytes = encode(&Text(Bytes::new()), stamp, at(1000));
         for other in [
             Stamp::new(&new_token(), stamp.token()).unwrap(),
             Stamp::new(stamp.generation(), &new_token()).unwrap(),
@@ -128,7 +121,7 @@ mod tests {
     #[test]
     fn a_clock_ahead_cannot_make_an_entry_fresh_for_longer() {
         let stamp = new_stamp();
-        let bytes = encode(&Text(Bytes::new()), stamp, at(5000), FRESH);
+        let bytes = encode(&Text(Bytes::new()), stamp, at(5000));
         let entry: Entry<Text> = decode(bytes, stamp, at(1000), FRESH).unwrap();
         assert_eq!(entry.age, Duration::ZERO);
         assert_eq!(entry.remaining, FRESH);

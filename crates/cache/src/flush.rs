@@ -8,7 +8,7 @@ use redis::{
 };
 
 use crate::{
-    ConfigError, RedisConfig,
+    InvalidUrl, RedisConfig,
     keys::{
         ENTRY_PATTERN, FLUSHED_KEY, TAGS, changed_key, item_generation, list_generation, new_token, slot,
         token_key,
@@ -24,7 +24,6 @@ const BATCH: usize = 1000;
 const CONNECTIONS: usize = 2;
 
 /// Makes cached answers invalid, in every process.
-#[derive(Clone)]
 pub struct Flusher {
     pool: Pool<Untested>,
 }
@@ -51,20 +50,17 @@ pub enum FlushError {
 
 impl Flusher {
     /// Connects on the first use.
-    pub fn new(config: &RedisConfig) -> Result<Self, ConfigError> {
+    pub fn new(config: &RedisConfig) -> Result<Self, InvalidUrl> {
         let info = client(config, ProtocolVersion::RESP2)?.get_connection_info().clone();
         let connections = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(STEP_TIMEOUT));
-        let invalid = |error: RedisError| ConfigError::Url(error.to_string());
-        let manager = Manager::new_with_config(info, connections).map_err(invalid)?;
-        let pool = Pool::builder(Untested(manager))
+        let pool = Pool::builder(Untested(Manager::new_with_config(info, connections)?))
             .max_size(CONNECTIONS)
             .wait_timeout(Some(STEP_TIMEOUT))
-            .create_timeout(Some(CONNECT_TIMEOUT))
             .runtime(Runtime::Tokio1)
             .build()
-            .map_err(|error| ConfigError::Url(error.to_string()))?;
+            .unwrap_or_else(|_| unreachable!("only a pool without a runtime is refused"));
         count_flushes(0, 0, 0);
         Ok(Self { pool })
     }

@@ -9,7 +9,7 @@ use moka::sync::Cache;
 use tokio::sync::Notify;
 
 use crate::{
-    ConfigError, InProcessConfig, Key, Lookup, Source, Value,
+    InProcessConfig, Key, Lookup, Source, Value,
     keys::{SLOTS, Scope, slot},
     metrics::show_in_process,
 };
@@ -47,10 +47,7 @@ pub(crate) struct InProcess<V> {
 }
 
 impl<V: Value> InProcess<V> {
-    pub(crate) fn new(config: &InProcessConfig) -> Result<Self, ConfigError> {
-        if config.ttl.is_zero() {
-            return Err(ConfigError::Zero("the in-process time to live"));
-        }
+    pub(crate) fn new(config: &InProcessConfig) -> Self {
         let entries = Cache::builder()
             .max_capacity(config.capacity)
             .weigher(|key: &Key, entry: &InProcessEntry<V>| {
@@ -60,7 +57,7 @@ impl<V: Value> InProcess<V> {
             .time_to_live(config.ttl)
             .build();
         show_in_process(false, 0, 0);
-        Ok(Self {
+        Self {
             entries,
             ttl: config.ttl,
             list_epoch: AtomicU64::new(0),
@@ -70,7 +67,7 @@ impl<V: Value> InProcess<V> {
             started: Instant::now(),
             changed: Notify::new(),
             flushed: Notify::new(),
-        })
+        }
     }
 
     /// The current epoch of `key`. To be taken before Redis and the database are read.
@@ -161,11 +158,15 @@ mod tests {
     use super::*;
 
     const MINUTE: Duration = Duration::from_mins(1);
+    const LARGE: InProcessConfig =
+        InProcessConfig { enabled: true, ttl: Duration::from_secs(5), capacity: 64 << 20 };
 
     #[derive(Clone, PartialEq, Debug)]
     struct Number(u32);
 
     impl Value for Number {
+        type Error = ();
+
         fn encode(&self) -> Vec<u8> {
             self.0.to_be_bytes().to_vec()
         }
@@ -178,7 +179,7 @@ mod tests {
     }
 
     fn subscribed(config: &InProcessConfig) -> InProcess<Number> {
-        let layer = InProcess::new(config).unwrap();
+        let layer = InProcess::new(config);
         layer.extend_lease(Instant::now() + MINUTE);
         layer
     }
@@ -193,7 +194,7 @@ mod tests {
 
     #[test]
     fn an_entry_is_served_with_its_age() {
-        let layer = subscribed(&InProcessConfig::default());
+        let layer = subscribed(&LARGE);
         layer.insert(&list("a"), layer.epoch(&list("a")), Number(1), Duration::from_secs(7), MINUTE);
         let hit = layer.get(&list("a")).unwrap();
         assert_eq!((hit.value, hit.source), (Number(1), Source::InProcess));
@@ -203,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_flush_ends_what_is_there_and_what_was_being_read() {
-        let layer = subscribed(&InProcessConfig::default());
+        let layer = subscribed(&LARGE);
         put(&layer, &list("there"), 1);
         let epoch = layer.epoch(&list("a"));
         layer.invalidate(Scope::Everything);
@@ -216,7 +217,7 @@ mod tests {
 
     #[test]
     fn each_scope_ends_what_it_names_and_nothing_else() {
-        let layer = subscribed(&InProcessConfig::default());
+        let layer = subscribed(&LARGE);
         let slots = u64::try_from(SLOTS).unwrap();
         // The last two share a slot.
         let keys = [list("a"), Key::Item(1), Key::Item(2), Key::Item(2 + slots)];
@@ -242,7 +243,7 @@ mod tests {
 
     #[test]
     fn an_insert_that_passed_its_check_before_the_flush_is_not_served_after_it() {
-        let layer = subscribed(&InProcessConfig::default());
+        let layer = subscribed(&LARGE);
         let now = Instant::now();
         let entry = InProcessEntry {
             value: Number(1),
@@ -257,7 +258,7 @@ mod tests {
 
     #[test]
     fn without_a_lease_it_is_bypassed() {
-        let layer = subscribed(&InProcessConfig::default());
+        let layer = subscribed(&LARGE);
         put(&layer, &list("a"), 1);
         layer.extend_lease(Instant::now());
         assert!(!layer.is_subscribed());
@@ -270,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_lost_subscription_ends_every_entry_for_good() {
-        let layer = subscribed(&InProcessConfig::default());
+        let layer = subscribed(&LARGE);
         put(&layer, &list("a"), 1);
         layer.end_lease();
         assert!(!layer.is_subscribed());
@@ -280,14 +281,14 @@ mod tests {
 
     #[test]
     fn an_entry_stays_no_longer_than_it_is_fresh() {
-        let layer = subscribed(&InProcessConfig::default());
+        let layer = subscribed(&LARGE);
         layer.insert(&list("a"), layer.epoch(&list("a")), Number(1), Duration::ZERO, Duration::ZERO);
         assert!(layer.get(&list("a")).is_none());
     }
 
     #[test]
     fn entries_outweighing_the_capacity_are_evicted() {
-        let layer = subscribed(&InProcessConfig { ttl: MINUTE, capacity: 1000 });
+        let layer = subscribed(&InProcessConfig { enabled: true, ttl: MINUTE, capacity: 1000 });
         for n in 0..100 {
             put(&layer, &list(&format!("key {n}")), 100);
         }
@@ -302,7 +303,7 @@ mod tests {
             ((|n| list(&format!("{n:04000}"))) as fn(u64) -> Key, 100_000 / 4_200),
             (Key::Item, 100_000 / 200),
         ] {
-            let layer = subscribed(&InProcessConfig { ttl: MINUTE, capacity: 100_000 });
+            let layer = subscribed(&InProcessConfig { enabled: true, ttl: MINUTE, capacity: 100_000 });
             for n in 0..2_000 {
                 put(&layer, &make_key(n), 0);
             }

@@ -16,7 +16,7 @@ mod subscription;
 
 pub use cache::{Cache, RedisState};
 pub use config::{CacheConfig, InProcessConfig};
-pub use farmlokal_redis::{ConfigError, RedisConfig};
+pub use farmlokal_redis::{InvalidUrl, RedisConfig};
 pub use flush::{FlushError, Flushed, Flusher};
 pub use keys::Key;
 pub use lookup::{Lookup, Source, Value};

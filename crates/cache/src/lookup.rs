@@ -4,6 +4,9 @@ use bytes::Bytes;
 
 /// What the cache holds. A clone must be cheap (an `Arc` or [`Bytes`] inside): every hit clones.
 pub trait Value: Clone + Send + Sync + 'static {
+    /// Why a fill fails. All who wait for it share the error.
+    type Error: Send + Sync + 'static;
+
     /// The bytes to store in Redis.
     fn encode(&self) -> Vec<u8>;
 

@@ -102,7 +102,7 @@ impl RedisTier {
         let span = redis_span("EVALSHA");
         let mut fill = GUARDED_FILL.prepare_invoke();
         fill.key(&keys.entry).key(&keys.generation).key(keys.token.as_ref());
-        fill.arg(entry::encode(value, stamp, read_at, self.fresh)).arg(self.lifetime());
+        fill.arg(entry::encode(value, stamp, read_at)).arg(self.lifetime());
         fill.arg(stamp.generation()).arg(stamp.token());
         let stored = self
             .connection

@@ -4,7 +4,6 @@
 //! its own. It also keeps what was filled, whereas an answer of an older epoch must not be found by its key alone.
 
 use std::{
-    any::TypeId,
     collections::{HashMap, hash_map},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -23,8 +22,6 @@ pub(crate) struct FlightKey {
     pub(crate) epoch: u64,
     pub(crate) stamp: Option<Stamp>,
     pub(crate) key: Key,
-    /// The type of the fill's error: what is shared can be taken back only as what it was.
-    pub(crate) error: TypeId,
 }
 
 type Results<T> = watch::Receiver<Option<T>>;

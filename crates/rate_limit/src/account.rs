@@ -1,79 +1,61 @@
 //! The account of one client in one replica: GCRA, the generic cell rate algorithm, on the replica's own clock, corrected
 //! by Redis's sum over all replicas. No input or output here.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::{Policy, Quota, Verdict};
+use crate::{Policy, Verdict};
 
-/// A policy in nanoseconds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
-    /// The time in which one permit comes back.
-    pub(crate) interval: u64,
-    /// The time in which all of them do.
-    window: u64,
-    /// Requests that may be admitted before Redis has taken their report.
-    ahead: u32,
-    /// For so long an admitted request may go unreported while others follow.
-    patience: u64,
-}
-
-impl Terms {
-    pub(crate) fn of(policy: &Policy) -> Terms {
-        let interval = nanoseconds(policy.rate.interval());
-        let window = interval * u64::from(policy.rate.quota);
-        Terms { interval, window, ahead: policy.ahead.max(1), patience: window / 4 }
-    }
-}
-
-pub(crate) fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// Times are nanoseconds of the replica's own clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Account {
     /// When the client has its whole quota again. Each admitted request moves it by one interval.
-    whole_at: u64,
+    whole_at: Option<Instant>,
     /// Admitted, and in no report yet.
     unreported: u32,
     /// In the report that is on its way; 0 if none is.
     reported: u32,
     /// When the first of the unreported was admitted.
-    since: u64,
+    since: Option<Instant>,
 }
 
 impl Account {
     /// Judges a request. `report` is whether Redis can be told. `None`: the replica is as far ahead of Redis as it may be.
-    pub(crate) fn judge(&mut self, terms: &Terms, now: u64, report: bool) -> Option<Verdict> {
-        if report && self.used(now) + terms.interval <= terms.window {
-            if self.unreported + self.reported >= terms.ahead {
+    pub(crate) fn judge(&mut self, policy: &Policy, now: Instant, report: bool) -> Option<Verdict> {
+        if report && self.used(now) + policy.rate.interval() <= policy.rate.whole() {
+            if self.unreported + self.reported >= policy.ahead {
                 return None;
             }
             if self.unreported == 0 {
-                self.since = now;
+                self.since = Some(now);
             }
             self.unreported += 1;
         }
-        Some(self.judge_locally(terms, now))
+        Some(self.judge_locally(policy, now))
     }
 
     /// Judges a request by this replica's account alone. Redis is not told.
-    pub(crate) fn judge_locally(&mut self, terms: &Terms, now: u64) -> Verdict {
-        let used = self.used(now);
-        if used + terms.interval > terms.window {
-            let retry_after = Duration::from_nanos(used + terms.interval - terms.window);
-            return Verdict::Refused { quota: quota(terms, used), retry_after };
+    pub(crate) fn judge_locally(&mut self, policy: &Policy, now: Instant) -> Verdict {
+        let (interval, whole, mut used) = (policy.rate.interval(), policy.rate.whole(), self.used(now));
+        let retry_after = (used + interval).checked_sub(whole).filter(|wait| !wait.is_zero());
+        if retry_after.is_none() {
+            used += interval;
+            self.whole_at = Some(now + used);
         }
-        self.whole_at = now + used + terms.interval;
-        Verdict::Admitted(quota(terms, used + terms.interval))
+        let remaining = whole.saturating_sub(used).as_nanos() / interval.as_nanos();
+        Verdict { remaining: u32::try_from(remaining).unwrap_or(u32::MAX), reset: used, retry_after }
     }
 
-    /// Whether it is time to report.
-    pub(crate) fn is_report_due(&self, terms: &Terms, now: u64) -> bool {
-        let due =
-            self.unreported >= terms.ahead.div_ceil(2) || now.saturating_sub(self.since) > terms.patience;
-        self.reported == 0 && self.unreported > 0 && due
+    /// The requests to report now, if it is time to; [`settle`](Self::settle) must follow.
+    pub(crate) fn take_report(&mut self, policy: &Policy, now: Instant) -> Option<u32> {
+        // A slow client is reported as well.
+        let is_late = || self.since.is_some_and(|since| now - since > policy.rate.window / 4);
+        if self.reported > 0 || self.unreported == 0 {
+            return None;
+        }
+        if self.unreported < policy.ahead.div_ceil(2) && !is_late() {
+            return None;
+        }
+        self.reported = std::mem::take(&mut self.unreported);
+        Some(self.reported)
     }
 
     /// Whether a report is on its way.
@@ -81,35 +63,24 @@ impl Account {
         self.reported > 0
     }
 
-    /// The requests that are reported now; [`settle`](Self::settle) must follow.
-    pub(crate) fn take_report(&mut self) -> u32 {
-        self.reported = std::mem::take(&mut self.unreported);
-        self.reported
-    }
-
     /// Takes over what Redis answered to the report: the time until the quota is whole again, by all replicas' reports.
     /// `None`: it did not take it, and what was in it is forgotten.
-    pub(crate) fn settle(&mut self, terms: &Terms, now: u64, whole_in: Option<Duration>) {
+    pub(crate) fn settle(&mut self, policy: &Policy, now: Instant, whole_in: Option<Duration>) {
         self.reported = 0;
-        if let Some(whole_in) = whole_in {
-            let heard = now.saturating_add(nanoseconds(whole_in));
-            // Redis forgets when it restarts; this account still holds.
-            self.whole_at = self.whole_at.max(heard + u64::from(self.unreported) * terms.interval);
-        }
+        let heard = whole_in.map(|whole_in| now + whole_in + policy.rate.interval() * self.unreported);
+        // Redis forgets when it restarts; this account still holds.
+        self.whole_at = self.whole_at.max(heard);
     }
 
-    fn used(&self, now: u64) -> u64 {
-        self.whole_at.saturating_sub(now)
+    fn used(&self, now: Instant) -> Duration {
+        self.whole_at.map_or(Duration::ZERO, |whole_at| whole_at.saturating_duration_since(now))
     }
-}
-
-fn quota(terms: &Terms, used: u64) -> Quota {
-    let remaining = terms.window.saturating_sub(used) / terms.interval;
-    Quota { remaining: u32::try_from(remaining).unwrap_or(u32::MAX), reset: Duration::from_nanos(used) }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -117,73 +88,70 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
 
-    fn terms(quota: u32, seconds: u64, ahead_percent: u8) -> Terms {
-        let rate = Rate { quota, window: Duration::from_secs(seconds) };
-        Terms::of(&Policy::new("test", rate, ahead_percent))
+    fn policy(quota: u32, seconds: u64, ahead_percent: u8) -> Policy {
+        Policy::new("test", Rate { quota, window: Duration::from_secs(seconds) }, ahead_percent)
     }
 
-    fn reported(account: &mut Account, terms: &Terms, now: u64) -> Option<u32> {
-        account.is_report_due(terms, now).then(|| account.take_report())
+    /// So many nanoseconds after the start of the tests.
+    fn at(nanoseconds: u64) -> Instant {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        *START + Duration::from_nanos(nanoseconds)
     }
 
     fn admitted(verdict: Option<Verdict>) -> bool {
-        matches!(verdict, Some(Verdict::Admitted(_)))
+        verdict.is_some_and(|verdict| verdict.retry_after.is_none())
     }
 
     #[test]
     fn the_quota_at_once_and_then_one_an_interval() {
-        let (terms, mut account) = (terms(10, 10, 2), Account::default());
-        let at_once = (0..20).filter(|_| admitted(account.judge(&terms, SECOND, false))).count();
+        let (policy, mut account) = (policy(10, 10, 2), Account::default());
+        let at_once = (0..20).filter(|_| admitted(account.judge(&policy, at(SECOND), false))).count();
         assert_eq!(at_once, 10);
-        let Some(Verdict::Refused { quota, retry_after }) = account.judge(&terms, SECOND, false) else {
-            panic!("admitted")
-        };
-        assert_eq!(
-            (quota.remaining, quota.reset, retry_after),
-            (0, Duration::from_secs(10), Duration::from_secs(1))
-        );
-        assert!(!admitted(account.judge(&terms, 2 * SECOND - 1, false)));
-        assert!(admitted(account.judge(&terms, 2 * SECOND, false)));
-        assert!(!admitted(account.judge(&terms, 2 * SECOND, false)));
-        let later = (0..20).filter(|_| admitted(account.judge(&terms, 100 * SECOND, false))).count();
+        let (reset, retry_after) = (Duration::from_secs(10), Some(Duration::from_secs(1)));
+        let refused = Verdict { remaining: 0, reset, retry_after };
+        assert_eq!(account.judge(&policy, at(SECOND), false), Some(refused));
+        assert!(!admitted(account.judge(&policy, at(2 * SECOND - 1), false)));
+        assert!(admitted(account.judge(&policy, at(2 * SECOND), false)));
+        assert!(!admitted(account.judge(&policy, at(2 * SECOND), false)));
+        let later = (0..20).filter(|_| admitted(account.judge(&policy, at(100 * SECOND), false))).count();
         assert_eq!(later, 10);
     }
 
     #[test]
     fn it_runs_ahead_of_redis_only_so_far() {
-        let (terms, mut account) = (terms(100, 60, 4), Account::default());
+        let (policy, mut account) = (policy(100, 60, 4), Account::default());
         for report in [None, Some(2), None, None] {
-            assert!(admitted(account.judge(&terms, 0, true)));
-            assert_eq!(reported(&mut account, &terms, 0), report);
+            assert!(admitted(account.judge(&policy, at(0), true)));
+            assert_eq!(account.take_report(&policy, at(0)), report);
         }
-        assert_eq!(account.judge(&terms, 0, true), None);
+        assert_eq!(account.judge(&policy, at(0), true), None);
         // Others have used 96 of the 100 meanwhile, and two are not in the report.
-        account.settle(&terms, 0, Some(Duration::from_millis(98 * 600)));
-        let Some(Verdict::Refused { quota, .. }) = account.judge(&terms, 0, true) else { panic!("admitted") };
-        assert_eq!(quota.remaining, 0);
-        assert_eq!(reported(&mut account, &terms, 0), Some(2));
+        account.settle(&policy, at(0), Some(Duration::from_millis(98 * 600)));
+        let refused = account.judge(&policy, at(0), true).unwrap();
+        assert!(refused.retry_after.is_some() && refused.remaining == 0, "{refused:?}");
+        assert_eq!(account.take_report(&policy, at(0)), Some(2));
     }
 
     #[test]
     fn what_redis_does_not_hear_is_not_waited_for() {
-        let (terms, mut account) = (terms(100, 60, 2), Account::default());
-        assert!(admitted(account.judge(&terms, 0, true)));
-        assert!(admitted(account.judge(&terms, 0, true)));
-        assert_eq!(reported(&mut account, &terms, 0), Some(2));
-        assert_eq!(account.judge(&terms, 0, true), None);
-        account.settle(&terms, 0, None);
-        let Some(Verdict::Admitted(quota)) = account.judge(&terms, 0, true) else { panic!("not admitted") };
+        let (policy, mut account) = (policy(100, 60, 2), Account::default());
+        assert!(admitted(account.judge(&policy, at(0), true)));
+        assert!(admitted(account.judge(&policy, at(0), true)));
+        assert_eq!(account.take_report(&policy, at(0)), Some(2));
+        assert_eq!(account.judge(&policy, at(0), true), None);
+        account.settle(&policy, at(0), None);
+        let verdict = account.judge(&policy, at(0), true).unwrap();
         // It still counts here.
-        assert_eq!(quota.remaining, 97);
+        assert_eq!((verdict.remaining, verdict.retry_after), (97, None));
     }
 
     #[test]
     fn a_slow_client_is_reported_as_well() {
-        let (terms, mut account) = (terms(1000, 60, 10), Account::default());
-        assert!(admitted(account.judge(&terms, 0, true)));
-        assert_eq!(reported(&mut account, &terms, 0), None);
-        assert!(admitted(account.judge(&terms, 16 * SECOND, true)));
-        assert_eq!(reported(&mut account, &terms, 16 * SECOND), Some(2));
+        let (policy, mut account) = (policy(1000, 60, 10), Account::default());
+        assert!(admitted(account.judge(&policy, at(0), true)));
+        assert_eq!(account.take_report(&policy, at(0)), None);
+        assert!(admitted(account.judge(&policy, at(16 * SECOND), true)));
+        assert_eq!(account.take_report(&policy, at(16 * SECOND)), Some(2));
     }
 
     proptest! {
@@ -194,23 +162,24 @@ mod tests {
             ahead_percent in 1_u8..=100,
             requests in prop::collection::vec((0_usize..3, 0_u64..20_000_000, prop::bool::weighted(0.7)), 1..2_000),
         ) {
-            let terms = terms(quota, 2, ahead_percent);
+            let policy = policy(quota, 2, ahead_percent);
             let mut replicas = [Account::default(); 3];
             let mut on_their_way: [Option<u32>; 3] = [None; 3];
+            let interval = u64::try_from(policy.rate.interval().as_nanos()).unwrap();
             let (mut whole_at, mut now, mut total) = (0_u64, 0_u64, 0_u64);
             for (replica, pause, answered) in requests {
                 now += pause;
                 if answered && let Some(count) = on_their_way[replica].take() {
-                    whole_at = whole_at.max(now) + u64::from(count) * terms.interval;
-                    replicas[replica].settle(&terms, now, Some(Duration::from_nanos(whole_at - now)));
+                    whole_at = whole_at.max(now) + u64::from(count) * interval;
+                    replicas[replica].settle(&policy, at(now), Some(Duration::from_nanos(whole_at - now)));
                 }
-                if admitted(replicas[replica].judge(&terms, now, true)) {
+                if admitted(replicas[replica].judge(&policy, at(now), true)) {
                     total += 1;
                 }
-                if let Some(count) = reported(&mut replicas[replica], &terms, now) {
+                if let Some(count) = replicas[replica].take_report(&policy, at(now)) {
                     on_their_way[replica] = Some(count);
                 }
-                let bound = u64::from(quota) + now / terms.interval + 3 * u64::from(terms.ahead);
+                let bound = u64::from(quota) + now / interval + 3 * u64::from(policy.ahead);
                 prop_assert!(total <= bound, "{total} of {bound} after {now} ns");
             }
         }

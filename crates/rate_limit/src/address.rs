@@ -5,22 +5,10 @@ use std::sync::Once;
 
 use axum::http::header::FORWARDED;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use clap::ValueEnum;
 use ipnet::IpNet;
 use tracing::warn;
 
 use crate::Client;
-
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-
-/// The header in which proxies pass addresses on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ForwardedHeader {
-    /// `X-Forwarded-For`, as nginx, Envoy, Traefik and the load balancers of the clouds send it
-    XForwardedFor,
-    /// `Forwarded` of [RFC 7239](https://www.rfc-editor.org/rfc/rfc7239)
-    Forwarded,
-}
 
 /// Finds out who sent a request.
 ///
@@ -32,8 +20,9 @@ pub struct ClientAddress {
     pub networks: Vec<IpNet>,
     /// How many proxies are trusted at the most.
     pub hops: usize,
-    /// Where they write.
-    pub header: ForwardedHeader,
+    /// Where they write: `Forwarded` of [RFC 7239](https://www.rfc-editor.org/rfc/rfc7239), or a list of addresses such as
+    /// `X-Forwarded-For`.
+    pub header: HeaderName,
     /// Bits of an IPv6 address that distinguish clients.
     pub ipv6_prefix: u8,
 }
@@ -42,27 +31,20 @@ impl ClientAddress {
     /// The client behind a connection from `peer` that sent these headers. Allocates nothing.
     #[must_use]
     pub fn resolve(&self, peer: IpAddr, headers: &HeaderMap) -> Client {
-        let mut address = peer.to_canonical();
         if self.hops == 0 {
             warn_of_untrusted(headers);
-        } else if self.trusts(address) {
-            let name = match self.header {
-                ForwardedHeader::XForwardedFor => X_FORWARDED_FOR,
-                ForwardedHeader::Forwarded => FORWARDED,
-            };
-            // Several fields of one name are one list. What a client put to the left of it may be no text at all.
-            let lines = headers.get_all(name).iter().rev().map(HeaderValue::as_bytes);
-            let entries = lines.flat_map(|line| line.rsplit(|byte| *byte == b','));
-            for entry in entries.take(self.hops) {
-                // What a trusted proxy wrote and nobody can read leaves the proxy as the one to answer for it.
-                let Some(before) = std::str::from_utf8(entry).ok().and_then(|entry| self.parse(entry)) else {
-                    break;
-                };
-                address = before;
-                if !self.trusts(address) {
-                    break;
-                }
+        }
+        // Several fields of one name are one list. What a client put to the left of it may be no text at all.
+        let lines = headers.get_all(&self.header).iter().rev().map(HeaderValue::as_bytes);
+        let entries = lines.flat_map(|line| line.rsplit(|byte| *byte == b','));
+        let mut address = peer.to_canonical();
+        for entry in entries.take(self.hops) {
+            if !self.trusts(address) {
+                break;
             }
+            // What a trusted proxy wrote and nobody can read leaves the proxy as the one to answer for it.
+            let Some(before) = self.parse(entry) else { break };
+            address = before;
         }
         Client::new(address, self.ipv6_prefix)
     }
@@ -71,30 +53,25 @@ impl ClientAddress {
         self.networks.is_empty() || self.networks.iter().any(|network| network.contains(&address))
     }
 
-    fn parse(&self, entry: &str) -> Option<IpAddr> {
-        let node = match self.header {
-            ForwardedHeader::XForwardedFor => entry,
-            ForwardedHeader::Forwarded => {
-                let pairs = entry.split(';').filter_map(|pair| pair.split_once('='));
-                let mut nodes = pairs.filter(|(name, _)| name.trim().eq_ignore_ascii_case("for"));
-                nodes.next()?.1.trim().trim_matches('"')
-            }
-        };
-        node_address(node.trim()).map(|address| address.to_canonical())
+    /// An address as proxies write it: `203.0.113.7`, `203.0.113.7:4711`, `2001:db8::7`, `[2001:db8::7]`,
+    /// `[2001:db8::7]:4711`.
+    fn parse(&self, entry: &[u8]) -> Option<IpAddr> {
+        let mut node = std::str::from_utf8(entry).ok()?.trim();
+        if self.header == FORWARDED {
+            let pairs = node.split(';').filter_map(|pair| pair.split_once('='));
+            let mut nodes = pairs.filter(|(name, _)| name.trim().eq_ignore_ascii_case("for"));
+            node = nodes.next()?.1.trim().trim_matches('"').trim();
+        }
+        let bare = node.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(node);
+        let address = bare.parse().ok().or_else(|| Some(node.parse::<SocketAddr>().ok()?.ip()));
+        address.map(|address: IpAddr| address.to_canonical())
     }
-}
-
-/// An address as proxies write it: `203.0.113.7`, `203.0.113.7:4711`, `2001:db8::7`, `[2001:db8::7]`,
-/// `[2001:db8::7]:4711`.
-fn node_address(text: &str) -> Option<IpAddr> {
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    bare.parse().ok().or_else(|| text.parse().ok().map(|address: SocketAddr| address.ip()))
 }
 
 /// Behind a proxy that nobody trusts, all clients are one. That is worth a line.
 fn warn_of_untrusted(headers: &HeaderMap) {
     static SAID: Once = Once::new();
-    if !SAID.is_completed() && headers.contains_key(X_FORWARDED_FOR) {
+    if !SAID.is_completed() && headers.contains_key("x-forwarded-for") {
         SAID.call_once(|| {
             warn!("requests carry X-Forwarded-For and no proxy is trusted: behind a proxy, set TRUSTED_PROXIES or TRUSTED_HOPS");
         });
@@ -109,7 +86,7 @@ mod tests {
 
     fn address(networks: &[&str], hops: usize) -> ClientAddress {
         let networks = networks.iter().map(|network| network.parse().unwrap()).collect();
-        ClientAddress { networks, hops, header: ForwardedHeader::XForwardedFor, ipv6_prefix: 64 }
+        ClientAddress { networks, hops, header: HeaderName::from_static(XFF), ipv6_prefix: 64 }
     }
 
     #[track_caller]
@@ -209,7 +186,7 @@ mod tests {
 
     #[test]
     fn forwarded_is_read_where_it_is_the_one() {
-        let rfc7239 = ClientAddress { header: ForwardedHeader::Forwarded, ..address(&["10.0.0.0/8"], 9) };
+        let rfc7239 = ClientAddress { header: FORWARDED, ..address(&["10.0.0.0/8"], 9) };
         for value in [
             "for=203.0.113.7",
             "For=\"203.0.113.7:4711\";proto=https;by=10.0.0.2",

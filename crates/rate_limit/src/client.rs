@@ -1,4 +1,5 @@
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv6Net};
@@ -21,16 +22,12 @@ impl Client {
     /// One of 65,536 clients that many addresses share, for when there are more addresses than can be counted one by one.
     #[must_use]
     pub fn shared(self) -> Client {
-        let network = match self.0.addr() {
-            IpAddr::V4(address) => u128::from(address.to_bits()),
-            IpAddr::V6(address) => address.to_bits(),
-        };
-        // Fibonacci hashing: neighbouring addresses spread over all of them.
-        #[expect(clippy::cast_possible_truncation, reason = "both halves count")]
-        let folded = (network >> 64) as u64 ^ network as u64;
-        let bucket = folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        #[expect(clippy::cast_possible_truncation, reason = "all bits of a hash are alike")]
+        let number = hasher.finish() as u16;
         // In the discard prefix 100::/64 of RFC 6666, which no client has.
-        Client(IpAddr::from(Ipv6Addr::from_bits(u128::from(bucket) | 0x0100 << 112)).into())
+        Client(IpAddr::from(Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, number)).into())
     }
 }
 

@@ -4,7 +4,7 @@
 use axum::http::header::{Entry, HeaderName, HeaderValue};
 use axum::response::Response;
 
-use crate::{Policy, Quota};
+use crate::{Policy, Verdict};
 
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -25,21 +25,19 @@ impl Fields {
     }
 
     /// The response with both fields, unless it has them.
-    pub(crate) fn on(&self, mut response: Response, quota: Quota) -> Response {
+    pub(crate) fn on(&self, mut response: Response, verdict: &Verdict) -> Response {
         let headers = response.headers_mut();
         if let Entry::Vacant(state) = headers.entry(RATELIMIT) {
-            state.insert(self.state(quota));
+            state.insert(self.state(verdict));
             headers.insert(RATELIMIT_POLICY, self.policy.clone());
         }
         response
     }
 
-    fn state(&self, quota: Quota) -> HeaderValue {
-        let seconds = quota.reset.as_secs().saturating_add(u64::from(quota.reset.subsec_nanos() > 0));
-        let (mut remaining, mut reset) = (itoa::Buffer::new(), itoa::Buffer::new());
-        let parts =
-            ["\"", self.name, "\";r=", remaining.format(quota.remaining), ";t=", reset.format(seconds)];
-        HeaderValue::try_from(parts.concat()).unwrap_or(HeaderValue::from_static(""))
+    fn state(&self, verdict: &Verdict) -> HeaderValue {
+        let seconds = verdict.reset.as_secs().saturating_add(u64::from(verdict.reset.subsec_nanos() > 0));
+        let text = format!("\"{}\";r={};t={seconds}", self.name, verdict.remaining);
+        HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
     }
 }
 
@@ -52,13 +50,13 @@ mod tests {
     #[test]
     fn both_fields_are_structured_and_seconds_are_rounded_up() {
         let fields = Fields::new(&Policy::new("default", "100/60".parse().unwrap(), 2));
-        let quota = Quota { remaining: 50, reset: Duration::from_millis(29_001) };
-        let response = fields.on(Response::default(), quota);
+        let left = |remaining, reset| Verdict { remaining, reset, retry_after: None };
+        let response = fields.on(Response::default(), &left(50, Duration::from_millis(29_001)));
         assert_eq!(response.headers()["ratelimit-policy"], "\"default\";q=100;w=60");
         assert_eq!(response.headers()["ratelimit"], "\"default\";r=50;t=30");
-        let response = fields.on(response, Quota { remaining: 1, reset: Duration::ZERO });
+        let response = fields.on(response, &left(1, Duration::ZERO));
         assert_eq!(response.headers()["ratelimit"], "\"default\";r=50;t=30");
-        let longest = fields.state(Quota { remaining: u32::MAX, reset: Duration::MAX });
+        let longest = fields.state(&left(u32::MAX, Duration::MAX));
         assert!(longest.to_str().unwrap().starts_with("\"default\";r=4294967295;t=18446744073709551615"));
     }
 }

@@ -1,6 +1,6 @@
 //! Rate limits for each client, over all replicas of a service, without a round trip for each request.
 //!
-//! A request passes [`RateLimitLayer`]. [`ClientAddress`] tells who its client is. The [`Limiter`] keeps an account for each
+//! A request passes [`limit`]. [`ClientAddress`] tells who its client is. The [`Limiter`] keeps an account for each
 //! client and tells Redis every few requests what it has admitted; Redis adds up the replicas' reports and answers with the
 //! sum. Last, `tower_governor` limits the client inside this process, whatever Redis says. `docs/limits.md` tells how far
 //! the sum can overshoot.
@@ -11,12 +11,10 @@ mod client;
 mod fields;
 mod limiter;
 mod middleware;
-mod pod;
 mod policy;
-mod store;
 
-pub use address::{ClientAddress, ForwardedHeader};
+pub use address::ClientAddress;
 pub use client::Client;
-pub use limiter::{Limiter, Quota, Verdict, describe_metrics};
-pub use middleware::{Config, RateLimit, RateLimitLayer, RateLimits};
+pub use limiter::{Limiter, Verdict, describe_metrics};
+pub use middleware::{Config, RateLimits, limit};
 pub use policy::{Policy, Rate};

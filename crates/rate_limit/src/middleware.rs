@@ -1,34 +1,32 @@
 //! The middleware that limits requests, and what all requests share.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::pin::Pin;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, Request};
-use axum::http::Uri;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{self, Uri};
+use axum::middleware::Next;
 use axum::response::Response;
 use farmlokal_redis::Connection;
-use metrics::{Counter, counter, describe_counter};
+use governor::clock::QuantaInstant;
+use governor::middleware::NoOpMiddleware;
+use metrics::{Counter, counter};
 use tokio::task::JoinSet;
-use tower::{Layer, Service};
+use tower::{Layer as _, Service};
+use tower_governor::governor::{GovernorConfig, GovernorConfigBuilder};
+use tower_governor::key_extractor::KeyExtractor;
+use tower_governor::{GovernorError, GovernorLayer};
 
 use crate::fields::Fields;
-use crate::pod::Pod;
-use crate::{ClientAddress, Limiter, Policy, Quota, Verdict};
+use crate::{Client, ClientAddress, Limiter, Policy, Verdict};
 
-const REFUSED: &str = "farmlokal_rate_limited_total";
+pub(crate) const REFUSED: &str = "farmlokal_rate_limited_total";
 /// How often the limiters inside the process forget clients that have their whole quota again.
 const RETAIN_EVERY: Duration = Duration::from_secs(1);
-
-pub(crate) fn describe_metrics() {
-    describe_counter!(
-        REFUSED,
-        "Requests refused with 429, by policy, and by whom: the account over all replicas, or this process (pod)"
-    );
-}
 
 /// What the limits are, and what the service answers by them.
 #[derive(Clone, Debug)]
@@ -48,15 +46,21 @@ pub struct Config {
 /// The limits of this process.
 pub struct RateLimits {
     config: Config,
-    limiter: Limiter,
+    limiter: Arc<Limiter>,
     classes: Vec<Class>,
 }
+
+type Middleware = NoOpMiddleware<QuantaInstant>;
 
 /// The limits of one class of requests.
 struct Class {
     fields: Fields,
-    pod: Pod,
     refused: Counter,
+    /// The limiter inside this process, which holds without Redis.
+    pod: Arc<GovernorConfig<ByClient, Middleware>>,
+    layer: GovernorLayer<ByClient, Middleware, Body>,
+    /// Whether it remembers more clients than it may.
+    is_full: AtomicBool,
 }
 
 impl RateLimits {
@@ -73,7 +77,7 @@ impl RateLimits {
     /// How many clients are remembered, about: in all classes.
     #[must_use]
     pub fn clients(&self) -> usize {
-        self.classes.iter().map(|class| class.pod.clients()).sum()
+        self.classes.iter().map(|class| class.pod.limiter().len()).sum()
     }
 
     /// Keeps the memory of the limiters inside the process bounded, for ever.
@@ -84,10 +88,7 @@ impl RateLimits {
             let limits = Arc::clone(&self);
             // Some milliseconds in a flood of addresses: no request should wait for it.
             let done = tokio::task::spawn_blocking(move || {
-                limits
-                    .classes
-                    .iter()
-                    .for_each(|class| class.pod.retain_recent(limits.config.clients as usize));
+                limits.classes.iter().for_each(|class| class.retain_recent(limits.config.clients as usize));
             });
             if done.await.is_err() {
                 return;
@@ -99,87 +100,99 @@ impl RateLimits {
 impl Class {
     fn new(policy: &Policy, refuse: fn(Duration) -> Response) -> Class {
         let refused = |by: &'static str| counter!(REFUSED, "policy" => policy.name, "by" => by);
-        let (fields, by_pod) = (Fields::new(policy), refused("pod"));
-        let nothing_left = Quota { remaining: 0, reset: policy.rate.window };
-        let pod = Pod::new(policy, {
+        let (rate, fields, by_pod) = (policy.rate, Fields::new(policy), refused("pod"));
+        let pod = GovernorConfigBuilder::default()
+            .key_extractor(ByClient)
+            // The time in which one permit comes back: what the crate calls `per_second` is that too, not a rate.
+            .period(rate.interval())
+            .burst_size(rate.quota)
+            .finish();
+        // It fails for a zero only, and a rate has none.
+        let pod = Arc::new(pod.unwrap_or_else(|| unreachable!("a rate of {rate:?}")));
+        let layer = GovernorLayer::new(Arc::clone(&pod)).error_handler({
             let fields = fields.clone();
-            move |retry_after| {
+            move |error| {
                 by_pod.increment(1);
-                fields.on(refuse(retry_after), nothing_left)
+                let retry_after = match error {
+                    // It was rounded down.
+                    GovernorError::TooManyRequests { wait_time, .. } => Duration::from_secs(wait_time + 1),
+                    // Each request names its client, so there is no other error.
+                    _ => rate.window,
+                };
+                let verdict = Verdict { remaining: 0, reset: rate.window, retry_after: Some(retry_after) };
+                fields.on(refuse(retry_after), &verdict)
             }
         });
-        Class { fields, pod, refused: refused("account") }
+        Class { fields, refused: refused("account"), pod, layer, is_full: AtomicBool::new(false) }
+    }
+
+    /// Asks `service`, unless the limiter inside this process refuses.
+    async fn ask<S>(&self, client: Client, mut request: Request, service: S) -> Response
+    where
+        S: Service<Request, Response = Response, Error = Infallible>,
+    {
+        // With more clients than there is memory for, they share: newcomers may then have to wait for each other, and nobody
+        // gets more than before.
+        let client = if self.is_full.load(Ordering::Relaxed) { client.shared() } else { client };
+        request.extensions_mut().insert(client);
+        let Ok(response) = self.layer.layer(service).call(request).await;
+        response
+    }
+
+    /// Forgets clients that have their whole quota again. While more than `capacity` are left, they share quotas.
+    fn retain_recent(&self, capacity: usize) {
+        let limiter = self.pod.limiter();
+        limiter.retain_recent();
+        let is_full = limiter.len() > capacity;
+        if self.is_full.swap(is_full, Ordering::Relaxed) && !is_full {
+            limiter.shrink_to_fit();
+        }
     }
 }
 
-/// Limits the requests of each client, whose address is that of [`ConnectInfo`]`<SocketAddr>` or what proxies say of it. By
-/// hand, since axum's `from_fn` boxes the service inside for each request.
-#[derive(Clone)]
-pub struct RateLimitLayer(pub Arc<RateLimits>);
+/// Takes the client that the request names.
+#[derive(Clone, Debug)]
+struct ByClient;
 
-impl<S> Layer<S> for RateLimitLayer {
-    type Service = RateLimit<S>;
+impl KeyExtractor for ByClient {
+    type Key = Client;
 
-    fn layer(&self, inner: S) -> RateLimit<S> {
-        RateLimit { limits: Arc::clone(&self.0), inner }
+    fn extract<T>(&self, request: &http::Request<T>) -> Result<Client, GovernorError> {
+        request.extensions().get().copied().ok_or(GovernorError::UnableToExtractKey)
     }
 }
 
-/// See [`RateLimitLayer`].
-#[derive(Clone)]
-pub struct RateLimit<S> {
-    limits: Arc<RateLimits>,
-    inner: S,
-}
-
-impl<S> Service<Request> for RateLimit<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, mut request: Request) -> Self::Future {
-        let limits = Arc::clone(&self.limits);
-        // The clone takes the place of the one that is ready.
-        let next = self.inner.clone();
-        let ready = std::mem::replace(&mut self.inner, next);
-        Box::pin(async move {
-            let peer =
-                request.extensions().get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip());
-            let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-            let client = limits.config.address.resolve(peer, request.headers());
-            let class = (limits.config.classify)(request.uri());
-            let verdict = limits.limiter.check(class, client).await;
-            let class = &limits.classes[class];
-            match verdict {
-                Verdict::Admitted(quota) => {
-                    request.extensions_mut().insert(client);
-                    let response = class.pod.around(ready).call(request).await?;
-                    Ok(class.fields.on(response, quota))
-                }
-                Verdict::Refused { quota, retry_after } => {
-                    class.refused.increment(1);
-                    Ok(class.fields.on((limits.config.refuse)(retry_after), quota))
-                }
-            }
-        })
-    }
+/// Limits the requests of each client, whose address is that of the connection or what proxies say of it: a function for
+/// [`from_fn_with_state`](axum::middleware::from_fn_with_state).
+pub async fn limit(
+    State(limits): State<Arc<RateLimits>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let client = limits.config.address.resolve(peer.ip(), request.headers());
+    let class = (limits.config.classify)(request.uri());
+    let verdict = limits.limiter.check(class, client).await;
+    let class = &limits.classes[class];
+    let response = match verdict.retry_after {
+        None => class.ask(client, request, next).await,
+        Some(retry_after) => {
+            class.refused.increment(1);
+            (limits.config.refuse)(retry_after)
+        }
+    };
+    class.fields.on(response, &verdict)
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
+    use std::net::Ipv4Addr;
+
+    use axum::http::HeaderName;
     use farmlokal_redis::RedisConfig;
     use tower::service_fn;
 
     use super::*;
-    use crate::{Client, ForwardedHeader};
 
     fn limits(rate: &str, clients: u32, tasks: &mut JoinSet<()>) -> Arc<RateLimits> {
         let config = Config {
@@ -191,7 +204,7 @@ mod tests {
             address: ClientAddress {
                 networks: Vec::new(),
                 hops: 0,
-                header: ForwardedHeader::XForwardedFor,
+                header: HeaderName::from_static("x-forwarded-for"),
                 ipv6_prefix: 64,
             },
             clients,
@@ -203,9 +216,8 @@ mod tests {
     /// The limiter inside the process alone, without accounts and Redis.
     async fn ask(limits: &RateLimits, client: u32) -> Response {
         let routes = service_fn(async |_: Request| Ok::<_, Infallible>(Response::new(Body::empty())));
-        let mut request = Request::new(Body::empty());
-        request.extensions_mut().insert(Client::new(Ipv4Addr::from_bits(client).into(), 64));
-        limits.classes[0].pod.around(routes).call(request).await.unwrap()
+        let client = Client::new(Ipv4Addr::from_bits(client).into(), 64);
+        limits.classes[0].ask(client, Request::new(Body::empty()), routes).await
     }
 
     #[tokio::test]
@@ -229,7 +241,7 @@ mod tests {
         for number in 0..20 {
             ask(&limits, number).await;
         }
-        limits.classes[0].pod.retain_recent(10);
+        limits.classes[0].retain_recent(10);
         for number in 0..100_000 {
             ask(&limits, number).await;
         }

@@ -30,6 +30,12 @@ impl Rate {
     pub fn interval(self) -> Duration {
         self.window / self.quota.max(1)
     }
+
+    /// The time in which the whole quota is allowed again: a multiple of the interval, so that the window's rounding costs
+    /// nobody a request.
+    pub(crate) fn whole(self) -> Duration {
+        self.interval() * self.quota
+    }
 }
 
 /// Requests in seconds, such as `100/60`: 100 requests in 60 s.

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
-use axum::http::StatusCode;
+use axum::http::{HeaderName, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use farmlokal_devstack::Redis;
-use farmlokal_rate_limit::{ClientAddress, Config, ForwardedHeader, Policy, RateLimitLayer, RateLimits};
+use farmlokal_rate_limit::{ClientAddress, Config, Policy, RateLimits, limit};
 use farmlokal_redis::{Connection, RedisConfig};
 use tokio::task::JoinSet;
 use tower::{Layer as _, Service, service_fn};
@@ -53,7 +54,7 @@ async fn a_million_addresses_take_bounded_memory_and_free_nobody_of_the_limit() 
         address: ClientAddress {
             networks: Vec::new(),
             hops: 1,
-            header: ForwardedHeader::XForwardedFor,
+            header: HeaderName::from_static("x-forwarded-for"),
             ipv6_prefix: 64,
         },
         clients: CLIENTS,
@@ -61,7 +62,7 @@ async fn a_million_addresses_take_bounded_memory_and_free_nobody_of_the_limit() 
     let mut tasks = JoinSet::new();
     let limits = RateLimits::new(config, connection, &mut tasks);
     let routes = service_fn(async |_: Request| Ok::<_, Infallible>(Response::new(Body::empty())));
-    let mut service = RateLimitLayer(limits).layer(routes);
+    let mut service = from_fn_with_state(limits, limit).layer(routes);
 
     let hot = Ipv4Addr::new(203, 0, 113, 7);
     let before = resident();

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use farmlokal_devstack::Redis;
-use farmlokal_rate_limit::{Client, Limiter, Policy, Verdict};
+use farmlokal_rate_limit::{Client, Limiter, Policy};
 use farmlokal_redis::{Connection, RedisConfig};
 
 /// Longer than anything here should take; only a test that fails anyway waits this long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A limiter as each replica has one, with a connection of its own.
-async fn replica(url: &str, rate: &str, ahead_percent: u8) -> (Limiter, Arc<Connection>) {
+async fn replica(url: &str, rate: &str, ahead_percent: u8) -> (Arc<Limiter>, Arc<Connection>) {
     let config = RedisConfig { timeout: PATIENCE, ..RedisConfig::new(url) };
     let connection = Connection::new(&config, "test").unwrap();
     tokio::spawn(Arc::clone(&connection).supervise());
@@ -20,7 +20,7 @@ async fn replica(url: &str, rate: &str, ahead_percent: u8) -> (Limiter, Arc<Conn
     (limiter(&connection, rate, ahead_percent), connection)
 }
 
-fn limiter(connection: &Arc<Connection>, rate: &str, ahead_percent: u8) -> Limiter {
+fn limiter(connection: &Arc<Connection>, rate: &str, ahead_percent: u8) -> Arc<Limiter> {
     let policy = Policy::new("test", rate.parse().unwrap(), ahead_percent);
     Limiter::new(Arc::clone(connection), &[policy], 1_000)
 }
@@ -37,8 +37,8 @@ fn client(number: u32) -> Client {
     Client::new(std::net::Ipv4Addr::from_bits(number).into(), 64)
 }
 
-async fn ask(limiter: &Limiter, client: Client) -> bool {
-    matches!(limiter.check(0, client).await, Verdict::Admitted(_))
+async fn ask(limiter: &Arc<Limiter>, client: Client) -> bool {
+    limiter.check(0, client).await.retry_after.is_none()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct RedisConfig {
     /// `redis://` or `rediss://`, with user name, password and database number where needed.
     pub url: String,
-    /// The longest that one operation of a request may take. Default 100 ms.
+    /// The longest that one operation of a request may take; above zero. Default 100 ms.
     pub timeout: Duration,
 }
 
@@ -29,32 +29,28 @@ impl fmt::Debug for RedisConfig {
     }
 }
 
-/// A setting that cannot work.
+/// A Redis URL that cannot be parsed. The message does not repeat it: it may hold a password.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The Redis URL cannot be parsed. The message does not repeat it: it may hold a password.
-    #[error("the Redis URL is not valid: {0}")]
-    Url(String),
-    /// A duration or size that must be above zero is zero.
-    #[error("{0} must be above zero")]
-    Zero(&'static str),
+#[error("the Redis URL is not valid: {0}")]
+pub struct InvalidUrl(String);
+
+impl From<RedisError> for InvalidUrl {
+    fn from(error: RedisError) -> Self {
+        Self(error.detail().unwrap_or("malformed").to_owned())
+    }
 }
 
 /// Parses the URL; connects to nothing.
 ///
 /// # Errors
-/// A URL that is none of Redis's, or a timeout of zero.
-pub fn client(config: &RedisConfig, protocol: ProtocolVersion) -> Result<Client, ConfigError> {
-    let invalid = |error: RedisError| ConfigError::Url(error.detail().unwrap_or("malformed").to_owned());
-    if config.timeout.is_zero() {
-        return Err(ConfigError::Zero("the Redis timeout"));
-    }
-    let info = config.url.as_str().into_connection_info().map_err(invalid)?;
+/// A URL that is none of Redis's.
+pub fn client(config: &RedisConfig, protocol: ProtocolVersion) -> Result<Client, InvalidUrl> {
+    let info = config.url.as_str().into_connection_info()?;
     if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
         // An error says that the program has already chosen one.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
     let settings = info.redis_settings().clone().set_protocol(protocol);
     let info = info.set_redis_settings(settings).set_tcp_settings(TcpSettings::default().set_nodelay(true));
-    Client::open(info).map_err(invalid)
+    Ok(Client::open(info)?)
 }

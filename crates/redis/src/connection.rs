@@ -1,6 +1,7 @@
 //! One connection that carries the operations of many requests at once.
 
 use std::{
+    future::ready,
     io,
     pin::Pin,
     sync::{
@@ -10,16 +11,19 @@ use std::{
     time::Duration,
 };
 
+use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 use redis::{
     AsyncConnectionConfig, Client, ProtocolVersion, RedisError, RedisResult, aio::MultiplexedConnection,
 };
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    Attempts, ConfigError, RedisConfig,
+    Attempts, InvalidUrl, RedisConfig,
     config::{CONNECT_TIMEOUT, client},
-    metrics::ConnectionMetrics,
 };
+
+const UP: &str = "farmlokal_redis_up";
+const ERRORS: &str = "farmlokal_redis_errors_total";
 
 /// How often the connection is tested. Together with [`PING_TIMEOUT`] it bounds the time after which a Redis that
 /// hangs is skipped: less than a second.
@@ -28,8 +32,13 @@ const PING_EVERY: Duration = Duration::from_millis(250);
 const PING_TIMEOUT: Duration = Duration::from_millis(700);
 
 /// What every new connection does before anybody uses it.
-type Setup =
-    dyn Fn(MultiplexedConnection) -> Pin<Box<dyn Future<Output = RedisResult<()>> + Send>> + Send + Sync;
+type Setup = fn(MultiplexedConnection) -> Pin<Box<dyn Future<Output = RedisResult<()>> + Send>>;
+
+/// Gives the metrics recorder the help text of every metric of this crate. Call it once, at start.
+pub fn describe_metrics() {
+    describe_gauge!(UP, "1 if Redis answers on this connection (cache, shared), 0 if requests skip it");
+    describe_counter!(ERRORS, "Failed Redis operations of requests, timeouts included, by connection");
+}
 
 async fn within<T>(limit: Duration, operation: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
     timeout(limit, operation).await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
@@ -44,9 +53,10 @@ pub struct Connection {
     live: RwLock<Option<MultiplexedConnection>>,
     /// Whether `live` has one. Read with every request, and the lock would be shared by all cores.
     up: AtomicBool,
-    setup: Option<Box<Setup>>,
+    setup: Setup,
     name: &'static str,
-    metrics: ConnectionMetrics,
+    up_gauge: Gauge,
+    errors: Counter,
 }
 
 impl Connection {
@@ -54,33 +64,22 @@ impl Connection {
     /// metrics; install their recorder before.
     ///
     /// # Errors
-    /// A setting that cannot work.
-    pub fn new(config: &RedisConfig, name: &'static str) -> Result<Arc<Self>, ConfigError> {
-        Self::build(config, name, None)
+    /// A URL that is none of Redis's.
+    pub fn new(config: &RedisConfig, name: &'static str) -> Result<Arc<Self>, InvalidUrl> {
+        Self::with_setup(config, name, |_| Box::pin(ready(Ok(()))))
     }
 
     /// Like [`new`](Self::new); `setup` runs on every new connection before anybody uses it, and fails it if it fails.
     ///
     /// # Errors
-    /// A setting that cannot work.
-    pub fn with_setup<F, Fut>(
+    /// A URL that is none of Redis's.
+    pub fn with_setup(
         config: &RedisConfig,
         name: &'static str,
-        setup: F,
-    ) -> Result<Arc<Self>, ConfigError>
-    where
-        F: Fn(MultiplexedConnection) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = RedisResult<()>> + Send + 'static,
-    {
-        let setup: Box<Setup> = Box::new(move |connection| Box::pin(setup(connection)));
-        Self::build(config, name, Some(setup))
-    }
-
-    fn build(
-        config: &RedisConfig,
-        name: &'static str,
-        setup: Option<Box<Setup>>,
-    ) -> Result<Arc<Self>, ConfigError> {
+        setup: Setup,
+    ) -> Result<Arc<Self>, InvalidUrl> {
+        let up_gauge = gauge!(UP, "connection" => name);
+        up_gauge.set(0.0);
         Ok(Arc::new(Self {
             client: client(config, ProtocolVersion::RESP2)?,
             operation_timeout: config.timeout,
@@ -88,7 +87,8 @@ impl Connection {
             up: AtomicBool::new(false),
             setup,
             name,
-            metrics: ConnectionMetrics::new(name),
+            up_gauge,
+            errors: counter!(ERRORS, "connection" => name),
         }))
     }
 
@@ -114,7 +114,7 @@ impl Connection {
         match within(self.operation_timeout, operation(connection)).await {
             Ok(value) => Some(value),
             Err(error) => {
-                self.metrics.errors.increment(1);
+                self.errors.increment(1);
                 tracing::debug!(%error, "a Redis operation failed");
                 None
             }
@@ -149,9 +149,7 @@ impl Connection {
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
         within(CONNECT_TIMEOUT, async {
             let connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-            if let Some(setup) = &self.setup {
-                setup(connection.clone()).await?;
-            }
+            (self.setup)(connection.clone()).await?;
             Ok(connection)
         })
         .await
@@ -171,6 +169,6 @@ impl Connection {
         let up = connection.is_some();
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = connection;
         self.up.store(up, Ordering::Relaxed);
-        self.metrics.up.set(if up { 1.0 } else { 0.0 });
+        self.up_gauge.set(if up { 1.0 } else { 0.0 });
     }
 }

@@ -4,9 +4,7 @@
 mod attempts;
 mod config;
 mod connection;
-mod metrics;
 
 pub use attempts::Attempts;
-pub use config::{CONNECT_TIMEOUT, ConfigError, RedisConfig, client};
-pub use connection::Connection;
-pub use metrics::describe_metrics;
+pub use config::{CONNECT_TIMEOUT, InvalidUrl, RedisConfig, client};
+pub use connection::{Connection, describe_metrics};

@@ -5,7 +5,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use crate::server_url::{check_options, host, parse, unknown};
+use crate::server_url::{check_options, host, parse};
 
 /// Where the database is: `DATABASE_URL`, or the `DB_*` variables.
 #[derive(Args, Clone, Debug)]
@@ -75,16 +75,9 @@ fn check_option(name: &str, value: &str) -> Result<(), String> {
             Err(format!("{name} is set by the service itself; leave it out"))
         }
         "socket" => Ok(()),
-        _ => unknown(name, |plain| match plain {
-            "sslmode" => "write ssl-mode",
-            "ssl" | "usessl" | "requiressl" | "tls" | "usetls" | "tlsmode" => {
-                "write ssl-mode=VERIFY_IDENTITY"
-            }
-            "sslca" | "sslrootcert" | "sslcacert" | "tlsca" => "write ssl-ca",
-            "sslcert" | "tlscert" => "write ssl-cert",
-            "sslkey" | "tlskey" => "write ssl-key",
-            _ => "there are ssl-mode, ssl-ca, ssl-cert, ssl-key and socket",
-        }),
+        _ => Err(format!(
+            "unknown option {name}; write ssl-mode=VERIFY_IDENTITY for TLS; there are ssl-ca, ssl-cert, ssl-key and socket too"
+        )),
     }
 }
 
@@ -162,7 +155,7 @@ mod tests {
             ),
             (
                 "mysql://u:secret@h/d?connect_timeout=1",
-                "unknown option connect_timeout; there are ssl-mode, ",
+                "unknown option connect_timeout; write ssl-mode=VERIFY_IDENTITY for TLS; there are ssl-ca, ",
             ),
             ("mysql://u:1/d?secret@h/d", "write ? as %3F"),
             ("mysql://u:secret@h/d?ssl-mode=verify-full", "ssl-mode must be one of DISABLED, "),

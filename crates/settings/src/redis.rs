@@ -3,7 +3,7 @@
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::server_url::{check_options, host, parse, unknown};
+use crate::server_url::{check_options, host, parse};
 
 /// Where Redis is: `REDIS_URL`, or `REDIS_HOST` and `REDIS_PORT`.
 #[derive(Args, Clone, Debug)]
@@ -43,22 +43,16 @@ fn redis_url(text: &str) -> Result<SecretString, String> {
         "protocol" => Err("protocol is set by the service itself; leave it out".into()),
         "db" if is_socket => is_database(value),
         "user" | "pass" if is_socket => Ok(()),
-        _ => unknown(name, advice),
+        _ => Err(format!(
+            "unknown option {name}; write the number of the database as the path, user and password before the host, and \
+             rediss:// for TLS; a socket takes db, user and pass"
+        )),
     })?;
     if !is_socket {
         url.host_str().filter(|host| !host.is_empty()).ok_or("it names no host")?;
         is_database(url.path().trim_matches('/'))?;
     }
     Ok(text.into())
-}
-
-fn advice(unknown: &str) -> &'static str {
-    match unknown {
-        "ssl" | "tls" | "usessl" | "usetls" => "write rediss:// for TLS",
-        "db" | "database" => "write the number of the database as the path, such as /0",
-        "user" | "username" | "pass" | "password" => "write redis://user:password@host",
-        _ => "there are only db, user and pass, for a socket",
-    }
 }
 
 /// Redis has a limit of its own, and names it on the first connection.
@@ -105,9 +99,15 @@ mod tests {
             ("redis://:secret@h/-1", "the database must be a number"),
             ("rediss://:secret@h/0#insecure", "write # as %23"),
             ("redis://:secret@h?db=1", "unknown option db; write the number of the database as the path"),
-            ("redis://:secret@h?tls=true", "unknown option tls; write rediss:// for TLS"),
-            ("redis://h?password=secret", "unknown option password; write redis://user:password@host"),
-            ("redis://:secret@h?timeout=1", "unknown option timeout; there are only db, "),
+            (
+                "redis://:secret@h?tls=true",
+                "unknown option tls; write the number of the database as the path, user and password before",
+            ),
+            (
+                "redis://h?password=secret",
+                "unknown option password; write the number of the database as the path, user and password",
+            ),
+            ("redis://:secret@h?timeout=1", "unknown option timeout; write "),
             ("redis://:secret@h?protocol=resp3", "protocol is set by the service itself"),
             ("unix:///run/redis?db=x", "the database must be a number"),
             ("unix:///run/redis?tls=1", "unknown option tls"),

@@ -34,12 +34,6 @@ pub(crate) fn check_options(
     })
 }
 
-/// The error for an option that does not exist. `advice` gets its name in small letters and digits only.
-pub(crate) fn unknown(name: &str, advice: impl FnOnce(&str) -> &'static str) -> Result<(), String> {
-    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-    Err(format!("unknown option {name}; {}", advice(&plain.to_ascii_lowercase())))
-}
-
 /// A host name or an IP address as it stands in a URL, as clap's `value_parser`.
 pub(crate) fn host(text: &str) -> Result<String, String> {
     if let Ok(address) = text.parse::<Ipv6Addr>() {

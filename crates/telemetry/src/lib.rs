@@ -13,7 +13,7 @@ mod traces;
 pub use context::{continue_trace, inject_context};
 pub use logs::LogArgs;
 pub use metrics::Metrics;
-pub use traces::{Service, TraceArgs, Traces};
+pub use traces::{TraceArgs, Traces};
 
 /// Sends the process's logs to standard output and collects its metrics. Makes no traces.
 ///
@@ -25,17 +25,17 @@ pub fn init(logs: &LogArgs) -> anyhow::Result<Metrics> {
     Ok(metrics)
 }
 
-/// As [`init`], and exports traces where `traces` names an endpoint. Call it in a tokio runtime.
+/// As [`init`], and exports traces of `program` where `traces` names an endpoint. Call it in a tokio runtime.
 ///
 /// # Errors
 /// As [`init`], and when the exporter cannot be set up. An unreachable collector is no error.
 pub fn init_with_traces(
     logs: &LogArgs,
     traces: &TraceArgs,
-    service: Service,
+    program: &'static str,
 ) -> anyhow::Result<(Metrics, Traces)> {
     let metrics = metrics::init()?;
-    let traces = Traces::start(traces, service)?;
+    let traces = Traces::start(traces, program)?;
     logs::init(logs, traces.tracer())?;
     Ok((metrics, traces))
 }

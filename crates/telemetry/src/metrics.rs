@@ -1,4 +1,7 @@
+use std::time::{Duration, Instant};
+
 use anyhow::Context as _;
+use metrics::{Unit, describe_gauge, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 
@@ -7,11 +10,16 @@ use metrics_process::Collector;
 const DURATION_BUCKETS: [f64; 14] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0];
 
+const UPTIME: &str = "farmlokal_uptime_seconds";
+/// How often histograms are folded into their buckets.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
 /// The process's metrics, rendered on demand.
 #[derive(Clone)]
 pub struct Metrics {
     recorder: PrometheusHandle,
     process: Collector,
+    started: Instant,
 }
 
 impl Metrics {
@@ -20,12 +28,17 @@ impl Metrics {
     #[must_use]
     pub fn render(&self) -> String {
         self.process.collect();
+        gauge!(UPTIME).set(self.started.elapsed().as_secs_f64());
         self.recorder.render()
     }
 
-    /// Moves recorded durations into their buckets, which bounds memory. Call it every few seconds: scrapes may be rare.
-    pub fn upkeep(&self) {
-        self.recorder.run_upkeep();
+    /// Moves recorded durations into their buckets, again and again, which bounds memory: scrapes may be rare.
+    pub async fn upkeep(self) -> ! {
+        let mut ticks = tokio::time::interval(UPKEEP_EVERY);
+        loop {
+            ticks.tick().await;
+            self.recorder.run_upkeep();
+        }
     }
 }
 
@@ -37,5 +50,6 @@ pub(crate) fn init() -> anyhow::Result<Metrics> {
         .context("the metrics recorder")?;
     let process = Collector::default();
     process.describe();
-    Ok(Metrics { recorder, process })
+    describe_gauge!(UPTIME, Unit::Seconds, "Time since the start of the process");
+    Ok(Metrics { recorder, process, started: Instant::now() })
 }

@@ -11,6 +11,7 @@ use farmlokal_cache::{Lookup, Source, Value};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::encoding::{Compressible, Encoding};
+use crate::problem::Problem;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const REVALIDATE: HeaderValue = HeaderValue::from_static("public, no-cache");
@@ -52,6 +53,8 @@ const STORED_MISSING: u8 = 0;
 const STORED_DOCUMENT: u8 = 1;
 
 impl Value for Answer {
+    type Error = Problem;
+
     fn encode(&self) -> Vec<u8> {
         let Some(document) = &self.0 else { return vec![STORED_MISSING] };
         let link = document.next.as_ref().map_or(&b""[..], HeaderValue::as_bytes);

@@ -55,7 +55,7 @@ impl App {
             // The fill runs in a task of its own; what it logs belongs to this request.
             let request_id = request_id::current();
             let fill = move || {
-                request_id::scope_of(request_id, async move {
+                request_id::scope(request_id, async move {
                     health.require_database()?;
                     // A database that stands still answers nothing, not even an error.
                     tokio::select! {

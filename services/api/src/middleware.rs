@@ -14,9 +14,10 @@ use axum::body::Body;
 use axum::error_handling::HandleErrorLayer;
 use axum::http::header::CONNECTION;
 use axum::http::{HeaderName, HeaderValue, Method};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use farmlokal_http_server::{InvalidHost, require_host};
-use farmlokal_rate_limit::{RateLimitLayer, RateLimits};
+use farmlokal_rate_limit::{RateLimits, limit};
 use tokio::sync::Semaphore;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::timeout::error::Elapsed;
@@ -68,7 +69,7 @@ impl Stack {
             // Before the limits: scripts have to see a 429, and a preflight costs nothing.
             .option_layer(self.cors.clone())
             // Before the limit on all requests: a client that asks too much takes no permit from others.
-            .option_layer(self.rate_limits.clone().map(RateLimitLayer))
+            .option_layer(self.rate_limits.clone().map(|limits| from_fn_with_state(limits, limit)))
             .layer(HandleErrorLayer::new(answer_refusal))
             // HTTP demands it, and hyper does not.
             .filter(require_host::<Body>)

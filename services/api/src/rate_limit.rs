@@ -5,10 +5,11 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use axum::http::Uri;
+use axum::http::{HeaderName, Uri};
 use axum::response::{IntoResponse as _, Response};
 use clap::Args;
-use farmlokal_rate_limit::{ClientAddress, Config, ForwardedHeader, Policy, Rate};
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use farmlokal_rate_limit::{ClientAddress, Config, Policy, Rate};
 use ipnet::IpNet;
 
 use crate::problem::{Code, Problem};
@@ -49,9 +50,11 @@ pub(crate) struct RateLimitArgs {
     /// How many proxies are in front; with TRUSTED_PROXIES, how many of those at the most
     #[arg(long, env = "TRUSTED_HOPS", value_name = "COUNT", value_parser = clap::value_parser!(u8).range(0..=32))]
     pub(crate) trusted_hops: Option<u8>,
-    /// The header in which they say it
-    #[arg(long, env = "FORWARDED_HEADER", value_enum, default_value_t = ForwardedHeader::XForwardedFor)]
-    pub(crate) forwarded_header: ForwardedHeader,
+    /// The header in which they say it: x-forwarded-for, as nginx, Envoy, Traefik and the load balancers of the clouds do, or
+    /// forwarded of RFC 7239
+    #[arg(long, env = "FORWARDED_HEADER", value_name = "NAME", default_value = "x-forwarded-for",
+        value_parser = PossibleValuesParser::new(["x-forwarded-for", "forwarded"]).try_map(|name| name.parse::<HeaderName>()))]
+    pub(crate) forwarded_header: HeaderName,
 }
 
 impl RateLimitArgs {
@@ -71,7 +74,7 @@ impl RateLimitArgs {
             address: ClientAddress {
                 networks: self.trusted_proxies.clone(),
                 hops: self.trusted_hops.map_or(all_trusted, usize::from),
-                header: self.forwarded_header,
+                header: self.forwarded_header.clone(),
                 ipv6_prefix: self.ipv6_prefix,
             },
             clients: self.clients,

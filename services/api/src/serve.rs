@@ -11,10 +11,9 @@ use farmlokal_catalog::{Catalog, CatalogConfig};
 use farmlokal_http_server::{self as http_server, Limits, SPARE_CONNECTIONS};
 use farmlokal_rate_limit::RateLimits;
 use farmlokal_search::Search;
-use farmlokal_telemetry::{Metrics, Service};
+use farmlokal_telemetry::Metrics;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -30,10 +29,6 @@ use crate::partners::Partners;
 use crate::routes;
 use crate::webhook::Webhook;
 
-const SERVICE: Service = Service { name: "farmlokal-api", version: env!("CARGO_PKG_VERSION") };
-
-/// How often histograms are folded into their buckets.
-const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 /// How long the end may wait for what goes on without a client. Traces may take 2 s more; the chart reserves 5 s for both.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Files that are open beside connections of clients and of the database: for Redis, partners, traces, listeners.
@@ -44,7 +39,7 @@ const OTHER_FILES: u64 = 128;
 /// # Errors
 /// A setting that cannot work, a port that cannot be had, or a background task that ended before it should.
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
-    let (metrics, traces) = farmlokal_telemetry::init_with_traces(&args.logs, &args.traces, SERVICE)?;
+    let (metrics, traces) = farmlokal_telemetry::init_with_traces(&args.logs, &args.traces, "farmlokal-api")?;
     farmlokal_cache::describe_metrics();
     farmlokal_catalog::describe_metrics();
     farmlokal_rate_limit::describe_metrics();
@@ -53,16 +48,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     routes::operations::describe_metrics();
     raise_open_files(&args);
     // From the first moment on: a signal during the start counts as well.
-    let (mut terminate, mut interrupt) = (
-        signal(SignalKind::terminate()).context("SIGTERM")?,
-        signal(SignalKind::interrupt()).context("SIGINT")?,
-    );
-    let stop = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
+    let stop = farmlokal_http_server::stopped()?;
     let shutdown = CancellationToken::new();
     // All that runs in the background, for as long as the process lives.
     let mut tasks = JoinSet::new();
@@ -124,7 +110,10 @@ fn wire(args: &ServeArgs, metrics: Metrics, tasks: &mut JoinSet<()>) -> anyhow::
     let cache = Cache::new(cache_config(&args.cache, redis.clone()), tasks)?;
     let redis = farmlokal_redis::Connection::new(&redis, "shared")?;
     tasks.spawn(Arc::clone(&redis).supervise());
-    tasks.spawn(keep_metrics(metrics.clone()));
+    tasks.spawn({
+        let metrics = metrics.clone();
+        async move { metrics.upkeep().await }
+    });
     let search = Search::new(catalog.clone(), &args.search);
     search.spawn(tasks);
     tasks.spawn(follow_cache(cache.clone(), search.clone()));
@@ -254,13 +243,15 @@ fn catalog_config(args: &ServeArgs, url: &str) -> anyhow::Result<CatalogConfig> 
 }
 
 fn cache_config(args: &CacheArgs, redis: RedisConfig) -> CacheConfig {
-    let in_process =
-        InProcessConfig { ttl: args.local_cache_ttl, capacity: u64::from(args.local_cache_mib) << 20 };
     CacheConfig {
         redis,
         fresh: args.cache_ttl,
         stale: args.cache_stale_ttl,
-        in_process: args.local_cache.then_some(in_process),
+        in_process: InProcessConfig {
+            enabled: args.local_cache,
+            ttl: args.local_cache_ttl,
+            capacity: u64::from(args.local_cache_mib) << 20,
+        },
     }
 }
 
@@ -272,14 +263,6 @@ async fn follow_cache(cache: Cache<Answer>, search: Search) {
             // Whoever flushes may have changed rows in a way that the database does not tell of.
             () = cache.flushed() => search.rebuild(),
         }
-    }
-}
-
-async fn keep_metrics(metrics: Metrics) {
-    let mut ticks = tokio::time::interval(METRICS_UPKEEP);
-    loop {
-        ticks.tick().await;
-        metrics.upkeep();
     }
 }
 

@@ -25,35 +25,20 @@ impl FlushFailure {
     }
 }
 
-/// Why a call to the API server failed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ApiError {
-    #[error(transparent)]
-    Kube(#[from] kube::Error),
-    #[error("the API server did not answer in time")]
-    Timeout,
-}
-
-impl ApiError {
-    /// The status code that the API server answered with.
-    pub(crate) fn code(&self) -> Option<u16> {
-        if let Self::Kube(kube::Error::Api(status)) = self { Some(status.code) } else { None }
-    }
-}
-
 /// Why an object has to be reconciled again.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error(transparent)]
     Flush(FlushFailure),
     #[error(transparent)]
-    Api(#[from] ApiError),
+    Api(#[from] kube::Error),
 }
 
 /// Waits for an answer of the API server, at most for `limit`.
 pub(crate) async fn answer_within<T>(
     limit: Duration,
     call: impl Future<Output = kube::Result<T>>,
-) -> Result<T, ApiError> {
-    Ok(tokio::time::timeout(limit, call).await.map_err(|_| ApiError::Timeout)??)
+) -> kube::Result<T> {
+    let answered = tokio::time::timeout(limit, call).await;
+    answered.unwrap_or_else(|_| Err(kube::Error::Service("the API server did not answer in time".into())))
 }

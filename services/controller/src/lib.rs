@@ -5,7 +5,6 @@ pub mod config;
 pub mod crd;
 mod decision;
 mod error;
-mod events;
 mod failure_log;
 mod flush;
 mod leader_election;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Instant;
 
 use axum::Router;
 use axum::extract::State;
@@ -11,41 +10,24 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use farmlokal_telemetry::Metrics;
+use tokio_util::sync::CancellationToken;
 
 /// Whether this replica can do its part: to lead, or to take over.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Readiness(Arc<Flags>);
-
-#[derive(Debug, Default)]
-struct Flags {
-    answered: AtomicBool,
-    ending: AtomicBool,
+pub(crate) struct Readiness {
+    /// Whether the API server has answered once.
+    pub(crate) in_touch: Arc<AtomicBool>,
+    /// Cancelled when the process is about to end.
+    pub(crate) stop: CancellationToken,
 }
 
 impl Readiness {
-    /// The API server has answered once.
-    pub(crate) fn in_touch(&self) {
-        self.0.answered.store(true, Relaxed);
-    }
-
-    /// The process is about to end.
-    pub(crate) fn ending(&self) {
-        self.0.ending.store(true, Relaxed);
-    }
-
     fn why_not(&self) -> Option<&'static str> {
-        if self.0.ending.load(Relaxed) {
+        if self.stop.is_cancelled() {
             return Some("shutting down");
         }
-        (!self.0.answered.load(Relaxed)).then_some("the API server has not answered yet")
+        (!self.in_touch.load(Relaxed)).then_some("the API server has not answered yet")
     }
-}
-
-#[derive(Clone)]
-struct Operations {
-    readiness: Readiness,
-    metrics: Metrics,
-    started: Instant,
 }
 
 /// Is the process alive? Always 200: no dependency is a reason to start it again.
@@ -54,26 +36,24 @@ async fn livez() -> &'static str {
 }
 
 /// Could this process take over? It need not lead.
-async fn readyz(State(operations): State<Operations>) -> Response {
-    match operations.readiness.why_not() {
+async fn readyz(State((readiness, _)): State<(Readiness, Metrics)>) -> Response {
+    match readiness.why_not() {
         None => "ok\n".into_response(),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
     }
 }
 
 /// Metrics in the Prometheus text format.
-async fn metrics(State(operations): State<Operations>) -> Response {
-    crate::metrics::uptime(operations.started.elapsed());
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], operations.metrics.render()).into_response()
+async fn metrics(State((_, metrics)): State<(Readiness, Metrics)>) -> Response {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render()).into_response()
 }
 
 pub(crate) fn router(readiness: Readiness, metrics_of_process: Metrics) -> Router {
-    let operations = Operations { readiness, metrics: metrics_of_process, started: Instant::now() };
     Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .with_state(operations)
+        .with_state((readiness, metrics_of_process))
 }
 
 #[cfg(test)]
@@ -84,10 +64,9 @@ mod tests {
     fn ready_from_the_first_answer_to_the_end() {
         let readiness = Readiness::default();
         assert!(readiness.why_not().is_some());
-        readiness.in_touch();
+        readiness.in_touch.store(true, Relaxed);
         assert_eq!(readiness.why_not(), None);
-        readiness.ending();
-        readiness.in_touch();
+        readiness.stop.cancel();
         assert_eq!(readiness.why_not(), Some("shutting down"));
     }
 }

@@ -10,7 +10,6 @@ const RECONCILE_DURATION: &str = "farmlokal_controller_reconcile_duration_second
 const FLUSHES: &str = "farmlokal_controller_flushes_total";
 const FLUSH_DURATION: &str = "farmlokal_controller_flush_duration_seconds";
 const FLUSHED_KEYS: &str = "farmlokal_controller_flushed_keys_total";
-const UPTIME: &str = "farmlokal_uptime_seconds";
 
 /// How a reconcile ended.
 pub(crate) const RESULTS: [&str; 6] = ["flushed", "unchanged", "suspended", "degraded", "failed", "gone"];
@@ -27,7 +26,6 @@ pub(crate) fn describe() {
     describe_counter!(FLUSHES, "Flushes by result (ok, failed)");
     describe_histogram!(FLUSH_DURATION, Unit::Seconds, "Time of a flush that succeeded");
     describe_counter!(FLUSHED_KEYS, "Keys that flushes removed from Redis");
-    describe_gauge!(UPTIME, Unit::Seconds, "Time since the start of the process");
     leader(false);
     for result in RESULTS {
         counter!(RECONCILES, "result" => result).increment(0);
@@ -57,8 +55,4 @@ pub(crate) fn flushed(keys: u64, took: Duration) {
 
 pub(crate) fn flush_failed() {
     counter!(FLUSHES, "result" => "failed").increment(1);
-}
-
-pub(crate) fn uptime(uptime: Duration) {
-    gauge!(UPTIME).set(uptime.as_secs_f64());
 }

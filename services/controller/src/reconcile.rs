@@ -7,16 +7,15 @@ use std::time::Instant;
 use backon::BackoffBuilder as _;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::controller::Action;
-use kube::runtime::events::EventType;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, Resource as _, ResourceExt as _};
 use serde_json::json;
-use tracing::{Span, info, instrument};
+use tracing::{Span, info, instrument, warn};
 
 use crate::crd::{ProductCatalog, ProductCatalogStatus};
 use crate::decision::{Decision, decide};
 use crate::error::{API_TIMEOUT, Error, answer_within};
-use crate::events;
 use crate::failure_log::FailureLog;
 use crate::flush::{CacheFlusher, pauses};
 use crate::observed_status::ObservedStatus;
@@ -29,8 +28,8 @@ const FIELD_MANAGER: &str = "farmlokal-controller";
 pub(crate) struct Context {
     client: Client,
     cache: Arc<CacheFlusher>,
-    /// The name of this replica, in Events.
-    identity: String,
+    /// This replica, in Events.
+    reporter: Reporter,
     observed: ObservedStatus,
     /// Of each object that failed, what is left of its pauses.
     retries: Mutex<HashMap<ObjectRef<ProductCatalog>, backon::ExponentialBackoff>>,
@@ -38,22 +37,29 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(client: Client, cache: Arc<CacheFlusher>, identity: &str) -> Self {
-        let (identity, observed) = (identity.to_owned(), ObservedStatus::default());
-        Self {
-            client,
-            cache,
-            identity,
-            observed,
-            retries: Mutex::default(),
-            api_failures: FailureLog::default(),
-        }
+    pub(crate) fn new(client: Client, cache: Arc<CacheFlusher>, identity: String) -> Self {
+        let reporter = Reporter { controller: "farmlokal-controller".to_owned(), instance: Some(identity) };
+        let (observed, retries) = (ObservedStatus::default(), Mutex::default());
+        Self { client, cache, reporter, observed, retries, api_failures: FailureLog::default() }
     }
 
     /// Drops what is kept of an object that is gone.
     pub(crate) fn forget(&self, object: &ObjectRef<ProductCatalog>) {
         self.observed.forget(object);
         self.retries().remove(object);
+    }
+
+    /// Creates an Event: what `kubectl describe` and `kubectl events` tell people. A failure is only logged: what counts is
+    /// in the status.
+    async fn publish(&self, object: &ProductCatalog, type_: EventType, reason: &str, note: String) {
+        let (reason, action) = (reason.to_owned(), "Flush".to_owned());
+        let event = Event { type_, reason, note: Some(note), action, secondary: None };
+        // A recorder that has seen an earlier Event would count that one up and keep its text.
+        let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
+        let published = answer_within(API_TIMEOUT, recorder.publish(&event, &object.object_ref(&()))).await;
+        if let Err(error) = published {
+            warn!(%error, event.reason, "an Event was not published");
+        }
     }
 
     fn retries(&self) -> MutexGuard<'_, HashMap<ObjectRef<ProductCatalog>, backon::ExponentialBackoff>> {
@@ -128,7 +134,7 @@ async fn decide_and_act(object: &ProductCatalog, context: &Context) -> Result<&'
         return Ok("gone");
     }
     if let Some((type_, reason, note)) = event {
-        events::publish(&context.client, &context.identity, object, type_, reason, note).await;
+        context.publish(object, type_, reason, note).await;
     }
     saved?;
     result
@@ -164,7 +170,7 @@ async fn save(
             }
             Ok(true)
         }
-        Err(error) if error.code() == Some(404) => {
+        Err(kube::Error::Api(status)) if status.code == 404 => {
             context.forget(&ObjectRef::from_obj(object));
             Ok(false)
         }

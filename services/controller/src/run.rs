@@ -3,28 +3,20 @@
 use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use farmlokal_telemetry::{Metrics, Service};
+use farmlokal_telemetry::Metrics;
 use kube::{Api, Client};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::{ControllerArgs, RunArgs};
 use crate::flush::CacheFlusher;
-use crate::leader_election::{Elector, LeaseConfig};
+use crate::leader_election::Elector;
 use crate::management::{self, Readiness};
 use crate::metrics;
 use crate::reconcile::Context;
 use crate::watch::watch;
-
-const SERVICE: Service = Service { name: "farmlokal-controller", version: env!("CARGO_PKG_VERSION") };
-
-/// How often histograms are folded into their buckets.
-const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// The tasks of the process. The first one that ends, ends the process.
 type Tasks = JoinSet<anyhow::Result<()>>;
@@ -35,26 +27,25 @@ type Tasks = JoinSet<anyhow::Result<()>>;
 /// A setting that cannot work, a port that cannot be had, a task that ended or panicked, or a lease that was lost: whoever
 /// starts the process again makes it a candidate.
 pub async fn run(args: RunArgs) -> anyhow::Result<()> {
-    let (metrics, traces) = farmlokal_telemetry::init_with_traces(&args.logs, &args.traces, SERVICE)?;
+    let (metrics, traces) =
+        farmlokal_telemetry::init_with_traces(&args.logs, &args.traces, "farmlokal-controller")?;
     metrics::describe();
     farmlokal_cache::describe_metrics();
-    let (stop, readiness, mut tasks) = (CancellationToken::new(), Readiness::default(), Tasks::new());
-    stop_on_signal(&mut tasks, stop.clone(), readiness.clone())?;
+    let (readiness, mut tasks) = (Readiness::default(), Tasks::new());
+    let (stop, stopped) = (readiness.stop.clone(), farmlokal_http_server::stopped()?);
+    tasks.spawn(async move {
+        stopped.await;
+        stop.cancel();
+        pending().await
+    });
     // An error says that the program has already chosen one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::try_default().await.context("the API server's address")?;
     let cache = Arc::new(CacheFlusher::new(&args.redis.url())?);
     serve(&mut tasks, &args.controller, readiness.clone(), metrics)?;
-    tasks.spawn({
-        let cache = Arc::clone(&cache);
-        async move {
-            cache.reach().await;
-            pending().await
-        }
-    });
-    tasks.spawn(lead(args.controller, client, cache, readiness.clone(), stop));
+    tasks.spawn(Arc::clone(&cache).reach());
+    tasks.spawn(lead(args.controller, client, cache, readiness));
     let ended = first_to_end(tasks).await;
-    readiness.ending();
     traces.shutdown().await;
     if ended.is_ok() {
         info!("bye");
@@ -76,17 +67,18 @@ async fn lead(
     client: Client,
     cache: Arc<CacheFlusher>,
     readiness: Readiness,
-    stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let lease = lease(&settings, &client);
-    let (namespace, identity) = (lease.namespace.clone(), lease.identity.clone());
-    let mut elector = Elector::new(client.clone(), lease);
-    if !elector.acquire(&stop, || readiness.in_touch()).await {
+    let namespace = settings.pod_namespace.unwrap_or_else(|| client.default_namespace().to_owned());
+    let random = || format!("farmlokal-controller-{:08x}", rand::random::<u32>());
+    let (identity, stop) = (settings.pod_name.unwrap_or_else(random), &readiness.stop);
+    let leases = Api::namespaced(client.clone(), &namespace);
+    let mut elector = Elector::new(leases, settings.lease_name, identity.clone(), settings.lease_duration);
+    if !elector.acquire(&readiness).await {
         return Ok(());
     }
     metrics::leader(true);
     let objects = Api::namespaced(client.clone(), &namespace);
-    let context = Arc::new(Context::new(client, cache, &identity));
+    let context = Arc::new(Context::new(client, cache, identity));
     let time_is_over = async {
         stop.cancelled().await;
         info!("shutting down");
@@ -106,16 +98,6 @@ async fn lead(
     Ok(())
 }
 
-fn lease(settings: &ControllerArgs, client: &Client) -> LeaseConfig {
-    let random = || format!("farmlokal-controller-{:08x}", rand::random::<u32>());
-    LeaseConfig {
-        namespace: settings.pod_namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned()),
-        name: settings.lease_name.clone(),
-        identity: settings.pod_name.clone().unwrap_or_else(random),
-        duration: settings.lease_duration,
-    }
-}
-
 /// Serves the operators' routes for as long as the process lives.
 fn serve(
     tasks: &mut Tasks,
@@ -132,32 +114,14 @@ fn serve(
         farmlokal_http_server::serve_operators(listener, router).await;
         bail!("the management server ended")
     });
-    tasks.spawn(async move {
-        let mut ticks = tokio::time::interval(METRICS_UPKEEP);
-        loop {
-            ticks.tick().await;
-            metrics.upkeep();
-        }
-    });
-    Ok(())
-}
-
-fn stop_on_signal(tasks: &mut Tasks, stop: CancellationToken, readiness: Readiness) -> anyhow::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tasks.spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        readiness.ending();
-        stop.cancel();
-        pending().await
-    });
+    tasks.spawn(async move { metrics.upkeep().await });
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use kube::Api;
-use kube::runtime::controller::{Controller, Error};
+use kube::runtime::controller::{Config, Controller, Error};
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, ExponentialBackoff};
 use tokio_util::sync::CancellationToken;
@@ -21,11 +21,15 @@ use crate::reconcile::{Context, reconcile, retry};
 /// without a word is given up little later: until then changes go unseen.
 const WATCH_SECONDS: u32 = 60;
 
+/// As many as a flusher has connections: it takes a long wait for one of them for a Redis that does not answer.
+const CONCURRENT_RECONCILES: u16 = 2;
+
 /// Reconciles until `stop`, then ends when the reconciles under way have ended. Dropped, it cuts those off.
 pub(crate) async fn watch(objects: Api<ProductCatalog>, context: Arc<Context>, stop: CancellationToken) {
     let failures = FailureLog::default();
     let backoff = WatchBackoff { pauses: pauses().into(), failures: failures.clone() };
     let controller = Controller::new(objects, watcher::Config::default().timeout(WATCH_SECONDS))
+        .with_config(Config::default().concurrency(CONCURRENT_RECONCILES))
         .trigger_backoff(backoff)
         .graceful_shutdown_on(stop.cancelled_owned());
     let mut reconciles = pin!(controller.run(reconcile, retry, Arc::clone(&context)));

@@ -52,7 +52,8 @@ async fn a_token_that_was_evicted_is_a_miss_and_brings_no_old_entry_back() {
         let removed: u64 = redis::cmd("DEL").arg("farmlokal:item:{1}:1").query_async(&mut raw).await.unwrap();
         assert_eq!(removed, 1);
         // The fill fails, so that it cannot take the old entry's place.
-        let found = cache.get_or_fill(&key("item:1"), || std::future::ready(Err::<_, ()>(()))).await;
+        let found =
+            cache.get_or_fill(&key("item:1"), || std::future::ready(Err("the database is down"))).await;
         assert!(found.is_err(), "{found:?}");
     }
     assert_eq!(get(&cache, "item:1", "new").await, answer("new", Source::Miss));

@@ -1,9 +1,11 @@
 //! What the tests share: a value, a cache that is ready, and shorthand for requests.
 
-use std::{convert::Infallible, future::ready, sync::Arc, time::Duration};
+use std::{future::ready, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use farmlokal_cache::{Cache, CacheConfig, ConfigError, Key, Lookup, RedisState, Source, Value};
+use farmlokal_cache::{
+    Cache, CacheConfig, InProcessConfig, InvalidUrl, Key, Lookup, RedisConfig, RedisState, Source, Value,
+};
 use farmlokal_devstack::Redis;
 use tokio::task::JoinSet;
 
@@ -11,6 +13,8 @@ use tokio::task::JoinSet;
 pub(crate) struct Text(pub(crate) Bytes);
 
 impl Value for Text {
+    type Error = &'static str;
+
     fn encode(&self) -> Vec<u8> {
         self.0.to_vec()
     }
@@ -42,17 +46,22 @@ pub(crate) enum Layer {
 }
 
 pub(crate) fn config(redis: &Redis, layer: Layer) -> CacheConfig {
-    let mut config = CacheConfig::new(redis.url());
-    // On a busy machine the default of 100 ms is an outage now and then; the tests of outages set it.
-    config.redis.timeout = Duration::from_secs(5);
-    if layer == Layer::Off {
-        config.in_process = None;
+    config_of(redis.url(), layer)
+}
+
+pub(crate) fn config_of(url: impl Into<String>, layer: Layer) -> CacheConfig {
+    let enabled = layer == Layer::On;
+    CacheConfig {
+        // On a busy machine the default of 100 ms is an outage now and then; the tests of outages set it.
+        redis: RedisConfig { timeout: Duration::from_secs(5), ..RedisConfig::new(url) },
+        fresh: Duration::from_mins(1),
+        stale: Duration::from_mins(5),
+        in_process: InProcessConfig { enabled, ttl: Duration::from_secs(5), capacity: 64 << 20 },
     }
-    config
 }
 
 /// A cache that connects in the background.
-pub(crate) fn start(config: CacheConfig) -> Result<Cache<Text>, ConfigError> {
+pub(crate) fn start(config: CacheConfig) -> Result<Cache<Text>, InvalidUrl> {
     let mut tasks = JoinSet::new();
     let cache = Cache::new(config, &mut tasks);
     tasks.detach_all();
@@ -61,7 +70,7 @@ pub(crate) fn start(config: CacheConfig) -> Result<Cache<Text>, ConfigError> {
 
 /// A cache that is connected, and subscribed if it has the in-process layer.
 pub(crate) async fn connected(config: CacheConfig) -> Cache<Text> {
-    let subscribed = config.in_process.is_some();
+    let subscribed = config.in_process.enabled;
     let cache = start(config).unwrap();
     eventually("the cache connects", async || cache.state() == RedisState { up: true, subscribed }).await;
     cache
@@ -83,7 +92,7 @@ pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool)
 pub(crate) async fn get(cache: &Cache<Text>, asked: &str, value: &str) -> (String, Source) {
     let value = text(value);
     let asked = key(asked);
-    let lookup = cache.get_or_fill(&asked, move || ready(Ok::<_, Infallible>(value)));
+    let lookup = cache.get_or_fill(&asked, move || ready(Ok(value)));
     seen(tokio::time::timeout(Duration::from_secs(30), lookup).await.expect("an answer comes").unwrap())
 }
 
@@ -103,7 +112,7 @@ pub(crate) async fn get_without_database(
     cache: &Cache<Text>,
     asked: &str,
 ) -> Result<(String, Source), Arc<&'static str>> {
-    cache.get_or_fill(&key(asked), || ready(Err::<Text, _>("the database is down"))).await.map(seen)
+    cache.get_or_fill(&key(asked), || ready(Err("the database is down"))).await.map(seen)
 }
 
 pub(crate) fn seen(Lookup { value, source, .. }: Lookup<Text>) -> (String, Source) {

@@ -1,5 +1,6 @@
 use farmlokal_cache::{FlushError, Flusher, RedisConfig, Source};
 use farmlokal_devstack::Redis;
+use redis::{InfoDict, aio::MultiplexedConnection};
 
 use crate::fixture::{
     Layer, answer, config, connected, eventually, get, get_without_database, key, put, raw,
@@ -163,6 +164,21 @@ async fn a_flush_after_a_restart_of_redis_needs_no_second_try() {
     redis.stop().unwrap();
     redis.start_again().unwrap();
     flusher.invalidate_products(&[1]).await.unwrap();
+}
+
+#[tokio::test]
+async fn changes_at_once_share_two_connections() {
+    let redis = Redis::start().unwrap();
+    let flusher = Flusher::new(&RedisConfig::new(redis.url())).unwrap();
+    let mut raw = raw(&redis).await;
+    let received = async |raw: &mut MultiplexedConnection| {
+        let info: InfoDict = redis::cmd("INFO").arg("stats").query_async(raw).await.unwrap();
+        info.get::<u64>("total_connections_received").unwrap()
+    };
+    let before = received(&mut raw).await;
+    let change = || flusher.invalidate_products(&[1]);
+    tokio::try_join!(change(), change(), change(), change(), change()).unwrap();
+    assert_eq!(received(&mut raw).await - before, 2);
 }
 
 #[tokio::test]

@@ -4,7 +4,6 @@
 #![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
 
 use std::{
-    convert::Infallible,
     future::ready,
     time::{Duration, Instant},
 };
@@ -57,7 +56,7 @@ async fn measure(events: u64, invalidate: Invalidate) -> String {
                 0 => Key::Item(items.sample(&mut rand::rng()) as u64),
                 _ => Key::List(lists.sample(&mut rand::rng()).to_string().into()),
             };
-            let found = cache.get_or_fill(&key, || ready(Ok::<_, Infallible>(text("x")))).await.unwrap();
+            let found = cache.get_or_fill(&key, || ready(Ok(text("x")))).await.unwrap();
             // The first seconds fill the cache.
             if started.elapsed() > RUN / 6 {
                 asked[request as usize % 2] += 1;

@@ -1,5 +1,4 @@
 use std::{
-    convert::Infallible,
     future::ready,
     sync::{
         Arc,
@@ -197,6 +196,6 @@ async fn a_closed_cache_answers_from_the_database() {
     get(&cache, "key", "a").await;
     cache.close().await;
     assert_eq!(cache.state(), RedisState { up: false, subscribed: false });
-    let lookup = cache.get_or_fill(&key("key"), || ready(Ok::<_, Infallible>(text("b")))).await.unwrap();
+    let lookup = cache.get_or_fill(&key("key"), || ready(Ok(text("b")))).await.unwrap();
     assert_eq!((lookup.value, lookup.source), (text("b"), Source::Miss));
 }

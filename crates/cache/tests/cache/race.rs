@@ -17,11 +17,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use farmlokal_cache::{Cache, CacheConfig, Flusher, Key, RedisConfig, Source};
+use farmlokal_cache::{Cache, Flusher, Key, RedisConfig, Source};
 use farmlokal_devstack::Redis;
 use redis::{AsyncCommands, aio::MultiplexedConnection};
 
-use crate::fixture::{Layer, Text, config, connected, raw, text};
+use crate::fixture::{Layer, Text, config, config_of, connected, raw, text};
 
 const KEYS: u64 = 300;
 const TASKS: u64 = 8;
@@ -153,7 +153,7 @@ async fn assert_redis_holds_the_truth(cache: &Redis, database: &Redis) {
     let mut found = 0;
     for product in 0..KEYS {
         for key in [item(product), list(product)] {
-            let lookup = reader.get_or_fill(&key, || std::future::ready(Err::<Text, _>(()))).await;
+            let lookup = reader.get_or_fill(&key, || std::future::ready(Err("the database is down"))).await;
             if let Ok(lookup) = lookup {
                 assert_eq!(lookup.source, Source::Redis);
                 assert_eq!(version(&lookup.value), versions.get(&product).copied().unwrap_or(0), "{key:?}");
@@ -177,10 +177,7 @@ async fn reader_process() {
     let mut database = connect("RACE_DATABASE").await;
     let tier = match subject {
         Subject::Protocol(layer) => {
-            let mut config = CacheConfig::new(std::env::var("RACE_CACHE").unwrap());
-            if layer == Layer::Off {
-                config.in_process = None;
-            }
+            let mut config = config_of(std::env::var("RACE_CACHE").unwrap(), layer);
             // Busy as the machine is here, a time-out would only mean that less is raced.
             config.redis.timeout = Duration::from_secs(2);
             Tier::Protocol(connected(config).await)
@@ -259,7 +256,7 @@ impl Reader {
         let database = self.database.clone();
         match &self.tier {
             Tier::Protocol(cache) => {
-                let fill = move || async move { Ok::<_, ()>(text(query(database, key).await.to_string())) };
+                let fill = move || async move { Ok(text(query(database, key).await.to_string())) };
                 version(&cache.get_or_fill(asked, fill).await.unwrap().value)
             }
             Tier::CacheAside(redis) => {

@@ -1,9 +1,6 @@
-use std::{
-    convert::Infallible,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use farmlokal_cache::{Cache, Source};
@@ -36,7 +33,7 @@ impl GatedFill {
         self.opened.close();
     }
 
-    async fn run<E>(self, result: Result<Text, E>) -> Result<Text, E> {
+    async fn run(self, result: Result<Text, &'static str>) -> Result<Text, &'static str> {
         self.runs.fetch_add(1, Ordering::SeqCst);
         let _ = self.opened.acquire().await;
         result
@@ -44,9 +41,7 @@ impl GatedFill {
 
     async fn get(&self, cache: &Cache<Text>, value: &'static str) -> (String, Source) {
         let fill = self.clone();
-        seen(
-            cache.get_or_fill(&key("key"), move || fill.run(Ok::<_, Infallible>(text(value)))).await.unwrap(),
-        )
+        seen(cache.get_or_fill(&key("key"), move || fill.run(Ok(text(value)))).await.unwrap())
     }
 }
 
@@ -120,7 +115,7 @@ async fn a_fill_that_nobody_waits_for_is_stored() {
     // An answer by another fill would be a Miss.
     let other = connected(config(&redis, Layer::Off)).await;
     eventually("the value is in Redis", async || {
-        let found = other.get_or_fill(&key("key"), || std::future::ready(Err::<Text, _>(()))).await;
+        let found = other.get_or_fill(&key("key"), || std::future::ready(Err("the database is down"))).await;
         found.is_ok_and(|lookup| seen(lookup) == answer("value", Source::Redis))
     })
     .await;
@@ -160,7 +155,7 @@ async fn a_panicking_fill_reaches_its_caller_and_nobody_after() {
             cache
                 .get_or_fill(&key("key"), || async {
                     assert!(std::hint::black_box(false), "on purpose");
-                    Ok::<_, Infallible>(text("never"))
+                    Ok(text("never"))
                 })
                 .await
         }

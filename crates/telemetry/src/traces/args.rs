@@ -7,7 +7,6 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, ShouldSample};
 use url::Url;
 
-use super::Service;
 use super::sampler::for_untrusted_clients;
 use super::values::{Hidden, Pairs, endpoint, headers, pairs, ratio};
 
@@ -91,12 +90,13 @@ impl TraceArgs {
         }
     }
 
-    pub(super) fn resource(&self, service: Service) -> Resource {
+    /// What the spans say they come from. All programs have one version.
+    pub(super) fn resource(&self, program: &'static str) -> Resource {
         let given = &self.otel_resource_attributes.0;
         let given = given.iter().map(|(name, value)| KeyValue::new(name.clone(), value.clone()));
         let name = self.otel_service_name.clone().map(|name| KeyValue::new("service.name", name));
-        let defaults =
-            [KeyValue::new("service.name", service.name), KeyValue::new("service.version", service.version)];
+        let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
+        let defaults = [KeyValue::new("service.name", program), version];
         // The later ones win. The builder's own detectors know the SDK's name and version.
         Resource::builder().with_attributes(defaults.into_iter().chain(given).chain(name)).build()
     }
@@ -159,9 +159,8 @@ mod tests {
 
     #[test]
     fn a_service_name_wins_over_the_attributes_and_these_over_the_program() {
-        let service = Service { name: "program", version: "1" };
         let name = |flags: &[&str]| {
-            let resource = parse(flags).unwrap().resource(service);
+            let resource = parse(flags).unwrap().resource("program");
             resource.get(&"service.name".into()).unwrap().to_string()
         };
         let attributes = ["--otel-resource-attributes", "service.name=attribute,k8s.pod.name=a"];

@@ -16,25 +16,16 @@ pub use args::TraceArgs;
 /// How long the end of the process may wait for the last spans to be exported.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the spans say they come from, unless the settings say otherwise.
-#[derive(Clone, Copy, Debug)]
-pub struct Service {
-    /// `service.name`
-    pub name: &'static str,
-    /// `service.version`
-    pub version: &'static str,
-}
-
 /// The export of this process's spans.
 #[must_use = "spans that are not flushed are lost"]
 pub struct Traces(Option<SdkTracerProvider>);
 
 impl Traces {
     /// Nothing is started where no endpoint is set. Needs the metrics recorder to be installed.
-    pub(crate) fn start(args: &TraceArgs, service: Service) -> anyhow::Result<Self> {
+    pub(crate) fn start(args: &TraceArgs, program: &'static str) -> anyhow::Result<Self> {
         let Some(exporter) = exporter::build(args)? else { return Ok(Self(None)) };
         let provider = SdkTracerProvider::builder()
-            .with_resource(args.resource(service))
+            .with_resource(args.resource(program))
             .with_sampler(args.sampler())
             .with_batch_exporter(exporter)
             .build();

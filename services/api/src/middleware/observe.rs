@@ -98,7 +98,7 @@ where
             answered: false,
         };
         let answer = self.inner.call(request).instrument(span);
-        Box::pin(request_id::scope_of(id, async move {
+        Box::pin(request_id::scope(id, async move {
             let response = answer.await?;
             observation.record(response.status().as_u16(), response.extensions().get().copied());
             Ok(response)

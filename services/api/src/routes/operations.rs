@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use farmlokal_search::SearchStatus;
-use metrics::{Unit, describe_gauge, gauge};
+use metrics::{describe_gauge, gauge};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -186,7 +186,6 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
     gauge!("farmlokal_rate_limit_clients").set(app.rate_limits.clients() as f64);
     let database_up = matches!(app.health.database(), Database::Up { .. });
     gauge!("farmlokal_db_up").set(f64::from(u8::from(database_up)));
-    gauge!("farmlokal_uptime_seconds").set(app.health.uptime().as_secs_f64());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.render()).into_response()
 }
 
@@ -201,5 +200,4 @@ pub(crate) fn describe_metrics() {
         "farmlokal_rate_limit_clients",
         "Clients that do not have their whole quota, in this process"
     );
-    describe_gauge!("farmlokal_uptime_seconds", Unit::Seconds, "Since the process started");
 }

@@ -1,5 +1,3 @@
-use farmlokal_cache::FlushError;
-
 use super::*;
 
 fn refused(code: &'static str) -> RedisError {
@@ -23,7 +21,6 @@ fn causes_are_told_apart_without_the_servers_own_words() {
             "Redis refused the flush: the user or the password is wrong",
         ),
     ] {
-        let error = FlushError::Remove(error);
-        assert_eq!(failure(redis_error(&error).unwrap()).to_string(), expected);
+        assert_eq!(failure(&error).to_string(), expected);
     }
 }

@@ -5,22 +5,14 @@ use crate::tests::{FakeApi, NAMESPACE};
 
 const DURATION: Duration = Duration::from_secs(8);
 
-fn config(identity: &str) -> LeaseConfig {
-    LeaseConfig {
-        namespace: NAMESPACE.to_owned(),
-        name: "controller".to_owned(),
-        identity: identity.to_owned(),
-        duration: DURATION,
-    }
-}
-
 fn candidate(api: &FakeApi, identity: &str) -> Elector {
-    Elector::new(api.client(), config(identity))
+    let leases = Api::namespaced(api.client(), NAMESPACE);
+    Elector::new(leases, "controller".to_owned(), identity.to_owned(), DURATION)
 }
 
 async fn elected(api: &FakeApi, identity: &str) -> Elector {
     let mut candidate = candidate(api, identity);
-    assert!(candidate.acquire(&CancellationToken::new(), || {}).await);
+    assert!(candidate.acquire(&Readiness::default()).await);
     candidate
 }
 
@@ -201,9 +193,9 @@ async fn a_lease_that_changed_meanwhile_is_given_back_all_the_same() {
 #[tokio::test(start_paused = true)]
 async fn a_candidate_that_is_told_to_end_leaves_no_lease_behind() {
     let api = FakeApi::default();
-    let stop = CancellationToken::new();
-    stop.cancel();
+    let readiness = Readiness::default();
+    readiness.stop.cancel();
     // Taken at the last moment: whoever asked gives it back.
-    assert!(candidate(&api, "one").acquire(&stop, || {}).await);
-    assert!(!candidate(&api, "two").acquire(&stop, || {}).await);
+    assert!(candidate(&api, "one").acquire(&readiness).await);
+    assert!(!candidate(&api, "two").acquire(&readiness).await);
 }

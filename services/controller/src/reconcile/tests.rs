@@ -6,7 +6,7 @@ use farmlokal_devstack::Redis;
 use serde_json::Value;
 
 use super::*;
-use crate::error::{ApiError, FlushFailure};
+use crate::error::FlushFailure;
 use crate::tests::{FakeApi, Look, catalog};
 
 const REQUEST: &str = "farmlokal.dev/flush-requested-at";
@@ -69,7 +69,7 @@ impl Rig {
 
 fn context(api: &FakeApi, redis: &Redis) -> Arc<Context> {
     let cache = Arc::new(CacheFlusher::new(&redis.url()).unwrap());
-    Arc::new(Context::new(api.client(), cache, "replica-1"))
+    Arc::new(Context::new(api.client(), cache, "replica-1".to_owned()))
 }
 
 #[tokio::test]
@@ -250,7 +250,11 @@ async fn what_is_kept_of_an_object_goes_with_it() {
     rig.look_at_it().await.unwrap_err();
     let (object, key) = (catalog(|_| {}), ObjectRef::from_obj(&catalog(|_| {})));
     assert_eq!(rig.context.observed.of(&object).observed_generation, Some(1), "written, though not taken");
-    retry(rig.api.catalog("main"), &Error::Api(ApiError::Timeout), Arc::clone(&rig.context));
+    retry(
+        rig.api.catalog("main"),
+        &Error::Api(kube::Error::Service("late".into())),
+        Arc::clone(&rig.context),
+    );
     rig.context.forget(&key);
     assert_eq!(rig.context.observed.of(&object), ProductCatalogStatus::default());
     assert!(rig.context.retries().is_empty());
@@ -271,7 +275,11 @@ async fn a_status_that_is_newer_than_ours_counts() {
 async fn pauses_grow_for_each_object_by_itself_and_a_success_makes_them_short_again() {
     let rig = Rig::new(&catalog(|_| {}));
     let pause = |object: &Arc<ProductCatalog>| {
-        let action = retry(Arc::clone(object), &Error::Api(ApiError::Timeout), Arc::clone(&rig.context));
+        let action = retry(
+            Arc::clone(object),
+            &Error::Api(kube::Error::Service("late".into())),
+            Arc::clone(&rig.context),
+        );
         (0..5000).find(|ms| action == Action::requeue(Duration::from_millis(*ms)));
         format!("{action:?}")
     };
