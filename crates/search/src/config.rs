@@ -56,23 +56,14 @@ mod tests {
     use super::bytes;
 
     #[test]
-    fn bytes_have_a_unit_and_are_enough_for_a_build() {
+    fn bytes_have_a_unit() {
         assert_eq!(
             [bytes("73728KiB"), bytes("256 MiB"), bytes("2GiB")],
             [Ok(72 << 20), Ok(256 << 20), Ok(2 << 30)]
         );
-        for bad in [
-            "",
-            "256",
-            "0MiB",
-            "71MiB",
-            "MiB",
-            "1.5GiB",
-            "-1MiB",
-            "1MB",
-            "99999999999999999999GiB",
-            "17179869184GiB",
-        ] {
+        for bad in
+            ["", "256", "0MiB", "MiB", "1.5GiB", "-1MiB", "1MB", "99999999999999999999GiB", "17179869184GiB"]
+        {
             assert!(bytes(bad).is_err(), "{bad}");
         }
     }
