@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use deadpool::managed::{self, Metrics, Object, Pool, PoolError, RecycleResult};
+use deadpool::managed::{self, Metrics, Object, Pool, PoolError, QueueMode, RecycleResult};
 use deadpool_redis::{Manager, Runtime};
 use farmlokal_redis::{CONNECT_TIMEOUT, client};
 use redis::{
@@ -58,6 +58,8 @@ impl Flusher {
         let pool = Pool::builder(Untested(Manager::new_with_config(info, connections)?))
             .max_size(CONNECTIONS)
             .wait_timeout(Some(STEP_TIMEOUT))
+            // The steps of a flush use the connection that has just worked.
+            .queue_mode(QueueMode::Lifo)
             .runtime(Runtime::Tokio1)
             .build()
             .unwrap_or_else(|_| unreachable!("only a pool without a runtime is refused"));

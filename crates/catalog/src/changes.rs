@@ -122,7 +122,7 @@ impl Catalog {
         Ok(rows.first().map_or(Ok(Vec::new()), |row| row.try_get(0))?)
     }
 
-    /// Makes every search index read the catalogue anew: for whoever changed products by SQL.
+    /// Makes every search index rebuild: for whoever changed products by SQL.
     pub async fn announce_replacement(&self) -> Result<(), Error> {
         let mut writer = self.event_database.reader().await?;
         let raise = "INSERT INTO change_counters (slot, changes) VALUES (0, 1) ON DUPLICATE KEY UPDATE changes = changes + 1";

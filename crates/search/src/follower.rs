@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     error::Error as _,
+    panic::resume_unwind,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use farmlokal_catalog::{Catalog, ChangePosition, Changes, IndexRow};
 use tokio::{
     sync::{Mutex, Notify, OwnedMutexGuard, watch},
@@ -22,12 +24,12 @@ use crate::{Engine, EngineError, Rebuild, SearchError, SearchStatus, metrics};
 
 /// Products that are read at a time. Those before are indexed meanwhile.
 const CHUNK: u32 = 10_000;
-/// After so long without a look at the database the index is rebuilt: long before changes are pruned from it.
-const LONGEST_AWAY: Duration = Duration::from_mins(30);
+/// After so long without a look at the database the index is rebuilt: long before changes are pruned from it, which is a day.
+const LONGEST_AWAY: Duration = Duration::from_hours(12);
 /// A catalogue that did not fit is tried again after so long.
 const TOO_LARGE_PAUSE: Duration = Duration::from_mins(10);
-/// The pause before a build that failed is tried again.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The shortest and the longest pause before a build that failed is tried again.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// How long a build beside an index that answers is put off.
 const QUIET: Duration = Duration::from_secs(3);
 /// Steps whose products are remembered, and products of one step at the most.
@@ -152,7 +154,14 @@ impl<E: Engine> Follower<E> {
         let progress = Arc::clone(&self.progress).lock_owned().await;
         let follower = Arc::clone(self);
         let task = async move { follower.catch_up_locked(progress, behind).await };
-        tokio::spawn(task.in_current_span()).await.map_err(EngineError::from)?
+        match tokio::spawn(task.in_current_span()).await {
+            Ok(result) => result,
+            // It panics here as well: the process ends if it is the follower that asked.
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                Err(error) => Err(EngineError::from(error).into()),
+            },
+        }
     }
 
     async fn catch_up_locked(
@@ -217,7 +226,7 @@ impl<E: Engine> Follower<E> {
         loop {
             match self.catch_up(None).await {
                 // The build says why.
-                Ok(_) | Err(SearchError::Engine(_)) => {
+                Ok(_) | Err(SearchError::Engine(EngineError::NotBuilt | EngineError::TooLarge)) => {
                     outage.end();
                     looked = Instant::now();
                     metrics::show_lag(Duration::ZERO);
@@ -249,6 +258,8 @@ impl<E: Engine> Follower<E> {
 
     async fn build_until_done(&self) {
         let mut outage = Outage::default();
+        let pauses = ExponentialBuilder::new().with_min_delay(PAUSES.0).with_max_delay(PAUSES.1);
+        let mut pauses = pauses.without_max_times().with_jitter().build();
         loop {
             match self.build().await {
                 Ok(true) => return outage.end(),
@@ -267,7 +278,7 @@ impl<E: Engine> Follower<E> {
                     outage.log(&error, "the search index cannot be built, it is tried again");
                 }
             }
-            sleep(PAUSE).await;
+            sleep(pauses.next().unwrap_or(PAUSES.1)).await;
         }
     }
 

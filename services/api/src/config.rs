@@ -35,7 +35,7 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Bring the database's schema up to date, then exit; safe when several run at once
     Migrate(Box<MigrateArgs>),
-    /// Make every search index read the catalogue anew, after rows were changed by SQL
+    /// Rebuild every search index, after rows were changed by SQL
     Reindex(Box<DatabaseArgs>),
     /// Print the OpenAPI document
     Openapi,

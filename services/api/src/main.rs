@@ -1,4 +1,4 @@
-//! `farmlokal-api`: serves the REST API, migrates the database, makes search indexes read it anew, prints the OpenAPI
+//! `farmlokal-api`: serves the REST API, migrates the database, makes search indexes rebuild, prints the OpenAPI
 //! document, checks another API.
 
 use std::process::ExitCode;

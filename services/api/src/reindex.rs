@@ -18,5 +18,5 @@ pub async fn run(args: &DatabaseArgs) -> anyhow::Result<String> {
         None => error.into(),
     })?;
     catalog.close().await;
-    Ok("every search index is rebuilt".to_owned())
+    Ok("every search index will be rebuilt".to_owned())
 }

@@ -21,24 +21,51 @@ pub(super) struct Postings {
     info: TermInfo,
 }
 
+/// How many terms are counted to find the most common, those first that most documents have.
+const COUNTED: usize = 1_000;
+
 /// Terms and their postings in all segments.
 pub(super) type Terms = BTreeMap<String, Vec<Postings>>;
 
 impl Postings {
-    /// Calls `collect` with the documents, in their order.
-    pub(super) fn each_block(
+    /// Calls `collect` with the documents that are among these, in their order.
+    pub(super) fn each(
         &self,
         searcher: &Searcher,
-        mut collect: impl FnMut(&[DocId]),
+        among: &Documents,
+        mut collect: impl FnMut(DocId),
     ) -> Result<(), TantivyError> {
+        /// To skip to a document takes as long as to look at so many.
+        const SKIP: u32 = 64;
+        if among.len() == 0 {
+            return Ok(());
+        }
         let index = searcher.segment_readers()[self.segment].inverted_index(self.field)?;
         let mut blocks = index.read_block_postings_from_terminfo(&self.info, IndexRecordOption::Basic)?;
+        if among.len() < self.info.doc_freq / SKIP {
+            for document in among.within(0..DocId::MAX) {
+                let nth = blocks.seek(document);
+                if blocks.doc(nth) == document {
+                    collect(document);
+                }
+            }
+            return Ok(());
+        }
         while !blocks.docs().is_empty() {
-            collect(blocks.docs());
+            blocks
+                .docs()
+                .iter()
+                .filter(|document| among.has(**document))
+                .for_each(|document| collect(*document));
             blocks.advance();
         }
         Ok(())
     }
+}
+
+/// The most documents that can have one of these terms.
+pub(super) fn at_most<'p>(postings: impl IntoIterator<Item = &'p Postings>) -> u64 {
+    postings.into_iter().map(|one| u64::from(one.info.doc_freq)).sum()
 }
 
 impl Snapshot {
@@ -98,7 +125,7 @@ impl Snapshot {
                     let term = str::from_utf8(term).unwrap_or_default();
                     let postings = Postings { segment, field: *field, info: info.clone() };
                     match terms.get_mut(term) {
-                        Some(known) => known.push(postings),
+                        Some(others) => others.push(postings),
                         None => drop(terms.insert(term.to_owned(), vec![postings])),
                     }
                 })?;
@@ -107,7 +134,7 @@ impl Snapshot {
         Ok(terms)
     }
 
-    /// The terms that most products have, and at least one; equally common ones by their bytes. `found`: of these products, by
+    /// The terms that most products have, and at least one; equally common ones by their bytes. At most [`COUNTED`] are counted. `found`: of these products, by
     /// segment.
     pub(super) fn most_common<'t>(
         &self,
@@ -115,12 +142,10 @@ impl Snapshot {
         most: usize,
         found: &[Documents],
     ) -> Result<Vec<(&'t str, u64)>, TantivyError> {
-        let at_most =
-            |postings: &[Postings]| postings.iter().map(|one| u64::from(one.info.doc_freq)).sum::<u64>();
         let mut terms: Vec<_> = terms.map(|(term, postings)| (at_most(postings), term, postings)).collect();
         terms.sort_unstable_by_key(|(at_most, term, _)| (Reverse(*at_most), *term));
         let mut counted: BTreeSet<(Reverse<u64>, &str)> = BTreeSet::new();
-        for (at_most, term, postings) in terms {
+        for (at_most, term, postings) in terms.into_iter().take(COUNTED) {
             if counted.iter().nth(most.saturating_sub(1)).is_some_and(|(Reverse(least), _)| *least > at_most)
             {
                 break;
@@ -139,10 +164,7 @@ impl Snapshot {
         for postings in postings.chunk_by(|one, next| one.segment == next.segment) {
             let mut documents: Vec<DocId> = Vec::new();
             for one in postings {
-                let found = &found[one.segment];
-                one.each_block(&self.searcher, |block| {
-                    documents.extend(block.iter().filter(|document| found.has(**document)));
-                })?;
+                one.each(&self.searcher, &found[one.segment], |document| documents.push(document))?;
             }
             // Name and description can both have it.
             documents.sort_unstable();

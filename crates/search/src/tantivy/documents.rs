@@ -4,11 +4,18 @@ use std::ops::Range;
 
 use tantivy::{BitSet, DocId, SegmentReader};
 
-/// Documents of a segment, 64 to a number.
+/// Documents of a segment, 64 to a number, and how many they are.
 #[derive(Clone)]
-pub(super) struct Documents(Vec<u64>);
+pub(super) struct Documents {
+    bits: Vec<u64>,
+    len: u32,
+}
 
 impl Documents {
+    fn new(bits: Vec<u64>) -> Documents {
+        Documents { len: bits.iter().map(|bits| bits.count_ones()).sum(), bits }
+    }
+
     /// Those that were not removed.
     pub(super) fn existing(segment: &SegmentReader) -> Documents {
         let mut all = BitSet::with_max_value_and_full(segment.max_doc());
@@ -16,28 +23,39 @@ impl Documents {
             all.intersect_update(alive.bitset());
         }
         let bits = |nth| u64::from_le_bytes(all.tinyset(nth).into_bytes());
-        Documents((0..segment.max_doc().div_ceil(64)).map(bits).collect())
+        Documents::new((0..segment.max_doc().div_ceil(64)).map(bits).collect())
     }
 
-    /// Leaves those that count something.
+    /// None, of the same segment.
+    pub(super) fn none(&self) -> Documents {
+        Documents { bits: vec![0; self.bits.len()], len: 0 }
+    }
+
+    pub(super) fn insert(&mut self, document: DocId) {
+        let bits = &mut self.bits[document as usize / 64];
+        self.len += u32::from(*bits >> (document % 64) & 1 == 0);
+        *bits |= 1 << (document % 64);
+    }
+
+    /// Leaves those that have a score.
     pub(super) fn retain_scored(&mut self, scores: &[u16]) {
-        let counting = scores.chunks(64).map(|scores| {
-            // Most often none of the 64 does, which is seen at once.
+        let bits = scores.chunks(64).map(|scores| {
+            // Most often none of the 64 has one, which is seen at once.
             if scores.iter().fold(0, |all, score| all | score) == 0 {
                 return 0;
             }
             (0..).zip(scores).fold(0, |bits, (nth, score)| bits | u64::from(*score != 0) << nth)
         });
-        let counting = counting.chain(std::iter::repeat(0));
-        self.0.iter_mut().zip(counting).for_each(|(bits, counting)| *bits &= counting);
+        let bits = self.bits.iter().zip(bits.chain(std::iter::repeat(0)));
+        *self = Documents::new(bits.map(|(before, bits)| before & bits).collect());
     }
 
     pub(super) fn has(&self, document: DocId) -> bool {
-        self.0[document as usize / 64] >> (document % 64) & 1 == 1
+        self.bits[document as usize / 64] >> (document % 64) & 1 == 1
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.iter().all(|bits| *bits == 0)
+    pub(super) fn len(&self) -> u32 {
+        self.len
     }
 
     /// How many of them are in a range.
@@ -46,7 +64,7 @@ impl Documents {
     }
 
     /// Those in a range.
-    pub(super) fn of(&self, range: Range<DocId>) -> impl DoubleEndedIterator<Item = DocId> {
+    pub(super) fn within(&self, range: Range<DocId>) -> impl DoubleEndedIterator<Item = DocId> {
         let documents =
             |(start, bits)| (0..64).filter(move |nth| bits >> nth & 1 == 1).map(move |nth| start + nth);
         self.blocks(range).flat_map(documents)
@@ -58,10 +76,11 @@ impl Documents {
             let start = nth * 64;
             let before = range.start.saturating_sub(start).min(63);
             let within = range.end.saturating_sub(start).min(64);
-            let bits = self.0[nth as usize] >> before << before;
+            let bits = self.bits[nth as usize] >> before << before;
             (start, if within == 64 { bits } else { bits & ((1 << within) - 1) })
         };
-        (range.start / 64..range.end.div_ceil(64)).map(block).filter(|(_, bits)| *bits != 0)
+        let end = range.end.div_ceil(64).min(u32::try_from(self.bits.len()).unwrap_or(u32::MAX));
+        (range.start / 64..end).map(block).filter(|(_, bits)| *bits != 0)
     }
 }
 

@@ -1,13 +1,13 @@
 //! How many products there are of each category and in each range of prices.
 
-use std::{collections::HashMap, ops::Range, sync::Arc};
+use std::{collections::HashMap, ops::Range};
 
 use farmlokal_catalog::{Price, PriceRange};
-use tantivy::{DocId, SegmentReader, TantivyError, columnar::ColumnValues};
+use tantivy::{DocId, TantivyError};
 
 use super::{
     documents::{Documents, places},
-    schema::{CATEGORY, PRICE, read_block},
+    segment::Segment,
 };
 
 /// How many categories a facet shows.
@@ -21,15 +21,14 @@ impl CategoryCounts {
     /// Counts documents of a segment.
     pub(super) fn add(
         &mut self,
-        segment: &SegmentReader,
+        segment: &Segment,
         documents: &Documents,
         range: Range<DocId>,
     ) -> Result<(), TantivyError> {
-        let missing = || TantivyError::SchemaError(CATEGORY.into());
-        let column = segment.fast_fields().str(CATEGORY)?.ok_or_else(missing)?;
-        let mut counts = vec![0; column.num_terms()];
+        let mut counts = vec![0; segment.categories.num_terms()];
+        let ordinals = segment.category_ordinals();
         for (start, bits) in documents.blocks(range) {
-            let categories = read_block(&*column.ords().values, start);
+            let categories = ordinals.block(start);
             for place in places(bits) {
                 let category = usize::try_from(categories[place]).ok();
                 if let Some(count) = category.and_then(|category| counts.get_mut(category)) {
@@ -37,12 +36,13 @@ impl CategoryCounts {
                 }
             }
         }
-        let mut name = String::new();
-        for (place, count) in (0..).zip(counts) {
-            if count > 0 && column.ord_to_str(place, &mut name)? {
-                *self.0.entry(name.clone()).or_default() += count;
-            }
-        }
+        let categories = (0..).zip(counts).filter(|(_, count)| *count > 0);
+        let (ordinals, counts): (Vec<u64>, Vec<u64>) = categories.unzip();
+        let mut counts = counts.into_iter();
+        segment.categories.dictionary().sorted_ords_to_term_cb(&ordinals, |name| {
+            let name = String::from_utf8_lossy(name).into_owned();
+            *self.0.entry(name).or_default() += counts.next().unwrap_or(0);
+        })?;
         Ok(())
     }
 
@@ -73,46 +73,14 @@ impl PriceCounts {
     }
 
     /// Counts documents of a segment.
-    pub(super) fn add(&mut self, prices: &Prices, documents: &Documents) {
+    pub(super) fn add(&mut self, segment: &Segment, documents: &Documents) {
         for (range, count) in &mut self.0 {
-            *count += documents.count(prices.documents(*range));
+            *count += documents.count(segment.priced(*range));
         }
     }
 
     /// Those that have products.
     pub(super) fn into_facet(self) -> Vec<(PriceRange, u64)> {
         self.0.into_iter().filter(|(_, count)| *count > 0).collect()
-    }
-}
-
-/// The prices of a segment, in the order of its documents.
-pub(super) struct Prices(Arc<dyn ColumnValues<u64>>);
-
-impl Prices {
-    pub(super) fn new(segment: &SegmentReader) -> Result<Prices, TantivyError> {
-        Ok(Prices(segment.fast_fields().u64(PRICE)?.values))
-    }
-
-    pub(super) fn of(&self, document: DocId) -> u64 {
-        self.0.get_val(document)
-    }
-
-    /// The documents with prices in this range.
-    pub(super) fn documents(&self, range: PriceRange) -> Range<DocId> {
-        self.first_at(range.lowest().cents())..self.first_at(range.highest().cents() + 1)
-    }
-
-    /// The first document whose price is at least this one, in cents.
-    pub(super) fn first_at(&self, cents: u64) -> DocId {
-        let (mut start, mut end) = (0, self.0.num_vals());
-        while start < end {
-            let middle = start + (end - start) / 2;
-            if self.of(middle) >= cents {
-                end = middle;
-            } else {
-                start = middle + 1;
-            }
-        }
-        start
     }
 }

@@ -8,6 +8,7 @@ mod query;
 mod schema;
 mod scores;
 mod search;
+mod segment;
 mod snapshot;
 mod suggest;
 mod threads;

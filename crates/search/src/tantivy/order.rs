@@ -1,25 +1,24 @@
 //! Exact order over all segments: by a key, then by id, in one direction.
 //!
 //! Keys are whole numbers. In descending order both are inverted, so that what comes first is always the smallest. Names have
-//! the place of their key in the segment's dictionary, which is compared by its bytes only between segments.
+//! the ordinal of their key in the segment's dictionary, which is compared by its bytes only between segments.
 
-use std::{ops::Range, sync::Arc};
+use std::ops::Range;
 
 use farmlokal_catalog::{ListQuery, Order, Position, Sort, SortValue};
 use tantivy::{
-    DocId, SegmentReader, TantivyError,
-    columnar::{BytesColumn, ColumnValues, TermOrdHit},
+    DocId, TantivyError,
+    columnar::{BytesColumn, TermOrdHit},
 };
 
 use super::{
     documents::{Documents, places},
-    facets::Prices,
-    schema::{CREATED_AT, ID, NAME_KEY, PRICE, read_block},
+    segment::Segment,
 };
 use crate::Match;
 
 /// A page in the making.
-pub(super) struct Page<'q> {
+pub(super) struct PageRows<'q> {
     query: &'q ListQuery,
     name_key: Option<&'q [u8]>,
     /// How many the page has at the most.
@@ -34,10 +33,10 @@ struct Row {
     id: u64,
 }
 
-impl<'q> Page<'q> {
-    pub(super) fn new(query: &'q ListQuery, name_key: Option<&'q [u8]>) -> Page<'q> {
+impl<'q> PageRows<'q> {
+    pub(super) fn new(query: &'q ListQuery, name_key: Option<&'q [u8]>) -> PageRows<'q> {
         let limit = usize::try_from(query.rows()).unwrap_or(usize::MAX);
-        Page { query, name_key, limit, rows: Vec::new() }
+        PageRows { query, name_key, limit, rows: Vec::new() }
     }
 
     fn directed(&self, number: u64) -> u64 {
@@ -50,34 +49,23 @@ impl<'q> Page<'q> {
     /// Adds the first of these documents of a segment. `scores`: by which relevance orders them.
     pub(super) fn add(
         &mut self,
-        segment: &SegmentReader,
-        prices: &Prices,
+        segment: &Segment,
         documents: &Documents,
         scores: &[u16],
         mut range: Range<DocId>,
     ) -> Result<(), TantivyError> {
-        let columns = segment.fast_fields();
-        let column = |name| Ok::<_, TantivyError>(columns.u64(name)?.values);
-        let mut names = None;
-        let keys: Option<Arc<dyn ColumnValues<u64>>> = match self.query.sort() {
-            Sort::Id => Some(column(ID)?),
+        let keys = match self.query.sort() {
+            Sort::Id => Some(segment.ids.clone()),
             Sort::Price => {
-                range = self.priced(prices, documents, range);
-                Some(column(PRICE)?)
+                range = self.priced(segment, documents, range);
+                Some(segment.prices.clone())
             }
-            Sort::CreatedAt => Some(column(CREATED_AT)?),
+            Sort::CreatedAt => Some(segment.created_at.clone()),
+            Sort::Name => Some(segment.name_ordinals()),
             Sort::Relevance => None,
-            Sort::Name => {
-                let missing = || TantivyError::SchemaError(NAME_KEY.into());
-                let column = columns.bytes(NAME_KEY)?.ok_or_else(missing)?;
-                let keys = Arc::clone(&column.ords().values);
-                names = Some(column);
-                Some(keys)
-            }
         };
-        let after = self.query.after().map(|position| self.start(position, names.as_ref()));
+        let after = self.query.after().map(|position| self.start(position, &segment.names));
         let after = after.transpose()?.flatten();
-        let ids = column(ID)?;
         let scores_of = |start: DocId| {
             let mut block = [0; 64];
             block.iter_mut().zip(&scores[start as usize..]).for_each(|(key, score)| *key = (*score).into());
@@ -87,14 +75,14 @@ impl<'q> Page<'q> {
         // Nothing from here on is on the page.
         let mut end: Option<(u64, u64)> = None;
         for (start, bits) in documents.blocks(range) {
-            let keys = keys.as_ref().map_or_else(|| scores_of(start), |keys| read_block(&**keys, start));
+            let keys = keys.as_ref().map_or_else(|| scores_of(start), |keys| keys.block(start));
             let keys = keys.map(|key| self.directed(key));
             let (first, last) = (after.map_or(0, |(key, _)| key), end.map_or(u64::MAX, |(key, _)| key));
             // Most often none of the 64 can be on the page: compared without a branch for each.
             if !keys.iter().fold(false, |any, key| any | (first..=last).contains(key)) {
                 continue;
             }
-            let ids = read_block(&*ids, start);
+            let ids = segment.ids.block(start);
             for place in places(bits) {
                 let row = (keys[place], self.directed(ids[place]));
                 if after.is_none_or(|after| row > after) && end.is_none_or(|end| row < end) {
@@ -106,28 +94,24 @@ impl<'q> Page<'q> {
                 }
             }
         }
-        self.add_rows(rows, names.as_ref())
+        self.add_rows(rows, &segment.names)
     }
 
-    fn add_rows(
-        &mut self,
-        mut rows: Vec<(u64, u64)>,
-        names: Option<&BytesColumn>,
-    ) -> Result<(), TantivyError> {
+    fn add_rows(&mut self, mut rows: Vec<(u64, u64)>, names: &BytesColumn) -> Result<(), TantivyError> {
         rows.sort_unstable();
         rows.truncate(self.limit);
-        let Some(names) = names else {
+        if self.query.sort() != Sort::Name {
             self.rows.extend(rows.into_iter().map(|(key, id)| Row { key, id, name: Vec::new() }));
             return Ok(());
-        };
+        }
         // The dictionary is read in its own order.
         if self.query.order() == Order::Desc {
             rows.reverse();
         }
-        let places: Vec<u64> = rows.iter().map(|(key, _)| self.directed(*key)).collect();
+        let ordinals: Vec<u64> = rows.iter().map(|(key, _)| self.directed(*key)).collect();
         let mut ids = rows.iter().map(|(_, id)| *id);
         let rows = &mut self.rows;
-        names.dictionary().sorted_ords_to_term_cb(&places, |name| {
+        names.dictionary().sorted_ords_to_term_cb(&ordinals, |name| {
             rows.extend(ids.next().map(|id| Row { key: 0, id, name: name.to_vec() }));
         })?;
         Ok(())
@@ -135,12 +119,12 @@ impl<'q> Page<'q> {
 
     /// The documents of a range, which come in the order of prices, that can be on a page by price: as far as its last row, and
     /// all with the same price.
-    fn priced(&self, prices: &Prices, documents: &Documents, range: Range<DocId>) -> Range<DocId> {
+    fn priced(&self, segment: &Segment, documents: &Documents, range: Range<DocId>) -> Range<DocId> {
         let cursor = self.query.after().and_then(|position| match position.value {
             SortValue::Price(price) => Some(price.cents()),
             _ => None,
         });
-        let first_at = |cents: u64| prices.first_at(cents).clamp(range.start, range.end);
+        let first_at = |cents: u64| segment.first_priced(cents).clamp(range.start, range.end);
         // Rows with the cursor's price can be before it, and are not counted.
         let beyond = match (cursor, self.query.order()) {
             (None, _) => range.clone(),
@@ -150,38 +134,38 @@ impl<'q> Page<'q> {
         let last = self.limit.saturating_sub(1);
         match self.query.order() {
             Order::Asc => {
-                let last = documents.of(beyond).nth(last);
+                let last = documents.within(beyond).nth(last);
                 cursor.map_or(range.start, first_at)
-                    ..last.map_or(range.end, |last| first_at(prices.of(last) + 1))
+                    ..last.map_or(range.end, |last| first_at(segment.prices.of(last) + 1))
             }
             Order::Desc => {
-                let last = documents.of(beyond).nth_back(last);
-                last.map_or(range.start, |last| first_at(prices.of(last)))
+                let last = documents.within(beyond).nth_back(last);
+                last.map_or(range.start, |last| first_at(segment.prices.of(last)))
                     ..cursor.map_or(range.end, |cents| first_at(cents + 1))
             }
         }
     }
 
     /// The key and id in a segment after which a page starts.
-    fn start(&self, at: &Position, names: Option<&BytesColumn>) -> Result<Option<(u64, u64)>, TantivyError> {
+    fn start(&self, at: &Position, names: &BytesColumn) -> Result<Option<(u64, u64)>, TantivyError> {
         let key = match &at.value {
             SortValue::Id => at.id,
             SortValue::Price(price) => price.cents(),
             SortValue::CreatedAt(time) => tantivy::i64_to_u64(time.timestamp_millis()),
             SortValue::Relevance(relevance) => u64::from(*relevance),
             SortValue::Name(_) => {
-                let (Some(names), Some(key)) = (names, self.name_key) else {
+                let Some(key) = self.name_key else {
                     return Err(TantivyError::InvalidArgument(
                         "a cursor by name needs the name's key".into(),
                     ));
                 };
                 match names.dictionary().term_ord_or_next(key)? {
-                    TermOrdHit::Exact(place) => place,
-                    // The page starts between the place before and this one.
-                    TermOrdHit::Next(place) => {
+                    TermOrdHit::Exact(ordinal) => ordinal,
+                    // The page starts between the ordinal before and this one.
+                    TermOrdHit::Next(ordinal) => {
                         return Ok(match self.query.order() {
-                            Order::Asc => place.checked_sub(1).map(|before| (before, u64::MAX)),
-                            Order::Desc => Some((!place, u64::MAX)),
+                            Order::Asc => ordinal.checked_sub(1).map(|before| (before, u64::MAX)),
+                            Order::Desc => Some((!ordinal, u64::MAX)),
                         });
                     }
                 }

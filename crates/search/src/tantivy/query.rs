@@ -6,11 +6,15 @@ use farmlokal_catalog::Level;
 use tantivy::{TantivyError, schema::Field};
 
 use super::{
-    dictionary::{Postings, Terms, typos},
+    dictionary::{Postings, Terms, at_most, typos},
+    documents::Documents,
     scores::Scores,
     snapshot::Snapshot,
 };
-use crate::analysis::{STEM, Word, pairs};
+use crate::{
+    Correction,
+    analysis::{STEM, Word, pairs},
+};
 
 /// How a word is matched, by how much that counts for relevance: in a name [`IN_NAME`] more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -114,76 +118,115 @@ impl Snapshot {
         Ok(Alternative { likeness, at_least: groups.len(), groups })
     }
 
-    /// What each product counts that has all words; 0 for others. `written`: the word at this place only as it is written.
-    pub(super) fn scores(
+    /// The products that have all words, by segment, and their scores.
+    pub(super) fn find(
         &self,
         Expanded(units): &Expanded,
-        written: Option<usize>,
-    ) -> Result<Scores, TantivyError> {
-        let both = |others: Option<Scores>, scores: Scores| match others {
-            Some(others) => others.and(&scores),
-            None => scores,
-        };
-        let mut all: Option<Scores> = None;
-        let mut place = 0;
-        for unit in units {
-            let mut of_unit: Option<Scores> = None;
-            for word in &unit.words {
-                let mut scores = Scores::none(&self.searcher);
-                for alternative in &word.alternatives {
-                    if written != Some(place) || alternative.likeness >= Likeness::Alike {
-                        self.raise(&mut scores, alternative, 1)?;
-                    }
-                }
-                of_unit = Some(both(of_unit, scores));
-                place += 1;
+    ) -> Result<(Vec<Documents>, Scores<'_>), TantivyError> {
+        let mut found = self.existing();
+        let mut units: Vec<&Unit> = units.iter().collect();
+        // The rarest first: only its products are looked for among those of the others.
+        units.sort_by_key(|unit| {
+            let alternatives = unit.words.iter().flat_map(|word| &word.alternatives).chain(&unit.synonyms);
+            at_most(alternatives.flat_map(|one| one.groups.iter().flat_map(Terms::values)).flatten())
+        });
+        let scores = self.all(&units, &mut found, |unit, found| {
+            let mut having_words = found.to_vec();
+            let mut scores = self.all(&unit.words, &mut having_words, |word, found| {
+                self.scores(&word.alternatives, 1, found)
+            })?;
+            if !unit.synonyms.is_empty() {
+                scores.retain(&having_words);
+                self.raise(&mut scores, &unit.synonyms, unit.words.len(), found)?;
             }
-            let mut scores = of_unit.unwrap_or_else(|| Scores::none(&self.searcher));
-            for synonym in &unit.synonyms {
-                self.raise(&mut scores, synonym, unit.words.len())?;
-            }
-            all = Some(both(all, scores));
-        }
-        Ok(all.unwrap_or_else(|| Scores::none(&self.searcher)))
+            Ok(scores)
+        })?;
+        Ok((found, scores))
     }
 
-    /// Counts documents that match in this way as much as so many words.
-    fn raise(
+    /// Leaves the documents that match all parts of a search. The sums of their scores; those of others mean nothing.
+    fn all<'s, T>(
+        &'s self,
+        parts: &[T],
+        documents: &mut [Documents],
+        scores: impl Fn(&T, &[Documents]) -> Result<Scores<'s>, TantivyError>,
+    ) -> Result<Scores<'s>, TantivyError> {
+        let mut sums = Scores::none(&self.searcher);
+        for part in parts {
+            let scores = scores(part, documents)?;
+            for (nth, documents) in documents.iter_mut().enumerate() {
+                documents.retain_scored(scores.of(nth));
+            }
+            sums.add(scores);
+        }
+        Ok(sums)
+    }
+
+    /// The words that no product that was found has as they are written, and the most common that these have instead.
+    pub(super) fn corrections(
         &self,
-        scores: &mut Scores,
-        alternative: &Alternative,
-        words: usize,
-    ) -> Result<(), TantivyError> {
-        let Alternative { likeness, groups, at_least } = alternative;
-        let words = u16::try_from(words).unwrap_or(u16::MAX);
-        let weight = |field: Field| {
-            let more = if field == self.fields.name { IN_NAME } else { 0 };
-            (*likeness as u16 + more).saturating_mul(words)
-        };
-        match groups.as_slice() {
-            [terms] => scores.raise(&self.searcher, terms.values().flatten(), weight),
-            groups => {
-                let groups = groups.iter().map(|terms| terms.values().flatten());
-                scores.raise_all(&self.searcher, groups, *at_least, weight)
+        Expanded(units): &Expanded,
+        found: &[Documents],
+    ) -> Result<Vec<Correction>, TantivyError> {
+        const SHOWN: usize = 5;
+        let mut corrections = Vec::new();
+        for (unit, word) in units.iter().flat_map(|unit| unit.words.iter().map(move |word| (unit, word))) {
+            let (forgiving, written): (Vec<_>, Vec<_>) =
+                word.alternatives.iter().partition(|one| one.likeness < Likeness::Alike);
+            let others: BTreeMap<&str, &[Postings]> = forgiving
+                .iter()
+                .flat_map(|one| one.groups.iter().flatten())
+                .map(|(term, postings)| (term.as_str(), postings.as_slice()))
+                .collect();
+            let Word::Plain { whole, .. } = &word.word else { continue };
+            if others.is_empty() {
+                continue;
+            }
+            let as_written = self.scores(written.into_iter().chain(&unit.synonyms), 1, found)?;
+            if (0..found.len()).all(|segment| as_written.of(segment).iter().all(|score| *score == 0)) {
+                let others = self.most_common(others.into_iter(), SHOWN, found)?;
+                let found = others.into_iter().map(|(other, _)| other.to_owned()).collect();
+                corrections.push(Correction { word: whole.clone(), found });
             }
         }
+        Ok(corrections)
+    }
+
+    /// The scores of those documents `among` these that match in one of these ways, each counted as so many words.
+    fn scores<'a>(
+        &self,
+        alternatives: impl IntoIterator<Item = &'a Alternative>,
+        words: usize,
+        among: &[Documents],
+    ) -> Result<Scores<'_>, TantivyError> {
+        let mut scores = Scores::none(&self.searcher);
+        self.raise(&mut scores, alternatives, words, among)?;
+        Ok(scores)
+    }
+
+    fn raise<'a>(
+        &self,
+        scores: &mut Scores<'_>,
+        alternatives: impl IntoIterator<Item = &'a Alternative>,
+        words: usize,
+        among: &[Documents],
+    ) -> Result<(), TantivyError> {
+        let words = u16::try_from(words).unwrap_or(u16::MAX);
+        for Alternative { likeness, groups, at_least } in alternatives {
+            let score = |field: Field| {
+                let more = if field == self.fields.name { IN_NAME } else { 0 };
+                (*likeness as u16 + more).saturating_mul(words)
+            };
+            match groups.as_slice() {
+                [terms] => scores.raise(terms.values().flatten(), among, score)?,
+                groups => scores.raise_groups(groups, *at_least, among, score, self.fields.texts())?,
+            }
+        }
+        Ok(())
     }
 }
 
 impl Expanded {
-    /// The words that were not matched as written alone, their places, and what else they may be.
-    pub(super) fn forgiven(&self) -> impl Iterator<Item = (usize, &str, BTreeMap<&str, &[Postings]>)> {
-        let words = self.0.iter().flat_map(|unit| &unit.words).enumerate();
-        words.filter_map(|(place, expanded)| {
-            let Word::Plain { whole, .. } = &expanded.word else { return None };
-            let forgiven = expanded.alternatives.iter().filter(|other| other.likeness < Likeness::Alike);
-            let terms = forgiven.flat_map(|other| other.groups.iter().flatten());
-            let terms: BTreeMap<_, _> =
-                terms.map(|(term, postings)| (term.as_str(), postings.as_slice())).collect();
-            (!terms.is_empty()).then_some((place, whole.as_str(), terms))
-        })
-    }
-
     /// Every term that a product may have been found by.
     pub(super) fn terms(&self) -> HashSet<String> {
         let alternatives = self

@@ -2,8 +2,7 @@
 
 use farmlokal_catalog::IndexRow;
 use tantivy::{
-    DocId, Index, IndexSettings, IndexSortByField, Order, TantivyDocument, TantivyError, Term,
-    columnar::ColumnValues,
+    Index, IndexSettings, IndexSortByField, Order, TantivyDocument, TantivyError, Term,
     directory::RamDirectory,
     schema::{BytesOptions, FAST, Field, INDEXED, IndexRecordOption, Schema, TextFieldIndexing, TextOptions},
     store::Compressor,
@@ -52,7 +51,7 @@ pub(super) fn create(directory: RamDirectory, analysis: Analysis) -> Result<(Ind
     };
     let tokenizers = TokenizerManager::default();
     for (name, completes) in [("name", true), ("description", false)] {
-        tokenizers.register(name, Terms { analysis, completes, stems: StemCache::default() });
+        tokenizers.register(name, TermTokenizer { analysis, completes, stems: StemCache::default() });
     }
     let settings = IndexSettings {
         sort_by_field: Some(IndexSortByField { field: PRICE.into(), order: Order::Asc }),
@@ -62,14 +61,6 @@ pub(super) fn create(directory: RamDirectory, analysis: Analysis) -> Result<(Ind
     };
     let builder = Index::builder().schema(schema.build()).tokenizers(tokenizers).settings(settings);
     Ok((builder.open_or_create(directory)?, fields))
-}
-
-/// The values of 64 documents, as far as there are so many. Each document has one.
-pub(super) fn read_block(values: &dyn ColumnValues<u64>, start: DocId) -> [u64; 64] {
-    let mut block = [0; 64];
-    let length = values.num_vals().saturating_sub(start).min(64);
-    values.get_range(start.into(), &mut block[..length as usize]);
-    block
 }
 
 impl Fields {
@@ -97,13 +88,13 @@ impl Fields {
 
 /// The words of a text as terms.
 #[derive(Clone)]
-struct Terms {
+struct TermTokenizer {
     analysis: Analysis,
     completes: bool,
     stems: StemCache,
 }
 
-impl Tokenizer for Terms {
+impl Tokenizer for TermTokenizer {
     type TokenStream<'a> = PreTokenizedStream;
 
     fn token_stream<'a>(&'a mut self, text: &'a str) -> PreTokenizedStream {

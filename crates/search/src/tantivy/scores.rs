@@ -1,93 +1,145 @@
-//! Which documents match, and how much each counts: one number for each document of a segment.
-
-use std::collections::BTreeMap;
+//! How much each document counts for a search: one number for each document of a segment.
 
 use tantivy::{Searcher, TantivyError, schema::Field};
 
-use super::dictionary::Postings;
+use super::{
+    dictionary::{Postings, Terms, at_most},
+    documents::Documents,
+};
 
-/// What each document counts, by segment: 0 where it does not match, and nothing at all for a segment in which none does.
-pub(super) struct Scores(Vec<Vec<u16>>);
+/// The scores of documents, by segment: 0 without a match, and nothing at all for a segment in which none matches.
+pub(super) struct Scores<'s> {
+    searcher: &'s Searcher,
+    of: Vec<Vec<u16>>,
+}
 
-impl Scores {
-    /// No document matches.
-    pub(super) fn none(searcher: &Searcher) -> Scores {
-        Scores(vec![Vec::new(); searcher.segment_readers().len()])
+impl<'s> Scores<'s> {
+    /// No document has a score.
+    pub(super) fn none(searcher: &'s Searcher) -> Scores<'s> {
+        Scores { searcher, of: vec![Vec::new(); searcher.segment_readers().len()] }
     }
 
-    /// Documents with one of these terms count so much, if they do not count more already.
+    /// The scores of a segment.
+    pub(super) fn of(&self, segment: usize) -> &[u16] {
+        &self.of[segment]
+    }
+
+    fn of_segment(&mut self, segment: usize) -> &mut Vec<u16> {
+        let scores = &mut self.of[segment];
+        scores.resize(self.searcher.segment_readers()[segment].max_doc() as usize, 0);
+        scores
+    }
+
+    /// Raises the scores of those documents `among` these that have one of the terms, if they are not as high already.
     pub(super) fn raise<'p>(
         &mut self,
-        searcher: &Searcher,
         postings: impl IntoIterator<Item = &'p Postings>,
-        weight: impl Fn(Field) -> u16,
+        among: &[Documents],
+        score: impl Fn(Field) -> u16,
     ) -> Result<(), TantivyError> {
-        for one in postings {
-            let (scores, weight) = (self.of_segment(searcher, one.segment), weight(one.field));
-            one.each_block(searcher, |documents| {
-                for document in documents {
-                    let score = &mut scores[*document as usize];
-                    *score = weight.max(*score);
-                }
+        for one in postings.into_iter().filter(|one| among[one.segment].len() > 0) {
+            let (searcher, scores, score) = (self.searcher, self.of_segment(one.segment), score(one.field));
+            one.each(searcher, &among[one.segment], |document| {
+                let before = &mut scores[document as usize];
+                *before = score.max(*before);
             })?;
         }
         Ok(())
     }
 
     /// The same for documents that have terms of at least so many groups, all in one field.
-    pub(super) fn raise_all<'p, P: IntoIterator<Item = &'p Postings>>(
+    pub(super) fn raise_groups(
         &mut self,
-        searcher: &Searcher,
-        groups: impl ExactSizeIterator<Item = P>,
+        groups: &[Terms],
         at_least: usize,
-        weight: impl Fn(Field) -> u16,
+        among: &[Documents],
+        score: impl Fn(Field) -> u16,
+        fields: [Field; 2],
     ) -> Result<(), TantivyError> {
-        let mut counts: BTreeMap<(usize, Field), Vec<u16>> = BTreeMap::new();
-        let all = at_least == groups.len();
-        for (nth, group) in groups.enumerate() {
-            for one in group {
-                let size = searcher.segment_readers()[one.segment].max_doc() as usize;
-                let counts = counts.entry((one.segment, one.field)).or_insert_with(|| vec![0; size]);
-                one.each_block(searcher, |documents| {
-                    for document in documents {
-                        let count = &mut counts[*document as usize];
-                        // A document may have several terms of a group, where all groups are needed.
-                        *count += u16::from(!all || usize::from(*count) == nth);
+        let mut groups: Vec<&Terms> = groups.iter().collect();
+        // The rarest first: only its documents are looked for among those of the others.
+        groups.sort_by_key(|terms| at_most(terms.values().flatten()));
+        for (segment, among) in among.iter().enumerate() {
+            for field in fields {
+                let documents = if at_least == groups.len() {
+                    self.having_all(&groups, segment, field, among)?
+                } else {
+                    self.having(at_least, &groups, segment, field, among)?
+                };
+                if documents.len() > 0 {
+                    let (scores, score) = (self.of_segment(segment), score(field));
+                    for document in documents.within(0..u32::MAX) {
+                        let before = &mut scores[document as usize];
+                        *before = score.max(*before);
                     }
-                })?;
-            }
-        }
-        for ((segment, field), counts) in counts {
-            let (scores, weight) = (self.of_segment(searcher, segment), weight(field));
-            for (score, count) in scores.iter_mut().zip(counts) {
-                if usize::from(count) >= at_least {
-                    *score = weight.max(*score);
                 }
             }
         }
         Ok(())
     }
 
-    /// What the documents of a segment count.
-    pub(super) fn of(&self, segment: usize) -> &[u16] {
-        &self.0[segment]
+    fn having_all(
+        &self,
+        groups: &[&Terms],
+        segment: usize,
+        field: Field,
+        among: &Documents,
+    ) -> Result<Documents, TantivyError> {
+        let mut documents = among.clone();
+        for terms in groups {
+            let mut having = documents.none();
+            for one in in_field(terms, segment, field) {
+                one.each(self.searcher, &documents, |document| having.insert(document))?;
+            }
+            documents = having;
+        }
+        Ok(documents)
     }
 
-    fn of_segment(&mut self, searcher: &Searcher, segment: usize) -> &mut Vec<u16> {
-        let scores = &mut self.0[segment];
-        scores.resize(searcher.segment_readers()[segment].max_doc() as usize, 0);
-        scores
+    fn having(
+        &self,
+        at_least: usize,
+        groups: &[&Terms],
+        segment: usize,
+        field: Field,
+        among: &Documents,
+    ) -> Result<Documents, TantivyError> {
+        let mut having = among.none();
+        let mut counts = Vec::new();
+        for one in groups.iter().flat_map(|terms| in_field(terms, segment, field)) {
+            counts.resize(self.searcher.segment_readers()[segment].max_doc() as usize, 0_u8);
+            one.each(self.searcher, among, |document| {
+                let count = &mut counts[document as usize];
+                *count = count.saturating_add(1);
+                if usize::from(*count) == at_least {
+                    having.insert(document);
+                }
+            })?;
+        }
+        Ok(having)
     }
 
-    /// Documents that match both count what they count in both.
-    pub(super) fn and(mut self, Scores(other): &Scores) -> Scores {
-        for (scores, other) in self.0.iter_mut().zip(other) {
-            // Nothing at all where the other has nothing.
-            scores.truncate(other.len());
-            for (score, other) in scores.iter_mut().zip(other) {
-                *score = if *score == 0 || *other == 0 { 0 } else { score.saturating_add(*other) };
+    /// Adds the scores of others.
+    pub(super) fn add(&mut self, others: Scores<'_>) {
+        for (scores, others) in self.of.iter_mut().zip(others.of) {
+            if scores.is_empty() {
+                *scores = others;
+            } else {
+                scores.iter_mut().zip(others).for_each(|(score, other)| *score = score.saturating_add(other));
             }
         }
-        self
     }
+
+    /// Leaves the scores of these documents.
+    pub(super) fn retain(&mut self, documents: &[Documents]) {
+        for (scores, documents) in self.of.iter_mut().zip(documents) {
+            for (document, score) in (0..).zip(scores) {
+                *score *= u16::from(documents.has(document));
+            }
+        }
+    }
+}
+
+fn in_field(terms: &Terms, segment: usize, field: Field) -> impl Iterator<Item = &Postings> {
+    terms.values().flatten().filter(move |one| one.segment == segment && one.field == field)
 }

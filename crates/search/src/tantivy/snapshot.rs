@@ -9,7 +9,10 @@ use tantivy::{
     indexer::{IndexWriterOptions, LogMergePolicy, NoMergePolicy},
 };
 
-use super::schema::{Fields, create};
+use super::{
+    schema::{Fields, create},
+    segment::Segment,
+};
 use crate::analysis::{Analysis, SynonymIndex};
 
 /// The least that a writer may have, in bytes.
@@ -23,6 +26,7 @@ pub(super) const BUILD: u64 = (BUILDERS * BUILDER) as u64;
 /// A state of the index, as of one position.
 pub(super) struct Snapshot {
     pub(super) searcher: Searcher,
+    pub(super) segments: Vec<Segment>,
     pub(super) fields: Fields,
     pub(super) analysis: Analysis,
     pub(super) synonyms: Arc<SynonymIndex>,
@@ -75,8 +79,11 @@ impl Live {
     pub(super) fn commit(&mut self, position: &ChangePosition) -> Result<Snapshot, TantivyError> {
         self.writer.commit()?;
         self.reader.reload()?;
+        let searcher = self.reader.searcher();
+        let segments = searcher.segment_readers().iter().map(Segment::open).collect::<Result<_, _>>()?;
         Ok(Snapshot {
-            searcher: self.reader.searcher(),
+            searcher,
+            segments,
             fields: self.fields,
             analysis: self.analysis,
             synonyms: Arc::clone(&self.synonyms),

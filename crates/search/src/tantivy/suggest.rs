@@ -6,25 +6,23 @@ use tantivy::TantivyError;
 use super::snapshot::Snapshot;
 use crate::{
     Suggestion,
-    analysis::{COMPLETION, SURFACE, Word, words},
+    analysis::{COMPLETION, SURFACE, Word, searched, words},
 };
 
 impl Snapshot {
     /// Completes the last word of a text with words of products that have the words before as well.
     pub(super) fn suggest(&self, text: &SearchText, limit: usize) -> Result<Vec<Suggestion>, TantivyError> {
-        let mut before = words(text.as_str());
-        let Some(last) = before.pop() else { return Ok(Vec::new()) };
+        let Some(last) = words(text.as_str()).pop() else { return Ok(Vec::new()) };
         let (Word::Plain { whole: prefix, .. } | Word::Run(prefix)) = last.word else {
             return Ok(Vec::new());
         };
         let begins = text.as_str().get(..last.range.start).unwrap_or_default();
-        let before: Vec<Word> = before.into_iter().map(|placed| placed.word).collect();
-        let scores = if before.is_empty() {
-            None
+        let before: Vec<Word> = searched(begins).into_iter().map(|placed| placed.word).collect();
+        let found = if before.is_empty() {
+            self.existing()
         } else {
-            Some(self.scores(&self.expand(&before, Level::AsWritten)?, None)?)
+            self.find(&self.expand(&before, Level::AsWritten)?)?.0
         };
-        let found = self.documents(scores.as_ref());
         let terms = self.beginning_with(&[self.fields.name], &[COMPLETION, &prefix].concat())?;
         let completions = terms.iter().filter_map(|(term, postings)| {
             let (_, written) = term.split_once(SURFACE)?;
