@@ -28,7 +28,7 @@ const COUNTED: usize = 1_000;
 pub(super) type Terms = BTreeMap<String, Vec<Postings>>;
 
 impl Postings {
-    /// Calls `collect` with the documents that are among these, in their order.
+    /// Calls `collect` with the documents, in their order: with all that are `among` these, and perhaps with others.
     pub(super) fn each(
         &self,
         searcher: &Searcher,
@@ -52,11 +52,7 @@ impl Postings {
             return Ok(());
         }
         while !blocks.docs().is_empty() {
-            blocks
-                .docs()
-                .iter()
-                .filter(|document| among.has(**document))
-                .for_each(|document| collect(*document));
+            blocks.docs().iter().for_each(|document| collect(*document));
             blocks.advance();
         }
         Ok(())
@@ -164,7 +160,10 @@ impl Snapshot {
         for postings in postings.chunk_by(|one, next| one.segment == next.segment) {
             let mut documents: Vec<DocId> = Vec::new();
             for one in postings {
-                one.each(&self.searcher, &found[one.segment], |document| documents.push(document))?;
+                let found = &found[one.segment];
+                one.each(&self.searcher, found, |document| {
+                    documents.extend(found.has(document).then_some(document));
+                })?;
             }
             // Name and description can both have it.
             documents.sort_unstable();

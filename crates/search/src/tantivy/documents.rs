@@ -39,15 +39,21 @@ impl Documents {
 
     /// Leaves those that have a score.
     pub(super) fn retain_scored(&mut self, scores: &[u16]) {
-        let bits = scores.chunks(64).map(|scores| {
-            // Most often none of the 64 has one, which is seen at once.
-            if scores.iter().fold(0, |all, score| all | score) == 0 {
+        let blocks = scores.chunks(64).chain(std::iter::repeat(&[][..]));
+        let bits = self.bits.iter().zip(blocks).map(|(before, scores)| {
+            // Most often there is none among the 64, which is seen at once.
+            if *before == 0 || scores.iter().fold(0, |all, score| all | score) == 0 {
                 return 0;
             }
-            (0..).zip(scores).fold(0, |bits, (nth, score)| bits | u64::from(*score != 0) << nth)
+            before & (0..).zip(scores).fold(0, |bits, (nth, score)| bits | u64::from(*score != 0) << nth)
         });
-        let bits = self.bits.iter().zip(bits.chain(std::iter::repeat(0)));
-        *self = Documents::new(bits.map(|(before, bits)| before & bits).collect());
+        *self = Documents::new(bits.collect());
+    }
+
+    /// Leaves those that are among others of the same segment, too.
+    pub(super) fn retain(&mut self, others: &Documents) {
+        *self =
+            Documents::new(self.bits.iter().zip(&others.bits).map(|(bits, others)| bits & others).collect());
     }
 
     pub(super) fn has(&self, document: DocId) -> bool {
@@ -85,9 +91,9 @@ impl Documents {
 }
 
 /// The places of the documents of a [block](Documents::blocks).
-pub(super) fn places(mut bits: u64) -> impl Iterator<Item = usize> {
+pub(super) fn places(mut bits: u64) -> impl Iterator<Item = u32> {
     std::iter::from_fn(move || {
-        let place = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
+        let place = (bits != 0).then(|| bits.trailing_zeros())?;
         bits &= bits - 1;
         Some(place)
     })

@@ -30,7 +30,7 @@ impl CategoryCounts {
         for (start, bits) in documents.blocks(range) {
             let categories = ordinals.block(start);
             for place in places(bits) {
-                let category = usize::try_from(categories[place]).ok();
+                let category = usize::try_from(categories[place as usize]).ok();
                 if let Some(count) = category.and_then(|category| counts.get_mut(category)) {
                     *count += 1;
                 }

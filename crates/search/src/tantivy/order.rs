@@ -82,9 +82,12 @@ impl<'q> PageRows<'q> {
             if !keys.iter().fold(false, |any, key| any | (first..=last).contains(key)) {
                 continue;
             }
-            let ids = segment.ids.block(start);
             for place in places(bits) {
-                let row = (keys[place], self.directed(ids[place]));
+                let key = keys[place as usize];
+                if !(first..=last).contains(&key) {
+                    continue;
+                }
+                let row = (key, self.directed(segment.ids.of(start + place)));
                 if after.is_none_or(|after| row > after) && end.is_none_or(|end| row < end) {
                     rows.push(row);
                     if rows.len() >= 2 * self.limit {

@@ -154,9 +154,7 @@ impl Snapshot {
         let mut sums = Scores::none(&self.searcher);
         for part in parts {
             let scores = scores(part, documents)?;
-            for (nth, documents) in documents.iter_mut().enumerate() {
-                documents.retain_scored(scores.of(nth));
-            }
+            retain_scored(documents, &scores);
             sums.add(scores);
         }
         Ok(sums)
@@ -183,7 +181,9 @@ impl Snapshot {
                 continue;
             }
             let as_written = self.scores(written.into_iter().chain(&unit.synonyms), 1, found)?;
-            if (0..found.len()).all(|segment| as_written.of(segment).iter().all(|score| *score == 0)) {
+            let mut found_as_written = found.to_vec();
+            retain_scored(&mut found_as_written, &as_written);
+            if found_as_written.iter().all(|documents| documents.len() == 0) {
                 let others = self.most_common(others.into_iter(), SHOWN, found)?;
                 let found = others.into_iter().map(|(other, _)| other.to_owned()).collect();
                 corrections.push(Correction { word: whole.clone(), found });
@@ -192,7 +192,8 @@ impl Snapshot {
         Ok(corrections)
     }
 
-    /// The scores of those documents `among` these that match in one of these ways, each counted as so many words.
+    /// The scores of documents that match in one of these ways, each counted as so many words: of all `among` these, and perhaps
+    /// of others.
     fn scores<'a>(
         &self,
         alternatives: impl IntoIterator<Item = &'a Alternative>,
@@ -223,6 +224,12 @@ impl Snapshot {
             }
         }
         Ok(())
+    }
+}
+
+fn retain_scored(documents: &mut [Documents], scores: &Scores<'_>) {
+    for (nth, documents) in documents.iter_mut().enumerate() {
+        documents.retain_scored(scores.of(nth));
     }
 }
 

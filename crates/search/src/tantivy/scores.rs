@@ -30,7 +30,8 @@ impl<'s> Scores<'s> {
         scores
     }
 
-    /// Raises the scores of those documents `among` these that have one of the terms, if they are not as high already.
+    /// Raises the scores of documents that have one of the terms, if they are not as high already: of all that are `among` these,
+    /// and perhaps of others.
     pub(super) fn raise<'p>(
         &mut self,
         postings: impl IntoIterator<Item = &'p Postings>,
@@ -91,6 +92,7 @@ impl<'s> Scores<'s> {
             for one in in_field(terms, segment, field) {
                 one.each(self.searcher, &documents, |document| having.insert(document))?;
             }
+            having.retain(&documents);
             documents = having;
         }
         Ok(documents)

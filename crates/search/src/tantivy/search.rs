@@ -92,7 +92,7 @@ impl Snapshot {
             let chosen = &mut chosen[one.segment];
             one.each(&self.searcher, &documents[one.segment], |document| chosen.insert(document))?;
         }
-        documents.clone_from_slice(&chosen);
+        documents.iter_mut().zip(&chosen).for_each(|(documents, chosen)| documents.retain(chosen));
         Ok(())
     }
 
