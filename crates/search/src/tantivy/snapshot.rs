@@ -100,11 +100,13 @@ impl Live {
             .num_merge_threads(1)
             .memory_budget_per_thread(WRITER)
             .build();
-        let writer: IndexWriter = index.writer_with_options(options)?;
+        let mut writer: IndexWriter = index.writer_with_options(options)?;
         let mut merges = LogMergePolicy::default();
         // Documents that are gone cost every search a little.
         merges.set_del_docs_ratio_before_merge(0.3);
         writer.set_merge_policy(Box::new(merges));
+        // The segments of the build are merged from now on, not beside the first changes.
+        writer.commit()?;
         Ok(Live { writer, ..self })
     }
 }
