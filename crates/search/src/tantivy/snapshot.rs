@@ -18,7 +18,7 @@ use crate::analysis::{Analysis, SynonymIndex};
 /// The least that a writer may have, in bytes.
 pub(super) const WRITER: usize = 15_000_000;
 /// What each of the [`BUILDERS`] has.
-const BUILDER: usize = 30_000_000;
+const BUILDER: usize = 20_000_000;
 const BUILDERS: usize = 2;
 /// What all have together.
 pub(super) const BUILD: u64 = (BUILDERS * BUILDER) as u64;
