@@ -18,7 +18,7 @@ use crate::analysis::{Analysis, SynonymIndex};
 /// The least that a writer may have, in bytes.
 pub(super) const WRITER: usize = 15_000_000;
 /// What each of the [`BUILDERS`] has.
-const BUILDER: usize = 20_000_000;
+const BUILDER: usize = 30_000_000;
 const BUILDERS: usize = 2;
 /// What all have together.
 pub(super) const BUILD: u64 = (BUILDERS * BUILDER) as u64;
@@ -100,13 +100,11 @@ impl Live {
             .num_merge_threads(1)
             .memory_budget_per_thread(WRITER)
             .build();
-        let mut writer: IndexWriter = index.writer_with_options(options)?;
+        let writer: IndexWriter = index.writer_with_options(options)?;
         let mut merges = LogMergePolicy::default();
         // Documents that are gone cost every search a little.
         merges.set_del_docs_ratio_before_merge(0.3);
         writer.set_merge_policy(Box::new(merges));
-        // The segments of the build are merged from now on, not beside the first changes.
-        writer.commit()?;
         Ok(Live { writer, ..self })
     }
 }
