@@ -14,7 +14,6 @@ use tantivy::{
 use super::{documents::Documents, snapshot::Snapshot};
 
 /// The documents of a segment that have a term in a field. Those that are gone are still among them.
-#[derive(Clone)]
 pub(super) struct Postings {
     pub(super) segment: usize,
     pub(super) field: Field,
@@ -43,7 +42,7 @@ impl Postings {
         let index = searcher.segment_readers()[self.segment].inverted_index(self.field)?;
         let mut blocks = index.read_block_postings_from_terminfo(&self.info, IndexRecordOption::Basic)?;
         if among.len() < self.info.doc_freq / SKIP {
-            for document in among.within(0..DocId::MAX) {
+            for document in among.all() {
                 let nth = blocks.seek(document);
                 if blocks.doc(nth) == document {
                     collect(document);
@@ -89,14 +88,15 @@ impl Snapshot {
     }
 
     /// The words that become this one by so many letters that are added, left out, replaced or exchanged with their neighbour.
-    pub(super) fn misspelt(&self, fields: &[Field], written: &str) -> Result<Terms, TantivyError> {
-        let (letters, Some(field)) = (typos(written), fields.first()) else { return Ok(Terms::new()) };
+    pub(super) fn misspelt(&self, written: &str) -> Result<Terms, TantivyError> {
+        let letters = typos(written);
         if letters == 0 {
             return Ok(Terms::new());
         }
-        let automaton =
-            FuzzyTermQuery::new(Term::from_field_text(*field, written), letters, true).automaton()?;
-        self.gather(fields, |dictionary, add| {
+        // Only the text of the term counts for the automaton, not its field.
+        let term = Term::from_field_text(self.fields.name, written);
+        let automaton = FuzzyTermQuery::new(term, letters, true).automaton()?;
+        self.gather(&self.fields.texts(), |dictionary, add| {
             let mut stream = dictionary.search(&automaton).into_stream()?;
             while stream.advance() {
                 // Stems and completions begin with a control character.
@@ -130,8 +130,8 @@ impl Snapshot {
         Ok(terms)
     }
 
-    /// The terms that most products have, and at least one; equally common ones by their bytes. At most [`COUNTED`] are counted. `found`: of these products, by
-    /// segment.
+    /// The terms that most of the products found have, and at least one; equally common ones by their bytes. At most [`COUNTED`]
+    /// are counted.
     pub(super) fn most_common<'t>(
         &self,
         terms: impl Iterator<Item = (&'t str, &'t [Postings])>,

@@ -76,6 +76,11 @@ impl Documents {
         self.blocks(range).flat_map(documents)
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> impl DoubleEndedIterator<Item = DocId> {
+        self.within(0..DocId::MAX)
+    }
+
     /// Those in a range: the first document of each 64 that have any, and the bits of these.
     pub(super) fn blocks(&self, range: Range<DocId>) -> impl DoubleEndedIterator<Item = (DocId, u64)> {
         let block = move |nth: DocId| {
@@ -88,6 +93,11 @@ impl Documents {
         let end = range.end.div_ceil(64).min(u32::try_from(self.bits.len()).unwrap_or(u32::MAX));
         (range.start / 64..end).map(block).filter(|(_, bits)| *bits != 0)
     }
+}
+
+/// Whether there is any document in any segment.
+pub(super) fn any(documents: &[Documents]) -> bool {
+    documents.iter().any(|documents| documents.len() > 0)
 }
 
 /// The places of the documents of a [block](Documents::blocks).

@@ -7,7 +7,7 @@ use tantivy::{TantivyError, schema::Field};
 
 use super::{
     dictionary::{Postings, Terms, at_most, typos},
-    documents::Documents,
+    documents::{Documents, any},
     scores::Scores,
     snapshot::Snapshot,
 };
@@ -47,6 +47,12 @@ struct Unit {
     synonyms: Vec<Alternative>,
 }
 
+impl Unit {
+    fn alternatives(&self) -> impl Iterator<Item = &Alternative> {
+        self.words.iter().flat_map(|word| &word.alternatives).chain(&self.synonyms)
+    }
+}
+
 /// A search at a level.
 pub(super) struct Expanded(Vec<Unit>);
 
@@ -81,7 +87,7 @@ impl Snapshot {
                     forgive(Likeness::Prefix, self.beginning_with(&fields, whole)?);
                 }
                 if level >= Level::Typos {
-                    forgive(Likeness::Typo, self.misspelt(&fields, whole)?);
+                    forgive(Likeness::Typo, self.misspelt(whole)?);
                 }
             }
             Word::Run(run) if level >= Level::Typos && typos(run) > 0 => {
@@ -127,18 +133,20 @@ impl Snapshot {
         let mut units: Vec<&Unit> = units.iter().collect();
         // The rarest first: only its products are looked for among those of the others.
         units.sort_by_key(|unit| {
-            let alternatives = unit.words.iter().flat_map(|word| &word.alternatives).chain(&unit.synonyms);
-            at_most(alternatives.flat_map(|one| one.groups.iter().flat_map(Terms::values)).flatten())
+            at_most(unit.alternatives().flat_map(|one| one.groups.iter().flat_map(Terms::values)).flatten())
         });
         let scores = self.all(&units, &mut found, |unit, found| {
-            let mut having_words = found.to_vec();
-            let mut scores = self.all(&unit.words, &mut having_words, |word, found| {
-                self.scores(&word.alternatives, 1, found)
-            })?;
-            if !unit.synonyms.is_empty() {
+            let mut scores = if let [word] = unit.words.as_slice() {
+                self.scores(&word.alternatives, 1, found)?
+            } else {
+                let mut having_words = found.to_vec();
+                let mut scores = self.all(&unit.words, &mut having_words, |word, found| {
+                    self.scores(&word.alternatives, 1, found)
+                })?;
                 scores.retain(&having_words);
-                self.raise(&mut scores, &unit.synonyms, unit.words.len(), found)?;
-            }
+                scores
+            };
+            self.raise(&mut scores, &unit.synonyms, unit.words.len(), found)?;
             Ok(scores)
         })?;
         Ok((found, scores))
@@ -183,7 +191,7 @@ impl Snapshot {
             let as_written = self.scores(written.into_iter().chain(&unit.synonyms), 1, found)?;
             let mut found_as_written = found.to_vec();
             retain_scored(&mut found_as_written, &as_written);
-            if found_as_written.iter().all(|documents| documents.len() == 0) {
+            if !any(&found_as_written) {
                 let others = self.most_common(others.into_iter(), SHOWN, found)?;
                 let found = others.into_iter().map(|(other, _)| other.to_owned()).collect();
                 corrections.push(Correction { word: whole.clone(), found });
@@ -236,10 +244,7 @@ fn retain_scored(documents: &mut [Documents], scores: &Scores<'_>) {
 impl Expanded {
     /// Every term that a product may have been found by.
     pub(super) fn terms(&self) -> HashSet<String> {
-        let alternatives = self
-            .0
-            .iter()
-            .flat_map(|unit| unit.words.iter().flat_map(|word| &word.alternatives).chain(&unit.synonyms));
+        let alternatives = self.0.iter().flat_map(Unit::alternatives);
         alternatives.flat_map(|one| one.groups.iter().flat_map(Terms::keys).cloned()).collect()
     }
 }

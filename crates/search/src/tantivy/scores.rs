@@ -69,7 +69,7 @@ impl<'s> Scores<'s> {
                 };
                 if documents.len() > 0 {
                     let (scores, score) = (self.of_segment(segment), score(field));
-                    for document in documents.within(0..u32::MAX) {
+                    for document in documents.all() {
                         let before = &mut scores[document as usize];
                         *before = score.max(*before);
                     }

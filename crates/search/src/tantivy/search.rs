@@ -1,10 +1,12 @@
 //! What a list query finds in a snapshot.
 
+use std::borrow::Cow;
+
 use farmlokal_catalog::{Categories, Category, Filter, Level, ListQuery, SearchText};
 use tantivy::TantivyError;
 
 use super::{
-    documents::Documents,
+    documents::{Documents, any},
     facets::{CategoryCounts, PriceCounts},
     order::PageRows,
     query::Expanded,
@@ -32,11 +34,14 @@ impl Snapshot {
         let include = query.include();
         let of_cursor = query.after().map(|position| position.level);
         let searched = search.as_ref().map(|search| self.read(search, of_cursor)).transpose()?;
-        let found = searched.as_ref().map_or_else(|| self.existing(), |searched| searched.found.clone());
-        let mut chosen = found.clone();
-        if !categories.as_slice().is_empty() {
-            self.retain_categories(&mut chosen, categories)?;
-        }
+        let existing;
+        let found = if let Some(searched) = &searched {
+            &searched.found
+        } else {
+            existing = self.existing();
+            &existing
+        };
+        let chosen = self.in_categories(found, categories)?;
 
         let mut page = PageRows::new(query, name_key);
         let mut total = 0;
@@ -69,7 +74,7 @@ impl Snapshot {
             total: include.total.then_some(total),
             category_facet: category_facet.map(CategoryCounts::into_facet),
             price_facet: price_facet.map(PriceCounts::into_facet),
-            level: searched.map_or(Level::AsWritten, |searched| searched.level),
+            level: searched.as_ref().map_or(Level::AsWritten, |searched| searched.level),
             corrections: corrections.transpose()?.unwrap_or_default(),
             highlighter,
             position: self.position,
@@ -81,19 +86,23 @@ impl Snapshot {
         self.segments.iter().map(|segment| segment.existing.clone()).collect()
     }
 
-    fn retain_categories(
+    /// Those of these documents that are in any of the categories; without categories, all.
+    fn in_categories<'d>(
         &self,
-        documents: &mut [Documents],
+        documents: &'d [Documents],
         categories: &Categories,
-    ) -> Result<(), TantivyError> {
+    ) -> Result<Cow<'d, [Documents]>, TantivyError> {
+        if categories.as_slice().is_empty() {
+            return Ok(Cow::Borrowed(documents));
+        }
         let names: Vec<&str> = categories.as_slice().iter().map(Category::as_str).collect();
         let mut chosen: Vec<Documents> = documents.iter().map(Documents::none).collect();
         for one in self.terms(&[self.fields.category], &names)?.values().flatten() {
             let chosen = &mut chosen[one.segment];
             one.each(&self.searcher, &documents[one.segment], |document| chosen.insert(document))?;
         }
-        documents.iter_mut().zip(&chosen).for_each(|(documents, chosen)| documents.retain(chosen));
-        Ok(())
+        chosen.iter_mut().zip(documents).for_each(|(chosen, documents)| chosen.retain(documents));
+        Ok(Cow::Owned(chosen))
     }
 
     /// Reads a search at the first level where any product has it; where none has, as it is written.
@@ -105,13 +114,12 @@ impl Snapshot {
             Ok::<_, TantivyError>(Searched { level, expanded, found, scores })
         };
         let first = at(of_cursor.unwrap_or(Level::AsWritten))?;
-        let finds = |searched: &Searched<'_>| searched.found.iter().any(|documents| documents.len() > 0);
-        if of_cursor.is_some() || finds(&first) {
+        if of_cursor.is_some() || any(&first.found) {
             return Ok(first);
         }
         for level in [Level::Prefix, Level::Typos] {
             let searched = at(level)?;
-            if finds(&searched) {
+            if any(&searched.found) {
                 return Ok(searched);
             }
         }
