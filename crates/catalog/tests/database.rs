@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use farmlokal_catalog::{Catalog, CatalogConfig, Error, ListQuery, MAX_PRODUCT_ID, MigrateError, migrate};
 use farmlokal_devstack::Database;
-use farmlokal_testing::TestDatabase;
+use farmlokal_testing::{TestDatabase, connection_that_runs};
 
 /// How many there are.
 const MIGRATIONS: usize = 4;
@@ -182,10 +182,8 @@ async fn a_statement_that_is_stopped_has_run_out_of_time() {
     let config = CatalogConfig { list_deadline: Duration::from_secs(20), ..database.config() };
     let catalog = Catalog::new(config).unwrap();
     let list = tokio::spawn(async move { catalog.list(&ListQuery::default()).await });
-    let waiting = "SELECT CAST(id AS UNSIGNED) FROM information_schema.processlist \
-                   WHERE db = DATABASE() AND id <> CONNECTION_ID() AND info LIKE 'SELECT id%'";
-    let id: u64 = loop {
-        match sqlx::query_scalar(waiting).fetch_optional(&mut *held).await.unwrap() {
+    let id = loop {
+        match connection_that_runs(&mut held, "SELECT id").await {
             Some(id) => break id,
             None => tokio::time::sleep(Duration::from_millis(10)).await,
         }

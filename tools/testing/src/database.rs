@@ -1,7 +1,7 @@
 //! A database for each test.
 
 use farmlokal_catalog::{CatalogConfig, migrate};
-use sqlx::{Connection as _, MySqlConnection, MySqlPool, mysql::MySqlConnectOptions};
+use sqlx::{Connection as _, MySqlConnection, MySqlPool, Row as _, mysql::MySqlConnectOptions};
 
 /// A migrated database with a random name, on the server that `DATABASE_URL` names. Dropped when this is.
 pub struct TestDatabase {
@@ -72,10 +72,37 @@ impl TestDatabase {
 /// # Panics
 /// The server does not answer.
 pub async fn other_connections(connection: &mut MySqlConnection) -> Vec<u64> {
-    let others = "SELECT CAST(id AS UNSIGNED) FROM information_schema.processlist \
-                  WHERE db = DATABASE() AND id <> CONNECTION_ID()";
-    let others = sqlx::query_scalar(others).fetch_all(connection).await;
-    others.unwrap_or_else(|error| panic!("cannot list the connections: {error}"))
+    others(connection).await.into_iter().map(|(id, _)| id).collect()
+}
+
+/// The id of [another connection](other_connections) that runs a statement that begins so.
+///
+/// # Panics
+/// The server does not answer.
+pub async fn connection_that_runs(connection: &mut MySqlConnection, beginning: &str) -> Option<u64> {
+    let others = others(connection).await;
+    others.into_iter().find(|(_, statement)| statement.starts_with(beginning)).map(|(id, _)| id)
+}
+
+/// Each with the statement that it runs. Not from `information_schema.processlist`: MySQL fails to convert the
+/// statements of others to its utf8mb3 there, once one of them has an emoji.
+async fn others(connection: &mut MySqlConnection) -> Vec<(u64, String)> {
+    let listed = async {
+        let own = "SELECT CONNECTION_ID(), DATABASE()";
+        let (own, database): (u64, String) = sqlx::query_as(own).fetch_one(&mut *connection).await?;
+        let rows = sqlx::raw_sql("SHOW PROCESSLIST").fetch_all(connection).await?;
+        let mut others = Vec::new();
+        for row in rows {
+            let id: u64 = row.try_get_unchecked("Id")?;
+            let other: Option<String> = row.try_get_unchecked("db")?;
+            let statement: Option<String> = row.try_get_unchecked("Info")?;
+            if id != own && other.as_ref() == Some(&database) {
+                others.push((id, statement.unwrap_or_default()));
+            }
+        }
+        Ok::<_, sqlx::Error>(others)
+    };
+    listed.await.unwrap_or_else(|error| panic!("cannot list the connections: {error}"))
 }
 
 /// Ends all of [them](other_connections).
