@@ -3,7 +3,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use farmlokal_redis::{Connection, client};
+use farmlokal_redis::{Connection, RedisConfig, client};
 use metrics::Counter;
 use redis::ProtocolVersion;
 use tokio::task::{AbortHandle, JoinSet};
@@ -65,20 +65,20 @@ pub struct RedisState {
 impl<V: Value> Cache<V> {
     /// Connects in the background, in `tasks` that end only when the cache is closed; Redis may be down. Call it in a
     /// tokio runtime, after the metrics recorder was installed.
-    pub fn new(config: CacheConfig, tasks: &mut JoinSet<()>) -> Result<Self, InvalidUrl> {
-        let CacheConfig { redis, fresh, stale, in_process } = config;
+    pub fn new(redis_url: String, config: &CacheConfig, tasks: &mut JoinSet<()>) -> Result<Self, InvalidUrl> {
+        let redis = RedisConfig { url: redis_url, timeout: config.redis_timeout };
         let connection = Connection::with_setup(&redis, "cache", |new| Box::pin(check_server(new)))?;
         let flusher = Flusher::new(&redis)?;
-        let layer = Arc::new(InProcess::new(&in_process));
+        let layer = Arc::new(InProcess::new(config.in_process_ttl, u64::from(config.in_process_mib) << 20));
         register();
         let mut supervisors = vec![tasks.spawn(Arc::clone(&connection).supervise())];
-        if in_process.enabled {
+        if config.in_process {
             let client = client(&redis, ProtocolVersion::RESP3)?;
             supervisors.push(tasks.spawn(subscription::supervise(client, Arc::clone(&layer))));
         }
         Ok(Self(Arc::new(Inner {
             in_process: layer,
-            redis: RedisTier { connection, fresh, stale },
+            redis: RedisTier { connection, fresh: config.fresh, stale: config.stale },
             flights: SingleFlight::new(),
             flusher,
             in_process_hits: requests("local", "hit"),

@@ -1,27 +1,30 @@
+#![allow(clippy::doc_markdown, reason = "the help texts are for terminals")]
+
 use std::time::Duration;
 
-use farmlokal_redis::RedisConfig;
+use clap::Args;
+use farmlokal_settings::{duration, nonzero_duration};
 
-/// Settings of a [`Cache`](crate::Cache).
-#[derive(Clone, Debug)]
+/// What is cached, where and for how long.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Cache")]
 pub struct CacheConfig {
-    /// Where Redis is and how long it may take.
-    pub redis: RedisConfig,
-    /// How long an entry is served without asking the database again; above zero.
+    /// How long a cached answer is fresh
+    #[arg(long = "cache-ttl", env = "CACHE_TTL", default_value = "60s", value_parser = nonzero_duration)]
     pub fresh: Duration,
-    /// How long after that an entry may still be served if the database fails. Zero switches it off.
+    /// How long beyond that it may still be served, marked as stale, while the database fails; 0s turns that off
+    #[arg(long = "cache-stale-ttl", env = "CACHE_STALE_TTL", default_value = "300s", value_parser = duration)]
     pub stale: Duration,
-    /// The in-process layer.
-    pub in_process: InProcessConfig,
-}
-
-/// The in-process layer.
-#[derive(Clone, Debug)]
-pub struct InProcessConfig {
-    /// Whether it is used.
-    pub enabled: bool,
-    /// The longest that an entry stays; above zero.
-    pub ttl: Duration,
-    /// The most that all entries may weigh, in bytes: [`Value::weight`](crate::Value::weight), the key, and 200 for each.
-    pub capacity: u64,
+    /// Keep hot answers in the process too
+    #[arg(long = "local-cache", env = "LOCAL_CACHE", default_value_t = true, action = clap::ArgAction::Set)]
+    pub in_process: bool,
+    /// How long the process keeps them before it asks Redis again
+    #[arg(long = "local-cache-ttl", env = "LOCAL_CACHE_TTL", default_value = "5s", value_parser = nonzero_duration)]
+    pub in_process_ttl: Duration,
+    /// Memory for them, in MiB
+    #[arg(long = "local-cache-mib", env = "LOCAL_CACHE_MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    pub in_process_mib: u32,
+    /// A Redis operation that takes longer counts as failed, and the request goes on without Redis
+    #[arg(long, env = "REDIS_TIMEOUT", default_value = "100ms", value_parser = nonzero_duration)]
+    pub redis_timeout: Duration,
 }

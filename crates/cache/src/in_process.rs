@@ -9,7 +9,7 @@ use moka::sync::Cache;
 use tokio::sync::Notify;
 
 use crate::{
-    InProcessConfig, Key, Lookup, Source, Value,
+    Key, Lookup, Source, Value,
     keys::{SLOTS, Scope, slot},
     metrics::show_in_process,
 };
@@ -47,19 +47,21 @@ pub(crate) struct InProcess<V> {
 }
 
 impl<V: Value> InProcess<V> {
-    pub(crate) fn new(config: &InProcessConfig) -> Self {
+    /// Keeps entries for `ttl` at the most. All together they weigh no more than `capacity`, in bytes: [`Value::weight`], the key,
+    /// and 200 for each.
+    pub(crate) fn new(ttl: Duration, capacity: u64) -> Self {
         let entries = Cache::builder()
-            .max_capacity(config.capacity)
+            .max_capacity(capacity)
             .weigher(|key: &Key, entry: &InProcessEntry<V>| {
                 let key = if let Key::List(query) = key { query.len() } else { 0 };
                 entry.value.weight().saturating_add(u32::try_from(OVERHEAD + key).unwrap_or(u32::MAX))
             })
-            .time_to_live(config.ttl)
+            .time_to_live(ttl)
             .build();
         show_in_process(false, 0, 0);
         Self {
             entries,
-            ttl: config.ttl,
+            ttl,
             list_epoch: AtomicU64::new(0),
             item_epoch: AtomicU64::new(0),
             slot_epochs: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
@@ -158,8 +160,7 @@ mod tests {
     use super::*;
 
     const MINUTE: Duration = Duration::from_mins(1);
-    const LARGE: InProcessConfig =
-        InProcessConfig { enabled: true, ttl: Duration::from_secs(5), capacity: 64 << 20 };
+    const LARGE: (Duration, u64) = (Duration::from_secs(5), 64 << 20);
 
     #[derive(Clone, PartialEq, Debug)]
     struct Number(u32);
@@ -178,8 +179,8 @@ mod tests {
         }
     }
 
-    fn subscribed(config: &InProcessConfig) -> InProcess<Number> {
-        let layer = InProcess::new(config);
+    fn subscribed((ttl, capacity): (Duration, u64)) -> InProcess<Number> {
+        let layer = InProcess::new(ttl, capacity);
         layer.extend_lease(Instant::now() + MINUTE);
         layer
     }
@@ -194,7 +195,7 @@ mod tests {
 
     #[test]
     fn an_entry_is_served_with_its_age() {
-        let layer = subscribed(&LARGE);
+        let layer = subscribed(LARGE);
         layer.insert(&list("a"), layer.epoch(&list("a")), Number(1), Duration::from_secs(7), MINUTE);
         let hit = layer.get(&list("a")).unwrap();
         assert_eq!((hit.value, hit.source), (Number(1), Source::InProcess));
@@ -204,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_flush_ends_what_is_there_and_what_was_being_read() {
-        let layer = subscribed(&LARGE);
+        let layer = subscribed(LARGE);
         put(&layer, &list("there"), 1);
         let epoch = layer.epoch(&list("a"));
         layer.invalidate(Scope::Everything);
@@ -217,7 +218,7 @@ mod tests {
 
     #[test]
     fn each_scope_ends_what_it_names_and_nothing_else() {
-        let layer = subscribed(&LARGE);
+        let layer = subscribed(LARGE);
         let slots = u64::try_from(SLOTS).unwrap();
         // The last two share a slot.
         let keys = [list("a"), Key::Item(1), Key::Item(2), Key::Item(2 + slots)];
@@ -243,7 +244,7 @@ mod tests {
 
     #[test]
     fn an_insert_that_passed_its_check_before_the_flush_is_not_served_after_it() {
-        let layer = subscribed(&LARGE);
+        let layer = subscribed(LARGE);
         let now = Instant::now();
         let entry = InProcessEntry {
             value: Number(1),
@@ -258,7 +259,7 @@ mod tests {
 
     #[test]
     fn without_a_lease_it_is_bypassed() {
-        let layer = subscribed(&LARGE);
+        let layer = subscribed(LARGE);
         put(&layer, &list("a"), 1);
         layer.extend_lease(Instant::now());
         assert!(!layer.is_subscribed());
@@ -271,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_lost_subscription_ends_every_entry_for_good() {
-        let layer = subscribed(&LARGE);
+        let layer = subscribed(LARGE);
         put(&layer, &list("a"), 1);
         layer.end_lease();
         assert!(!layer.is_subscribed());
@@ -281,14 +282,14 @@ mod tests {
 
     #[test]
     fn an_entry_stays_no_longer_than_it_is_fresh() {
-        let layer = subscribed(&LARGE);
+        let layer = subscribed(LARGE);
         layer.insert(&list("a"), layer.epoch(&list("a")), Number(1), Duration::ZERO, Duration::ZERO);
         assert!(layer.get(&list("a")).is_none());
     }
 
     #[test]
     fn entries_outweighing_the_capacity_are_evicted() {
-        let layer = subscribed(&InProcessConfig { enabled: true, ttl: MINUTE, capacity: 1000 });
+        let layer = subscribed((MINUTE, 1000));
         for n in 0..100 {
             put(&layer, &list(&format!("key {n}")), 100);
         }
@@ -303,7 +304,7 @@ mod tests {
             ((|n| list(&format!("{n:04000}"))) as fn(u64) -> Key, 100_000 / 4_200),
             (Key::Item, 100_000 / 200),
         ] {
-            let layer = subscribed(&InProcessConfig { enabled: true, ttl: MINUTE, capacity: 100_000 });
+            let layer = subscribed((MINUTE, 100_000));
             for n in 0..2_000 {
                 put(&layer, &make_key(n), 0);
             }

@@ -15,7 +15,7 @@ mod single_flight;
 mod subscription;
 
 pub use cache::{Cache, RedisState};
-pub use config::{CacheConfig, InProcessConfig};
+pub use config::CacheConfig;
 pub use farmlokal_redis::{InvalidUrl, RedisConfig};
 pub use flush::{FlushError, Flushed, Flusher};
 pub use keys::Key;

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{FromRow as _, Row as _, mysql::MySqlRow};
+use sqlx::{
+    FromRow as _, Row as _,
+    mysql::{MySqlConnectOptions, MySqlRow},
+};
 
 use crate::{
     CatalogConfig, Error, ListQuery, Page, Product,
@@ -42,9 +45,10 @@ pub struct PoolUse {
 }
 
 impl Catalog {
-    /// Opens no connection: the first call does. Install the metrics recorder before.
-    pub fn new(config: CatalogConfig) -> Result<Catalog, Error> {
-        let options = connect_options(config.connect);
+    /// A catalogue in the database that these options name. Opens no connection: the first call does. Install the metrics
+    /// recorder before.
+    pub fn new(database: MySqlConnectOptions, config: &CatalogConfig) -> Result<Catalog, Error> {
+        let options = connect_options(database);
         let connect_timeout = config.acquire_timeout;
         let database = |settings, deadline, connections, queue_timeout| {
             let connector = Connector { options: options.clone(), settings, deadline, connect_timeout };

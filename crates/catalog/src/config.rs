@@ -1,7 +1,11 @@
 //! How the catalogue reaches its database, and how much of it it may use.
 
+#![allow(clippy::doc_markdown, reason = "the help texts are for terminals")]
+
 use std::time::Duration;
 
+use clap::Args;
+use farmlokal_settings::{duration, nonzero_duration};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{AssertSqlSafe, Row as _};
 
@@ -12,40 +16,29 @@ pub(crate) enum Dialect {
     MySql,
 }
 
-/// Settings of a [`crate::Catalog`]. They hold a password: no `Debug` shows them.
-#[derive(Clone)]
+/// How the catalogue uses the database.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Catalogue")]
 pub struct CatalogConfig {
-    /// Where the database is, and as whom. A URL can be parsed as such: `mysql://user:password@host:port/database`.
-    pub connect: MySqlConnectOptions,
-    /// The most connections at once, beside two for the search index and one to see whether the database is there. A few more
-    /// than its cores are enough: further statements would only slow each other down. Default 4.
+    /// Connections for lists and items at the most, beside two for the search index and one to see whether the database is
+    /// there; a few more than the database cores that this process may use
+    #[arg(id = "db_max_connections", long, env = "DB_MAX_CONNECTIONS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: u32,
-    /// How long a call waits in the admission queue before it is refused. Default 500 ms.
+    /// How long a query may wait in the queue for a connection before it is refused with 503
+    #[arg(long = "db-queue-timeout", env = "DB_QUEUE_TIMEOUT", default_value = "500ms", value_parser = duration)]
     pub queue_timeout: Duration,
-    /// How long it may take to make a connection, and how long an event waits for one. Default 1 s.
+    /// How long it may take to connect to the database, and how long an event may wait for a connection
+    #[arg(long = "db-acquire-timeout", env = "DB_ACQUIRE_TIMEOUT", default_value = "1s", value_parser = nonzero_duration)]
     pub acquire_timeout: Duration,
-    /// After this the database stops a list's statement. Default 1 s.
+    /// The database gives a list or item query up after this time
+    #[arg(long = "list-timeout", env = "LIST_TIMEOUT", default_value = "1s", value_parser = nonzero_duration)]
     pub list_deadline: Duration,
-    /// Connections for events at the most, beside the others. Default 2.
+    /// Connections for events, beside the others
+    #[arg(long = "webhook-db-connections", env = "WEBHOOK_DB_CONNECTIONS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     pub event_connections: u32,
-    /// How long an event may take, attempts after a deadlock or a lost connection included. Default 3 s.
+    /// How long an event may take, attempts after a deadlock or a lost connection included.
+    #[arg(skip = Duration::from_secs(3))]
     pub event_deadline: Duration,
-}
-
-impl CatalogConfig {
-    /// The defaults, for the database that these options name.
-    #[must_use]
-    pub fn with(connect: MySqlConnectOptions) -> CatalogConfig {
-        CatalogConfig {
-            connect,
-            max_connections: 4,
-            queue_timeout: Duration::from_millis(500),
-            acquire_timeout: Duration::from_secs(1),
-            list_deadline: Duration::from_secs(1),
-            event_connections: 2,
-            event_deadline: Duration::from_secs(3),
-        }
-    }
 }
 
 /// More prepared statements than a connection that sees every shape of query has.

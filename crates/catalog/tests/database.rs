@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use farmlokal_catalog::{Catalog, CatalogConfig, Error, ListQuery, MAX_PRODUCT_ID, MigrateError, migrate};
 use farmlokal_devstack::Database;
-use farmlokal_testing::{TestDatabase, connection_that_runs};
+use farmlokal_testing::{TestDatabase, catalog_config, connection_that_runs};
 
 /// How many there are.
 const MIGRATIONS: usize = 4;
@@ -19,7 +19,7 @@ async fn eight_migrations_at_once_apply_each_once() {
         applied += run.await.unwrap().unwrap().len();
     }
     assert_eq!(applied, MIGRATIONS);
-    Catalog::new(database.config()).unwrap().ping().await.unwrap();
+    database.catalog(&catalog_config()).ping().await.unwrap();
 }
 
 #[tokio::test]
@@ -31,7 +31,7 @@ async fn a_migration_killed_half_way_is_taken_up_again() {
         sqlx::query("UPDATE _sqlx_migrations SET success = FALSE").execute(&pool).await.unwrap();
         sqlx::query(undo).execute(&pool).await.unwrap();
         assert_eq!(migrate(database.options.clone()).await.unwrap().len(), MIGRATIONS);
-        Catalog::new(database.config()).unwrap().ping().await.unwrap();
+        database.catalog(&catalog_config()).ping().await.unwrap();
     }
     assert!(migrate(database.options.clone()).await.unwrap().is_empty());
 }
@@ -50,17 +50,17 @@ async fn a_newer_database_is_left_alone() {
 #[tokio::test]
 async fn a_database_without_tables_is_not_taken_for_a_broken_one() {
     let database = TestDatabase::create_empty().await;
-    let error = Catalog::new(database.config()).unwrap().ping().await.unwrap_err();
+    let error = database.catalog(&catalog_config()).ping().await.unwrap_err();
     assert!(matches!(error, Error::SchemaMissing), "{error:?}");
 }
 
 #[tokio::test]
 async fn no_database_is_unavailable_and_says_nothing_of_it() {
     let database = TestDatabase::create_empty().await;
-    let mut config = database.config();
-    config.connect = config.connect.host("127.0.0.1").port(1);
+    let mut config = catalog_config();
     config.acquire_timeout = Duration::from_millis(300);
-    let catalog = Catalog::new(config).unwrap();
+    let nowhere = database.options.clone().host("127.0.0.1").port(1);
+    let catalog = Catalog::new(nowhere, &config).unwrap();
     for error in [catalog.ping().await.unwrap_err(), catalog.list(&ListQuery::default()).await.unwrap_err()] {
         assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
         assert!(!error.to_string().contains("127.0.0.1"));
@@ -75,9 +75,9 @@ async fn the_database_stops_a_statement_at_its_deadline() {
     // A lock makes any read of the table wait: a plain SELECT gives way only to its deadline.
     sqlx::query("SELECT 1").execute(&mut *held).await.unwrap();
     sqlx::raw_sql("LOCK TABLES products WRITE").execute(&mut *held).await.unwrap();
-    let mut config = database.config();
+    let mut config = catalog_config();
     config.list_deadline = Duration::from_millis(100);
-    let error = Catalog::new(config).unwrap().list(&ListQuery::default()).await.unwrap_err();
+    let error = database.catalog(&config).list(&ListQuery::default()).await.unwrap_err();
     sqlx::raw_sql("UNLOCK TABLES").execute(&mut *held).await.unwrap();
     assert!(matches!(error, Error::Deadline), "{error:?}");
 }
@@ -88,9 +88,9 @@ async fn a_database_that_stands_still_is_given_up_and_holds_no_connection() {
     let patience = Duration::from_secs(60);
     let database = Database::start().unwrap();
     migrate(database.url().parse().unwrap()).await.unwrap();
-    let mut config = CatalogConfig::with(database.url().parse().unwrap());
+    let mut config = catalog_config();
     config.list_deadline = Duration::from_millis(100);
-    let catalog = Catalog::new(config).unwrap();
+    let catalog = Catalog::new(database.url().parse().unwrap(), &config).unwrap();
     let query = ListQuery::default();
     catalog.list(&query).await.unwrap();
     // sqlx pings a connection that comes back, for as long as it takes: not what is tested here.
@@ -122,11 +122,11 @@ async fn a_full_pool_is_busy() {
     let pool = database.pool();
     let mut held = pool.acquire().await.unwrap();
     sqlx::raw_sql("LOCK TABLES products WRITE").execute(&mut *held).await.unwrap();
-    let mut config = database.config();
+    let mut config = catalog_config();
     config.max_connections = 1;
     config.queue_timeout = Duration::from_millis(100);
     config.list_deadline = Duration::from_secs(2);
-    let catalog = Catalog::new(config).unwrap();
+    let catalog = database.catalog(&config);
     let waiting = tokio::spawn({
         let catalog = catalog.clone();
         async move { catalog.list(&ListQuery::default()).await }
@@ -179,8 +179,8 @@ async fn a_statement_that_is_stopped_has_run_out_of_time() {
     let pool = database.pool();
     let mut held = pool.acquire().await.unwrap();
     sqlx::raw_sql("LOCK TABLES products WRITE").execute(&mut *held).await.unwrap();
-    let config = CatalogConfig { list_deadline: Duration::from_secs(20), ..database.config() };
-    let catalog = Catalog::new(config).unwrap();
+    let config = CatalogConfig { list_deadline: Duration::from_secs(20), ..catalog_config() };
+    let catalog = database.catalog(&config);
     let list = tokio::spawn(async move { catalog.list(&ListQuery::default()).await });
     let id = loop {
         match connection_that_runs(&mut held, "SELECT id").await {

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use farmlokal_catalog::{
     Catalog, CatalogConfig, Change, Error, Event, MAX_PRODUCT_ID, Outcome, Price, Pruned, Receipt,
 };
-use farmlokal_testing::{TestDatabase, kill_other_connections, other_connections};
+use farmlokal_testing::{TestDatabase, catalog_config, kill_other_connections, other_connections};
 
 fn price(cents: u64) -> Price {
     Price::from_cents(cents).unwrap()
@@ -24,7 +24,7 @@ fn upsert(name: &str, cents: u64) -> Change {
 }
 
 fn catalog(database: &TestDatabase) -> Catalog {
-    Catalog::new(database.config()).unwrap()
+    database.catalog(&catalog_config())
 }
 
 async fn count(database: &TestDatabase, table: &str) -> i64 {
@@ -156,8 +156,8 @@ async fn connections_that_broke_cost_no_event() {
 async fn a_row_that_stays_locked_is_a_deadline_and_no_effect() {
     let database = TestDatabase::create().await;
     let short = Duration::from_millis(300);
-    let config = CatalogConfig { event_deadline: short, ..database.config() };
-    let hurried = Catalog::new(config).unwrap();
+    let config = CatalogConfig { event_deadline: short, ..catalog_config() };
+    let hurried = database.catalog(&config);
     catalog(&database).apply(&event("a", 7, 30, upsert("Racket", 1))).await.unwrap();
     let pool = database.pool();
     let mut held = pool.begin().await.unwrap();

@@ -1,9 +1,9 @@
 //! What an engine does: it finds ids. Products themselves come from the database.
 
-use std::fmt;
-
 use farmlokal_catalog::{ChangePosition, IndexRow, Level, ListQuery, PriceRange, SearchText};
 use tokio::task::JoinError;
+
+use crate::Highlighter;
 
 /// A product that matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,12 +32,6 @@ pub struct Piece {
     pub matched: bool,
 }
 
-/// Tells which pieces of a text match a search.
-pub trait Highlighter: fmt::Debug + Send + Sync {
-    /// The text in pieces.
-    fn pieces(&self, text: &str) -> Vec<Piece>;
-}
-
 /// What an engine found, all of one snapshot of its index.
 #[derive(Debug)]
 pub struct Found {
@@ -54,7 +48,7 @@ pub struct Found {
     /// Words that were read otherwise than written, in the search's order.
     pub corrections: Vec<Correction>,
     /// `None` where highlights are not asked for.
-    pub highlighter: Option<Box<dyn Highlighter>>,
+    pub highlighter: Option<Highlighter>,
     /// The [sum](ChangePosition::sum) of the position that the snapshot is of.
     pub position: u64,
 }

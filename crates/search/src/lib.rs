@@ -12,8 +12,8 @@ mod tantivy;
 mod tests;
 
 pub use self::tantivy::TantivyEngine;
-pub use analysis::{InvalidSynonyms, Language, Synonyms};
+pub use analysis::{Highlighter, InvalidSynonyms, Language, Synonyms};
 pub use config::SearchConfig;
-pub use engine::{Correction, Engine, EngineError, Found, Highlighter, Match, Piece, Rebuild, Suggestion};
+pub use engine::{Correction, Engine, EngineError, Found, Match, Piece, Rebuild, Suggestion};
 pub use metrics::describe_metrics;
 pub use search::{Search, SearchError, SearchStatus};

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use farmlokal_catalog::Catalog;
+use serde::Serialize;
 use tokio::task::JoinSet;
 
 use crate::{Engine, EngineError, SearchConfig, TantivyEngine, follower::Follower, metrics};
@@ -19,7 +20,8 @@ pub enum SearchError {
 }
 
 /// What becomes of the index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum SearchStatus {
     /// It is read from the database.
     Building,

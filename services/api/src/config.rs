@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use axum::http::HeaderValue;
 use clap::{Args, Parser, Subcommand};
+use farmlokal_cache::CacheConfig;
+use farmlokal_catalog::CatalogConfig;
 use farmlokal_search::SearchConfig;
 use farmlokal_settings::{DatabaseArgs, RedisArgs, duration, nonzero_duration};
 use farmlokal_telemetry::{LogArgs, TraceArgs};
@@ -36,7 +38,7 @@ pub enum Command {
     /// Bring the database's schema up to date, then exit; safe when several run at once
     Migrate(Box<MigrateArgs>),
     /// Rebuild every search index, after rows were changed by SQL
-    Reindex(Box<DatabaseArgs>),
+    Reindex(Box<ReindexArgs>),
     /// Print the OpenAPI document
     Openapi,
     /// Ask a running API for a list of products; exit code 0 if it answers with one
@@ -63,6 +65,15 @@ pub struct MigrateArgs {
     pub(crate) logs: LogArgs,
 }
 
+/// The settings of `reindex`.
+#[derive(Args, Clone, Debug)]
+pub struct ReindexArgs {
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) catalog: CatalogConfig,
+}
+
 /// The settings of `serve`.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
@@ -71,13 +82,13 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
     #[command(flatten)]
-    pub(crate) catalog: CatalogArgs,
+    pub(crate) catalog: CatalogConfig,
     #[command(flatten)]
     pub(crate) search: SearchConfig,
     #[command(flatten)]
     pub(crate) redis: RedisArgs,
     #[command(flatten)]
-    pub(crate) cache: CacheArgs,
+    pub(crate) cache: CacheConfig,
     #[command(flatten)]
     pub(crate) partners: PartnersArgs,
     #[command(flatten)]
@@ -145,48 +156,6 @@ fn origin(text: &str) -> Result<HeaderValue, String> {
     let is_origin = Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == text);
     let value = HeaderValue::try_from(text).ok().filter(|_| text == "*" || is_origin && !text.contains('*'));
     value.ok_or_else(|| "write origins as https://shop.example, with commas between them, or *".into())
-}
-
-/// How the catalogue uses the database.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Catalogue")]
-pub struct CatalogArgs {
-    /// Connections for lists and items at the most; a few more than the database cores that this replica may use
-    #[arg(long, env = "DB_MAX_CONNECTIONS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) db_max_connections: u32,
-    /// How long a query may wait in the queue for a connection before it is refused with 503
-    #[arg(long, env = "DB_QUEUE_TIMEOUT", default_value = "500ms", value_parser = duration)]
-    pub(crate) db_queue_timeout: Duration,
-    /// How long it may take to connect to the database, and how long an event may wait for a connection
-    #[arg(long, env = "DB_ACQUIRE_TIMEOUT", default_value = "1s", value_parser = nonzero_duration)]
-    pub(crate) db_acquire_timeout: Duration,
-    /// The database gives a list or item query up after this time
-    #[arg(long, env = "LIST_TIMEOUT", default_value = "1s", value_parser = nonzero_duration)]
-    pub(crate) list_timeout: Duration,
-}
-
-/// What is cached, where and for how long.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Cache")]
-pub struct CacheArgs {
-    /// How long a cached answer is fresh
-    #[arg(long, env = "CACHE_TTL", default_value = "60s", value_parser = nonzero_duration)]
-    pub(crate) cache_ttl: Duration,
-    /// How long beyond that it may still be served, marked as stale, while the database fails; 0s turns that off
-    #[arg(long, env = "CACHE_STALE_TTL", default_value = "300s", value_parser = duration)]
-    pub(crate) cache_stale_ttl: Duration,
-    /// Keep hot answers in the process too
-    #[arg(long, env = "LOCAL_CACHE", default_value_t = true, action = clap::ArgAction::Set)]
-    pub(crate) local_cache: bool,
-    /// How long the process keeps them before it asks Redis again
-    #[arg(long, env = "LOCAL_CACHE_TTL", default_value = "5s", value_parser = nonzero_duration)]
-    pub(crate) local_cache_ttl: Duration,
-    /// Memory for them, in MiB
-    #[arg(long, env = "LOCAL_CACHE_MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) local_cache_mib: u32,
-    /// A Redis operation that takes longer counts as failed, and the request goes on without Redis
-    #[arg(long, env = "REDIS_TIMEOUT", default_value = "100ms", value_parser = nonzero_duration)]
-    pub(crate) redis_timeout: Duration,
 }
 
 #[cfg(test)]

@@ -3,16 +3,17 @@
 use std::error::Error as _;
 
 use anyhow::{Context as _, anyhow};
-use farmlokal_catalog::{Catalog, CatalogConfig};
-use farmlokal_settings::DatabaseArgs;
+use farmlokal_catalog::Catalog;
+
+use crate::config::ReindexArgs;
 
 /// Makes every API process rebuild its search index, and says so in one line. Searches get a 503 until that is done.
 ///
 /// # Errors
 /// A database that cannot be reached, or that holds no catalogue.
-pub async fn run(args: &DatabaseArgs) -> anyhow::Result<String> {
-    let config = CatalogConfig::with(args.url()?.as_str().parse().context("the database URL")?);
-    let catalog = Catalog::new(config)?;
+pub async fn run(args: &ReindexArgs) -> anyhow::Result<String> {
+    let database = args.database.url()?.as_str().parse().context("the database URL")?;
+    let catalog = Catalog::new(database, &args.catalog)?;
     catalog.announce_replacement().await.map_err(|error| match error.source() {
         Some(source) => anyhow!("{error}: {source}"),
         None => error.into(),

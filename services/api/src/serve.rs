@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use axum::Router;
-use farmlokal_cache::{Cache, CacheConfig, InProcessConfig, RedisConfig};
-use farmlokal_catalog::{Catalog, CatalogConfig};
+use farmlokal_cache::{Cache, RedisConfig};
+use farmlokal_catalog::Catalog;
 use farmlokal_http_server::{self as http_server, Limits, SPARE_CONNECTIONS};
 use farmlokal_rate_limit::RateLimits;
 use farmlokal_search::Search;
@@ -22,7 +22,7 @@ use tracing::{error, info, warn};
 use crate::answer::{Answer, Freshness};
 use crate::app::App;
 use crate::body::BodyLimits;
-use crate::config::{CacheArgs, ServeArgs, ServerArgs};
+use crate::config::{ServeArgs, ServerArgs};
 use crate::health::Health;
 use crate::middleware::{self, InFlight, ObserveLayer, Stack};
 use crate::partners::Partners;
@@ -105,9 +105,10 @@ async fn until_stopped(
 
 /// The parts, not yet connected to anything: the first requests may find Redis or the database missing.
 fn wire(args: &ServeArgs, metrics: Metrics, tasks: &mut JoinSet<()>) -> anyhow::Result<App> {
-    let catalog = Catalog::new(catalog_config(args, args.database.url()?.as_str())?)?;
-    let redis = RedisConfig { timeout: args.cache.redis_timeout, ..RedisConfig::new(args.redis.url()) };
-    let cache = Cache::new(cache_config(&args.cache, redis.clone()), tasks)?;
+    let database = args.database.url()?.as_str().parse().context("the database URL")?;
+    let catalog = Catalog::new(database, &args.catalog)?;
+    let cache = Cache::new(args.redis.url(), &args.cache, tasks)?;
+    let redis = RedisConfig { url: args.redis.url(), timeout: args.cache.redis_timeout };
     let redis = farmlokal_redis::Connection::new(&redis, "shared")?;
     tasks.spawn(Arc::clone(&redis).supervise());
     tasks.spawn({
@@ -218,40 +219,13 @@ fn raise_open_files(args: &ServeArgs) {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let limit = if raised.is_ok() { maximum } else { current };
-    let database = args.catalog.db_max_connections + 2;
-    let database = u64::from(database + args.webhook.webhook_db_connections);
+    let database = u64::from(args.catalog.max_connections + args.catalog.event_connections + 2);
     // Each listener has the whole limit for itself.
     let listeners = 1 + u64::from(args.server.management_port.is_some());
     let connections = listeners * (u64::from(args.server.max_connections) + SPARE_CONNECTIONS as u64);
     let needed = connections + database + OTHER_FILES;
     if let Some(limit) = limit.filter(|limit| *limit < needed) {
         warn!(limit, needed, "MAX_CONNECTIONS does not fit into the limit of open files (RLIMIT_NOFILE)");
-    }
-}
-
-fn catalog_config(args: &ServeArgs, url: &str) -> anyhow::Result<CatalogConfig> {
-    let event_connections = args.webhook.webhook_db_connections;
-    let args = &args.catalog;
-    Ok(CatalogConfig {
-        max_connections: args.db_max_connections,
-        queue_timeout: args.db_queue_timeout,
-        acquire_timeout: args.db_acquire_timeout,
-        list_deadline: args.list_timeout,
-        event_connections,
-        ..CatalogConfig::with(url.parse().context("the database URL")?)
-    })
-}
-
-fn cache_config(args: &CacheArgs, redis: RedisConfig) -> CacheConfig {
-    CacheConfig {
-        redis,
-        fresh: args.cache_ttl,
-        stale: args.cache_stale_ttl,
-        in_process: InProcessConfig {
-            enabled: args.local_cache,
-            ttl: args.local_cache_ttl,
-            capacity: u64::from(args.local_cache_mib) << 20,
-        },
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use chrono::{SecondsFormat, Utc};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::environment::Environment;
 use crate::server::Server;
@@ -74,7 +74,14 @@ async fn post(client: &mut Client, kind: &str, data: &Value) -> Result<()> {
     let id = format!("bench-{kind}-{}-{}", data["id"], now.timestamp_micros());
     let at = now.to_rfc3339_opts(SecondsFormat::Millis, true);
     let event = json!({"eventId": id, "type": kind, "occurredAt": at, "data": data});
-    let status = client.post("/webhook", &event).await?.status;
-    ensure!(status == 200, "an event is answered with {status}");
-    Ok(())
+    let started = Instant::now();
+    loop {
+        let status = client.post("/webhook", &event).await?.status;
+        if status == 200 {
+            return Ok(());
+        }
+        // As a sender does.
+        ensure!(status == 503 && started.elapsed() < GIVE_UP, "an event is answered with {status}");
+        sleep(Duration::from_millis(100)).await;
+    }
 }

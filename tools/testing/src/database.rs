@@ -1,6 +1,8 @@
 //! A database for each test.
 
-use farmlokal_catalog::{CatalogConfig, migrate};
+use std::time::Duration;
+
+use farmlokal_catalog::{Catalog, CatalogConfig, migrate};
 use sqlx::{Connection as _, MySqlConnection, MySqlPool, Row as _, mysql::MySqlConnectOptions};
 
 /// A migrated database with a random name, on the server that `DATABASE_URL` names. Dropped when this is.
@@ -42,10 +44,13 @@ impl TestDatabase {
         TestDatabase { options: options.database(&name), name }
     }
 
-    /// A catalogue's settings for it.
+    /// A catalogue in it.
+    ///
+    /// # Panics
+    /// The settings are none.
     #[must_use]
-    pub fn config(&self) -> CatalogConfig {
-        CatalogConfig::with(self.options.clone())
+    pub fn catalog(&self, config: &CatalogConfig) -> Catalog {
+        Catalog::new(self.options.clone(), config).unwrap_or_else(|error| panic!("no catalogue: {error}"))
     }
 
     /// Its URL, as `DATABASE_URL` gives one.
@@ -64,6 +69,19 @@ impl TestDatabase {
     pub fn pool(&self) -> MySqlPool {
         let options = self.options.clone().charset("utf8mb4").collation("utf8mb4_unicode_520_ci");
         MySqlPool::connect_lazy_with(options.timezone("+00:00".to_owned()))
+    }
+}
+
+/// The defaults.
+#[must_use]
+pub fn catalog_config() -> CatalogConfig {
+    CatalogConfig {
+        max_connections: 4,
+        queue_timeout: Duration::from_millis(500),
+        acquire_timeout: Duration::from_secs(1),
+        list_deadline: Duration::from_secs(1),
+        event_connections: 2,
+        event_deadline: Duration::from_secs(3),
     }
 }
 

@@ -6,5 +6,7 @@ mod query;
 
 use farmlokal_catalog as catalog;
 
-pub use database::{TestDatabase, connection_that_runs, kill_other_connections, other_connections};
+pub use database::{
+    TestDatabase, catalog_config, connection_that_runs, kill_other_connections, other_connections,
+};
 pub use query::query;

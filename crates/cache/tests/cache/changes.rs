@@ -11,7 +11,7 @@ use crate::fixture::{Layer, answer, config, connected, eventually, get, key, put
 #[tokio::test]
 async fn a_change_of_one_product_ends_its_own_entry_and_the_lists_and_no_other() {
     let redis = Redis::start().unwrap();
-    let cache = connected(config(&redis, Layer::On)).await;
+    let cache = connected(redis.url(), &config(Layer::On)).await;
     for asked in ["item:1", "item:2", "list"] {
         put(&cache, &redis, asked, "old").await;
     }
@@ -23,7 +23,7 @@ async fn a_change_of_one_product_ends_its_own_entry_and_the_lists_and_no_other()
     })
     .await;
     assert_eq!(get(&cache, "item:2", "new").await, answer("old", Source::InProcess));
-    let other = connected(config(&redis, Layer::Off)).await;
+    let other = connected(redis.url(), &config(Layer::Off)).await;
     assert_eq!(get(&other, "item:2", "new").await, answer("old", Source::Redis));
     assert_eq!(get(&other, "item:1", "new").await, answer("new", Source::Miss));
     assert_eq!(get(&other, "list", "new").await, answer("new", Source::Miss));
@@ -32,7 +32,7 @@ async fn a_change_of_one_product_ends_its_own_entry_and_the_lists_and_no_other()
 #[tokio::test]
 async fn the_process_that_changes_a_product_need_not_hear_of_it() {
     let redis = Redis::start().unwrap();
-    let cache = connected(config(&redis, Layer::On)).await;
+    let cache = connected(redis.url(), &config(Layer::On)).await;
     for asked in ["item:1", "item:2", "list"] {
         put(&cache, &redis, asked, "old").await;
     }
@@ -45,7 +45,7 @@ async fn the_process_that_changes_a_product_need_not_hear_of_it() {
 #[tokio::test]
 async fn a_token_that_was_evicted_is_a_miss_and_brings_no_old_entry_back() {
     let redis = Redis::start().unwrap();
-    let cache = connected(config(&redis, Layer::Off)).await;
+    let cache = connected(redis.url(), &config(Layer::Off)).await;
     put(&cache, &redis, "item:1", "old").await;
     let mut raw = raw(&redis).await;
     for _ in 0..2 {
@@ -63,10 +63,10 @@ async fn a_token_that_was_evicted_is_a_miss_and_brings_no_old_entry_back() {
 #[tokio::test]
 async fn reading_products_disturbs_nobody() {
     let redis = Redis::start().unwrap();
-    let cache = connected(config(&redis, Layer::On)).await;
+    let cache = connected(redis.url(), &config(Layer::On)).await;
     get(&cache, "item:1", "a").await;
     get(&cache, "list", "a").await;
-    let other = connected(config(&redis, Layer::Off)).await;
+    let other = connected(redis.url(), &config(Layer::Off)).await;
     for slot_mate in 0..20 {
         put(&other, &redis, &format!("item:{}", 1 + 4096 * (slot_mate + 1)), "a").await;
     }
@@ -83,7 +83,7 @@ async fn is_due(told: impl Future<Output = ()>) -> bool {
 #[tokio::test]
 async fn whoever_wants_to_know_is_told_of_changes_and_of_flushes_apart() {
     let redis = Redis::start().unwrap();
-    let cache = connected(config(&redis, Layer::On)).await;
+    let cache = connected(redis.url(), &config(Layer::On)).await;
     // What the server's first use and the subscription itself said.
     eventually("the generations of the server are heard of", async || is_due(cache.changed()).await).await;
     while is_due(cache.changed()).await {

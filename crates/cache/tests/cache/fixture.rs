@@ -3,9 +3,7 @@
 use std::{future::ready, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use farmlokal_cache::{
-    Cache, CacheConfig, InProcessConfig, InvalidUrl, Key, Lookup, RedisConfig, RedisState, Source, Value,
-};
+use farmlokal_cache::{Cache, CacheConfig, InvalidUrl, Key, Lookup, RedisState, Source, Value};
 use farmlokal_devstack::Redis;
 use tokio::task::JoinSet;
 
@@ -45,33 +43,30 @@ pub(crate) enum Layer {
     Off,
 }
 
-pub(crate) fn config(redis: &Redis, layer: Layer) -> CacheConfig {
-    config_of(redis.url(), layer)
-}
-
-pub(crate) fn config_of(url: impl Into<String>, layer: Layer) -> CacheConfig {
-    let enabled = layer == Layer::On;
+pub(crate) fn config(layer: Layer) -> CacheConfig {
     CacheConfig {
-        // On a busy machine the default of 100 ms is an outage now and then; the tests of outages set it.
-        redis: RedisConfig { timeout: Duration::from_secs(5), ..RedisConfig::new(url) },
         fresh: Duration::from_mins(1),
         stale: Duration::from_mins(5),
-        in_process: InProcessConfig { enabled, ttl: Duration::from_secs(5), capacity: 64 << 20 },
+        in_process: layer == Layer::On,
+        in_process_ttl: Duration::from_secs(5),
+        in_process_mib: 64,
+        // On a busy machine the default of 100 ms is an outage now and then; the tests of outages set it.
+        redis_timeout: Duration::from_secs(5),
     }
 }
 
 /// A cache that connects in the background.
-pub(crate) fn start(config: CacheConfig) -> Result<Cache<Text>, InvalidUrl> {
+pub(crate) fn start(redis_url: impl Into<String>, config: &CacheConfig) -> Result<Cache<Text>, InvalidUrl> {
     let mut tasks = JoinSet::new();
-    let cache = Cache::new(config, &mut tasks);
+    let cache = Cache::new(redis_url.into(), config, &mut tasks);
     tasks.detach_all();
     cache
 }
 
 /// A cache that is connected, and subscribed if it has the in-process layer.
-pub(crate) async fn connected(config: CacheConfig) -> Cache<Text> {
-    let subscribed = config.in_process.enabled;
-    let cache = start(config).unwrap();
+pub(crate) async fn connected(redis_url: impl Into<String>, config: &CacheConfig) -> Cache<Text> {
+    let subscribed = config.in_process;
+    let cache = start(redis_url, config).unwrap();
     eventually("the cache connects", async || cache.state() == RedisState { up: true, subscribed }).await;
     cache
 }

@@ -9,8 +9,8 @@ use crate::fixture::{
 #[tokio::test]
 async fn an_answer_comes_from_the_nearest_layer_that_has_it() {
     let redis = Redis::start().unwrap();
-    let cache = connected(config(&redis, Layer::On)).await;
-    let other = connected(config(&redis, Layer::On)).await;
+    let cache = connected(redis.url(), &config(Layer::On)).await;
+    let other = connected(redis.url(), &config(Layer::On)).await;
     put(&cache, &redis, "key", "a").await;
     assert_eq!(get(&cache, "key", "b").await, answer("a", Source::InProcess));
     assert_eq!(get(&other, "key", "b").await, answer("a", Source::Redis));
@@ -22,7 +22,7 @@ async fn an_answer_comes_from_the_nearest_layer_that_has_it() {
 #[tokio::test]
 async fn a_flush_removes_every_entry_and_nothing_else() {
     let redis = Redis::start().unwrap();
-    let cache = connected(config(&redis, Layer::Off)).await;
+    let cache = connected(redis.url(), &config(Layer::Off)).await;
     let mut raw = raw(&redis).await;
     for n in 0..2500 {
         get(&cache, &format!("item:{n}"), "a").await;
@@ -46,7 +46,7 @@ async fn a_flush_removes_every_entry_and_nothing_else() {
 #[tokio::test]
 async fn a_flush_that_was_abandoned_is_finished_by_the_next() {
     let redis = Redis::start().unwrap();
-    let cache = connected(config(&redis, Layer::Off)).await;
+    let cache = connected(redis.url(), &config(Layer::Off)).await;
     put(&cache, &redis, "key", "old").await;
     let mut raw = raw(&redis).await;
     let keys = 20_000;
@@ -79,7 +79,7 @@ async fn a_flush_that_was_abandoned_is_finished_by_the_next() {
 #[tokio::test]
 async fn a_flush_by_another_process_reaches_the_in_process_layer() {
     let redis = Redis::start().unwrap();
-    let cache = connected(config(&redis, Layer::On)).await;
+    let cache = connected(redis.url(), &config(Layer::On)).await;
     get(&cache, "key", "a").await;
     assert!(cache.get_in_process(&key("key")).is_some());
     Flusher::new(&RedisConfig::new(redis.url())).unwrap().flush().await.unwrap();
@@ -96,7 +96,7 @@ async fn a_flush_by_another_process_reaches_the_in_process_layer() {
 #[tokio::test]
 async fn entries_end_with_their_generation() {
     let redis = Redis::start().unwrap();
-    let cache = connected(config(&redis, Layer::Off)).await;
+    let cache = connected(redis.url(), &config(Layer::Off)).await;
     put(&cache, &redis, "key", "a").await;
     let mut raw = raw(&redis).await;
     for tag in 0..8 {
@@ -114,7 +114,7 @@ async fn entries_end_with_their_generation() {
 #[tokio::test]
 async fn a_server_restored_from_before_a_flush_serves_nothing_from_before_it() {
     let mut redis = Redis::start().unwrap();
-    let cache = connected(config(&redis, Layer::Off)).await;
+    let cache = connected(redis.url(), &config(Layer::Off)).await;
     put(&cache, &redis, "key", "old").await;
     cache.close().await;
     let mut before = raw(&redis).await;
@@ -128,16 +128,16 @@ async fn a_server_restored_from_before_a_flush_serves_nothing_from_before_it() {
     for (key, value) in keys.iter().zip(snapshot) {
         redis::cmd("SET").arg(key).arg(value).exec_async(&mut restored).await.unwrap();
     }
-    let cache = connected(config(&redis, Layer::Off)).await;
+    let cache = connected(redis.url(), &config(Layer::Off)).await;
     assert_eq!(get(&cache, "key", "new").await, answer("new", Source::Miss));
 }
 
 #[tokio::test]
 async fn a_reconnect_to_the_same_server_keeps_its_entries() {
     let redis = Redis::start().unwrap();
-    let cache = connected(config(&redis, Layer::Off)).await;
+    let cache = connected(redis.url(), &config(Layer::Off)).await;
     put(&cache, &redis, "key", "a").await;
-    let again = connected(config(&redis, Layer::Off)).await;
+    let again = connected(redis.url(), &config(Layer::Off)).await;
     assert_eq!(get(&again, "key", "b").await, answer("a", Source::Redis));
 }
 

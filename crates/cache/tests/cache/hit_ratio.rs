@@ -43,7 +43,7 @@ async fn hit_ratio_under_changes() {
 
 async fn measure(events: u64, invalidate: Invalidate) -> String {
     let redis = Redis::start().unwrap();
-    let cache = connected(config(&redis, Layer::On)).await;
+    let cache = connected(redis.url(), &config(Layer::On)).await;
     let writer = tokio::spawn(change(cache.clone(), events, invalidate));
     let (items, lists) = (Zipf::new(ITEMS as f64, 1.0).unwrap(), Zipf::new(LISTS as f64, 1.0).unwrap());
     let (mut asked, mut hits) = ([0_u64; 2], [0_u64; 2]);

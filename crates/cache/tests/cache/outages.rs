@@ -56,15 +56,15 @@ impl Load {
 }
 
 /// With the default timeout.
-fn impatient(redis: &Redis, layer: Layer) -> CacheConfig {
-    let mut config = config(redis, layer);
-    config.redis.timeout = Duration::from_millis(100);
+fn impatient(layer: Layer) -> CacheConfig {
+    let mut config = config(layer);
+    config.redis_timeout = Duration::from_millis(100);
     config
 }
 
 async fn survives_every_outage(layer: Layer) {
     let mut redis = Redis::start().unwrap();
-    let cache = connected(impatient(&redis, layer)).await;
+    let cache = connected(redis.url(), &impatient(layer)).await;
     let well = cache.state();
     let gone = RedisState { up: false, subscribed: false };
     let load = Load::on(&cache);
@@ -87,7 +87,7 @@ async fn survives_every_outage(layer: Layer) {
 
     get(&cache, "after", "a").await;
     eventually("entries reach Redis again", async || {
-        let other = connected(config(&redis, Layer::Off)).await;
+        let other = connected(redis.url(), &config(Layer::Off)).await;
         get(&other, "after", "a").await.1 == Source::Redis
     })
     .await;
@@ -107,7 +107,7 @@ async fn requests_go_on_without_the_in_process_layer_too() {
 #[tokio::test]
 async fn a_late_reply_is_a_miss_of_that_request_and_nothing_else() {
     let redis = Redis::start().unwrap();
-    let cache = connected(impatient(&redis, Layer::Off)).await;
+    let cache = connected(redis.url(), &impatient(Layer::Off)).await;
     put(&cache, &redis, "key", "a").await;
     let mut raw = raw(&redis).await;
     redis::cmd("CLIENT").arg(&["PAUSE", "300", "ALL"]).exec_async(&mut raw).await.unwrap();
@@ -123,7 +123,7 @@ async fn a_late_reply_is_a_miss_of_that_request_and_nothing_else() {
 #[tokio::test]
 async fn a_silent_redis_costs_a_request_one_timeout_and_after_a_second_nothing() {
     let redis = Redis::start().unwrap();
-    let cache = connected(impatient(&redis, Layer::Off)).await;
+    let cache = connected(redis.url(), &impatient(Layer::Off)).await;
     put(&cache, &redis, "key", "a").await;
     let before = reads(&redis).await;
     assert!(before > 0);
@@ -163,7 +163,7 @@ async fn reads(redis: &Redis) -> u64 {
 #[tokio::test]
 async fn a_half_open_connection_ends_the_use_of_the_in_process_layer() {
     let redis = Redis::start().unwrap();
-    let cache = connected(config(&redis, Layer::On)).await;
+    let cache = connected(redis.url(), &config(Layer::On)).await;
     get(&cache, "key", "a").await;
     redis.pause().unwrap();
     // Its lease of 1.5 s lasts less than the entry's 5 s.
@@ -181,9 +181,9 @@ async fn a_half_open_connection_ends_the_use_of_the_in_process_layer() {
 #[tokio::test]
 async fn a_cache_starts_without_redis_and_finds_it_later() {
     let mut redis = Redis::start().unwrap();
-    let config = impatient(&redis, Layer::On);
+    let config = impatient(Layer::On);
     redis.stop().unwrap();
-    let cache: Cache<Text> = start(config).unwrap();
+    let cache: Cache<Text> = start(redis.url(), &config).unwrap();
     assert_eq!(get(&cache, "key", "a").await, answer("a", Source::Miss));
     redis.start_again().unwrap();
     eventually("Redis is found", async || cache.state() == RedisState { up: true, subscribed: true }).await;
@@ -192,7 +192,7 @@ async fn a_cache_starts_without_redis_and_finds_it_later() {
 #[tokio::test]
 async fn a_closed_cache_answers_from_the_database() {
     let redis = Redis::start().unwrap();
-    let cache = connected(config(&redis, Layer::On)).await;
+    let cache = connected(redis.url(), &config(Layer::On)).await;
     get(&cache, "key", "a").await;
     cache.close().await;
     assert_eq!(cache.state(), RedisState { up: false, subscribed: false });

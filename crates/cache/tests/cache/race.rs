@@ -21,7 +21,7 @@ use farmlokal_cache::{Cache, Flusher, Key, RedisConfig, Source};
 use farmlokal_devstack::Redis;
 use redis::{AsyncCommands, aio::MultiplexedConnection};
 
-use crate::fixture::{Layer, Text, config, config_of, connected, raw, text};
+use crate::fixture::{Layer, Text, config, connected, raw, text};
 
 const KEYS: u64 = 300;
 const TASKS: u64 = 8;
@@ -149,7 +149,7 @@ async fn race(
 async fn assert_redis_holds_the_truth(cache: &Redis, database: &Redis) {
     let mut truth = raw(database).await;
     let versions: HashMap<u64, u64> = truth.hgetall("truth").await.unwrap();
-    let reader = connected(config(cache, Layer::Off)).await;
+    let reader = connected(cache.url(), &config(Layer::Off)).await;
     let mut found = 0;
     for product in 0..KEYS {
         for key in [item(product), list(product)] {
@@ -177,10 +177,10 @@ async fn reader_process() {
     let mut database = connect("RACE_DATABASE").await;
     let tier = match subject {
         Subject::Protocol(layer) => {
-            let mut config = config_of(std::env::var("RACE_CACHE").unwrap(), layer);
+            let mut config = config(layer);
             // Busy as the machine is here, a time-out would only mean that less is raced.
-            config.redis.timeout = Duration::from_secs(2);
-            Tier::Protocol(connected(config).await)
+            config.redis_timeout = Duration::from_secs(2);
+            Tier::Protocol(connected(std::env::var("RACE_CACHE").unwrap(), &config).await)
         }
         Subject::CacheAside => Tier::CacheAside(connect("RACE_CACHE").await),
     };

@@ -65,7 +65,7 @@ async fn sixty_four_identical_misses(cache: &Cache<Text>) {
 async fn sixty_four_identical_misses_run_one_fill() {
     let redis = Redis::start().unwrap();
     for layer in [Layer::On, Layer::Off] {
-        let cache = connected(config(&redis, layer)).await;
+        let cache = connected(redis.url(), &config(layer)).await;
         cache.flush().await.unwrap();
         sixty_four_identical_misses(&cache).await;
     }
@@ -74,15 +74,15 @@ async fn sixty_four_identical_misses_run_one_fill() {
 #[tokio::test]
 async fn identical_misses_share_a_fill_also_without_redis() {
     let mut redis = Redis::start().unwrap();
-    let config = config(&redis, Layer::Off);
+    let config = config(Layer::Off);
     redis.stop().unwrap();
-    sixty_four_identical_misses(&start(config).unwrap()).await;
+    sixty_four_identical_misses(&start(redis.url(), &config).unwrap()).await;
 }
 
 #[tokio::test]
 async fn a_caller_that_goes_away_takes_nothing_from_the_others() {
     let redis = Redis::start().unwrap();
-    let cache = connected(config(&redis, Layer::Off)).await;
+    let cache = connected(redis.url(), &config(Layer::Off)).await;
     let fill = GatedFill::new();
     let first = tokio::spawn({
         let (cache, fill) = (cache.clone(), fill.clone());
@@ -103,7 +103,7 @@ async fn a_caller_that_goes_away_takes_nothing_from_the_others() {
 #[tokio::test]
 async fn a_fill_that_nobody_waits_for_is_stored() {
     let redis = Redis::start().unwrap();
-    let cache = connected(config(&redis, Layer::Off)).await;
+    let cache = connected(redis.url(), &config(Layer::Off)).await;
     let fill = GatedFill::new();
     let only = tokio::spawn({
         let (cache, fill) = (cache.clone(), fill.clone());
@@ -113,7 +113,7 @@ async fn a_fill_that_nobody_waits_for_is_stored() {
     only.abort();
     fill.open();
     // An answer by another fill would be a Miss.
-    let other = connected(config(&redis, Layer::Off)).await;
+    let other = connected(redis.url(), &config(Layer::Off)).await;
     eventually("the value is in Redis", async || {
         let found = other.get_or_fill(&key("key"), || std::future::ready(Err("the database is down"))).await;
         found.is_ok_and(|lookup| seen(lookup) == answer("value", Source::Redis))
@@ -124,7 +124,7 @@ async fn a_fill_that_nobody_waits_for_is_stored() {
 #[tokio::test]
 async fn callers_share_an_error_which_is_not_cached() {
     let redis = Redis::start().unwrap();
-    let cache = connected(config(&redis, Layer::On)).await;
+    let cache = connected(redis.url(), &config(Layer::On)).await;
     let fill = GatedFill::new();
     let ask = || {
         let (cache, fill) = (cache.clone(), fill.clone());
@@ -148,7 +148,7 @@ async fn callers_share_an_error_which_is_not_cached() {
 #[tokio::test]
 async fn a_panicking_fill_reaches_its_caller_and_nobody_after() {
     let redis = Redis::start().unwrap();
-    let cache = connected(config(&redis, Layer::On)).await;
+    let cache = connected(redis.url(), &config(Layer::On)).await;
     let caller = tokio::spawn({
         let cache = cache.clone();
         async move {
@@ -170,8 +170,8 @@ async fn a_panicking_fill_reaches_its_caller_and_nobody_after() {
 async fn a_request_after_a_flush_neither_joins_nor_sees_a_fill_from_before() {
     let redis = Redis::start().unwrap();
     for layer in [Layer::On, Layer::Off] {
-        let cache = connected(config(&redis, layer)).await;
-        let other = connected(config(&redis, layer)).await;
+        let cache = connected(redis.url(), &config(layer)).await;
+        let other = connected(redis.url(), &config(layer)).await;
         cache.flush().await.unwrap();
         let fill = GatedFill::new();
         let before = tokio::spawn({
@@ -197,7 +197,7 @@ async fn a_request_after_a_flush_neither_joins_nor_sees_a_fill_from_before() {
 async fn a_fill_that_a_flush_overtook_is_not_stored() {
     let redis = Redis::start().unwrap();
     for layer in [Layer::On, Layer::Off] {
-        let cache = connected(config(&redis, layer)).await;
+        let cache = connected(redis.url(), &config(layer)).await;
         cache.flush().await.unwrap();
         let fill = GatedFill::new();
         let before = tokio::spawn({

@@ -9,13 +9,13 @@ use crate::fixture::{
 
 const DOWN: Result<(String, Source), &str> = Err("the database is down");
 
-fn short_lived(redis: &Redis, layer: Layer) -> CacheConfig {
-    CacheConfig { fresh: Duration::from_millis(300), ..config(redis, layer) }
+fn short_lived(layer: Layer) -> CacheConfig {
+    CacheConfig { fresh: Duration::from_millis(300), ..config(layer) }
 }
 
 /// A cache whose entry for "key" has expired.
-async fn with_expired_entry(redis: &Redis, config: CacheConfig) -> Cache<Text> {
-    let cache = connected(config).await;
+async fn with_expired_entry(redis: &Redis, config: &CacheConfig) -> Cache<Text> {
+    let cache = connected(redis.url(), config).await;
     put(&cache, redis, "key", "a").await;
     tokio::time::sleep(Duration::from_millis(400)).await;
     cache
@@ -29,7 +29,7 @@ async fn ask(cache: &Cache<Text>) -> Result<(String, Source), &'static str> {
 async fn an_expired_entry_is_served_while_the_database_fails_and_only_then() {
     let redis = Redis::start().unwrap();
     for layer in [Layer::On, Layer::Off] {
-        let cache = with_expired_entry(&redis, short_lived(&redis, layer)).await;
+        let cache = with_expired_entry(&redis, &short_lived(layer)).await;
         assert_eq!(ask(&cache).await, Ok(answer("a", Source::Stale)), "{layer:?}");
         assert_eq!(get(&cache, "key", "b").await, answer("b", Source::Miss), "{layer:?}");
         cache.flush().await.unwrap();
@@ -39,7 +39,7 @@ async fn an_expired_entry_is_served_while_the_database_fails_and_only_then() {
 #[tokio::test]
 async fn an_expired_entry_is_served_when_the_fill_panics() {
     let redis = Redis::start().unwrap();
-    let cache = with_expired_entry(&redis, short_lived(&redis, Layer::Off)).await;
+    let cache = with_expired_entry(&redis, &short_lived(Layer::Off)).await;
     let lookup = cache
         .get_or_fill(&key("key"), || async {
             assert!(std::hint::black_box(false), "on purpose");
@@ -55,7 +55,7 @@ async fn an_expired_entry_is_served_when_the_fill_panics() {
 async fn nothing_expired_is_served_after_a_flush() {
     let redis = Redis::start().unwrap();
     for layer in [Layer::On, Layer::Off] {
-        let cache = with_expired_entry(&redis, short_lived(&redis, layer)).await;
+        let cache = with_expired_entry(&redis, &short_lived(layer)).await;
         assert_eq!(ask(&cache).await, Ok(answer("a", Source::Stale)), "{layer:?}");
         cache.flush().await.unwrap();
         assert_eq!(ask(&cache).await, DOWN, "{layer:?}");
@@ -65,8 +65,8 @@ async fn nothing_expired_is_served_after_a_flush() {
 #[tokio::test]
 async fn nothing_expired_is_served_when_that_is_switched_off() {
     let redis = Redis::start().unwrap();
-    let config = CacheConfig { stale: Duration::ZERO, ..short_lived(&redis, Layer::Off) };
-    let cache = connected(config).await;
+    let config = CacheConfig { stale: Duration::ZERO, ..short_lived(Layer::Off) };
+    let cache = connected(redis.url(), &config).await;
     get(&cache, "key", "a").await;
     eventually("the entry has expired", async || ask(&cache).await == DOWN).await;
 }
@@ -75,7 +75,7 @@ async fn nothing_expired_is_served_when_that_is_switched_off() {
 #[tokio::test]
 async fn nothing_is_served_from_memory_when_redis_is_gone_too() {
     let mut redis = Redis::start().unwrap();
-    let cache = connected(config(&redis, Layer::On)).await;
+    let cache = connected(redis.url(), &config(Layer::On)).await;
     get(&cache, "key", "a").await;
     assert_eq!(ask(&cache).await, Ok(answer("a", Source::InProcess)));
     redis.stop().unwrap();

@@ -2,7 +2,7 @@ use farmlokal_cache::RedisConfig;
 use farmlokal_devstack::Redis;
 use tokio::{io::AsyncReadExt, net::TcpListener};
 
-use crate::fixture::{Layer, config, config_of, connected, eventually, get, raw, start};
+use crate::fixture::{Layer, config, connected, eventually, get, raw, start};
 
 #[tokio::test]
 async fn user_password_and_database_number_are_used() {
@@ -10,9 +10,8 @@ async fn user_password_and_database_number_are_used() {
     let mut raw = raw(&redis).await;
     let user = ["SETUSER", "shop", "on", ">secret", "~*", "+@all", "allchannels"];
     redis::cmd("ACL").arg(&user).exec_async(&mut raw).await.unwrap();
-    let mut config = config(&redis, Layer::On);
-    config.redis.url = redis.url().replace("redis://", "redis://shop:secret@") + "/3";
-    let cache = connected(config).await;
+    let url = redis.url().replace("redis://", "redis://shop:secret@") + "/3";
+    let cache = connected(url, &config(Layer::On)).await;
     get(&cache, "key", "a").await;
     redis::cmd("SELECT").arg(3).exec_async(&mut raw).await.unwrap();
     let keys = async |raw: &mut _| redis::cmd("DBSIZE").query_async::<i64>(raw).await.unwrap();
@@ -28,7 +27,7 @@ async fn user_password_and_database_number_are_used() {
 async fn rediss_opens_a_tls_handshake() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("rediss://{}/", listener.local_addr().unwrap());
-    let _cache = start(config_of(url, Layer::On)).unwrap();
+    let _cache = start(url, &config(Layer::On)).unwrap();
     let (mut stream, _) = listener.accept().await.unwrap();
     let mut first = [0; 2];
     stream.read_exact(&mut first).await.unwrap();
@@ -37,7 +36,7 @@ async fn rediss_opens_a_tls_handshake() {
 
 #[tokio::test]
 async fn a_bad_setting_is_refused_and_no_password_is_shown() {
-    let refused = start(config_of("http://user:secret@redis/", Layer::On)).err().unwrap();
+    let refused = start("http://user:secret@redis/", &config(Layer::On)).err().unwrap();
     assert!(!format!("{refused} {refused:?}").contains("secret"));
     assert!(!format!("{:?}", RedisConfig::new("redis://user:secret@redis/")).contains("secret"));
 }

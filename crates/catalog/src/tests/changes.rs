@@ -12,7 +12,7 @@ use sqlx::MySqlPool;
 
 use super::{
     brute_force::{Row, insert},
-    catalog_of, correlated, ids,
+    catalog_of, config, correlated, ids,
 };
 use crate::{
     Catalog, CatalogConfig, Change, ChangePosition, Changes, Error, Event, IndexRow, Price,
@@ -121,8 +121,8 @@ async fn an_index_that_follows_has_the_rows_of_its_moment() {
     const EVENTS: u64 = 100;
     const PRODUCTS: u64 = 10;
     let database = TestDatabase::create().await;
-    let config = CatalogConfig { event_connections: 4, ..CatalogConfig::with(database.options.clone()) };
-    let catalog = Catalog::new(config).unwrap();
+    let config = CatalogConfig { event_connections: 4, ..config() };
+    let catalog = Catalog::new(database.options.clone(), &config).unwrap();
     let running = AtomicUsize::new(usize::try_from(WRITERS).unwrap());
     let is_running = || running.load(Ordering::Relaxed) > 0;
     let rounds = AtomicUsize::new(0);

@@ -8,6 +8,8 @@ mod connections;
 mod query;
 mod rows_read;
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use farmlokal_testing::TestDatabase;
 use sqlx::{MySqlPool, mysql::MySqlRow};
@@ -23,7 +25,18 @@ const SORTS: [(&str, &str); 4] =
     [("id", "id"), ("price", "price"), ("name", "name"), ("createdAt", "created_at")];
 
 fn catalog_of(database: &TestDatabase) -> Catalog {
-    Catalog::new(CatalogConfig::with(database.options.clone())).unwrap()
+    Catalog::new(database.options.clone(), &config()).unwrap()
+}
+
+fn config() -> CatalogConfig {
+    CatalogConfig {
+        max_connections: 4,
+        queue_timeout: Duration::from_millis(500),
+        acquire_timeout: Duration::from_secs(1),
+        list_deadline: Duration::from_secs(1),
+        event_connections: 2,
+        event_deadline: Duration::from_secs(3),
+    }
 }
 
 fn query_of(pairs: &[(&str, String)]) -> ListQuery {

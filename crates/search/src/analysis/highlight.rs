@@ -3,16 +3,17 @@
 use std::{collections::HashSet, ops::Range};
 
 use super::{Analysis, StemCache, Word, words, words::characters};
-use crate::{Highlighter, Piece};
+use crate::Piece;
 
-/// The terms that a search was expanded to.
+/// Tells which pieces of a text match a search.
 #[derive(Debug)]
-pub(crate) struct Matched {
+pub struct Highlighter {
     pub(crate) analysis: Analysis,
+    /// What the search was expanded to.
     pub(crate) terms: HashSet<String>,
 }
 
-impl Matched {
+impl Highlighter {
     /// The ranges of a text that match, in order.
     fn ranges(&self, text: &str) -> Vec<Range<usize>> {
         let mut ranges: Vec<Range<usize>> = Vec::new();
@@ -45,10 +46,10 @@ impl Matched {
         let ranges = characters.into_iter().map(move |(_, range)| start + range.start..start + range.end);
         ranges.zip(matched).filter_map(|(range, matched)| matched.then_some(range))
     }
-}
 
-impl Highlighter for Matched {
-    fn pieces(&self, text: &str) -> Vec<Piece> {
+    /// The text in pieces.
+    #[must_use]
+    pub fn pieces(&self, text: &str) -> Vec<Piece> {
         let mut pieces: Vec<Piece> = Vec::new();
         let mut add = |range: Range<usize>, matched: bool| {
             let piece = text.get(range).unwrap_or_default();

@@ -8,10 +8,14 @@ mod words;
 use std::collections::HashMap;
 
 use rust_stemmers::{Algorithm, Stemmer};
+use serde::{
+    Deserialize as _,
+    de::{IntoDeserializer as _, value::Error as ValueError},
+};
 
+pub use highlight::Highlighter;
 pub use synonyms::{InvalidSynonyms, Synonyms};
 pub(crate) use {
-    highlight::Matched,
     synonyms::SynonymIndex,
     words::{Word, pairs, searched, words},
 };
@@ -37,20 +41,16 @@ impl std::str::FromStr for Language {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Language, String> {
-        use Algorithm::{
-            Arabic, Danish, Dutch, English, Finnish, French, German, Greek, Hungarian, Italian, Norwegian,
-            Portuguese, Romanian, Russian, Spanish, Swedish, Tamil, Turkish,
-        };
-        let all = [
-            Arabic, Danish, Dutch, English, Finnish, French, German, Greek, Hungarian, Italian, Norwegian,
-            Portuguese, Romanian, Russian, Spanish, Swedish, Tamil, Turkish,
-        ];
         if name == "none" {
             return Ok(Language(None));
         }
-        let named = all.into_iter().find(|algorithm| format!("{algorithm:?}").eq_ignore_ascii_case(name));
-        let unknown = || format!("must be none, or one of {all:?}").to_lowercase();
-        named.map(|algorithm| Language(Some(algorithm))).ok_or_else(unknown)
+        let mut variant = name.to_ascii_lowercase();
+        variant.get_mut(..1).map(str::make_ascii_uppercase);
+        // Its error names all languages.
+        let named = Algorithm::deserialize(variant.into_deserializer());
+        named
+            .map(|algorithm| Language(Some(algorithm)))
+            .map_err(|error: ValueError| format!("{error}, or none"))
     }
 }
 

@@ -14,8 +14,8 @@ use super::{
     snapshot::Snapshot,
 };
 use crate::{
-    Found, Highlighter,
-    analysis::{Matched, Word, searched},
+    Found,
+    analysis::{Highlighter, Word, searched},
 };
 
 /// A search as it was read, and what it found.
@@ -65,7 +65,7 @@ impl Snapshot {
 
         let highlighter = searched.as_ref().filter(|_| include.highlights).map(|searched| {
             let terms = searched.expanded.terms();
-            Box::new(Matched { analysis: self.analysis, terms }) as Box<dyn Highlighter>
+            Highlighter { analysis: self.analysis, terms }
         });
         let corrections =
             searched.as_ref().map(|searched| self.corrections(&searched.expanded, &searched.found));

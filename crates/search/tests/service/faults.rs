@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use farmlokal_catalog::{CatalogConfig, Error};
+use farmlokal_catalog::Error;
 use farmlokal_devstack::Database;
 use farmlokal_search::{EngineError, SearchError, SearchStatus};
 use farmlokal_testing::{TestDatabase, query};
@@ -24,7 +24,7 @@ async fn count(replica: &Replica, word: &str) -> usize {
 async fn before_it_is_built_a_search_says_so() {
     let database = TestDatabase::create().await;
     insert(&database, [(1, "apple".to_owned(), 5)]).await;
-    let mut replica = Replica::new(database.config(), NEVER);
+    let mut replica = Replica::new(database.options.clone(), NEVER);
     assert_eq!(replica.status(), SearchStatus::Building);
     let error = replica.list(&query(&[("search", "apple")])).await.unwrap_err();
     assert!(matches!(error, SearchError::Engine(EngineError::NotBuilt)), "{error:?}");
@@ -49,7 +49,7 @@ async fn changes_are_found_without_a_follower() {
 async fn a_database_that_restarts_is_a_clear_error_and_fresh_again() {
     let mut server = Database::start().unwrap();
     let options: sqlx::mysql::MySqlConnectOptions = server.url().parse().unwrap();
-    let mut replica = Replica::new(CatalogConfig::with(options.clone()), OFTEN);
+    let mut replica = Replica::new(options.clone(), OFTEN);
     // There is no catalogue yet.
     replica.search.clone().spawn(&mut replica.tasks);
     replica.until(SearchStatus::Failed).await;
@@ -115,7 +115,7 @@ async fn what_nobody_told_of_is_found_after_a_rebuild() {
 async fn a_catalogue_that_is_too_large_is_refused_until_it_fits() {
     let database = TestDatabase::create().await;
     insert(&database, (1..=3).map(|id| (id, "apple".to_owned(), 5))).await;
-    let mut replica = Replica::new(database.config(), OFTEN);
+    let mut replica = Replica::new(database.options.clone(), OFTEN);
     replica.engine.limit_to(2);
     replica.search.clone().spawn(&mut replica.tasks);
     replica.until(SearchStatus::TooLarge).await;
@@ -181,7 +181,7 @@ async fn a_build_that_ends_holds_no_search_up() {
 async fn nobody_waits_beyond_the_deadline() {
     let database = TestDatabase::create().await;
     let deadline = Duration::from_millis(200);
-    let mut replica = Replica::with_deadline(database.config(), NEVER, deadline);
+    let mut replica = Replica::with_deadline(database.options.clone(), NEVER, deadline);
     replica.search.clone().spawn(&mut replica.tasks);
     replica.until(SearchStatus::Ready).await;
     let search = query(&[("search", "apple")]);

@@ -11,7 +11,8 @@ use farmlokal_catalog::{
     Catalog, CatalogConfig, Change, Event, ListQuery, Outcome, Page, Price, Product, Receipt,
 };
 use farmlokal_search::{EngineError, Found, Language, Search, SearchConfig, SearchError, SearchStatus};
-use farmlokal_testing::{TestDatabase, query};
+use farmlokal_testing::{TestDatabase, catalog_config, query};
+use sqlx::mysql::MySqlConnectOptions;
 use tokio::task::JoinSet;
 
 use crate::faulty_engine::FaultyEngine;
@@ -39,12 +40,17 @@ impl Deref for Replica {
 
 impl Replica {
     /// One that is not spawned yet.
-    pub(crate) fn new(config: CatalogConfig, poll: Duration) -> Replica {
-        Replica::with_deadline(config, poll, PATIENT)
+    pub(crate) fn new(database: MySqlConnectOptions, poll: Duration) -> Replica {
+        Replica::with_deadline(database, poll, PATIENT)
     }
 
-    pub(crate) fn with_deadline(config: CatalogConfig, poll: Duration, deadline: Duration) -> Replica {
-        let catalog = Catalog::new(CatalogConfig { event_deadline: PATIENT, ..config }).unwrap();
+    pub(crate) fn with_deadline(
+        database: MySqlConnectOptions,
+        poll: Duration,
+        deadline: Duration,
+    ) -> Replica {
+        let config = CatalogConfig { event_deadline: PATIENT, ..catalog_config() };
+        let catalog = Catalog::new(database, &config).unwrap();
         let settings = SearchConfig {
             memory: 256 << 20,
             threads: 2,
@@ -62,7 +68,7 @@ impl Replica {
 
     /// One that follows.
     pub(crate) fn spawned(database: &TestDatabase, poll: Duration) -> Replica {
-        let mut replica = Replica::new(database.config(), poll);
+        let mut replica = Replica::new(database.options.clone(), poll);
         replica.search.spawn(&mut replica.tasks);
         replica
     }

@@ -74,31 +74,12 @@ struct RedisHealth {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct SearchHealth {
-    status: IndexStatus,
+    /// `tooLarge`: the catalogue needs more than `SEARCH_MEMORY`.
+    #[schema(value_type = String, pattern = "^(building|ready|tooLarge|failed)$")]
+    status: SearchStatus,
     /// Products in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     documents: Option<u64>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-enum IndexStatus {
-    Building,
-    Ready,
-    /// The catalogue needs more than `SEARCH_MEMORY`.
-    TooLarge,
-    Failed,
-}
-
-impl From<SearchStatus> for IndexStatus {
-    fn from(status: SearchStatus) -> Self {
-        match status {
-            SearchStatus::Building => Self::Building,
-            SearchStatus::Ready => Self::Ready,
-            SearchStatus::TooLarge => Self::TooLarge,
-            SearchStatus::Failed => Self::Failed,
-        }
-    }
 }
 
 #[derive(Clone, Copy, Serialize, ToSchema)]
@@ -145,8 +126,8 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
         Database::Unknown => (false, Some("not asked yet"), None),
     };
     let up = |up| if up { DependencyStatus::Up } else { DependencyStatus::Down };
-    let search = SearchHealth { status: app.search.status().into(), documents: app.search.documents() };
-    let status = match (database_up, redis.up && search.status == IndexStatus::Ready) {
+    let search = SearchHealth { status: app.search.status(), documents: app.search.documents() };
+    let status = match (database_up, redis.up && search.status == SearchStatus::Ready) {
         (true, true) => ServiceStatus::Ok,
         (true, false) => ServiceStatus::Degraded,
         (false, _) => ServiceStatus::Unavailable,

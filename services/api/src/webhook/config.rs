@@ -28,9 +28,6 @@ pub struct WebhookArgs {
     /// How old an event may be, and how long, with a day on top, it is remembered that it has taken effect
     #[arg(long, env = "WEBHOOK_RETENTION", default_value = "30d", value_parser = nonzero_duration)]
     pub(super) webhook_retention: Duration,
-    /// Connections to the database for events, beside the others
-    #[arg(long, env = "WEBHOOK_DB_CONNECTIONS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) webhook_db_connections: u32,
     /// Our /webhook as the partner reaches it; with API_B_URL, it is registered there at every start
     #[arg(long, env = "WEBHOOK_CALLBACK_URL", hide_env_values = true, value_parser = secret)]
     webhook_callback_url: Option<SecretString>,

@@ -29,7 +29,7 @@ fn a_bad_setting_stops_the_start_with_one_line_that_names_it() {
         ("SEARCH_DEADLINE", "0s", "must be above zero"),
         ("SEARCH_THREADS", "0", "--search-threads"),
         ("SEARCH_MEMORY", "256", "write 256MiB or 1GiB"),
-        ("SEARCH_LANGUAGE", "klingon", "must be none, or one of [arabic, danish"),
+        ("SEARCH_LANGUAGE", "klingon", "unknown variant `Klingon`, expected one of `Arabic`, `Danish`"),
         (
             "SEARCH_SYNONYMS",
             "/nowhere/synonyms.txt",

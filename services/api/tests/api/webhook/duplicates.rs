@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use farmlokal_catalog::{Catalog, CatalogConfig, Change, Receipt};
+use farmlokal_catalog::{Change, Receipt};
+use farmlokal_testing::catalog_config;
 use sha2::Digest as _;
 
 use super::sender::{Event, SECRET, ago, api, deliver, post, problem, status, try_post};
@@ -140,7 +141,7 @@ async fn a_delivery_cut_off_after_its_commit_is_finished_by_the_next() {
     assert_eq!(api.get("/products/7").await.json()["name"], "Ball");
     let event = Event::new("product.price_changed", ago(1), &serde_json::json!({"id": 7, "price": 77.0}));
     let body = event.body.to_string();
-    let catalog = Catalog::new(CatalogConfig::with(api.database.options.clone())).unwrap();
+    let catalog = api.database.catalog(&catalog_config());
     let committed = farmlokal_catalog::Event {
         id: event.id.clone(),
         product: 7,
