@@ -22,19 +22,19 @@ pub(crate) enum Dialect {
 pub struct CatalogConfig {
     /// Connections for lists and items at the most, beside two for the search index and one to see whether the database is
     /// there; a few more than the database cores that this process may use
-    #[arg(id = "db_max_connections", long, env = "DB_MAX_CONNECTIONS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(id = "db_max_connections", long = "db-max-connections", value_name = "COUNT", env = "DB_MAX_CONNECTIONS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: u32,
     /// How long a query may wait in the queue for a connection before it is refused with 503
-    #[arg(long = "db-queue-timeout", env = "DB_QUEUE_TIMEOUT", default_value = "500ms", value_parser = duration)]
+    #[arg(long = "db-queue-timeout", env = "DB_QUEUE_TIMEOUT", value_name = "DURATION", default_value = "500ms", value_parser = duration)]
     pub queue_timeout: Duration,
     /// How long it may take to connect to the database, and how long an event may wait for a connection
-    #[arg(long = "db-acquire-timeout", env = "DB_ACQUIRE_TIMEOUT", default_value = "1s", value_parser = nonzero_duration)]
+    #[arg(long = "db-acquire-timeout", env = "DB_ACQUIRE_TIMEOUT", value_name = "DURATION", default_value = "1s", value_parser = nonzero_duration)]
     pub acquire_timeout: Duration,
     /// The database gives a list or item query up after this time
-    #[arg(long = "list-timeout", env = "LIST_TIMEOUT", default_value = "1s", value_parser = nonzero_duration)]
+    #[arg(long = "list-timeout", env = "LIST_TIMEOUT", value_name = "DURATION", default_value = "1s", value_parser = nonzero_duration)]
     pub list_deadline: Duration,
     /// Connections for events, beside the others
-    #[arg(long = "webhook-db-connections", env = "WEBHOOK_DB_CONNECTIONS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long = "webhook-db-connections", env = "WEBHOOK_DB_CONNECTIONS", value_name = "COUNT", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     pub event_connections: u32,
     /// How long an event may take, attempts after a deadlock or a lost connection included.
     #[arg(skip = Duration::from_secs(3))]
