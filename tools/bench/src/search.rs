@@ -84,7 +84,7 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     report.table("lists | alone/s | beside searches/s | of alone | p99 ms | searches/s", rows);
 
     let rows = fresh::rows(environment).await?;
-    report.say("Changes by `POST /webhook` to one API process, searched for in another once acknowledged:");
+    report.say("Changes by `POST /webhook` to one API process, searched for in another once acknowledged, for 10 s at the most:");
     report.table("changes | until found, p50 ms | p99 ms | max ms | stale answers", rows);
     report.finish()
 }

@@ -23,6 +23,9 @@ const BUILDERS: usize = 2;
 /// What all have together.
 pub(super) const BUILD: u64 = (BUILDERS * BUILDER) as u64;
 
+/// A segment of more products is not merged: to do so would take time and memory from everybody else.
+const MERGED: usize = 40_000;
+
 /// A state of the index, as of one position.
 pub(super) struct Snapshot {
     pub(super) searcher: Searcher,
@@ -102,6 +105,7 @@ impl Live {
             .build();
         let writer: IndexWriter = index.writer_with_options(options)?;
         let mut merges = LogMergePolicy::default();
+        merges.set_max_docs_before_merge(MERGED);
         // Documents that are gone cost every search a little.
         merges.set_del_docs_ratio_before_merge(0.3);
         writer.set_merge_policy(Box::new(merges));
