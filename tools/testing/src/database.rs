@@ -1,7 +1,5 @@
 //! A database for each test.
 
-use std::time::Duration;
-
 use farmlokal_catalog::{Catalog, CatalogConfig, migrate};
 use sqlx::{Connection as _, MySqlConnection, MySqlPool, Row as _, mysql::MySqlConnectOptions};
 
@@ -69,19 +67,6 @@ impl TestDatabase {
     pub fn pool(&self) -> MySqlPool {
         let options = self.options.clone().charset("utf8mb4").collation("utf8mb4_unicode_520_ci");
         MySqlPool::connect_lazy_with(options.timezone("+00:00".to_owned()))
-    }
-}
-
-/// The defaults.
-#[must_use]
-pub fn catalog_config() -> CatalogConfig {
-    CatalogConfig {
-        max_connections: 4,
-        queue_timeout: Duration::from_millis(500),
-        acquire_timeout: Duration::from_secs(1),
-        list_deadline: Duration::from_secs(1),
-        event_connections: 2,
-        event_deadline: Duration::from_secs(3),
     }
 }
 

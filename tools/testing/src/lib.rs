@@ -1,12 +1,12 @@
 //! For tests: a database for each, its faults, list queries in short, and an HTTP client.
 
+mod catalog_config;
 mod database;
 pub mod http;
 mod query;
 
 use farmlokal_catalog as catalog;
 
-pub use database::{
-    TestDatabase, catalog_config, connection_that_runs, kill_other_connections, other_connections,
-};
+pub use catalog_config::catalog_config;
+pub use database::{TestDatabase, connection_that_runs, kill_other_connections, other_connections};
 pub use query::query;

@@ -12,7 +12,7 @@ use sqlx::MySqlPool;
 
 use super::{
     brute_force::{Row, insert},
-    catalog_of, config, correlated, ids,
+    catalog_config, catalog_of, correlated, ids,
 };
 use crate::{
     Catalog, CatalogConfig, Change, ChangePosition, Changes, Error, Event, IndexRow, Price,
@@ -121,7 +121,7 @@ async fn an_index_that_follows_has_the_rows_of_its_moment() {
     const EVENTS: u64 = 100;
     const PRODUCTS: u64 = 10;
     let database = TestDatabase::create().await;
-    let config = CatalogConfig { event_connections: 4, ..config() };
+    let config = CatalogConfig { event_connections: 4, ..catalog_config() };
     let catalog = Catalog::new(database.options.clone(), &config).unwrap();
     let running = AtomicUsize::new(usize::try_from(WRITERS).unwrap());
     let is_running = || running.load(Ordering::Relaxed) > 0;

@@ -4,7 +4,7 @@ use std::{future::poll_fn, task::Poll, time::Duration};
 
 use farmlokal_testing::{TestDatabase, kill_other_connections, other_connections};
 
-use super::{catalog_of, config};
+use super::{catalog_config, catalog_of};
 use crate::{Catalog, CatalogConfig, ChangePosition, Error, ListQuery, pool::WAITING_PER_CONNECTION};
 
 #[tokio::test]
@@ -35,7 +35,7 @@ async fn reads_go_on_when_every_connection_was_killed() {
 #[tokio::test]
 async fn sessions_have_their_deadline_and_plan_by_indexes_alone() {
     let database = TestDatabase::create().await;
-    let config = CatalogConfig { list_deadline: Duration::from_millis(1500), ..config() };
+    let config = CatalogConfig { list_deadline: Duration::from_millis(1500), ..catalog_config() };
     let catalog = Catalog::new(database.options.clone(), &config).unwrap();
     let version: String = sqlx::query_scalar("SELECT VERSION()").fetch_one(&database.pool()).await.unwrap();
     let expected = if version.contains("MariaDB") {
@@ -55,7 +55,7 @@ async fn sessions_have_their_deadline_and_plan_by_indexes_alone() {
 
 /// A catalogue with one connection for reads.
 fn with_one_connection(database: &TestDatabase, queue_timeout: Duration) -> Catalog {
-    let config = CatalogConfig { max_connections: 1, queue_timeout, ..config() };
+    let config = CatalogConfig { max_connections: 1, queue_timeout, ..catalog_config() };
     Catalog::new(database.options.clone(), &config).unwrap()
 }
 

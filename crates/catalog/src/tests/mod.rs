@@ -1,6 +1,9 @@
 //! Tests that look inside: what statements read, and what a search index is told.
 
 mod brute_force;
+#[allow(unreachable_pub, reason = "it is part of the testing crate too")]
+#[path = "../../../../tools/testing/src/catalog_config.rs"]
+mod catalog_config;
 mod changes;
 mod connections;
 #[allow(unreachable_pub, reason = "it is part of the testing crate too")]
@@ -8,15 +11,14 @@ mod connections;
 mod query;
 mod rows_read;
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use farmlokal_testing::TestDatabase;
 use sqlx::{MySqlPool, mysql::MySqlRow};
 
+use self::catalog_config::catalog_config;
 pub(crate) use self::query::query;
 use crate::{
-    self as catalog, Catalog, CatalogConfig, Error, ListQuery, Product,
+    self as catalog, Catalog, Error, ListQuery, Product,
     reader::{Database, Reader},
     statement::Statement,
 };
@@ -25,18 +27,7 @@ const SORTS: [(&str, &str); 4] =
     [("id", "id"), ("price", "price"), ("name", "name"), ("createdAt", "created_at")];
 
 fn catalog_of(database: &TestDatabase) -> Catalog {
-    Catalog::new(database.options.clone(), &config()).unwrap()
-}
-
-fn config() -> CatalogConfig {
-    CatalogConfig {
-        max_connections: 4,
-        queue_timeout: Duration::from_millis(500),
-        acquire_timeout: Duration::from_secs(1),
-        list_deadline: Duration::from_secs(1),
-        event_connections: 2,
-        event_deadline: Duration::from_secs(3),
-    }
+    Catalog::new(database.options.clone(), &catalog_config()).unwrap()
 }
 
 fn query_of(pairs: &[(&str, String)]) -> ListQuery {
