@@ -31,23 +31,13 @@ impl Documents {
         Documents { bits: vec![0; self.bits.len()], len: 0 }
     }
 
-    pub(super) fn insert(&mut self, document: DocId) {
+    /// Adds a document. Whether it is new.
+    pub(super) fn insert(&mut self, document: DocId) -> bool {
         let bits = &mut self.bits[document as usize / 64];
-        self.len += u32::from(*bits >> (document % 64) & 1 == 0);
+        let is_new = *bits >> (document % 64) & 1 == 0;
+        self.len += u32::from(is_new);
         *bits |= 1 << (document % 64);
-    }
-
-    /// Leaves those that have a score.
-    pub(super) fn retain_scored(&mut self, scores: &[u16]) {
-        let blocks = scores.chunks(64).chain(std::iter::repeat(&[][..]));
-        let bits = self.bits.iter().zip(blocks).map(|(before, scores)| {
-            // Most often there is none among the 64, which is seen at once.
-            if *before == 0 || scores.iter().fold(0, |all, score| all | score) == 0 {
-                return 0;
-            }
-            before & (0..).zip(scores).fold(0, |bits, (nth, score)| bits | u64::from(*score != 0) << nth)
-        });
-        *self = Documents::new(bits.collect());
+        is_new
     }
 
     /// Leaves those that are among others of the same segment, too.

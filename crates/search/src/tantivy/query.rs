@@ -124,48 +124,39 @@ impl Snapshot {
         Ok(Alternative { likeness, at_least: groups.len(), groups })
     }
 
-    /// The products that have all words, by segment, and their scores.
-    pub(super) fn find(
-        &self,
-        Expanded(units): &Expanded,
-    ) -> Result<(Vec<Documents>, Scores<'_>), TantivyError> {
-        let mut found = self.existing();
+    /// The products that have all words.
+    pub(super) fn find(&self, Expanded(units): &Expanded) -> Result<Scores<'_>, TantivyError> {
         let mut units: Vec<&Unit> = units.iter().collect();
         // The rarest first: only its products are looked for among those of the others.
         units.sort_by_key(|unit| {
             at_most(unit.alternatives().flat_map(|one| one.groups.iter().flat_map(Terms::values)).flatten())
         });
-        let scores = self.all(&units, &mut found, |unit, found| {
+        self.all(&units, self.existing(), |unit, among| {
             let mut scores = if let [word] = unit.words.as_slice() {
-                self.scores(&word.alternatives, 1, found)?
+                self.scores(&word.alternatives, 1, among)?
             } else {
-                let mut having_words = found.to_vec();
-                let mut scores = self.all(&unit.words, &mut having_words, |word, found| {
-                    self.scores(&word.alternatives, 1, found)
-                })?;
-                scores.retain(&having_words);
-                scores
+                self.all(&unit.words, among.to_vec(), |word, among| {
+                    self.scores(&word.alternatives, 1, among)
+                })?
             };
-            self.raise(&mut scores, &unit.synonyms, unit.words.len(), found)?;
+            self.raise(&mut scores, &unit.synonyms, unit.words.len(), among)?;
             Ok(scores)
-        })?;
-        Ok((found, scores))
+        })
     }
 
-    /// Leaves the documents that match all parts of a search. The sums of their scores; those of others mean nothing.
+    /// Those of the documents that match all parts of a search, with the sums of their scores.
     fn all<'s, T>(
         &'s self,
         parts: &[T],
-        documents: &mut [Documents],
+        documents: Vec<Documents>,
         scores: impl Fn(&T, &[Documents]) -> Result<Scores<'s>, TantivyError>,
     ) -> Result<Scores<'s>, TantivyError> {
-        let mut sums = Scores::none(&self.searcher);
+        let mut all = Scores::new(&self.searcher, documents);
         for part in parts {
-            let scores = scores(part, documents)?;
-            retain_scored(documents, &scores);
-            sums.add(scores);
+            let scores = scores(part, &all.documents)?;
+            all.and(scores);
         }
-        Ok(sums)
+        Ok(all)
     }
 
     /// The words that no product that was found has as they are written, and the most common that these have instead.
@@ -188,10 +179,9 @@ impl Snapshot {
             if others.is_empty() {
                 continue;
             }
-            let as_written = self.scores(written.into_iter().chain(&unit.synonyms), 1, found)?;
-            let mut found_as_written = found.to_vec();
-            retain_scored(&mut found_as_written, &as_written);
-            if !any(&found_as_written) {
+            let mut as_written = self.scores(written.into_iter().chain(&unit.synonyms), 1, found)?.documents;
+            as_written.iter_mut().zip(found).for_each(|(documents, found)| documents.retain(found));
+            if !any(&as_written) {
                 let others = self.most_common(others.into_iter(), SHOWN, found)?;
                 let found = others.into_iter().map(|(other, _)| other.to_owned()).collect();
                 corrections.push(Correction { word: whole.clone(), found });
@@ -200,15 +190,16 @@ impl Snapshot {
         Ok(corrections)
     }
 
-    /// The scores of documents that match in one of these ways, each counted as so many words: of all `among` these, and perhaps
-    /// of others.
+    /// The documents that match in one of these ways, each counted as so many words: all that are `among` these, and perhaps
+    /// others.
     fn scores<'a>(
         &self,
         alternatives: impl IntoIterator<Item = &'a Alternative>,
         words: usize,
         among: &[Documents],
     ) -> Result<Scores<'_>, TantivyError> {
-        let mut scores = Scores::none(&self.searcher);
+        let none = among.iter().map(Documents::none).collect();
+        let mut scores = Scores::new(&self.searcher, none);
         self.raise(&mut scores, alternatives, words, among)?;
         Ok(scores)
     }
@@ -232,12 +223,6 @@ impl Snapshot {
             }
         }
         Ok(())
-    }
-}
-
-fn retain_scored(documents: &mut [Documents], scores: &Scores<'_>) {
-    for (nth, documents) in documents.iter_mut().enumerate() {
-        documents.retain_scored(scores.of(nth));
     }
 }
 

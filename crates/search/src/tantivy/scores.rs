@@ -1,37 +1,43 @@
 //! How much each document counts for a search: one number for each document of a segment.
 
-use tantivy::{Searcher, TantivyError, schema::Field};
+use tantivy::{DocId, Searcher, TantivyError, schema::Field};
 
 use super::{
     dictionary::{Postings, Terms, at_most},
     documents::Documents,
 };
 
-/// The scores of documents, by segment: 0 without a match, and nothing at all for a segment in which none matches.
+/// Documents that match, by segment, and their scores. A segment in which none matches has no scores.
 pub(super) struct Scores<'s> {
     searcher: &'s Searcher,
-    of: Vec<Vec<u16>>,
+    pub(super) documents: Vec<Documents>,
+    /// Those of other documents mean nothing.
+    scores: Vec<Vec<u16>>,
 }
 
 impl<'s> Scores<'s> {
-    /// No document has a score.
-    pub(super) fn none(searcher: &'s Searcher) -> Scores<'s> {
-        Scores { searcher, of: vec![Vec::new(); searcher.segment_readers().len()] }
+    /// These documents, without scores.
+    pub(super) fn new(searcher: &'s Searcher, documents: Vec<Documents>) -> Scores<'s> {
+        Scores { searcher, scores: vec![Vec::new(); documents.len()], documents }
     }
 
     /// The scores of a segment.
     pub(super) fn of(&self, segment: usize) -> &[u16] {
-        &self.of[segment]
+        &self.scores[segment]
     }
 
-    fn of_segment(&mut self, segment: usize) -> &mut Vec<u16> {
-        let scores = &mut self.of[segment];
+    /// Adds a document of a segment, or raises its score, if that is not as high already.
+    fn raise_in(&mut self, segment: usize, score: u16) -> impl FnMut(DocId) {
+        let (documents, scores) = (&mut self.documents[segment], &mut self.scores[segment]);
         scores.resize(self.searcher.segment_readers()[segment].max_doc() as usize, 0);
-        scores
+        move |document| {
+            let before = &mut scores[document as usize];
+            *before = if documents.insert(document) { score } else { score.max(*before) };
+        }
     }
 
-    /// Raises the scores of documents that have one of the terms, if they are not as high already: of all that are `among` these,
-    /// and perhaps of others.
+    /// Adds documents that have one of the terms, or raises their scores, if they are not as high already: of all that are `among`
+    /// these, and perhaps of others.
     pub(super) fn raise<'p>(
         &mut self,
         postings: impl IntoIterator<Item = &'p Postings>,
@@ -39,11 +45,8 @@ impl<'s> Scores<'s> {
         score: impl Fn(Field) -> u16,
     ) -> Result<(), TantivyError> {
         for one in postings.into_iter().filter(|one| among[one.segment].len() > 0) {
-            let (searcher, scores, score) = (self.searcher, self.of_segment(one.segment), score(one.field));
-            one.each(searcher, &among[one.segment], |document| {
-                let before = &mut scores[document as usize];
-                *before = score.max(*before);
-            })?;
+            let searcher = self.searcher;
+            one.each(searcher, &among[one.segment], self.raise_in(one.segment, score(one.field)))?;
         }
         Ok(())
     }
@@ -68,11 +71,7 @@ impl<'s> Scores<'s> {
                     self.having(at_least, &groups, segment, field, among)?
                 };
                 if documents.len() > 0 {
-                    let (scores, score) = (self.of_segment(segment), score(field));
-                    for document in documents.all() {
-                        let before = &mut scores[document as usize];
-                        *before = score.max(*before);
-                    }
+                    documents.all().for_each(self.raise_in(segment, score(field)));
                 }
             }
         }
@@ -90,7 +89,9 @@ impl<'s> Scores<'s> {
         for terms in groups {
             let mut having = documents.none();
             for one in in_field(terms, segment, field) {
-                one.each(self.searcher, &documents, |document| having.insert(document))?;
+                one.each(self.searcher, &documents, |document| {
+                    having.insert(document);
+                })?;
             }
             having.retain(&documents);
             documents = having;
@@ -121,22 +122,16 @@ impl<'s> Scores<'s> {
         Ok(having)
     }
 
-    /// Adds the scores of others.
-    pub(super) fn add(&mut self, others: Scores<'_>) {
-        for (scores, others) in self.of.iter_mut().zip(others.of) {
+    /// Leaves the documents that others have too, with the sums of both scores.
+    pub(super) fn and(&mut self, others: Scores<'_>) {
+        for (documents, others) in self.documents.iter_mut().zip(&others.documents) {
+            documents.retain(others);
+        }
+        for (scores, others) in self.scores.iter_mut().zip(others.scores) {
             if scores.is_empty() {
                 *scores = others;
             } else {
                 scores.iter_mut().zip(others).for_each(|(score, other)| *score = score.saturating_add(other));
-            }
-        }
-    }
-
-    /// Leaves the scores of these documents.
-    pub(super) fn retain(&mut self, documents: &[Documents]) {
-        for (scores, documents) in self.of.iter_mut().zip(documents) {
-            for (document, score) in (0..).zip(scores) {
-                *score *= u16::from(documents.has(document));
             }
         }
     }

@@ -22,9 +22,7 @@ use crate::{
 struct Searched<'s> {
     level: Level,
     expanded: Expanded,
-    /// By segment.
-    found: Vec<Documents>,
-    scores: Scores<'s>,
+    found: Scores<'s>,
 }
 
 impl Snapshot {
@@ -36,7 +34,7 @@ impl Snapshot {
         let searched = search.as_ref().map(|search| self.read(search, of_cursor)).transpose()?;
         let existing;
         let found = if let Some(searched) = &searched {
-            &searched.found
+            &searched.found.documents
         } else {
             existing = self.existing();
             &existing
@@ -59,7 +57,7 @@ impl Snapshot {
             if include.total {
                 total += chosen[nth].count(range.clone());
             }
-            let scores = searched.as_ref().map_or(&[][..], |searched| searched.scores.of(nth));
+            let scores = searched.as_ref().map_or(&[][..], |searched| searched.found.of(nth));
             page.add(segment, &chosen[nth], scores, range)?;
         }
 
@@ -68,7 +66,7 @@ impl Snapshot {
             Highlighter { analysis: self.analysis, terms }
         });
         let corrections =
-            searched.as_ref().map(|searched| self.corrections(&searched.expanded, &searched.found));
+            searched.as_ref().map(|searched| self.corrections(&searched.expanded, &searched.found.documents));
         Ok(Found {
             matches: page.into_matches(),
             total: include.total.then_some(total),
@@ -99,7 +97,9 @@ impl Snapshot {
         let mut chosen: Vec<Documents> = documents.iter().map(Documents::none).collect();
         for one in self.terms(&[self.fields.category], &names)?.values().flatten() {
             let chosen = &mut chosen[one.segment];
-            one.each(&self.searcher, &documents[one.segment], |document| chosen.insert(document))?;
+            one.each(&self.searcher, &documents[one.segment], |document| {
+                chosen.insert(document);
+            })?;
         }
         chosen.iter_mut().zip(documents).for_each(|(chosen, documents)| chosen.retain(documents));
         Ok(Cow::Owned(chosen))
@@ -110,16 +110,16 @@ impl Snapshot {
         let words: Vec<Word> = searched(text.as_str()).into_iter().map(|placed| placed.word).collect();
         let at = |level| {
             let expanded = self.expand(&words, level)?;
-            let (found, scores) = self.find(&expanded)?;
-            Ok::<_, TantivyError>(Searched { level, expanded, found, scores })
+            let found = self.find(&expanded)?;
+            Ok::<_, TantivyError>(Searched { level, expanded, found })
         };
         let first = at(of_cursor.unwrap_or(Level::AsWritten))?;
-        if of_cursor.is_some() || any(&first.found) {
+        if of_cursor.is_some() || any(&first.found.documents) {
             return Ok(first);
         }
         for level in [Level::Prefix, Level::Typos] {
             let searched = at(level)?;
-            if any(&searched.found) {
+            if any(&searched.found.documents) {
                 return Ok(searched);
             }
         }

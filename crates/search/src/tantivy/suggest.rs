@@ -21,7 +21,7 @@ impl Snapshot {
         let found = if before.is_empty() {
             self.existing()
         } else {
-            self.find(&self.expand(&before, Level::AsWritten)?)?.0
+            self.find(&self.expand(&before, Level::AsWritten)?)?.documents
         };
         let terms = self.beginning_with(&[self.fields.name], &[COMPLETION, &prefix].concat())?;
         let completions = terms.iter().filter_map(|(term, postings)| {
