@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     error::Error as _,
+    mem::{replace, take},
     panic::resume_unwind,
     sync::{
         Arc,
@@ -222,17 +223,21 @@ impl<E: Engine> Follower<E> {
 
     /// Follows the database, for ever.
     pub(crate) async fn follow(self: Arc<Self>) {
-        let (mut outage, mut looked) = (Outage::default(), Instant::now());
+        let (mut failing, mut looked) = (false, Instant::now());
         loop {
             match self.catch_up(None).await {
                 // The build says why.
                 Ok(_) | Err(SearchError::Engine(EngineError::NotBuilt | EngineError::TooLarge)) => {
-                    outage.end();
+                    if take(&mut failing) {
+                        info!("the search index follows the database again");
+                    }
                     looked = Instant::now();
                     metrics::show_lag(Duration::ZERO);
                 }
                 Err(error) => {
-                    outage.log(&error, "the search index does not follow the database");
+                    if !replace(&mut failing, true) {
+                        warn!(%error, cause = error.source().map(display), "the search index does not follow the database");
+                    }
                     metrics::show_lag(looked.elapsed());
                 }
             }
@@ -257,12 +262,11 @@ impl<E: Engine> Follower<E> {
     }
 
     async fn build_until_done(&self) {
-        let mut outage = Outage::default();
         let pauses = ExponentialBuilder::new().with_min_delay(PAUSES.0).with_max_delay(PAUSES.1);
         let mut pauses = pauses.without_max_times().with_jitter().build();
         loop {
             match self.build().await {
-                Ok(true) => return outage.end(),
+                Ok(true) => return,
                 Ok(false) => {}
                 Err(SearchError::Engine(EngineError::TooLarge)) => {
                     self.show_failure(SearchStatus::TooLarge).await;
@@ -275,7 +279,7 @@ impl<E: Engine> Follower<E> {
                 }
                 Err(error) => {
                     self.show_failure(SearchStatus::Failed).await;
-                    outage.log(&error, "the search index cannot be built, it is tried again");
+                    warn!(%error, cause = error.source().map(display), "the search index cannot be built, it is tried again");
                 }
             }
             sleep(pauses.next().unwrap_or(PAUSES.1)).await;
@@ -335,24 +339,6 @@ impl<E: Engine> Follower<E> {
 
     fn show(&self) {
         metrics::show(self.status(), self.engine.documents().unwrap_or(0), self.engine.memory());
-    }
-}
-
-/// Attempts that fail, one after the other: one line in the log, and one when they work again.
-#[derive(Default)]
-struct Outage(bool);
-
-impl Outage {
-    fn log(&mut self, error: &SearchError, what: &str) {
-        if !std::mem::replace(&mut self.0, true) {
-            warn!(%error, cause = error.source().map(tracing::field::display), "{what}");
-        }
-    }
-
-    fn end(&mut self) {
-        if std::mem::take(&mut self.0) {
-            info!("the search index goes on");
-        }
     }
 }
 

@@ -12,23 +12,23 @@ pub(super) struct Scores<'s> {
     searcher: &'s Searcher,
     pub(super) documents: Vec<Documents>,
     /// Those of other documents mean nothing.
-    scores: Vec<Vec<u16>>,
+    of: Vec<Vec<u16>>,
 }
 
 impl<'s> Scores<'s> {
     /// These documents, without scores.
     pub(super) fn new(searcher: &'s Searcher, documents: Vec<Documents>) -> Scores<'s> {
-        Scores { searcher, scores: vec![Vec::new(); documents.len()], documents }
+        Scores { searcher, of: vec![Vec::new(); documents.len()], documents }
     }
 
     /// The scores of a segment.
     pub(super) fn of(&self, segment: usize) -> &[u16] {
-        &self.scores[segment]
+        &self.of[segment]
     }
 
     /// Adds a document of a segment, or raises its score, if that is not as high already.
     fn raise_in(&mut self, segment: usize, score: u16) -> impl FnMut(DocId) {
-        let (documents, scores) = (&mut self.documents[segment], &mut self.scores[segment]);
+        let (documents, scores) = (&mut self.documents[segment], &mut self.of[segment]);
         scores.resize(self.searcher.segment_readers()[segment].max_doc() as usize, 0);
         move |document| {
             let before = &mut scores[document as usize];
@@ -127,7 +127,7 @@ impl<'s> Scores<'s> {
         for (documents, others) in self.documents.iter_mut().zip(&others.documents) {
             documents.retain(others);
         }
-        for (scores, others) in self.scores.iter_mut().zip(others.scores) {
+        for (scores, others) in self.of.iter_mut().zip(others.of) {
             if scores.is_empty() {
                 *scores = others;
             } else {
