@@ -62,6 +62,13 @@
 {{- end }}
 {{- end -}}
 
+{{/* What the API's answers are made by: the end of its image's name, and a checksum of that and of its settings. */}}
+{{- define "farmlokal.apiVersion" -}}
+{{- $image := include "farmlokal.image" (list . "api") | trimAll "\"" -}}
+{{- $settings := list $image (include "farmlokal.apiConfig" .) .Values.api.search .Values.api.extraEnv -}}
+{{- printf "%s-%s" (regexFind "[^:]+$" $image | trunc 20) (toJson $settings | sha256sum | trunc 10) | quote -}}
+{{- end -}}
+
 {{/* What the chart's own Secret holds: only what values give in the clear. */}}
 {{- define "farmlokal.secrets" -}}
 {{- if and .Values.database.password (not .Values.database.existingSecret) }}

@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use anyhow::{Context as _, ensure};
 use clap::{Args, Parser, Subcommand};
 use farmlokal_settings::{RedisArgs, duration, nonzero_duration};
 use farmlokal_telemetry::{LogArgs, TraceArgs};
@@ -45,6 +46,10 @@ pub struct RunArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Controller")]
 pub struct ControllerArgs {
+    /// The release of the chart that this controller belongs to. Required: it serves the ProductCatalogs whose spec.release
+    /// this is, and leaves all others alone
+    #[arg(long, env = "RELEASE")]
+    release: Option<String>,
     /// Address to listen on
     #[arg(long, env = "HOST", default_value = "0.0.0.0")]
     pub(crate) host: IpAddr,
@@ -65,9 +70,30 @@ pub struct ControllerArgs {
     /// stops after three quarters of it without an answer of the API server
     #[arg(long, env = "LEASE_DURATION", default_value = "8s", value_parser = lease_duration)]
     pub(crate) lease_duration: Duration,
+    /// How often the other replicas ask for the lease, and so how long a leader that ended in order keeps them waiting; below
+    /// LEASE_DURATION
+    #[arg(long, env = "LEASE_RETRY_PERIOD", default_value = "2s", value_parser = nonzero_duration)]
+    pub(crate) lease_retry_period: Duration,
     /// On SIGTERM: how long flushes under way may take to finish
     #[arg(long, env = "SHUTDOWN_TIMEOUT", default_value = "10s", value_parser = nonzero_duration)]
     pub(crate) shutdown_timeout: Duration,
+}
+
+impl ControllerArgs {
+    /// The release that this controller serves.
+    ///
+    /// # Errors
+    /// It is not set, or the lease's times contradict each other.
+    pub(crate) fn checked_release(&self) -> anyhow::Result<String> {
+        let (duration, period) = (self.lease_duration, self.lease_retry_period);
+        ensure!(
+            period < duration,
+            "LEASE_RETRY_PERIOD: {period:?} is not below LEASE_DURATION, {duration:?}"
+        );
+        self.release
+            .clone()
+            .context("RELEASE is not set: it names the release whose ProductCatalogs are served")
+    }
 }
 
 /// Leases have whole seconds, and below two of them a busy API server looks like a dead one.

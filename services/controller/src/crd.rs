@@ -21,13 +21,14 @@ pub const FLUSH_REQUESTED_AT: &str = "farmlokal.dev/flush-requested-at";
     version = "v1alpha1",
     kind = "ProductCatalog",
     plural = "productcatalogs",
-    shortname = "pc",
+    shortname = "pcat",
     category = "farmlokal",
     namespaced,
     status = "ProductCatalogStatus",
     derive = "PartialEq",
     doc = "A product catalogue whose cache is flushed once for each change of its spec, and once for each new value of the annotation farmlokal.dev/flush-requested-at.",
     printcolumn(name = "Catalogue", type_ = "string", json_path = ".spec.displayName"),
+    printcolumn(name = "Release", type_ = "string", json_path = ".spec.release"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
     printcolumn(name = "Keys", type_ = "integer", json_path = ".status.keysFlushed"),
@@ -42,6 +43,10 @@ pub const FLUSH_REQUESTED_AT: &str = "farmlokal.dev/flush-requested-at";
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ProductCatalogSpec {
+    /// The release of the chart whose controller serves this catalogue and whose Redis is flushed. Where there is none of this name the status stays empty.
+    #[schemars(length(min = 1, max = 53), extend("pattern" = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    pub release: String,
+
     /// What catalogue this is, for people.
     #[schemars(length(min = 1, max = 100))]
     #[x_kube(validation = Rule::new("self.trim().size() > 0").message("displayName must say what catalogue this is: it is blank"))]
@@ -52,6 +57,11 @@ pub struct ProductCatalogSpec {
     #[schemars(length(max = 1000))]
     pub description: Option<String>,
 
+    /// What the cached answers were made by, such as the version of the API and of its configuration. A new one flushes, as every change of the spec does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub version: Option<String>,
+
     /// Holds flushes back. A flush that is pending then is done, once, when this is false again.
     #[serde(default)]
     pub suspend: bool,
@@ -61,14 +71,18 @@ pub struct ProductCatalogSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProductCatalogStatus {
-    /// Ready: no flush is pending and nothing is wrong. Flushed: the cache was flushed for the present spec and request. Degraded: flushing fails, and why.
+    /// Ready: nothing is wrong, and no flush is pending but one that suspend holds back. Flushed: the cache was flushed for the present spec and request. Degraded: flushing fails, and why.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 
-    /// The generation of the spec that was flushed for last; a flush is pending while it is not metadata.generation.
+    /// The generation of the spec that the controller has looked at last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+
+    /// The generation of the spec that was flushed for last; a flush is pending while it is not metadata.generation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flushed_generation: Option<i64>,
 
     /// The value of the annotation farmlokal.dev/flush-requested-at that was flushed for last.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,8 +149,8 @@ mod tests {
     #[test]
     fn good_specs_pass() {
         for spec in [
-            json!({ "displayName": "Main" }),
-            json!({ "displayName": " Höfe & Co ", "description": "All of it", "suspend": true }),
+            json!({ "release": "shop", "displayName": "Main" }),
+            json!({ "release": "shop", "displayName": " Höfe & Co ", "description": "All of it", "suspend": true }),
         ] {
             assert_eq!(refusals(&spec), Vec::<String>::new(), "{spec}");
         }
@@ -144,14 +158,15 @@ mod tests {
 
     #[test]
     fn a_blank_name_is_refused_with_a_message_that_says_what_to_write() {
-        let refusals = refusals(&json!({ "displayName": "  \t" }));
+        let refusals = refusals(&json!({ "release": "shop", "displayName": "  \t" }));
         assert!(refusals.len() == 1, "{refusals:?}");
         assert!(refusals[0].contains("displayName must say what catalogue this is"), "{refusals:?}");
     }
 
     #[test]
     fn what_is_left_out_has_its_default() {
-        let spec: ProductCatalogSpec = serde_json::from_value(json!({ "displayName": "M" })).unwrap();
-        assert!(!spec.suspend && spec.description.is_none());
+        let spec: ProductCatalogSpec =
+            serde_json::from_value(json!({ "release": "shop", "displayName": "M" })).unwrap();
+        assert!(!spec.suspend && spec.description.is_none() && spec.version.is_none());
     }
 }

@@ -39,9 +39,9 @@ pub(crate) fn decide(object: &ProductCatalog, status: &ProductCatalogStatus) -> 
         return Decision::Ignore;
     }
     let request = object.flush_request();
-    let cause = if status.observed_generation.is_none() {
+    let cause = if status.flushed_generation.is_none() {
         Cause::Created
-    } else if status.observed_generation != object.metadata.generation {
+    } else if status.flushed_generation != object.metadata.generation {
         Cause::SpecChanged
     } else if request.is_some() && request != status.last_handled_request.as_deref() {
         Cause::Requested
@@ -63,7 +63,7 @@ mod tests {
     fn a_pending_flush_is_decided_from_generation_request_and_status() {
         use Decision::{Flush, Ignore, Suspended, UpToDate};
         let handled = |generation: Option<i64>, request: Option<&str>| ProductCatalogStatus {
-            observed_generation: generation,
+            flushed_generation: generation,
             last_handled_request: request.map(str::to_owned),
             ..ProductCatalogStatus::default()
         };

@@ -23,9 +23,6 @@ use crate::failure_log::FailureLog;
 use crate::flush::pauses;
 use crate::management::Readiness;
 
-/// How often a candidate looks: a lease that was given back is taken within this time.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-
 const TAKEN: &str = "the lease has been taken by another replica";
 const EXPIRED: &str = "the lease could not be renewed in time";
 
@@ -39,6 +36,8 @@ pub(crate) struct Elector {
     identity: String,
     /// How long the others wait for a holder that is silent; whole seconds, two at least.
     duration: Duration,
+    /// The longest between two looks of a candidate: a lease that was given back is taken within this time.
+    retry_period: Duration,
     seen: Option<(LeaseSpec, Instant)>,
     /// How long this replica may lead without another renewal.
     usable_until: Instant,
@@ -47,9 +46,15 @@ pub(crate) struct Elector {
 
 impl Elector {
     /// Does nothing yet.
-    pub(crate) fn new(leases: Api<Lease>, name: String, identity: String, duration: Duration) -> Self {
+    pub(crate) fn new(
+        leases: Api<Lease>,
+        name: String,
+        identity: String,
+        duration: Duration,
+        retry_period: Duration,
+    ) -> Self {
         let (usable_until, failures) = (Instant::now(), FailureLog::default());
-        Self { leases, name, identity, duration, seen: None, usable_until, failures }
+        Self { leases, name, identity, duration, retry_period, seen: None, usable_until, failures }
     }
 
     /// Between two renewals; also the longest that one may take.
@@ -69,7 +74,7 @@ impl Elector {
                 }
             }
             tokio::select! {
-                () = tokio::time::sleep(LOOK_EVERY.mul_f64(rand::random_range(0.5..=1.0))) => {}
+                () = tokio::time::sleep(self.retry_period.mul_f64(rand::random_range(0.8..=1.0))) => {}
                 () = readiness.stop.cancelled() => return false,
             }
         }

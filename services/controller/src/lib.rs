@@ -1,6 +1,7 @@
-//! The controller: flushes the cache when a `ProductCatalog` asks for it, once for each change. It serves its own namespace
-//! and the one Redis of its settings.
+//! The controller: flushes the cache when a `ProductCatalog` asks for it, once for each change. It serves the objects of
+//! its own namespace that name its release, and the one Redis of its settings.
 
+mod catalog_metrics;
 pub mod config;
 pub mod crd;
 mod decision;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 const LEADER: &str = "farmlokal_controller_leader";
+const WATCH_UP: &str = "farmlokal_controller_watch_up";
 const RECONCILES: &str = "farmlokal_controller_reconciles_total";
 const RECONCILE_DURATION: &str = "farmlokal_controller_reconcile_duration_seconds";
 const FLUSHES: &str = "farmlokal_controller_flushes_total";
@@ -17,6 +18,7 @@ pub(crate) const RESULTS: [&str; 6] = ["flushed", "unchanged", "suspended", "deg
 /// Gives every metric its help text and, where it counts, its first value: a rate over what is not there yet is nothing.
 pub(crate) fn describe() {
     describe_gauge!(LEADER, "1 while this replica holds the lease and acts");
+    describe_gauge!(WATCH_UP, "1 while this replica, as the leader, can watch ProductCatalogs");
     describe_counter!(
         RECONCILES,
         "Reconciles of a ProductCatalog by result: flushed; unchanged, no flush was pending; suspended; degraded, the flush \
@@ -27,6 +29,7 @@ pub(crate) fn describe() {
     describe_histogram!(FLUSH_DURATION, Unit::Seconds, "Time of a flush that succeeded");
     describe_counter!(FLUSHED_KEYS, "Keys that flushes removed from Redis");
     leader(false);
+    watch_up(false);
     for result in RESULTS {
         counter!(RECONCILES, "result" => result).increment(0);
     }
@@ -40,6 +43,10 @@ pub(crate) fn describe() {
 
 pub(crate) fn leader(leads: bool) {
     gauge!(LEADER).set(if leads { 1.0 } else { 0.0 });
+}
+
+pub(crate) fn watch_up(is_up: bool) {
+    gauge!(WATCH_UP).set(if is_up { 1.0 } else { 0.0 });
 }
 
 pub(crate) fn reconciled(result: &'static str, took: Duration) {

@@ -28,6 +28,8 @@ const FIELD_MANAGER: &str = "farmlokal-controller";
 pub(crate) struct Context {
     client: Client,
     cache: Arc<CacheFlusher>,
+    /// The release whose objects are served.
+    release: String,
     /// This replica, in Events.
     reporter: Reporter,
     observed: ObservedStatus,
@@ -37,10 +39,10 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(client: Client, cache: Arc<CacheFlusher>, identity: String) -> Self {
+    pub(crate) fn new(client: Client, cache: Arc<CacheFlusher>, release: String, identity: String) -> Self {
         let reporter = Reporter { controller: "farmlokal-controller".to_owned(), instance: Some(identity) };
         let (observed, retries) = (ObservedStatus::default(), Mutex::default());
-        Self { client, cache, reporter, observed, retries, api_failures: FailureLog::default() }
+        Self { client, cache, release, reporter, observed, retries, api_failures: FailureLog::default() }
     }
 
     /// Drops what is kept of an object that is gone.
@@ -67,17 +69,26 @@ impl Context {
     }
 }
 
-/// Does the flush of `object` if one is pending, and writes its status.
+/// Does the flush of `object` if one is pending, and writes its status. Leaves another release's object to that.
 ///
 /// # Errors
 /// It has to be reconciled again, after the pause of [`retry`].
+pub(crate) async fn reconcile(object: Arc<ProductCatalog>, context: Arc<Context>) -> Result<Action, Error> {
+    if object.spec.release == context.release {
+        return reconcile_own(&object, &context).await;
+    }
+    // It may have been ours.
+    context.forget(&ObjectRef::from_obj(&*object));
+    Ok(Action::await_change())
+}
+
 #[instrument(skip_all, fields(
     k8s.namespace.name = object.namespace(), farmlokal.catalog.name = object.name_any(),
     farmlokal.catalog.generation = object.metadata.generation, farmlokal.result, otel.status_code, error.type,
 ))]
-pub(crate) async fn reconcile(object: Arc<ProductCatalog>, context: Arc<Context>) -> Result<Action, Error> {
+async fn reconcile_own(object: &ProductCatalog, context: &Context) -> Result<Action, Error> {
     let (started, span) = (Instant::now(), Span::current());
-    let done = decide_and_act(&object, &context).await;
+    let done = decide_and_act(object, context).await;
     let (result, error) = match &done {
         Ok(result) => (*result, None),
         Err(Error::Flush(failure)) => ("degraded", Some(failure.reason())),
@@ -86,7 +97,7 @@ pub(crate) async fn reconcile(object: Arc<ProductCatalog>, context: Arc<Context>
     if let Some(kind) = error {
         span.record("otel.status_code", "ERROR").record("error.type", kind);
     } else {
-        context.retries().remove(&ObjectRef::from_obj(&*object));
+        context.retries().remove(&ObjectRef::from_obj(object));
     }
     span.record("farmlokal.result", result);
     metrics::reconciled(result, started.elapsed());

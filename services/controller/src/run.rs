@@ -5,15 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use farmlokal_telemetry::Metrics;
-use kube::{Api, Client};
+use kube::{Api, Client, Config};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::config::{ControllerArgs, RunArgs};
 use crate::flush::CacheFlusher;
 use crate::leader_election::Elector;
-use crate::management::{self, Readiness};
+use crate::management::{self, Catalogs, Operators, Readiness};
 use crate::metrics;
 use crate::reconcile::Context;
 use crate::watch::watch;
@@ -27,6 +26,7 @@ type Tasks = JoinSet<anyhow::Result<()>>;
 /// A setting that cannot work, a port that cannot be had, a task that ended or panicked, or a lease that was lost: whoever
 /// starts the process again makes it a candidate.
 pub async fn run(args: RunArgs) -> anyhow::Result<()> {
+    let release = args.controller.checked_release()?;
     let (metrics, traces) =
         farmlokal_telemetry::init_with_traces(&args.logs, &args.traces, "farmlokal-controller")?;
     metrics::describe();
@@ -40,11 +40,22 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     });
     // An error says that the program has already chosen one.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = Client::try_default().await.context("the API server's address")?;
+    let mut config = Config::infer().await.context("the API server's address")?;
+    if let Some(namespace) = &args.controller.pod_namespace {
+        config.default_namespace.clone_from(namespace);
+    }
+    let client = Client::try_from(config.clone()).context("the API server's address")?;
     let cache = Arc::new(CacheFlusher::new(&args.redis.url())?);
-    serve(&mut tasks, &args.controller, readiness.clone(), metrics)?;
+    let operators = Operators {
+        readiness: readiness.clone(),
+        metrics,
+        catalogs: Catalogs::default(),
+        release: release.clone(),
+    };
+    let catalogs = Arc::clone(&operators.catalogs);
+    serve(&mut tasks, &args.controller, operators)?;
     tasks.spawn(Arc::clone(&cache).reach());
-    tasks.spawn(lead(args.controller, client, cache, readiness));
+    tasks.spawn(lead(args.controller, release, client, config, cache, catalogs, readiness));
     let ended = first_to_end(tasks).await;
     traces.shutdown().await;
     if ended.is_ok() {
@@ -64,21 +75,23 @@ async fn first_to_end(mut tasks: Tasks) -> anyhow::Result<()> {
 /// Has the lease, reconciles, and gives the lease back. Ends well only after `stop`.
 async fn lead(
     settings: ControllerArgs,
+    release: String,
     client: Client,
+    config: Config,
     cache: Arc<CacheFlusher>,
+    catalogs: Catalogs,
     readiness: Readiness,
 ) -> anyhow::Result<()> {
-    let namespace = settings.pod_namespace.unwrap_or_else(|| client.default_namespace().to_owned());
     let random = || format!("farmlokal-controller-{:08x}", rand::random::<u32>());
     let (identity, stop) = (settings.pod_name.unwrap_or_else(random), &readiness.stop);
-    let leases = Api::namespaced(client.clone(), &namespace);
-    let mut elector = Elector::new(leases, settings.lease_name, identity.clone(), settings.lease_duration);
+    let leases = Api::default_namespaced(client.clone());
+    let (duration, retry_period) = (settings.lease_duration, settings.lease_retry_period);
+    let mut elector = Elector::new(leases, settings.lease_name, identity.clone(), duration, retry_period);
     if !elector.acquire(&readiness).await {
         return Ok(());
     }
     metrics::leader(true);
-    let objects = Api::namespaced(client.clone(), &namespace);
-    let context = Arc::new(Context::new(client, cache, identity));
+    let context = Arc::new(Context::new(client, cache, release, identity));
     let time_is_over = async {
         stop.cancelled().await;
         info!("shutting down");
@@ -86,7 +99,7 @@ async fn lead(
     };
     // Whatever is still under way when one of these ends is cut off: nobody works without the lease.
     tokio::select! {
-        () = watch(objects, context, stop.clone()) => {}
+        ended = watch(config, &catalogs, context, &readiness) => ended?,
         () = time_is_over => warn!("a flush did not finish in time: the next leader will"),
         lost = elector.renew_until_lost() => bail!(lost),
     }
@@ -99,17 +112,13 @@ async fn lead(
 }
 
 /// Serves the operators' routes for as long as the process lives.
-fn serve(
-    tasks: &mut Tasks,
-    settings: &ControllerArgs,
-    readiness: Readiness,
-    metrics: Metrics,
-) -> anyhow::Result<()> {
+fn serve(tasks: &mut Tasks, settings: &ControllerArgs, operators: Operators) -> anyhow::Result<()> {
     let address = SocketAddr::new(settings.host, settings.management_port);
     let listener = farmlokal_http_server::bind(address)
         .map_err(|error| farmlokal_settings::cannot_listen(&error, address, "MANAGEMENT_PORT"))?;
     info!(address = %listener.local_addr()?, "listening");
-    let router = management::router(readiness, metrics.clone());
+    let metrics = operators.metrics.clone();
+    let router = management::router(operators);
     tasks.spawn(async move {
         farmlokal_http_server::serve_operators(listener, router).await;
         bail!("the management server ended")

@@ -27,13 +27,13 @@ pub(crate) fn flushed(
     now: &Time,
 ) -> Status {
     let status = Status {
-        observed_generation: object.metadata.generation,
+        flushed_generation: object.metadata.generation,
         // A request that was withdrawn stays handled.
         last_handled_request: object.flush_request().map(str::to_owned).or(before.last_handled_request),
         last_flush_time: Some(now.clone()),
         keys_flushed: Some(i64::try_from(flushed.keys).unwrap_or(i64::MAX)),
         last_flush_duration_milliseconds: Some(i64::try_from(flushed.took.as_millis()).unwrap_or(i64::MAX)),
-        conditions: before.conditions,
+        ..before
     };
     let (reason, text) = cause.reason_and_text();
     let conditions = [
@@ -44,10 +44,10 @@ pub(crate) fn flushed(
     with_conditions(status, object, now, conditions)
 }
 
-/// While `spec.suspend` holds a pending flush back.
+/// While `spec.suspend` holds a pending flush back. That is as the operator wants it, so nobody is to wait for more.
 pub(crate) fn suspended(before: Status, object: &ProductCatalog, now: &Time) -> Status {
     let conditions = [
-        (READY, false, "Suspended", "spec.suspend holds flushes back."),
+        (READY, true, "Suspended", "spec.suspend holds flushes back."),
         (FLUSHED, false, "Suspended", "A flush is pending: it is done when spec.suspend is false again."),
         (DEGRADED, false, "Suspended", "Redis is not asked while spec.suspend is true."),
     ];
@@ -79,7 +79,7 @@ pub(crate) fn degraded(
 /// While no flush is pending.
 pub(crate) fn up_to_date(before: Status, object: &ProductCatalog, now: &Time) -> Status {
     if condition(&before, FLUSHED).is_some_and(is_true) {
-        return before;
+        return Status { observed_generation: object.metadata.generation, ..before };
     }
     let conditions = [
         (READY, true, "UpToDate", "No flush is pending."),
@@ -92,6 +92,17 @@ pub(crate) fn up_to_date(before: Status, object: &ProductCatalog, now: &Time) ->
 /// The reason for which the status says that flushing fails.
 pub(crate) fn degraded_reason(status: &Status) -> Option<&str> {
     condition(status, DEGRADED).filter(|condition| is_true(condition)).map(|condition| &*condition.reason)
+}
+
+/// Whether the status says that nothing is wrong.
+pub(crate) fn is_ready(status: &Status) -> bool {
+    condition(status, READY).is_some_and(is_true)
+}
+
+/// Since when the status has said that a flush is pending.
+pub(crate) fn pending_since(status: &Status) -> Option<&Time> {
+    let pending = condition(status, FLUSHED).filter(|condition| !is_true(condition));
+    pending.map(|condition| &condition.last_transition_time)
 }
 
 /// Whether the status says that flushes are held back.
@@ -107,7 +118,7 @@ fn is_true(condition: &Condition) -> bool {
     condition.status == "True"
 }
 
-/// Sets all conditions: type, whether it holds, reason and message. A condition keeps its transition time unless it flips.
+/// Sets the generation that was looked at and all conditions: type, whether it holds, reason and message. A condition keeps its transition time unless it flips.
 fn with_conditions(
     mut status: Status,
     object: &ProductCatalog,
@@ -126,6 +137,7 @@ fn with_conditions(
         }
     });
     status.conditions = conditions.into();
+    status.observed_generation = object.metadata.generation;
     status
 }
 

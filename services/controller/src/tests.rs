@@ -15,6 +15,9 @@ use crate::crd::ProductCatalog;
 /// The namespace of all tests.
 pub(crate) const NAMESPACE: &str = "farm";
 
+/// The release whose controller the tests are about.
+pub(crate) const RELEASE: &str = "shop";
+
 /// An API server with some objects.
 #[derive(Clone, Default)]
 pub(crate) struct FakeApi(Arc<Mutex<Objects>>);
@@ -172,7 +175,7 @@ pub(crate) fn catalog(change: impl FnOnce(&mut Value)) -> ProductCatalog {
         "apiVersion": "farmlokal.dev/v1alpha1",
         "kind": "ProductCatalog",
         "metadata": { "name": "main", "namespace": NAMESPACE, "uid": "uid-1", "generation": 1 },
-        "spec": { "displayName": "Main", "suspend": false },
+        "spec": { "release": RELEASE, "displayName": "Main", "suspend": false },
     });
     change(&mut object);
     serde_json::from_value(object).unwrap()

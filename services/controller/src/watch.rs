@@ -2,19 +2,22 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering::Relaxed;
 
+use axum::http::Response;
 use futures::StreamExt as _;
-use kube::Api;
-use kube::runtime::controller::{Config, Controller, Error};
-use kube::runtime::utils::Backoff;
+use kube::client::ClientBuilder;
+use kube::runtime::controller::{self, Controller, Error};
 use kube::runtime::watcher::{self, ExponentialBackoff};
-use tokio_util::sync::CancellationToken;
+use kube::{Api, Client, Config};
+use tower::util::MapResultLayer;
 use tracing::info;
 
 use crate::crd::ProductCatalog;
 use crate::failure_log::FailureLog;
 use crate::flush::pauses;
+use crate::management::{Catalogs, Readiness};
+use crate::metrics;
 use crate::reconcile::{Context, reconcile, retry};
 
 /// The API server ends a watch after so many seconds, and it is begun anew where it ended. One whose connection has died
@@ -24,14 +27,43 @@ const WATCH_SECONDS: u32 = 60;
 /// As many as a flusher has connections: it takes a long wait for one of them for a Redis that does not answer.
 const CONCURRENT_RECONCILES: u16 = 2;
 
-/// Reconciles until `stop`, then ends when the reconciles under way have ended. Dropped, it cuts those off.
-pub(crate) async fn watch(objects: Api<ProductCatalog>, context: Arc<Context>, stop: CancellationToken) {
+/// A client for nothing but the watch, so that each answer tells whether that works. The stream of its events does not: it
+/// is silent while nothing changes, after an outage too.
+fn client(config: Config, readiness: Readiness, failures: FailureLog) -> kube::Result<Client> {
+    let heed = MapResultLayer::new(move |answer| heed(answer, &readiness, &failures));
+    Ok(ClientBuilder::try_from(config)?.with_layer(&heed).build())
+}
+
+fn heed<B, E>(
+    answer: Result<Response<B>, E>,
+    readiness: &Readiness,
+    failures: &FailureLog,
+) -> Result<Response<B>, E> {
+    let is_up = answer.as_ref().is_ok_and(|answer| answer.status().is_success());
+    readiness.watch_fails.store(!is_up, Relaxed);
+    metrics::watch_up(is_up);
+    if is_up && failures.is_over() {
+        info!("ProductCatalogs are watched again");
+    }
+    answer
+}
+
+/// Reconciles until the process is to end, then ends when the reconciles under way have ended. Dropped, it cuts those off.
+/// `catalogs` gets what the watch shows.
+pub(crate) async fn watch(
+    config: Config,
+    catalogs: &Catalogs,
+    context: Arc<Context>,
+    readiness: &Readiness,
+) -> kube::Result<()> {
     let failures = FailureLog::default();
-    let backoff = WatchBackoff { pauses: pauses().into(), failures: failures.clone() };
+    let client = client(config, readiness.clone(), failures.clone())?;
+    let objects = Api::<ProductCatalog>::default_namespaced(client);
     let controller = Controller::new(objects, watcher::Config::default().timeout(WATCH_SECONDS))
-        .with_config(Config::default().concurrency(CONCURRENT_RECONCILES))
-        .trigger_backoff(backoff)
-        .graceful_shutdown_on(stop.cancelled_owned());
+        .with_config(controller::Config::default().concurrency(CONCURRENT_RECONCILES))
+        .trigger_backoff(ExponentialBackoff::from(pauses()))
+        .graceful_shutdown_on(readiness.stop.clone().cancelled_owned());
+    catalogs.get_or_init(|| controller.store());
     let mut reconciles = pin!(controller.run(reconcile, retry, Arc::clone(&context)));
     while let Some(reconciled) = reconciles.next().await {
         match reconciled {
@@ -44,29 +76,7 @@ pub(crate) async fn watch(objects: Api<ProductCatalog>, context: Arc<Context>, s
             _ => {}
         }
     }
-}
-
-/// Pauses between attempts to watch; it learns when one succeeds.
-struct WatchBackoff {
-    pauses: ExponentialBackoff,
-    failures: FailureLog,
-}
-
-impl Iterator for WatchBackoff {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        self.pauses.next()
-    }
-}
-
-impl Backoff for WatchBackoff {
-    fn reset(&mut self) {
-        self.pauses.reset();
-        if self.failures.is_over() {
-            info!("ProductCatalogs are watched again");
-        }
-    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -74,15 +84,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_seen_ends_an_outage_and_makes_pauses_short_again() {
-        let failures = FailureLog::default();
-        let mut backoff = WatchBackoff { pauses: pauses().into(), failures: failures.clone() };
-        assert!(failures.is_new("unreachable") && !failures.is_new("unreachable"));
-        let pauses: Vec<_> = backoff.by_ref().take(10).collect();
-        assert!(pauses[0] <= Duration::from_millis(100) && pauses[9] >= Duration::from_millis(2500));
-        assert!(pauses.iter().all(|pause| *pause <= Duration::from_secs(5)));
-        backoff.reset();
-        assert!(backoff.next().unwrap() <= Duration::from_millis(100));
-        assert!(failures.is_new("unreachable"), "another outage");
+    fn only_an_answer_without_an_error_says_that_the_watch_works() {
+        let (readiness, failures) = (Readiness::default(), FailureLog::default());
+        let answer = |code: u16| Ok::<_, &str>(Response::builder().status(code).body(()).unwrap());
+        for (answer, fails) in [
+            (answer(200), false),
+            // No definition, no rights, no API server.
+            (answer(404), true),
+            (answer(403), true),
+            (Err("connection refused"), true),
+            (answer(200), false),
+        ] {
+            let _ = failures.is_new("logged");
+            let _ = heed(answer, &readiness, &failures);
+            assert_eq!(readiness.watch_fails.load(Relaxed), fails);
+            assert_eq!(failures.is_over(), fails, "an outage is over with the first answer that is none");
+        }
     }
 }

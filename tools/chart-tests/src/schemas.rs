@@ -50,7 +50,7 @@ fn schemas() -> anyhow::Result<PathBuf> {
         tighten(name, definition);
     }
     fs::write(&all, json!({"definitions": definitions}).to_string())?;
-    let crd = fs::read_to_string(repository("charts/farmlokal/files/crds/productcatalogs.yaml"))?;
+    let crd = fs::read_to_string(repository("charts/farmlokal/crds/productcatalogs.yaml"))?;
     let crd = yaml::document(&crd)?;
     let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     let group = json!({"kind": "ProductCatalog", "group": "farmlokal.dev", "version": "v1alpha1"});

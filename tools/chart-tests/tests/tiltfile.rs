@@ -50,8 +50,12 @@ fn load(source: &Value) -> Option<Vec<Value>> {
     if let Some(folder) = source["kustomize"].as_str() {
         return Some(kustomize(folder)?.unwrap());
     }
-    let mut arguments =
-        vec!["--namespace".to_owned(), text(&source["namespace"]).to_owned(), "--skip-tests".to_owned()];
+    let mut arguments = vec![
+        "--namespace".to_owned(),
+        text(&source["namespace"]).to_owned(),
+        "--skip-tests".to_owned(),
+        "--include-crds".to_owned(),
+    ];
     for (flag, values) in [("--values", "values"), ("--set", "set")] {
         arguments.extend(list(&source[values]).flat_map(|value| [flag.to_owned(), value.to_owned()]));
     }

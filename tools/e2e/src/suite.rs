@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use crate::cluster::{self, Cluster};
-use crate::kubectl::{self, Pod, condition};
+use crate::kubectl::{self, Pod, RELEASE, condition};
 use crate::load::Load;
 use crate::redis::{self, Redis};
 use crate::{PATIENCE, wait};
@@ -87,7 +87,7 @@ impl Suite<'_> {
     pub(crate) async fn until_flushed(&self) -> Result<Value> {
         wait::until("the catalogue flushed", PATIENCE, async || {
             let catalog = kubectl::json(&["get", CATALOG]).await?;
-            let handled = catalog["status"]["observedGeneration"] == catalog["metadata"]["generation"];
+            let handled = catalog["status"]["flushedGeneration"] == catalog["metadata"]["generation"];
             Ok((handled && condition(&catalog, "Flushed") && condition(&catalog, "Ready")).then_some(catalog))
         })
         .await
@@ -117,7 +117,7 @@ pub(crate) fn catalog(description: &str) -> String {
     let (kind, name) = ("ProductCatalog", CATALOG.rsplit('/').next());
     serde_json::json!({
         "apiVersion": "farmlokal.dev/v1alpha1", "kind": kind, "metadata": {"name": name},
-        "spec": {"displayName": "Edited by the end-to-end tests", "description": description},
+        "spec": {"release": RELEASE, "displayName": "Edited by the end-to-end tests", "description": description},
     })
     .to_string()
 }

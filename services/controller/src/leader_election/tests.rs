@@ -4,10 +4,11 @@ use super::*;
 use crate::tests::{FakeApi, NAMESPACE};
 
 const DURATION: Duration = Duration::from_secs(8);
+const RETRY_PERIOD: Duration = Duration::from_secs(2);
 
 fn candidate(api: &FakeApi, identity: &str) -> Elector {
     let leases = Api::namespaced(api.client(), NAMESPACE);
-    Elector::new(leases, "controller".to_owned(), identity.to_owned(), DURATION)
+    Elector::new(leases, "controller".to_owned(), identity.to_owned(), DURATION, RETRY_PERIOD)
 }
 
 async fn elected(api: &FakeApi, identity: &str) -> Elector {
@@ -59,7 +60,7 @@ async fn a_lease_that_is_given_back_is_taken_at_the_next_look() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(!two.is_finished());
     one.release().await;
-    tokio::time::sleep(LOOK_EVERY).await;
+    tokio::time::sleep(RETRY_PERIOD).await;
     assert!(two.is_finished());
     assert_eq!(lease(&api).await.holder_identity.as_deref(), Some("two"));
     assert_eq!(lease(&api).await.lease_transitions, Some(1));
@@ -85,7 +86,7 @@ async fn one_that_is_started_again_goes_on_at_once() {
     drop(elected(&api, "one").await);
     assert!(
         is_elected_within(&api, "one", Duration::ZERO).await
-            || is_elected_within(&api, "one", LOOK_EVERY).await
+            || is_elected_within(&api, "one", RETRY_PERIOD).await
     );
     assert_eq!(lease(&api).await.lease_transitions, Some(0));
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::error::FlushFailure;
-use crate::tests::{FakeApi, Look, catalog};
+use crate::tests::{FakeApi, Look, RELEASE, catalog};
 
 const REQUEST: &str = "farmlokal.dev/flush-requested-at";
 
@@ -69,7 +69,7 @@ impl Rig {
 
 fn context(api: &FakeApi, redis: &Redis) -> Arc<Context> {
     let cache = Arc::new(CacheFlusher::new(&redis.url()).unwrap());
-    Arc::new(Context::new(api.client(), cache, "replica-1".to_owned()))
+    Arc::new(Context::new(api.client(), cache, RELEASE.to_owned(), "replica-1".to_owned()))
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn each_change_flushes_exactly_once() {
     rig.flushed();
     rig.look_at_it().await.unwrap();
     assert!(rig.flushed(), "created");
-    assert_eq!((rig.status().observed_generation, rig.status().keys_flushed), (Some(1), Some(1)));
+    assert_eq!((rig.status().flushed_generation, rig.status().keys_flushed), (Some(1), Some(1)));
     assert_eq!(rig.condition("Ready"), ("True".to_owned(), "UpToDate".to_owned()));
     let (written, requests) = (rig.api.catalog("main"), rig.api.count(""));
     rig.look_at_it().await.unwrap();
@@ -130,7 +130,7 @@ async fn a_status_that_is_not_taken_is_written_later_without_another_flush() {
         rig.flushed();
         rig.look_at_it().await.unwrap();
         assert!(!rig.flushed(), "{code}");
-        assert_eq!(rig.status().observed_generation, Some(1));
+        assert_eq!(rig.status().flushed_generation, Some(1));
         assert_eq!(rig.api.events(), ["Flushed"]);
     }
 }
@@ -144,7 +144,7 @@ async fn a_leader_that_dies_between_flush_and_status_is_followed_by_one_that_flu
     rig.fail_over();
     rig.look_at_it().await.unwrap();
     assert!(rig.flushed());
-    assert_eq!(rig.status().observed_generation, Some(1));
+    assert_eq!(rig.status().flushed_generation, Some(1));
 }
 
 #[tokio::test]
@@ -158,7 +158,8 @@ async fn an_outage_of_redis_is_told_once_and_ends_with_the_flush() {
     assert_eq!(rig.condition("Degraded"), ("True".to_owned(), "RedisUnreachable".to_owned()));
     assert_eq!(rig.condition("Ready").0, "False");
     assert_eq!(rig.condition("Flushed").0, "False");
-    assert_eq!(rig.status().observed_generation, Some(1), "pending");
+    assert_eq!(rig.status().flushed_generation, Some(1), "pending");
+    assert_eq!(rig.status().observed_generation, Some(2));
     let (requests, status) = (rig.api.count(""), rig.status());
     for _ in 0..3 {
         rig.look_at_it().await.unwrap_err();
@@ -174,7 +175,7 @@ async fn an_outage_of_redis_is_told_once_and_ends_with_the_flush() {
     rig.look_at_it().await.unwrap();
     assert!(rig.flushed());
     assert_eq!(rig.condition("Degraded"), ("False".to_owned(), "AsExpected".to_owned()));
-    assert_eq!(rig.status().observed_generation, Some(2));
+    assert_eq!(rig.status().flushed_generation, Some(2));
     assert_eq!(rig.api.events(), ["Flushed", "RedisUnreachable", "Flushed"]);
 }
 
@@ -193,7 +194,8 @@ async fn what_is_pending_while_suspended_is_done_once_on_resuming() {
     rig.fail_over();
     rig.look_at_it().await.unwrap();
     assert!(!rig.flushed());
-    assert_eq!(rig.condition("Ready"), ("False".to_owned(), "Suspended".to_owned()));
+    assert_eq!(rig.condition("Ready"), ("True".to_owned(), "Suspended".to_owned()));
+    assert_eq!((rig.status().observed_generation, rig.status().flushed_generation), (Some(2), Some(1)));
     rig.change(|o| {
         o["spec"]["suspend"] = false.into();
         o["metadata"]["generation"] = 3.into();
@@ -204,6 +206,65 @@ async fn what_is_pending_while_suspended_is_done_once_on_resuming() {
     assert!(!rig.flushed());
     assert_eq!(rig.status().last_handled_request.as_deref(), Some("noon"));
     assert_eq!(rig.api.events(), ["Flushed", "Suspended", "Flushed"]);
+}
+
+#[tokio::test]
+async fn an_object_of_another_release_is_left_alone_until_it_is_given_to_this_one() {
+    let mut rig = Rig::new(&catalog(|o| o["spec"]["release"] = "another".into()));
+    rig.flushed();
+    rig.look_at_it().await.unwrap();
+    assert!(!rig.flushed() && rig.api.count("") == 0);
+    rig.change(|o| {
+        o["spec"]["release"] = RELEASE.into();
+        o["metadata"]["generation"] = 2.into();
+    });
+    rig.look_at_it().await.unwrap();
+    assert!(rig.flushed());
+    assert_eq!(rig.status().flushed_generation, Some(2));
+
+    // Taken away while a flush was owed: what it was to be tried again for is the other's.
+    rig.change(|o| o["metadata"]["annotations"][REQUEST] = "noon".into());
+    rig.redis.stop().unwrap();
+    let error = rig.look_at_it().await.unwrap_err();
+    retry(rig.api.catalog("main"), &error, Arc::clone(&rig.context));
+    rig.change(|o| o["spec"]["release"] = "another".into());
+    let requests = rig.api.count("");
+    rig.look_at_it().await.unwrap();
+    assert_eq!(rig.api.count(""), requests);
+    assert!(rig.context.retries().is_empty());
+}
+
+/// The rules of kstatus for kinds that it does not know, which Helm 4, Flux and Argo CD's hooks wait by:
+/// <https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus>.
+fn kstatus(object: &ProductCatalog) -> &'static str {
+    let status = object.status.clone().unwrap_or_default();
+    let is = |kind: &str, value: &str| status.conditions.iter().any(|c| c.type_ == kind && c.status == value);
+    let observed = status.observed_generation;
+    if observed.is_some() && observed != object.metadata.generation || is("Reconciling", "True") {
+        return "InProgress";
+    }
+    if is("Stalled", "True") {
+        return "Failed";
+    }
+    if is("Ready", "False") || is("Ready", "Unknown") { "InProgress" } else { "Current" }
+}
+
+#[tokio::test]
+async fn what_waits_by_kstatus_waits_for_a_flush_but_not_for_one_that_is_held_back() {
+    let mut rig = Rig::new(&catalog(|_| {}));
+    rig.look_at_it().await.unwrap();
+    assert_eq!(kstatus(&rig.api.catalog("main")), "Current");
+    rig.change(|o| o["metadata"]["generation"] = 2.into());
+    assert_eq!(kstatus(&rig.api.catalog("main")), "InProgress", "not looked at yet");
+    rig.redis.stop().unwrap();
+    rig.look_at_it().await.unwrap_err();
+    assert_eq!(kstatus(&rig.api.catalog("main")), "InProgress");
+    rig.change(|o| {
+        o["spec"]["suspend"] = true.into();
+        o["metadata"]["generation"] = 3.into();
+    });
+    rig.look_at_it().await.unwrap();
+    assert_eq!(kstatus(&rig.api.catalog("main")), "Current");
 }
 
 #[tokio::test]
@@ -240,7 +301,7 @@ async fn an_event_that_is_not_taken_is_no_error() {
     rig.api.fail("POST", &[403]);
     rig.look_at_it().await.unwrap();
     rig.look_at_it().await.unwrap();
-    assert!(rig.api.events().is_empty() && rig.status().observed_generation == Some(1));
+    assert!(rig.api.events().is_empty() && rig.status().flushed_generation == Some(1));
 }
 
 #[tokio::test]
@@ -249,7 +310,7 @@ async fn what_is_kept_of_an_object_goes_with_it() {
     rig.api.fail("PATCH", &[503]);
     rig.look_at_it().await.unwrap_err();
     let (object, key) = (catalog(|_| {}), ObjectRef::from_obj(&catalog(|_| {})));
-    assert_eq!(rig.context.observed.of(&object).observed_generation, Some(1), "written, though not taken");
+    assert_eq!(rig.context.observed.of(&object).flushed_generation, Some(1), "written, though not taken");
     retry(
         rig.api.catalog("main"),
         &Error::Api(kube::Error::Service("late".into())),

@@ -61,7 +61,7 @@ fn a_flush_is_told_in_full() {
         o["metadata"]["annotations"]["farmlokal.dev/flush-requested-at"] = "noon".into();
     });
     let status = flushed(Status::default(), &object, Cause::SpecChanged, done(12), &at(10));
-    assert_eq!(status.observed_generation, Some(4));
+    assert_eq!((status.observed_generation, status.flushed_generation), (Some(4), Some(4)));
     assert_eq!(status.last_handled_request.as_deref(), Some("noon"));
     assert_eq!(status.last_flush_time, Some(at(10)));
     assert_eq!((status.keys_flushed, status.last_flush_duration_milliseconds), (Some(12), Some(7)));
@@ -78,7 +78,8 @@ fn the_same_failure_again_changes_nothing() {
         degraded(first.clone(), &object, &FlushFailure::Unreachable("it does not answer in time"), &at(20));
     assert_eq!(first, second);
     assert_eq!(degraded_reason(&second), Some("RedisUnreachable"));
-    assert_eq!(second.observed_generation, None, "the flush stays pending");
+    assert_eq!(second.flushed_generation, None, "the flush stays pending");
+    assert_eq!((second.observed_generation, pending_since(&second)), (Some(1), Some(&at(10))));
     let changed = catalog(|o| o["metadata"]["generation"] = 2.into());
     let third = degraded(second, &changed, &FlushFailure::Unreachable("it does not answer in time"), &at(30));
     assert!(third.conditions.iter().all(|condition| condition.observed_generation == Some(2)));
@@ -99,16 +100,16 @@ fn a_request_that_was_withdrawn_while_redis_was_gone_is_no_failure_any_more() {
 }
 
 #[test]
-fn a_suspended_one_is_neither_ready_nor_degraded() {
+fn a_suspended_one_is_ready_and_not_degraded() {
     let object = catalog(|o| o["spec"]["suspend"] = true.into());
     let status = suspended(Status::default(), &object, &at(10));
     assert_eq!(
         conditions(&status),
-        ["Ready=False(Suspended)@10", "Flushed=False(Suspended)@10", "Degraded=False(Suspended)@10"]
+        ["Ready=True(Suspended)@10", "Flushed=False(Suspended)@10", "Degraded=False(Suspended)@10"]
     );
     assert!(is_suspended(&status) && degraded_reason(&status).is_none());
     assert_eq!(suspended(status.clone(), &object, &at(20)), status);
-    assert_eq!(status.observed_generation, None);
+    assert_eq!((status.observed_generation, status.flushed_generation), (Some(1), None));
 }
 
 /// What is compared with the API server's answer has to survive the way there and back.

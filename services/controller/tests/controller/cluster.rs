@@ -15,15 +15,15 @@ use kube::core::crd::CustomResourceExt as _;
 use kube::{Api, Client, Config};
 use serde_json::{Value, json};
 
-use crate::process::{Controller, eventually};
+use crate::process::{Controller, RELEASE, eventually};
 
 const KUBECONFIG: &str = "FARMLOKAL_TEST_KUBECONFIG";
 
 /// A namespace of a test's own, and a Redis.
 pub struct Cluster {
-    client: Client,
-    kubeconfig: String,
-    namespace: String,
+    pub client: Client,
+    pub kubeconfig: String,
+    pub namespace: String,
     pub redis: Redis,
 }
 
@@ -67,6 +67,7 @@ impl Cluster {
             ("POD_NAME", name),
             ("REDIS_URL", &redis),
             ("LEASE_DURATION", "3s"),
+            ("LEASE_RETRY_PERIOD", "500ms"),
         ];
         Controller::start(&[&own, settings].concat())
     }
@@ -99,7 +100,7 @@ impl Cluster {
             "apiVersion": "farmlokal.dev/v1alpha1",
             "kind": "ProductCatalog",
             "metadata": { "name": name },
-            "spec": { "displayName": "A test" },
+            "spec": { "release": RELEASE, "displayName": "A test" },
         });
         change(&mut object);
         self.catalogs().patch(name, params, &Patch::Apply(object)).await
@@ -115,7 +116,7 @@ impl Cluster {
             let object = self.catalogs().get(name).await.unwrap();
             let status = object.status.clone().unwrap_or_default();
             let request = object.flush_request();
-            status.observed_generation == object.metadata.generation
+            status.flushed_generation == object.metadata.generation
                 && (request.is_none() || request == status.last_handled_request.as_deref())
         })
         .await;
@@ -135,14 +136,11 @@ async fn config(path: &str) -> Config {
     Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap()
 }
 
-/// Makes the definition known, unless it is.
+/// Makes the definition known, in the place of one that is there.
 async fn define(client: &Client) {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let name = ProductCatalog::crd_name();
-    if definitions.get_opt(name).await.unwrap().is_none() {
-        let params = PatchParams::apply("test");
-        definitions.patch(name, &params, &Patch::Apply(ProductCatalog::crd())).await.unwrap();
-    }
+    let (name, params) = (ProductCatalog::crd_name(), PatchParams::apply("test").force());
+    definitions.patch(name, &params, &Patch::Apply(ProductCatalog::crd())).await.unwrap();
     eventually("the definition is served", async || {
         let catalogs: Api<ProductCatalog> = Api::all(client.clone());
         catalogs.list(&ListParams::default()).await.is_ok()
@@ -155,7 +153,10 @@ async fn the_api_server_takes_good_objects_and_says_what_is_wrong_with_others() 
     Cluster::run(async |cluster| {
         assert_eq!(cluster.refusal(|_| {}).await, None);
         let full = |o: &mut Value| {
-            o["spec"] = json!({ "displayName": "Höfe & Co", "description": "All of it", "suspend": true });
+            o["spec"] = json!({
+                "release": RELEASE, "displayName": "Höfe & Co", "description": "All of it", "version": "1.0-a",
+                "suspend": true,
+            });
         };
         assert_eq!(cluster.refusal(full).await, None);
         for (pointer, value, message) in [
@@ -163,6 +164,8 @@ async fn the_api_server_takes_good_objects_and_says_what_is_wrong_with_others() 
             ("displayName", json!("   "), "displayName must say what catalogue this is"),
             ("displayName", json!("x".repeat(101)), "Too long"),
             ("displayName", json!(7), "expected string"),
+            ("release", json!("Our shop"), "spec.release in body should match"),
+            ("release", json!(""), "at least 1 chars long"),
             ("suspend", json!("yes"), "expected boolean"),
             ("displayname", json!("M"), "field not declared in schema"),
         ] {
@@ -170,7 +173,9 @@ async fn the_api_server_takes_good_objects_and_says_what_is_wrong_with_others() 
             assert!(refusal.contains(message), "{pointer}={value}: {refusal:?}");
         }
         let without_name = cluster.refusal(|o| o["spec"] = json!({})).await.unwrap_or_default();
-        assert!(without_name.contains("spec.displayName: Required value"), "{without_name}");
+        for field in ["spec.displayName: Required value", "spec.release: Required value"] {
+            assert!(without_name.contains(field), "{without_name}");
+        }
         let stored = cluster.apply("defaults", |_| {}).await.unwrap();
         assert!(!stored.spec.suspend);
     })

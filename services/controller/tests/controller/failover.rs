@@ -84,7 +84,7 @@ async fn a_leader_killed_in_the_middle_of_a_flush_leaves_a_flush_that_the_other_
         wait_for_the_middle_of_a_flush(&mut redis);
         one.kill9();
         assert!(size(&mut redis) > 1000, "it was killed too late to prove anything");
-        assert_eq!(cluster.status("main").await.observed_generation, None, "pending");
+        assert_eq!(cluster.status("main").await.flushed_generation, None, "pending");
         leads(&two).await;
         let status = cluster.flushed("main").await;
         assert!(status.keys_flushed > Some(1000), "{status:?}");
@@ -134,7 +134,7 @@ async fn a_redis_that_is_started_again_in_the_middle_of_a_flush_is_flushed_after
             condition(&cluster.status("main").await, "Degraded") == degraded
         })
         .await;
-        assert_eq!(cluster.status("main").await.observed_generation, None, "pending");
+        assert_eq!(cluster.status("main").await.flushed_generation, None, "pending");
         cluster.redis.start_again().unwrap();
         let status = cluster.flushed("main").await;
         assert_eq!(condition(&status, "Degraded"), Some(("False".to_owned(), "AsExpected".to_owned())));

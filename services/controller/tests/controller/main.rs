@@ -5,5 +5,7 @@ mod cluster;
 mod definition;
 mod failover;
 mod process;
+mod releases;
 mod settings;
 mod unreachable;
+mod watch;

@@ -7,11 +7,15 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// The binary with no settings but a free port, and no `.env` of the developer's.
+/// The release whose objects a controller serves unless a test says otherwise.
+pub const RELEASE: &str = "shop";
+
+/// The binary with no settings but its release and a free port, and no `.env` of the developer's.
 pub fn command(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_farmlokal-controller"));
     command
         .env_clear()
+        .env("RELEASE", RELEASE)
         .env("HOST", "127.0.0.1")
         .env("MANAGEMENT_PORT", "0")
         .env("LOG_FORMAT", "json")

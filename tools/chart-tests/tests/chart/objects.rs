@@ -5,13 +5,13 @@ use serde_json::json;
 use crate::chart::{Objects, helm, name_of, render, render_as, render_upgrade};
 
 const DEFAULT: &[&str] = &[
+    "ClusterRole/farmlokal-edit:shop",
+    "ClusterRole/farmlokal-view:shop",
     "ConfigMap/farmlokal-api",
     "CronJob/farmlokal-seed",
-    "CustomResourceDefinition/productcatalogs.farmlokal.dev",
     "Deployment/farmlokal-api",
     "Deployment/farmlokal-controller",
     "Job/farmlokal-migrate",
-    "Lease/farmlokal-controller",
     "Pod/farmlokal-test",
     "PodDisruptionBudget/farmlokal-api",
     "PodDisruptionBudget/farmlokal-controller",
@@ -55,8 +55,9 @@ fn every_switch_adds_and_removes_what_it_says() {
         (
             json!({"controller": {"enabled": false}}),
             &[
+                "-ClusterRole/farmlokal-edit:shop",
+                "-ClusterRole/farmlokal-view:shop",
                 "-Deployment/farmlokal-controller",
-                "-Lease/farmlokal-controller",
                 "-PodDisruptionBudget/farmlokal-controller",
                 "-ProductCatalog/farmlokal",
                 "-Role/farmlokal-controller",
@@ -65,7 +66,10 @@ fn every_switch_adds_and_removes_what_it_says() {
             ],
         ),
         (json!({"catalog": {"create": false}}), &["-ProductCatalog/farmlokal"]),
-        (json!({"crds": {"enabled": false}}), &["-CustomResourceDefinition/productcatalogs.farmlokal.dev"]),
+        (
+            json!({"rbac": {"aggregate": false}}),
+            &["-ClusterRole/farmlokal-edit:shop", "-ClusterRole/farmlokal-view:shop"],
+        ),
         (json!({"migrate": {"enabled": false}}), &["-Job/farmlokal-migrate"]),
         (json!({"seed": {"onInstall": true}}), &["+Job/farmlokal-seed-install"]),
         (
@@ -124,11 +128,12 @@ fn objects_are_named_after_the_release_and_say_whose_they_are() {
         let mut values = values.clone();
         values["fullnameOverride"] = overridden.into();
         let Some(objects) = render_as(&["template", release], &values) else { return };
-        for object in objects.all.iter().filter(|object| object["kind"] != "CustomResourceDefinition") {
+        for object in &objects.all {
             let (name, metadata) = (name_of(object), &object["metadata"]);
             let own = metadata["name"].as_str().unwrap();
             assert!(own == expected || own.starts_with(&format!("{expected}-")), "{release}: {name}");
-            assert_eq!(metadata["namespace"], "shop", "{name}");
+            let is_in_namespace = metadata["namespace"] == "shop" || name.ends_with(":shop");
+            assert!(is_in_namespace, "{name}: {}", metadata["namespace"]);
         }
         for object in &objects.all {
             let labels = &object["metadata"]["labels"];
@@ -150,12 +155,13 @@ fn an_upgrade_seeds_nothing() {
     assert!(objects.find("CronJob", "farmlokal-seed").is_some());
 }
 
+/// From the folder that helm, Argo CD, Flux and kustomize all install first; no release owns it.
 #[test]
-fn the_definition_of_catalogues_outlives_a_release_unless_told_otherwise() {
-    for (keep, expected) in [(true, json!("keep")), (false, json!(null))] {
-        let Some(objects) = render(&json!({"crds": {"keep": keep}})) else { return };
-        let crd = objects.get("CustomResourceDefinition", "productcatalogs.farmlokal.dev");
-        assert_eq!(crd["metadata"]["annotations"]["helm.sh/resource-policy"], expected);
-        assert_eq!(crd["spec"]["names"]["kind"], "ProductCatalog");
-    }
+fn the_definition_of_catalogues_is_no_object_of_the_release() {
+    let Some(objects) = render_as(&["template", "farmlokal", "--include-crds"], &json!({})) else { return };
+    let names: Vec<_> = objects.of_kind("CustomResourceDefinition").map(name_of).collect();
+    assert_eq!(names, ["CustomResourceDefinition/productcatalogs.farmlokal.dev"]);
+    assert_eq!(objects.all[0]["kind"], "CustomResourceDefinition");
+    let Some(objects) = render(&json!({})) else { return };
+    assert_eq!(objects.of_kind("CustomResourceDefinition").count(), 0);
 }

@@ -222,19 +222,6 @@ fn kind_maps_the_port_of_the_ingress_controller() {
     assert_eq!(read("k8s/dev/values.yaml")["ingress"]["className"], class["metadata"]["name"]);
 }
 
-/// To kubectl, `pc` is the `PriorityClass` that every cluster has.
-#[test]
-fn no_command_for_people_uses_the_short_name() {
-    let docs = fs::read_dir(repository("docs")).unwrap().map(|entry| entry.unwrap().path());
-    let others = ["k8s/samples/README.md", "charts/farmlokal/templates/NOTES.txt", "README.md", "Tiltfile"];
-    for path in docs.chain(others.map(repository)) {
-        for line in fs::read_to_string(&path).unwrap().lines().filter(|line| line.contains("kubectl")) {
-            let mut words = line.split(|c: char| c.is_whitespace() || c == '/');
-            assert!(!words.any(|word| word == "pc"), "{}: {line}", path.display());
-        }
-    }
-}
-
 /// Against the cluster of the current kubeconfig, where nothing is changed but that the namespace is made:
 /// `cargo test -p farmlokal-chart-tests --test manifests -- --ignored`
 #[test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod alerts;
+mod api_server;
 mod dashboards;
 mod exposition;
 mod promql;

@@ -107,12 +107,20 @@ fn labels(expr: &Expr, real: &Exposition) -> Result<BTreeSet<String>, String> {
             Ok(labels)
         }
         // One side may be a number; else both have to agree, and the left one is what comes out.
-        Expr::Binary(binary) if matches!(*binary.lhs, Expr::NumberLiteral(_)) => labels(&binary.rhs, real),
+        Expr::Binary(binary) if is_number(&binary.lhs) => labels(&binary.rhs, real),
         Expr::Binary(binary) => labels(&binary.lhs, real),
         Expr::Paren(paren) => labels(&paren.expr, real),
         Expr::Unary(unary) => labels(&unary.expr, real),
         Expr::Subquery(subquery) => labels(&subquery.expr, real),
         _ => Ok(BTreeSet::new()),
+    }
+}
+
+fn is_number(expr: &Expr) -> bool {
+    match expr {
+        Expr::NumberLiteral(_) => true,
+        Expr::Call(call) => call.func.name == "time",
+        _ => false,
     }
 }
 

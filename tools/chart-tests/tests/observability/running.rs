@@ -12,6 +12,8 @@ use farmlokal_sandbox::{Faults, Mode, Sandbox};
 use farmlokal_testing::TestDatabase;
 use secrecy::ExposeSecret as _;
 
+use crate::api_server;
+
 const BINARIES: [&str; 3] = ["farmlokal-api", "farmlokal-seed", "farmlokal-controller"];
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Nobody listens there.
@@ -95,14 +97,15 @@ async fn seed(folder: &Path) -> String {
     get(&seed.address("listening for operators"), "/metrics").1
 }
 
-/// Without a cluster: it waits for the API server for as long as it is left to.
+/// As the leader, with a catalogue whose flush is pending.
 fn controller(folder: &Path, redis: &Redis) -> String {
+    let server = api_server::start();
     let cluster = format!(
         "apiVersion: v1
 kind: Config
 current-context: nowhere
 contexts: [{{name: nowhere, context: {{cluster: nowhere, user: nobody, namespace: shop}}}}]
-clusters: [{{name: nowhere, cluster: {{server: {NOWHERE:?}}}}}]
+clusters: [{{name: nowhere, cluster: {{server: {server:?}}}}}]
 users: [{{name: nobody, user: {{}}}}]
 "
     );
@@ -110,11 +113,16 @@ users: [{{name: nobody, user: {{}}}}]
     std::fs::write(file.path(), cluster).unwrap();
     let settings = [
         ("KUBECONFIG", file.path().to_str().unwrap().to_owned()),
+        ("RELEASE", api_server::RELEASE.to_owned()),
         ("REDIS_URL", redis.url()),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", NOWHERE.to_owned()),
     ];
     let controller = Process::start(folder, "farmlokal-controller", &settings);
-    get(&controller.address("listening"), "/metrics").1
+    let address = controller.address("listening");
+    eventually("it shows the catalogue", || {
+        get(&address, "/metrics").1.contains("farmlokal_catalog_flush_requested_timestamp_seconds{")
+    });
+    get(&address, "/metrics").1
 }
 
 /// A process that ends with this value.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 
 use farmlokal_testing::http::Client;
-use crate::kubectl::{self, NAMESPACE, RELEASE, repository};
+use crate::kubectl::{self, RELEASE, repository};
 use crate::suite::Suite;
 use crate::report::{self, say};
 use crate::{PATIENCE, cluster, wait};
@@ -20,23 +20,17 @@ pub(super) async fn helm(command: &str, values: &[&str]) -> Result<()> {
     for value in values {
         arguments.extend(["--set", value]);
     }
-    if definition_is_anothers().await? {
-        say!("another release has installed the definition of ProductCatalog: it is taken as it is");
-        arguments.extend(["--set", "crds.enabled=false"]);
-    }
     kubectl::helm(&arguments).await?;
     Ok(())
 }
 
-/// A cluster has one definition of ProductCatalog, and helm lets one release own it.
-async fn definition_is_anothers() -> Result<bool> {
-    let definition = ["get", "crd", "productcatalogs.farmlokal.dev", "--ignore-not-found", "--output=json"];
-    let found = kubectl::run(&definition).await?;
-    let found: serde_json::Value = serde_json::from_str(&found).unwrap_or_default();
-    Ok(found.is_object() && found["metadata"]["annotations"]["meta.helm.sh/release-namespace"] != NAMESPACE)
-}
-
 pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
+    // Helm installs the definition of ProductCatalog only where there is none, and an earlier run leaves its own.
+    let definition = repository().join("charts/farmlokal/crds").display().to_string();
+    let apply = ["apply", "--server-side", "--force-conflicts", "--filename", &definition];
+    if !kubectl::run(&["get", "crd", "productcatalogs.farmlokal.dev", "--ignore-not-found"]).await?.is_empty() {
+        kubectl::run(&apply).await?;
+    }
     let started = Instant::now();
     helm("install", &[]).await?;
     let took = started.elapsed();

@@ -40,7 +40,7 @@ steps! {
     RateLimits in rate_limits,
     /// An edit of a ProductCatalog flushes exactly once, and no API pod serves anything older
     Flush in flush,
-    /// The controller may do what it needs and nothing else; API and seeding may do nothing
+    /// The controller may do what it needs and nothing else, API and seeding nothing; an editor of the namespace flushes and seeds
     Rbac in rbac,
     /// What the controller costs while nothing happens
     Idle in idle,
@@ -58,6 +58,6 @@ steps! {
     Scale in scale,
     /// `helm upgrade` and `helm rollback` fail no request and lose nothing
     Upgrade in upgrade,
-    /// `helm uninstall` leaves nothing behind
+    /// `helm uninstall` leaves nothing behind but the Lease and the definition
     Uninstall in uninstall,
 }

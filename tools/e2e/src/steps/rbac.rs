@@ -1,5 +1,5 @@
 //! The controller may do what it needs and nothing else, by what the API server itself says (`SelfSubjectRulesReview`); API and
-//! seeding may do nothing.
+//! seeding may do nothing. A user with the role `edit` in the namespace flushes and seeds.
 
 use std::collections::BTreeSet;
 
@@ -10,14 +10,16 @@ use crate::command;
 use crate::kubectl::{self, NAMESPACE, RELEASE};
 use crate::report::say;
 use crate::suite::Suite;
+use crate::{PATIENCE, wait};
 
 /// What the controller needs.
-const NEEDED: [&str; 7] = [
+const NEEDED: [&str; 8] = [
     "get productcatalogs.farmlokal.dev",
     "list productcatalogs.farmlokal.dev",
     "watch productcatalogs.farmlokal.dev",
     "patch productcatalogs/status.farmlokal.dev",
     "create events.events.k8s.io",
+    "create leases.coordination.k8s.io",
     "get leases.coordination.k8s.io named farmlokal-controller",
     "update leases.coordination.k8s.io named farmlokal-controller",
 ];
@@ -42,6 +44,36 @@ pub(super) async fn run(_: &Suite<'_>) -> Result<()> {
         ensure!(rules(account, NAMESPACE).await? == everybody, "{workload} ({account}) may do something");
     }
     say!("and nothing else, neither here nor in another namespace; API and seeding may do nothing");
+    an_editor_flushes_and_seeds().await
+}
+
+/// By the lines of docs/kubernetes.md, as somebody who has nothing but the role `edit` here.
+async fn an_editor_flushes_and_seeds() -> Result<()> {
+    let (catalog, editor) = (format!("productcatalog/{RELEASE}"), "--as=e2e-editor");
+    let bind = "create rolebinding e2e-editor --clusterrole=edit --user=e2e-editor --dry-run=client --output=json";
+    kubectl::apply(&kubectl::run(&bind.split(' ').collect::<Vec<_>>()).await?).await?;
+    // The controller manager collects the rights of a role in its own time.
+    wait::until("the rights of the role edit", PATIENCE, async || {
+        Ok(kubectl::run(&["auth", "can-i", "patch", &catalog, editor]).await.ok())
+    })
+    .await?;
+    let request = format!("by an editor, {}", std::process::id());
+    let annotation = format!("farmlokal.dev/flush-requested-at={request}");
+    kubectl::run(&["annotate", &catalog, "--overwrite", &annotation, editor]).await?;
+    wait::until("the editor's flush", PATIENCE, async || {
+        let seen = kubectl::run(&["get", "pcat", RELEASE, editor, "--output=jsonpath={.status.lastHandledRequest}"]);
+        Ok((seen.await? == request).then_some(()))
+    })
+    .await?;
+    let (job, from) = ("e2e-seed-editor", format!("--from=cronjob/{RELEASE}-seed"));
+    kubectl::run(&["delete", "job", job, "--ignore-not-found", editor]).await?;
+    kubectl::run(&["create", "job", job, &from, editor]).await?;
+    kubectl::run(&["wait", "--for=condition=Complete", &format!("job/{job}"), "--timeout=180s", editor]).await?;
+    say!("a user with the role edit has flushed and seeded");
+    for verb in ["get", "patch"] {
+        let answer = kubectl::run(&["auth", "can-i", verb, &catalog, "--as=e2e-nobody"]).await;
+        ensure!(answer.is_err(), "somebody without a role may {verb} {catalog}");
+    }
     Ok(())
 }
 

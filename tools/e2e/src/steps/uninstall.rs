@@ -1,4 +1,4 @@
-//! `helm uninstall` leaves nothing behind, in the namespace or outside.
+//! `helm uninstall` leaves nothing behind, in the namespace or outside, but the definition of ProductCatalog and the Lease.
 
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ const OTHERS: [&str; 2] = ["kube-root-ca.crt", "default"];
 pub(super) async fn run(_: &Suite<'_>) -> Result<()> {
     kubectl::run(&["delete", CATALOG, "--ignore-not-found"]).await?;
     kubectl::helm(&["uninstall", RELEASE, "--wait", "--timeout", "2m"]).await?;
+    // The controller has made it, so helm does not know it.
+    kubectl::run(&["delete", "lease", &format!("{RELEASE}-controller")]).await?;
     let namespaced = kinds("--namespaced").await?;
     // Garbage collection has a word in this, Jobs' pods go some seconds after their Jobs.
     let nothing = wait::until("nothing left in the namespace", Duration::from_secs(60), async || {

@@ -1,5 +1,5 @@
-//! `helm upgrade` and `helm rollback` under load: no request fails, settings change and change back; products and catalogues
-//! of others stay, the chart's own catalogue is made anew and flushed.
+//! `helm upgrade` and `helm rollback` under load: no request fails, settings change and change back, each with a flush; products
+//! and catalogues stay, and what kubectl has set in the chart's catalogue. An upgrade that changes nothing flushes nothing.
 
 use std::time::Instant;
 
@@ -19,7 +19,9 @@ const CHARTS_CATALOG: &str = "productcatalog/farmlokal";
 pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
     let (catalog, rows) = state(suite).await?;
     let before = until_max_age(|_| true).await?;
-    let charts = kubectl::field(CHARTS_CATALOG, ".metadata.uid").await?;
+    kubectl::run(&["annotate", CHARTS_CATALOG, "--overwrite", "farmlokal.dev/flush-requested-at=before the upgrade"])
+        .await?;
+    let charts = until_flushed_anew("").await?;
     suite
         .under_load(async {
             let started = Instant::now();
@@ -29,7 +31,7 @@ pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
             Ok(())
         })
         .await?;
-    let charts = until_made_anew(&charts).await?;
+    let upgraded = until_flushed_anew(&charts).await?;
     suite
         .under_load(async {
             let started = Instant::now();
@@ -39,8 +41,14 @@ pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
             Ok(())
         })
         .await?;
-    until_made_anew(&charts).await?;
-    say!("the chart's ProductCatalog was made anew and flushed by either");
+    ensure!(until_flushed_anew(&upgraded).await? == charts, "the rollback has another version than before");
+    let generation = async || kubectl::field(CHARTS_CATALOG, ".metadata.generation").await;
+    let before = generation().await?;
+    helm("upgrade", &[]).await?;
+    ensure!(generation().await? == before, "an upgrade that changes nothing asks for a flush");
+    let request = kubectl::field(CHARTS_CATALOG, ".metadata.annotations.farmlokal\\.dev/flush-requested-at").await?;
+    ensure!(request == "before the upgrade", "the annotation of kubectl is {request:?}");
+    say!("the chart's ProductCatalog was flushed by either, and kept its annotation");
     ensure!(state(suite).await? == (catalog, rows), "the catalogue or the products are others than before");
     say!("a ProductCatalog that is not the chart's is the same object, and every product is there");
     Ok(())
@@ -54,12 +62,13 @@ async fn state(suite: &Suite<'_>) -> Result<(String, String)> {
     ))
 }
 
-/// The chart's catalogue is a hook: each release makes another object, which has the cache flushed. Returns its uid.
-async fn until_made_anew(old: &str) -> Result<String> {
-    wait::until("the chart's ProductCatalog made anew and flushed", PATIENCE, async || {
+/// Waits until the chart's catalogue has another version than this and was flushed for it; returns the version.
+async fn until_flushed_anew(old: &str) -> Result<String> {
+    wait::until("the chart's ProductCatalog flushed anew", PATIENCE, async || {
         let catalog = kubectl::json(&["get", CHARTS_CATALOG]).await?;
-        let uid = catalog["metadata"]["uid"].as_str().unwrap_or_default();
-        Ok((uid != old && condition(&catalog, "Flushed")).then(|| uid.to_owned()))
+        let version = catalog["spec"]["version"].as_str().unwrap_or_default();
+        let flushed = catalog["status"]["flushedGeneration"] == catalog["metadata"]["generation"];
+        Ok((version != old && flushed && condition(&catalog, "Flushed")).then(|| version.to_owned()))
     })
     .await
 }
