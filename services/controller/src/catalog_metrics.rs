@@ -3,7 +3,6 @@
 
 use std::fmt::Write as _;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 use kube::runtime::reflector::Store;
 
@@ -14,14 +13,8 @@ use crate::status;
 const READY: &str = "farmlokal_catalog_ready";
 const REQUESTED: &str = "farmlokal_catalog_flush_requested_timestamp_seconds";
 const HEAD: [(&str, &str); 2] = [
-    (
-        READY,
-        "1 while nothing is wrong with a ProductCatalog and no flush is pending but one that it holds back",
-    ),
-    (
-        REQUESTED,
-        "Unix time at which the oldest flush that is still pending for a ProductCatalog was asked for",
-    ),
+    (READY, "1 while nothing is wrong with a ProductCatalog, nor pending unless suspended"),
+    (REQUESTED, "Unix time at which the oldest pending flush of a ProductCatalog was asked for"),
 ];
 
 /// The metrics of this release's catalogues in the Prometheus text format. Only the leader watches, so others have none.
@@ -46,21 +39,20 @@ fn value(metric: &str, object: &ProductCatalog) -> Option<i64> {
     let status = object.status.clone().unwrap_or_default();
     let decision = decide(object, &status);
     if metric == READY {
-        let is_ready = status::is_ready(&status) && !matches!(decision, Decision::Flush(_));
-        return Some(i64::from(is_ready));
-    }
-    if !matches!(decision, Decision::Flush(_) | Decision::Suspended) {
+        return Some((status::is_ready(&status) && !matches!(decision, Decision::Flush(_))).into());
+    } else if !matches!(decision, Decision::Flush(_) | Decision::Suspended) {
         return None;
     }
     // One that the status does not tell of yet is as old as the last write to the object itself.
     let own = object.managed_fields().iter().filter(|entry| entry.subresource.is_none());
     let written = own.filter_map(|entry| entry.time.as_ref()).max();
-    let since: Option<&Time> = status::pending_since(&status).or(written);
-    Some(since.or(object.metadata.creation_timestamp.as_ref())?.0.as_second())
+    let since = status::pending_since(&status).or(written).or(object.metadata.creation_timestamp.as_ref());
+    Some(since?.0.as_second())
 }
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use kube::runtime::reflector::store;
     use kube::runtime::watcher::Event;
     use serde_json::json;

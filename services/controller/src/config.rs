@@ -86,13 +86,8 @@ impl ControllerArgs {
     /// It is not set, or the lease's times contradict each other.
     pub(crate) fn checked_release(&self) -> anyhow::Result<String> {
         let (duration, period) = (self.lease_duration, self.lease_retry_period);
-        ensure!(
-            period < duration,
-            "LEASE_RETRY_PERIOD: {period:?} is not below LEASE_DURATION, {duration:?}"
-        );
-        self.release
-            .clone()
-            .context("RELEASE is not set: it names the release whose ProductCatalogs are served")
+        ensure!(period < duration, "LEASE_RETRY_PERIOD is {period:?}: LEASE_DURATION must be longer");
+        self.release.clone().context("RELEASE is not set: whose ProductCatalogs are to be served?")
     }
 }
 

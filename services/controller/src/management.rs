@@ -21,7 +21,7 @@ use crate::crd::ProductCatalog;
 pub(crate) struct Readiness {
     /// Whether the API server has answered once.
     pub(crate) in_touch: Arc<AtomicBool>,
-    /// Whether the API server's last answer to the leader's watch was an error, or none came.
+    /// Whether the leader's watch has failed since the API server's last good answer.
     pub(crate) watch_fails: Arc<AtomicBool>,
     /// Cancelled when the process is about to end.
     pub(crate) stop: CancellationToken,

@@ -46,16 +46,10 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     }
     let client = Client::try_from(config.clone()).context("the API server's address")?;
     let cache = Arc::new(CacheFlusher::new(&args.redis.url())?);
-    let operators = Operators {
-        readiness: readiness.clone(),
-        metrics,
-        catalogs: Catalogs::default(),
-        release: release.clone(),
-    };
-    let catalogs = Arc::clone(&operators.catalogs);
-    serve(&mut tasks, &args.controller, operators)?;
+    let operators = Operators { readiness, metrics, catalogs: Catalogs::default(), release };
+    serve(&mut tasks, &args.controller, operators.clone())?;
     tasks.spawn(Arc::clone(&cache).reach());
-    tasks.spawn(lead(args.controller, release, client, config, cache, catalogs, readiness));
+    tasks.spawn(lead(args.controller, client, config, cache, operators));
     let ended = first_to_end(tasks).await;
     traces.shutdown().await;
     if ended.is_ok() {
@@ -75,12 +69,10 @@ async fn first_to_end(mut tasks: Tasks) -> anyhow::Result<()> {
 /// Has the lease, reconciles, and gives the lease back. Ends well only after `stop`.
 async fn lead(
     settings: ControllerArgs,
-    release: String,
     client: Client,
     config: Config,
     cache: Arc<CacheFlusher>,
-    catalogs: Catalogs,
-    readiness: Readiness,
+    Operators { readiness, catalogs, release, .. }: Operators,
 ) -> anyhow::Result<()> {
     let random = || format!("farmlokal-controller-{:08x}", rand::random::<u32>());
     let (identity, stop) = (settings.pod_name.unwrap_or_else(random), &readiness.stop);

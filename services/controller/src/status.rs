@@ -118,7 +118,8 @@ fn is_true(condition: &Condition) -> bool {
     condition.status == "True"
 }
 
-/// Sets the generation that was looked at and all conditions: type, whether it holds, reason and message. A condition keeps its transition time unless it flips.
+/// Sets the generation that was looked at and all conditions: type, whether it holds, reason and message. A condition keeps
+/// its transition time unless it flips.
 fn with_conditions(
     mut status: Status,
     object: &ProductCatalog,

@@ -30,22 +30,26 @@ const CONCURRENT_RECONCILES: u16 = 2;
 /// A client for nothing but the watch, so that each answer tells whether that works. The stream of its events does not: it
 /// is silent while nothing changes, after an outage too.
 fn client(config: Config, readiness: Readiness, failures: FailureLog) -> kube::Result<Client> {
-    let heed = MapResultLayer::new(move |answer| heed(answer, &readiness, &failures));
-    Ok(ClientBuilder::try_from(config)?.with_layer(&heed).build())
+    let observe = MapResultLayer::new(move |answer| observe(answer, &readiness, &failures));
+    Ok(ClientBuilder::try_from(config)?.with_layer(&observe).build())
 }
 
-fn heed<B, E>(
+fn observe<B, E>(
     answer: Result<Response<B>, E>,
     readiness: &Readiness,
     failures: &FailureLog,
 ) -> Result<Response<B>, E> {
     let is_up = answer.as_ref().is_ok_and(|answer| answer.status().is_success());
-    readiness.watch_fails.store(!is_up, Relaxed);
-    metrics::watch_up(is_up);
+    set_up(is_up, readiness);
     if is_up && failures.is_over() {
         info!("ProductCatalogs are watched again");
     }
     answer
+}
+
+fn set_up(is_up: bool, readiness: &Readiness) {
+    readiness.watch_fails.store(!is_up, Relaxed);
+    metrics::watch_up(is_up);
 }
 
 /// Reconciles until the process is to end, then ends when the reconciles under way have ended. Dropped, it cuts those off.
@@ -67,7 +71,11 @@ pub(crate) async fn watch(
     let mut reconciles = pin!(controller.run(reconcile, retry, Arc::clone(&context)));
     while let Some(reconciled) = reconciles.next().await {
         match reconciled {
-            Err(Error::QueueError(error)) => failures.api_failed("ProductCatalogs cannot be watched", &error),
+            Err(Error::QueueError(error)) => {
+                // An answer may be good and hold what cannot be read.
+                set_up(false, readiness);
+                failures.api_failed("ProductCatalogs cannot be watched", &error);
+            }
             // It was to be reconciled again, and is gone.
             Err(Error::ObjectNotFound(object)) => {
                 context.forget(&object.into_kind_unchecked(()));
@@ -96,7 +104,7 @@ mod tests {
             (answer(200), false),
         ] {
             let _ = failures.is_new("logged");
-            let _ = heed(answer, &readiness, &failures);
+            let _ = observe(answer, &readiness, &failures);
             assert_eq!(readiness.watch_fails.load(Relaxed), fails);
             assert_eq!(failures.is_over(), fails, "an outage is over with the first answer that is none");
         }

@@ -13,7 +13,7 @@ fn a_bad_setting_stops_the_start_with_one_line_that_names_it() {
         ("MANAGEMENT_PORT", taken.as_str(), "MANAGEMENT_PORT: cannot listen on"),
         ("RELEASE", "", "RELEASE is not set"),
         ("LEASE_DURATION", "500ms", "whole seconds, from 2s to 1h"),
-        ("LEASE_RETRY_PERIOD", "8s", "LEASE_RETRY_PERIOD: 8s is not below LEASE_DURATION, 8s"),
+        ("LEASE_RETRY_PERIOD", "8s", "LEASE_RETRY_PERIOD is 8s: LEASE_DURATION must be longer"),
         ("SHUTDOWN_TIMEOUT", "0s", "must be above zero"),
         ("LOG_LEVEL", "farmlokal=nonsense", "LOG_LEVEL"),
         ("REDIS_URL", "ftp://u:secret@h", "REDIS_URL: the scheme is ftp"),

@@ -79,8 +79,8 @@ fn roles_of_a_namespace_have_their_rights_on_catalogues() {
     ] {
         let role = objects.get("ClusterRole", name);
         assert_eq!(to(role), expected, "{name}");
-        let rule = json!({"apiGroups": ["farmlokal.dev"], "resources": ["productcatalogs"], "verbs": verbs});
-        assert_eq!(role["rules"], json!([rule]), "{name}");
+        let right = json!({"apiGroups": ["farmlokal.dev"], "resources": ["productcatalogs"], "verbs": verbs});
+        assert_eq!(role["rules"], json!([right]), "{name}");
     }
 }
 

@@ -61,8 +61,9 @@ async fn an_editor_flushes_and_seeds() -> Result<()> {
     let annotation = format!("farmlokal.dev/flush-requested-at={request}");
     kubectl::run(&["annotate", &catalog, "--overwrite", &annotation, editor]).await?;
     wait::until("the editor's flush", PATIENCE, async || {
-        let seen = kubectl::run(&["get", "pcat", RELEASE, editor, "--output=jsonpath={.status.lastHandledRequest}"]);
-        Ok((seen.await? == request).then_some(()))
+        let field = "--output=jsonpath={.status.lastHandledRequest}";
+        let seen = kubectl::run(&["get", "pcat", RELEASE, editor, field]).await?;
+        Ok((seen == request).then_some(()))
     })
     .await?;
     let (job, from) = ("e2e-seed-editor", format!("--from=cronjob/{RELEASE}-seed"));
