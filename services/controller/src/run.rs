@@ -41,7 +41,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     // An error says that the program has already chosen one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::try_default().await.context("the API server's address")?;
-    let cache = Arc::new(CacheFlusher::new(&args.redis.url())?);
+    let cache = Arc::new(CacheFlusher::new(&args.redis.config())?);
     serve(&mut tasks, &args.controller, readiness.clone(), metrics)?;
     tasks.spawn(Arc::clone(&cache).reach());
     tasks.spawn(lead(args.controller, client, cache, readiness));
