@@ -74,8 +74,8 @@
 {{- if and .Values.database.password (not .Values.database.existingSecret) }}
 DB_PASS: {{ .Values.database.password | b64enc }}
 {{- end }}
-{{- if not .Values.redis.existingSecret }}
-REDIS_URL: {{ include "farmlokal.redisUrl" . | b64enc }}
+{{- if and .Values.redis.password (not .Values.redis.existingSecret) }}
+REDIS_PASSWORD: {{ .Values.redis.password | b64enc }}
 {{- end }}
 {{- $partners := include "farmlokal.partners" . | fromYaml }}
 {{- with $partners.clientSecret }}
@@ -84,14 +84,4 @@ OAUTH_CLIENT_SECRET: {{ . | b64enc }}
 {{- with $partners.webhookSecrets }}
 WEBHOOK_SECRETS: {{ . | b64enc }}
 {{- end }}
-{{- end -}}
-
-{{- define "farmlokal.redisUrl" -}}
-{{- $host := .Values.redis.host -}}
-{{- $host = ternary (printf "[%s]" $host) $host (contains ":" $host) -}}
-{{- $user := "" -}}
-{{- with .Values.redis.password -}}
-{{- $user = printf ":%s@" (. | urlquery | replace "+" "%20") -}}
-{{- end -}}
-{{- printf "%s://%s%s:%d" (ternary "rediss" "redis" .Values.redis.tls) $user $host (int .Values.redis.port) -}}
 {{- end -}}

@@ -1,7 +1,70 @@
-{{/* Where the database is. Takes (list $ name-of-the-Secret-with-DB_PASS). */}}
+{{/*
+A list that Kubernetes merges by a key: the chart's entries, but for those that a value has too, then the value's. Takes (list key
+the-chart's-entries-as-YAML value); empty where there is none.
+*/}}
+{{- define "farmlokal.merged" -}}
+{{- $key := index . 0 -}}
+{{- $values := index . 2 -}}
+{{- $replaced := list -}}
+{{- range $values -}}
+{{- $replaced = append $replaced (get . $key) -}}
+{{- end -}}
+{{- $merged := list -}}
+{{- range index . 1 | fromYamlArray -}}
+{{- if not (has (get . $key) $replaced) -}}
+{{- $merged = append $merged . -}}
+{{- end -}}
+{{- end -}}
+{{- with concat $merged $values -}}
+{{- toYaml . -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What is wrong with the values of the two servers. */}}
+{{- define "farmlokal.checkServers" -}}
+{{- range $server := list "database" "redis" -}}
+{{- $values := get $.Values $server -}}
+{{- $tls := $values.tls -}}
+{{- if and $values.urlKey (not $values.existingSecret) -}}
+{{- fail (printf "%s.urlKey needs %s.existingSecret" $server $server) -}}
+{{- end -}}
+{{- if ne (empty $tls.certKey) (empty $tls.keyKey) -}}
+{{- fail (printf "%s.tls.certKey and %s.tls.keyKey go together" $server $server) -}}
+{{- end -}}
+{{- if and $tls.certKey (not $tls.existingSecret) -}}
+{{- fail (printf "%s.tls.certKey needs %s.tls.existingSecret" $server $server) -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.database.tls -}}
+{{- if and .existingSecret .caKey (has .mode (list "DISABLED" "PREFERRED" "REQUIRED")) -}}
+{{- fail (printf "database.tls.mode is %s, which verifies nothing: VERIFY_CA or VERIFY_IDENTITY, or no database.tls.caKey" .mode) -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.redis -}}
+{{- if and .tls.existingSecret (not .tls.enabled) -}}
+{{- fail "redis.tls.existingSecret needs redis.tls.enabled" -}}
+{{- end -}}
+{{- if and .username (not .password) (not .existingSecret) -}}
+{{- fail "redis.username needs a password: redis.existingSecret, or redis.password" -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.migrate.database -}}
+{{- if and .user (not .existingSecret) -}}
+{{- fail "migrate.database.user needs migrate.database.existingSecret" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Where the database is. Takes (list $ name-of-the-Secret-with-DB_PASS account), where an account has a Secret of its own. */}}
 {{- define "farmlokal.databaseEnv" -}}
 {{- $ := index . 0 -}}
+{{- include "farmlokal.checkServers" $ -}}
 {{- $database := $.Values.database -}}
+{{- with index . 2 -}}
+{{- if .existingSecret -}}
+{{- $database = merge (dict "user" (default $database.user .user)) (pick . "existingSecret" "passwordKey") (omit $database "urlKey") -}}
+{{- end -}}
+{{- end -}}
 {{- if and $database.existingSecret $database.urlKey -}}
 - name: DATABASE_URL
   valueFrom:
@@ -29,21 +92,93 @@
       key: DB_PASS
       {{- end }}
 {{- end }}
-{{- end -}}
+{{- end }}
+{{- with $database.tls.mode }}
+- name: DB_TLS
+  value: {{ . }}
+{{- end }}
+{{- include "farmlokal.tlsEnv" (list "DB_TLS" "database" $database.tls) }}
 {{- end -}}
 
 {{/* Where Redis is. */}}
 {{- define "farmlokal.redisEnv" -}}
+{{- include "farmlokal.checkServers" . -}}
+{{- with .Values.redis -}}
+{{- if and .existingSecret .urlKey -}}
 - name: REDIS_URL
   valueFrom:
     secretKeyRef:
-      {{- if .Values.redis.existingSecret }}
-      name: {{ .Values.redis.existingSecret | quote }}
-      key: {{ .Values.redis.urlKey | quote }}
-      {{- else }}
-      name: {{ include "farmlokal.fullname" . }}
-      key: REDIS_URL
+      name: {{ .existingSecret | quote }}
+      key: {{ .urlKey | quote }}
+{{- else -}}
+- name: REDIS_HOST
+  value: {{ .host | quote }}
+- name: REDIS_PORT
+  value: {{ .port | quote }}
+{{- with .username }}
+- name: REDIS_USERNAME
+  value: {{ . | quote }}
+{{- end }}
+{{- if or .existingSecret .password }}
+- name: REDIS_PASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ default (include "farmlokal.fullname" $) .existingSecret | quote }}
+      key: {{ ternary "REDIS_PASSWORD" .passwordKey (empty .existingSecret) | quote }}
+{{- end }}
+{{- end }}
+{{- if .tls.enabled }}
+- name: REDIS_TLS
+  value: "true"
+{{- end }}
+{{- include "farmlokal.tlsEnv" (list "REDIS_TLS" "redis" .tls) }}
+{{- end -}}
+{{- end -}}
+
+{{/* Where the files for TLS are. Takes (list prefix-of-the-variables server tls). */}}
+{{- define "farmlokal.tlsEnv" -}}
+{{- $ := . -}}
+{{- with index . 2 -}}
+{{- if .existingSecret -}}
+{{- range $variable, $key := dict "CA" .caKey "CERT" .certKey "KEY" .keyKey -}}
+{{- if $key }}
+- name: {{ index $ 0 }}_{{ $variable }}
+  value: {{ printf "/etc/farmlokal/tls/%s/%s" (index $ 1) $key | quote }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The volumes of these files. Takes (list $ server...). */}}
+{{- define "farmlokal.tlsVolumes" -}}
+{{- $ := first . -}}
+{{- range $server := rest . -}}
+{{- with (get $.Values $server).tls -}}
+{{- if .existingSecret }}
+- name: {{ $server }}-tls
+  secret:
+    secretName: {{ .existingSecret | quote }}
+    items:
+      {{- range compact (list .caKey .certKey .keyKey) | uniq }}
+      - key: {{ . | quote }}
+        path: {{ . | quote }}
       {{- end }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Where they are mounted. Takes the same. */}}
+{{- define "farmlokal.tlsMounts" -}}
+{{- $ := first . -}}
+{{- range $server := rest . -}}
+{{- if (get $.Values $server).tls.existingSecret }}
+- name: {{ $server }}-tls
+  mountPath: /etc/farmlokal/tls/{{ $server }}
+  readOnly: true
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Who this pod is. */}}
@@ -118,4 +253,80 @@ callbackUrl: {{ .webhook.callbackUrl | quote }}
 webhookSecrets: {{ ternary "" (join "," .webhook.secrets) (not (empty .existingSecret)) | quote }}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+
+{{/* The API's variables. Those that are no secrets and need no pod are in its ConfigMap. */}}
+{{- define "farmlokal.apiEnv" -}}
+{{- $partners := include "farmlokal.partners" . | fromYaml -}}
+{{- include "farmlokal.databaseEnv" (list . (include "farmlokal.fullname" .) dict) }}
+{{ include "farmlokal.redisEnv" . }}
+{{- with .Values.partners }}
+{{- if $partners.tokenUrl }}
+- name: OAUTH_CLIENT_SECRET
+  valueFrom:
+    secretKeyRef:
+      name: {{ default (include "farmlokal.fullname" $) .existingSecret | quote }}
+      key: {{ ternary .clientSecretKey "OAUTH_CLIENT_SECRET" (not (empty .existingSecret)) }}
+{{- end }}
+{{- if or $partners.webhookSecrets (and .existingSecret .webhookSecretsKey) }}
+- name: WEBHOOK_SECRETS
+  valueFrom:
+    secretKeyRef:
+      name: {{ default (include "farmlokal.fullname" $) .existingSecret | quote }}
+      key: {{ ternary .webhookSecretsKey "WEBHOOK_SECRETS" (not (empty .existingSecret)) }}
+{{- end }}
+{{- end }}
+{{ include "farmlokal.podEnv" . }}
+{{ include "farmlokal.traceEnv" . }}
+{{- end -}}
+
+{{/* The API's volumes. */}}
+{{- define "farmlokal.apiVolumes" -}}
+{{- include "farmlokal.tlsVolumes" (list . "database" "redis") }}
+{{- if .Values.api.search.synonyms }}
+- name: search
+  configMap:
+    name: {{ include "farmlokal.fullname" . }}-search
+{{- end }}
+{{- end -}}
+
+{{/* Where they are mounted. */}}
+{{- define "farmlokal.apiMounts" -}}
+{{- include "farmlokal.tlsMounts" (list . "database" "redis") }}
+{{- if .Values.api.search.synonyms }}
+- name: search
+  mountPath: /etc/farmlokal/search
+  readOnly: true
+{{- end }}
+{{- end -}}
+
+{{/* The controller's variables. */}}
+{{- define "farmlokal.controllerEnv" -}}
+- name: MANAGEMENT_PORT
+  value: "9090"
+- name: RELEASE
+  value: {{ .Release.Name | quote }}
+- name: LEASE_NAME
+  value: {{ include "farmlokal.fullname" . }}-controller
+- name: LEASE_DURATION
+  value: {{ .Values.controller.lease.duration | quote }}
+- name: LEASE_RETRY_PERIOD
+  value: {{ .Values.controller.lease.retryPeriod | quote }}
+{{ include "farmlokal.redisEnv" . }}
+{{ include "farmlokal.podEnv" . }}
+{{ include "farmlokal.traceEnv" . }}
+{{- end -}}
+
+{{/* The seed Job's variables. */}}
+{{- define "farmlokal.seedEnv" -}}
+- name: SEED_ROWS
+  value: {{ int64 .Values.seed.rows | quote }}
+- name: SEED
+  value: {{ int64 .Values.seed.seed | quote }}
+- name: SEED_REPLACE
+  value: {{ .Values.seed.replace | quote }}
+- name: MANAGEMENT_PORT
+  value: "9090"
+{{ include "farmlokal.databaseEnv" (list . (include "farmlokal.fullname" .) dict) }}
+{{ include "farmlokal.redisEnv" . }}
 {{- end -}}

@@ -65,15 +65,18 @@ pub struct RedisState {
 impl<V: Value> Cache<V> {
     /// Connects in the background, in `tasks` that end only when the cache is closed; Redis may be down. Call it in a
     /// tokio runtime, after the metrics recorder was installed.
-    pub fn new(redis_url: String, config: &CacheConfig, tasks: &mut JoinSet<()>) -> Result<Self, InvalidUrl> {
-        let redis = RedisConfig { url: redis_url, timeout: config.redis_timeout };
-        let connection = Connection::with_setup(&redis, "cache", |new| Box::pin(check_server(new)))?;
-        let flusher = Flusher::new(&redis)?;
+    pub fn new(
+        redis: &RedisConfig,
+        config: &CacheConfig,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<Self, InvalidUrl> {
+        let connection = Connection::with_setup(redis, "cache", |new| Box::pin(check_server(new)))?;
+        let flusher = Flusher::new(redis)?;
         let layer = Arc::new(InProcess::new(config.in_process_ttl, u64::from(config.in_process_mib) << 20));
         register();
         let mut supervisors = vec![tasks.spawn(Arc::clone(&connection).supervise())];
         if config.in_process {
-            let client = client(&redis, ProtocolVersion::RESP3)?;
+            let client = client(redis, ProtocolVersion::RESP3)?;
             supervisors.push(tasks.spawn(subscription::supervise(client, Arc::clone(&layer))));
         }
         Ok(Self(Arc::new(Inner {

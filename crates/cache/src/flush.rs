@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, Metrics, Object, Pool, PoolError, QueueMode, RecycleResult};
 use deadpool_redis::{Manager, Runtime};
-use farmlokal_redis::{CONNECT_TIMEOUT, client};
+use farmlokal_redis::{CONNECT_TIMEOUT, client, explain};
 use redis::{
     AsyncConnectionConfig, Pipeline, ProtocolVersion, RedisError, RedisResult, aio::MultiplexedConnection,
 };
@@ -170,7 +170,7 @@ fn counted<T>(result: Result<T, FlushError>) -> Result<T, FlushError> {
 
 fn redis_error(error: PoolError<RedisError>) -> RedisError {
     match error {
-        PoolError::Backend(error) => error,
+        PoolError::Backend(error) => explain(error),
         PoolError::Timeout(_) => std::io::Error::from(std::io::ErrorKind::TimedOut).into(),
         other => std::io::Error::other(other).into(),
     }

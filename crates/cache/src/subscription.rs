@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use farmlokal_redis::{Attempts, CONNECT_TIMEOUT};
+use farmlokal_redis::{Attempts, CONNECT_TIMEOUT, explain};
 use redis::{AsyncConnectionConfig, Client, PushInfo, PushKind, RedisError, Value as RedisValue};
 use tokio::time::sleep;
 
@@ -54,7 +54,8 @@ async fn subscribe<V: Value>(
         .set_connection_timeout(Some(CONNECT_TIMEOUT))
         .set_response_timeout(Some(PING_TIMEOUT))
         .set_push_sender(on_push);
-    let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+    let mut connection =
+        client.get_multiplexed_async_connection_with_config(&config).await.map_err(explain)?;
     let mut tracking = redis::cmd("CLIENT");
     tracking.arg(&["TRACKING", "ON", "BCAST"]);
     for prefix in TRACKED_PREFIXES {

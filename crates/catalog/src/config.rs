@@ -7,7 +7,9 @@ use std::time::Duration;
 use clap::Args;
 use farmlokal_settings::{duration, nonzero_duration};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
-use sqlx::{AssertSqlSafe, Row as _};
+use sqlx::{AssertSqlSafe, Connection as _, Row as _};
+
+use crate::error::explain;
 
 /// Which of the two servers a connection has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,18 +60,21 @@ pub(crate) fn connect_options(options: MySqlConnectOptions) -> MySqlConnectOptio
         .statement_cache_capacity(STATEMENTS)
 }
 
-/// Sets the mode that our statements are written for, whatever the server's is: strict, and each statement a transaction of its
-/// own unless one is begun. Returns which server it is.
-pub(crate) async fn prepare_session(connection: &mut MySqlConnection) -> Result<Dialect, sqlx::Error> {
+/// Opens a connection in the mode that our statements are written for, whatever the server's is: strict, and each statement a
+/// transaction of its own unless one is begun. Returns which server it is, too.
+pub(crate) async fn connect(
+    options: &MySqlConnectOptions,
+) -> Result<(MySqlConnection, Dialect), sqlx::Error> {
+    let mut connection = MySqlConnection::connect_with(options).await.map_err(explain)?;
     let row = sqlx::raw_sql(
         "SET SESSION autocommit = 1, completion_type = 'NO_CHAIN', \
          sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'; \
          SELECT VERSION() LIKE '%MariaDB%'",
     )
-    .fetch_one(connection)
+    .fetch_one(&mut connection)
     .await?;
     let is_mariadb: i64 = row.try_get_unchecked(0)?;
-    Ok(if is_mariadb == 1 { Dialect::MariaDb } else { Dialect::MySql })
+    Ok((connection, if is_mariadb == 1 { Dialect::MariaDb } else { Dialect::MySql }))
 }
 
 /// What connections for reads have on top: a deadline for every statement.

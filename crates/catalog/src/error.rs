@@ -54,6 +54,18 @@ fn server_error(error: &sqlx::Error) -> Option<u16> {
         .map(sqlx::mysql::MySqlDatabaseError::number)
 }
 
+/// Adds the settings to look at to the error of a connection that cannot be made, where they may be wrong.
+pub(crate) fn explain(error: sqlx::Error) -> sqlx::Error {
+    let settings = match &error {
+        sqlx::Error::Tls(_) => "DB_TLS, DB_TLS_CERT or DB_TLS_KEY",
+        // What rustls says of the other side.
+        sqlx::Error::Io(cause) if cause.kind() == io::ErrorKind::InvalidData => "DB_TLS_CA or DB_TLS_CERT",
+        _ if server_error(&error) == Some(number::ACCESS_DENIED) => "DB_USER, DB_PASS or DB_TLS_CERT",
+        _ => return error,
+    };
+    sqlx::Error::Configuration(format!("{error}; see {settings}").into())
+}
+
 /// A call ran out of time on this side: the database has stopped nothing, and may answer nothing any more.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer in time")]
@@ -78,7 +90,7 @@ pub(crate) fn record(error: &sqlx::Error, span: &Span) {
     let kind = match error {
         _ if is_out_of_time(error) => "timeout",
         sqlx::Error::Io(_) => "io",
-        sqlx::Error::Tls(_) => "tls",
+        sqlx::Error::Configuration(_) => "configuration",
         sqlx::Error::Protocol(_) => "protocol",
         sqlx::Error::PoolTimedOut => "pool_timed_out",
         sqlx::Error::PoolClosed => "pool_closed",
@@ -140,9 +152,10 @@ impl From<sqlx::Error> for Error {
         match &error {
             sqlx::Error::PoolTimedOut => return Error::Busy,
             _ if is_deadline(&error) || is_out_of_time(&error) => return Error::Deadline,
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolClosed => {
-                return Error::Unavailable(error);
-            }
+            sqlx::Error::Io(_)
+            | sqlx::Error::Configuration(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolClosed => return Error::Unavailable(error),
             _ => {}
         }
         match server_error(&error) {

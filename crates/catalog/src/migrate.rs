@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use sqlx::{
-    ConnectOptions as _, Connection as _, SqlSafeStr as _,
+    Connection as _, SqlSafeStr as _,
     migrate::{Migrate as _, Migration, MigrationType, Migrator},
     mysql::{MySqlConnectOptions, MySqlConnection},
 };
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
-    config::{connect_options, prepare_session},
+    config::{self, connect_options},
     error::is_missing_database,
 };
 
@@ -72,12 +72,10 @@ pub async fn migrate(options: MySqlConnectOptions) -> Result<Vec<Migration>, Mig
 
 async fn connect(options: MySqlConnectOptions) -> Result<MySqlConnection, MigrateError> {
     let database = options.get_database().ok_or(MigrateError::NoDatabase)?.to_owned();
-    let mut connection = match connect_options(options).connect().await {
-        Err(error) if is_missing_database(&error) => return Err(MigrateError::MissingDatabase(database)),
-        other => other?,
-    };
-    prepare_session(&mut connection).await?;
-    Ok(connection)
+    match config::connect(&connect_options(options)).await {
+        Err(error) if is_missing_database(&error) => Err(MigrateError::MissingDatabase(database)),
+        other => Ok(other?.0),
+    }
 }
 
 /// One connection holds the lock and does the work: if it breaks, both end together.

@@ -15,7 +15,7 @@ use sqlx::{Connection as _, MySqlConnection, mysql::MySqlConnectOptions};
 use tokio::time::timeout;
 
 use crate::{
-    config::{Dialect, prepare_session, set},
+    config::{Dialect, connect, set},
     metrics::QUEUE_REFUSED,
 };
 
@@ -114,8 +114,7 @@ impl Connector {
     async fn connect(&self) -> Result<MySqlConnection, sqlx::Error> {
         // On the heap: four kilobytes of state that every future around it would carry, and that a query rarely needs.
         let connecting = Box::pin(async {
-            let mut connection = MySqlConnection::connect_with(&self.options).await?;
-            let dialect = prepare_session(&mut connection).await?;
+            let (mut connection, dialect) = connect(&self.options).await?;
             set(&mut connection, &(self.settings)(dialect, self.deadline)).await?;
             Ok(connection)
         });

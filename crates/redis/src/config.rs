@@ -1,6 +1,7 @@
-use std::{fmt, time::Duration};
+use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
-use redis::{Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, RedisError, io::tcp::TcpSettings};
+use redis::io::tcp::TcpSettings;
+use redis::{Client, ConnectionAddr, ErrorKind, IntoConnectionInfo, ProtocolVersion, RedisError};
 
 /// The longest that making a connection may take. No request waits for it.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -10,6 +11,8 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct RedisConfig {
     /// `redis://` or `rediss://`, with user name, password and database number where needed.
     pub url: String,
+    /// Where it is set, the connection is TLS whatever the URL says. Without a CA of its own the public ones count.
+    pub tls: Option<redis::TlsCertificates>,
     /// The longest that one operation of a request may take; above zero. Default 100 ms.
     pub timeout: Duration,
 }
@@ -18,7 +21,7 @@ impl RedisConfig {
     /// The defaults for the Redis at `url`.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), timeout: Duration::from_millis(100) }
+        Self { url: url.into(), tls: None, timeout: Duration::from_millis(100) }
     }
 }
 
@@ -29,28 +32,49 @@ impl fmt::Debug for RedisConfig {
     }
 }
 
-/// A Redis URL that cannot be parsed. The message does not repeat it: it may hold a password.
+/// A Redis URL that cannot be parsed, or has no TLS. The message does not repeat it: it may hold a password.
 #[derive(Debug, thiserror::Error)]
 #[error("the Redis URL is not valid: {0}")]
 pub struct InvalidUrl(String);
 
 impl From<RedisError> for InvalidUrl {
     fn from(error: RedisError) -> Self {
-        Self(error.detail().unwrap_or("malformed").to_owned())
+        Self(error.to_string())
     }
 }
 
 /// Parses the URL; connects to nothing.
 ///
 /// # Errors
-/// A URL that is none of Redis's.
+/// A URL that is none of Redis's, or a Unix socket with TLS.
 pub fn client(config: &RedisConfig, protocol: ProtocolVersion) -> Result<Client, InvalidUrl> {
-    let info = config.url.as_str().into_connection_info()?;
+    let mut info = config.url.as_str().into_connection_info()?;
+    if let (Some(_), ConnectionAddr::Tcp(host, port)) = (&config.tls, info.addr()) {
+        let (host, port) = (host.clone(), *port);
+        info = info.set_addr(ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None });
+    }
     if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
         // An error says that the program has already chosen one.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
     let settings = info.redis_settings().clone().set_protocol(protocol);
     let info = info.set_redis_settings(settings).set_tcp_settings(TcpSettings::default().set_nodelay(true));
-    Ok(Client::open(info)?)
+    Ok(match &config.tls {
+        Some(certificates) => Client::build_with_tls(info, certificates.clone())?,
+        None => Client::open(info)?,
+    })
+}
+
+/// Adds the settings to look at to an error of TLS; leaves others as they are.
+#[must_use]
+pub fn explain(error: RedisError) -> RedisError {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<Arc<dyn Error + Send + Sync>>());
+    let cause = cause.and_then(|cause| cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref());
+    let settings = match cause {
+        Some(rustls::Error::InvalidCertificate(_)) => "REDIS_TLS_CA or REDIS_HOST",
+        Some(rustls::Error::AlertReceived(_)) => "REDIS_TLS_CERT",
+        _ if error.kind() == ErrorKind::InvalidClientConfig => "REDIS_TLS_CERT or REDIS_TLS_KEY",
+        _ => return error,
+    };
+    io::Error::other(format!("{error}; see {settings}")).into()
 }

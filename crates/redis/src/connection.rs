@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     Attempts, InvalidUrl, RedisConfig,
-    config::{CONNECT_TIMEOUT, client},
+    config::{CONNECT_TIMEOUT, client, explain},
 };
 
 const UP: &str = "farmlokal_redis_up";
@@ -153,6 +153,7 @@ impl Connection {
             Ok(connection)
         })
         .await
+        .map_err(explain)
     }
 
     /// On a closed socket the next PING fails at once.

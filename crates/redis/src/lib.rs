@@ -6,5 +6,6 @@ mod config;
 mod connection;
 
 pub use attempts::Attempts;
-pub use config::{CONNECT_TIMEOUT, InvalidUrl, RedisConfig, client};
+pub use config::{CONNECT_TIMEOUT, InvalidUrl, RedisConfig, client, explain};
 pub use connection::{Connection, describe_metrics};
+pub use redis::{ClientTlsConfig, TlsCertificates};

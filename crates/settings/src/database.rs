@@ -1,18 +1,19 @@
 #![allow(clippy::doc_markdown, reason = "the help texts are for terminals")]
 
+use anyhow::ensure;
 use clap::Args;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
-use url::Url;
+use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 
+use crate::pem::{certificates, private_key};
 use crate::server_url::{check_options, host, parse};
 
-/// Where the database is: `DATABASE_URL`, or the `DB_*` variables.
+/// Where the database is: `DATABASE_URL`, or the `DB_*` variables; and how far it is trusted.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Database")]
 pub struct DatabaseArgs {
-    /// The database as a URL, such as mysql://user:password@host:3306/farmlokal?ssl-mode=VERIFY_IDENTITY; takes the place
-    /// of the DB_* settings
+    /// The database as a URL, such as mysql://user:password@host:3306/farmlokal; takes the place of DB_HOST, DB_PORT, DB_USER,
+    /// DB_PASS and DB_NAME
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_parser = database_url)]
     database_url: Option<SecretString>,
     /// Host of the MySQL or MariaDB server
@@ -30,21 +31,58 @@ pub struct DatabaseArgs {
     /// Name of the database
     #[arg(long, env = "DB_NAME", default_value = "farmlokal")]
     db_name: String,
+    /// TLS: DISABLED, PREFERRED (where the server has it), REQUIRED, VERIFY_CA (with a certificate of a known CA) or
+    /// VERIFY_IDENTITY (and of this host). By default what DATABASE_URL says, else VERIFY_IDENTITY with one of the files below,
+    /// else PREFERRED
+    #[arg(long, env = "DB_TLS", value_name = "MODE", value_parser = tls_mode)]
+    db_tls: Option<MySqlSslMode>,
+    /// PEM file of CAs that are known beside the public ones; with a DATABASE_URL too. Files are read at the start: restart
+    /// after a change
+    #[arg(long, env = "DB_TLS_CA", value_name = "FILE", value_parser = certificates)]
+    db_tls_ca: Option<SecretString>,
+    /// PEM file of our certificate, where the server wants one
+    #[arg(long, env = "DB_TLS_CERT", value_name = "FILE", value_parser = certificates, requires = "db_tls_key")]
+    db_tls_cert: Option<SecretString>,
+    /// PEM file of its private key
+    #[arg(long, env = "DB_TLS_KEY", value_name = "FILE", value_parser = private_key, requires = "db_tls_cert")]
+    db_tls_key: Option<SecretString>,
 }
 
 impl DatabaseArgs {
-    /// The database as a URL, whichever way it was given. It holds the password: never log it.
+    /// How to reach the database, whichever way it was given. Never log it: it holds the password.
     ///
     /// # Errors
-    /// Settings that do not make a URL together.
-    pub fn url(&self) -> Result<Url, url::ParseError> {
-        if let Some(url) = &self.database_url {
-            return Url::parse(url.expose_secret());
+    /// Settings that contradict each other, by their names.
+    pub fn options(&self) -> anyhow::Result<MySqlConnectOptions> {
+        let mut options = match &self.database_url {
+            Some(url) => url.expose_secret().parse()?,
+            None => MySqlConnectOptions::new()
+                .host(&self.db_host)
+                .port(self.db_port)
+                .username(&self.db_user)
+                .password(self.db_pass.expose_secret())
+                .database(&self.db_name),
+        };
+        // A certificate names an IPv6 address without the brackets that it has in a URL.
+        let host = options.get_host().trim_matches(['[', ']']).to_owned();
+        options = options.host(&host);
+        let has_files = self.db_tls_ca.is_some() || self.db_tls_cert.is_some();
+        let mode = match options.get_ssl_mode() {
+            MySqlSslMode::Preferred if has_files => MySqlSslMode::VerifyIdentity,
+            mode => mode,
+        };
+        options = options.ssl_mode(self.db_tls.unwrap_or(mode));
+        if let Some(ca) = &self.db_tls_ca {
+            let verifies =
+                matches!(options.get_ssl_mode(), MySqlSslMode::VerifyCa | MySqlSslMode::VerifyIdentity);
+            ensure!(verifies, "DB_TLS_CA needs DB_TLS=VERIFY_CA or VERIFY_IDENTITY");
+            options = options.ssl_ca_from_pem(ca.expose_secret().into());
         }
-        // `Url::set_password` would leave % as it is.
-        let [user, password, name] = [&*self.db_user, self.db_pass.expose_secret(), &*self.db_name]
-            .map(|text| utf8_percent_encode(text, NON_ALPHANUMERIC));
-        Url::parse(&format!("mysql://{user}:{password}@{}:{}/{name}", self.db_host, self.db_port))
+        if let (Some(certificate), Some(key)) = (&self.db_tls_cert, &self.db_tls_key) {
+            options = options.ssl_client_cert_from_pem(certificate.expose_secret());
+            options = options.ssl_client_key_from_pem(key.expose_secret());
+        }
+        Ok(options)
     }
 }
 
@@ -62,29 +100,27 @@ fn database_url(text: &str) -> Result<SecretString, String> {
 
 /// sqlx 0.9 understands these options, and ignores all others. Some are refused: every connection sets them anew.
 fn check_option(name: &str, value: &str) -> Result<(), String> {
-    const SSL_MODES: [&str; 5] = ["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"];
-    match name {
-        "ssl-mode" | "sslmode" if SSL_MODES.iter().any(|mode| mode.eq_ignore_ascii_case(value)) => Ok(()),
-        "ssl-mode" | "sslmode" => Err(format!("{name} must be one of {}", SSL_MODES.join(", "))),
-        "ssl-ca" | "sslca" | "ssl-cert" | "sslcert" | "ssl-key" | "sslkey" => {
-            let is_pem = value.trim_start().starts_with("-----BEGIN");
-            let opened = if is_pem { Ok(()) } else { std::fs::File::open(value).map(drop) };
-            opened.map_err(|error| format!("{name}: {error}"))
-        }
+    let checked = match name {
+        "ssl-mode" | "sslmode" => tls_mode(value).map(drop),
+        "ssl-ca" | "sslca" | "ssl-cert" | "sslcert" => certificates(value).map(drop),
+        "ssl-key" | "sslkey" => private_key(value).map(drop),
         "charset" | "collation" | "time-zone" | "timezone" | "statement-cache-capacity" => {
-            Err(format!("{name} is set by the service itself; leave it out"))
+            Err("it is set by the service itself; leave it out".into())
         }
         "socket" => Ok(()),
-        _ => Err(format!(
-            "unknown option {name}; write ssl-mode=VERIFY_IDENTITY for TLS; there are ssl-ca, ssl-cert, ssl-key and socket too"
-        )),
-    }
+        _ => Err("unknown option; for TLS write ssl-mode=VERIFY_IDENTITY, ssl-ca, ssl-cert, ssl-key".into()),
+    };
+    checked.map_err(|reason| format!("{name}: {reason}"))
+}
+
+fn tls_mode(text: &str) -> Result<MySqlSslMode, String> {
+    text.parse().map_err(|_| "must be DISABLED, PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY".into())
 }
 
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use percent_encoding::percent_decode_str;
+    use farmlokal_devstack::Authority;
 
     use super::*;
 
@@ -94,27 +130,26 @@ mod tests {
         database: DatabaseArgs,
     }
 
-    fn url(args: &[&str]) -> Url {
-        crate::tests::parse_flags::<Cli>(args).unwrap().database.url().unwrap()
+    fn options(args: &[&str]) -> anyhow::Result<MySqlConnectOptions> {
+        crate::tests::parse_flags::<Cli>(args).unwrap().database.options()
     }
 
     #[test]
-    fn single_settings_are_what_comes_out_of_the_url_whatever_is_in_them() {
+    fn single_settings_come_out_whatever_is_in_them() {
         for text in ["%41", "p@ss/w:rd#%", "a?b&c=d", "100%", "ä %zz", "+", "[::1]"] {
-            let url =
-                url(&["--db-host", "db.internal", "--db-user", text, "--db-pass", text, "--db-name", text]);
-            assert_eq!((url.host_str(), url.port()), (Some("db.internal"), Some(3306)));
-            assert_eq!((url.query(), url.fragment()), (None, None));
-            for part in [url.username(), url.password().unwrap(), url.path().strip_prefix('/').unwrap()] {
-                assert_eq!(percent_decode_str(part).decode_utf8().unwrap(), text, "{url}");
-            }
+            let args = ["--db-host", "db.internal", "--db-user", text, "--db-pass", text, "--db-name", text];
+            let options = options(&args).unwrap();
+            assert_eq!((options.get_host(), options.get_port()), ("db.internal", 3306));
+            assert_eq!((options.get_username(), options.get_database()), (text, Some(text)));
+            assert!(format!("{options:?}").contains(&format!("password: Some({text:?})")));
         }
     }
 
     #[test]
     fn a_host_is_a_name_or_an_address() {
-        assert_eq!(url(&["--db-host", "::1"]).host_str(), Some("[::1]"));
-        assert_eq!(url(&["--db-host", "my_db"]).host_str(), Some("my_db"));
+        assert_eq!(options(&["--db-host", "::1"]).unwrap().get_host(), "::1");
+        assert_eq!(options(&["--db-host", "my_db"]).unwrap().get_host(), "my_db");
+        assert_eq!(options(&["--database-url", "mysql://u@[::1]/d"]).unwrap().get_host(), "::1");
         for bad in ["mysql://db", "db:3306", "a b"] {
             let error = crate::tests::parse_flags::<Cli>(&["--db-host", bad]).unwrap_err();
             assert!(error.contains("--db-host") && error.contains("a host name or an IP address"), "{error}");
@@ -123,15 +158,68 @@ mod tests {
 
     #[test]
     fn a_url_wins_over_single_settings() {
-        let args = ["--database-url", "mysql://u:p@h:1/d", "--db-host", "other"];
-        assert_eq!(url(&args).as_str(), "mysql://u:p@h:1/d");
+        let args = ["--database-url", "mysql://u:p%40@h:1/d", "--db-host", "other", "--db-pass", "other"];
+        let options = options(&args).unwrap();
+        assert_eq!((options.get_host(), options.get_port(), options.get_username()), ("h", 1, "u"));
+        assert!(format!("{options:?}").contains("password: Some(\"p@\")"));
+    }
+
+    #[test]
+    fn a_certificate_is_checked_unless_somebody_says_otherwise() {
+        let authority = Authority::create().unwrap();
+        let files = authority.client();
+        let [ca, cert, key] = [&files.ca, &files.cert, &files.key].map(|path| path.to_str().unwrap());
+        let url = ["--database-url", "mysql://u@h/d"];
+        let with_ca = ["--db-tls-ca", ca];
+        let with_cert = ["--db-tls-cert", cert, "--db-tls-key", key];
+        for (args, mode) in [
+            ([].as_slice(), MySqlSslMode::Preferred),
+            (&url, MySqlSslMode::Preferred),
+            (&["--db-tls", "required"], MySqlSslMode::Required),
+            (&["--db-tls", "DISABLED"], MySqlSslMode::Disabled),
+            (&["--database-url", "mysql://u@h/d?ssl-mode=REQUIRED"], MySqlSslMode::Required),
+            (&with_ca, MySqlSslMode::VerifyIdentity),
+            (&with_cert, MySqlSslMode::VerifyIdentity),
+            (&[url.as_slice(), &with_ca].concat(), MySqlSslMode::VerifyIdentity),
+            (
+                &["--database-url", "mysql://u@h/d?ssl-mode=VERIFY_CA", "--db-tls-ca", ca],
+                MySqlSslMode::VerifyCa,
+            ),
+            (
+                &["--database-url", "mysql://u@h/d?ssl-mode=VERIFY_CA", "--db-tls", "disabled"],
+                MySqlSslMode::Disabled,
+            ),
+            (&[with_ca.as_slice(), &with_cert, &["--db-tls", "VERIFY_CA"]].concat(), MySqlSslMode::VerifyCa),
+            (&[with_cert.as_slice(), &["--db-tls", "REQUIRED"]].concat(), MySqlSslMode::Required),
+        ] {
+            let found = options(args).unwrap().get_ssl_mode();
+            assert_eq!(format!("{found:?}"), format!("{mode:?}"), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn tls_settings_that_contradict_each_other_are_refused() {
+        let authority = Authority::create().unwrap();
+        let files = authority.client();
+        let ca = files.ca.to_str().unwrap();
+        for mode in ["DISABLED", "PREFERRED", "REQUIRED"] {
+            let error = options(&["--db-tls", mode, "--db-tls-ca", ca]).unwrap_err().to_string();
+            assert!(
+                error.starts_with("DB_TLS_CA") && error.contains("DB_TLS=VERIFY_CA or VERIFY_IDENTITY"),
+                "{error}"
+            );
+        }
+        for (bad, reason) in [("on", "must be DISABLED, PREFERRED"), ("verify", "or VERIFY_IDENTITY")] {
+            let error = crate::tests::parse_flags::<Cli>(&["--db-tls", bad]).unwrap_err();
+            assert!(error.contains("--db-tls") && error.contains(reason), "{error}");
+        }
     }
 
     #[test]
     fn no_password_is_in_debug_output() {
         for secret in [["--db-pass", "hunter2"], ["--database-url", "mysql://u:hunter2@h/d"]] {
             let cli = crate::tests::parse_flags::<Cli>(&secret).unwrap();
-            assert!(cli.database.url().unwrap().as_str().contains("hunter2"));
+            assert!(format!("{:?}", cli.database.options().unwrap()).contains("hunter2"));
             let debug = format!("{cli:?} {cli:#?}");
             assert!(debug.contains("REDACTED") && !debug.contains("hunter2"), "{debug}");
         }
@@ -146,28 +234,31 @@ mod tests {
             ("u:secret@h", "the scheme is u"),
             ("mysql://u:secret@h/d#x", "write # as %23"),
             ("mysql://u:%FFsecret@h/d", "not UTF-8"),
-            ("mysql://u:secret@h/d?ssl_mode=REQUIRED", "unknown option ssl_mode; write ssl-mode"),
-            ("mysql://u:secret@h/d?sslMode=REQUIRED", "unknown option sslMode; write ssl-mode"),
-            ("mysql://u:secret@h/d?useSSL=true", "unknown option useSSL; write ssl-mode=VERIFY_IDENTITY"),
+            ("mysql://u:secret@h/d?ssl_mode=REQUIRED", "ssl_mode: unknown option; for TLS write ssl-mode"),
+            ("mysql://u:secret@h/d?sslMode=REQUIRED", "sslMode: unknown option; for TLS write ssl-mode"),
+            (
+                "mysql://u:secret@h/d?useSSL=true",
+                "useSSL: unknown option; for TLS write ssl-mode=VERIFY_IDENTITY",
+            ),
             (
                 "mysql://u:secret@h/d?socket=/run/db&tls=1",
-                "unknown option tls; write ssl-mode=VERIFY_IDENTITY",
+                "tls: unknown option; for TLS write ssl-mode=VERIFY_IDENTITY",
             ),
             (
                 "mysql://u:secret@h/d?connect_timeout=1",
-                "unknown option connect_timeout; write ssl-mode=VERIFY_IDENTITY for TLS; there are ssl-ca, ",
+                "connect_timeout: unknown option; for TLS write ssl-mode=VERIFY_IDENTITY, ssl-ca, ",
             ),
             ("mysql://u:1/d?secret@h/d", "write ? as %3F"),
-            ("mysql://u:secret@h/d?ssl-mode=verify-full", "ssl-mode must be one of DISABLED, "),
-            ("mysql://u:secret@h/d?ssl-mode", "ssl-mode must be one of "),
+            ("mysql://u:secret@h/d?ssl-mode=verify-full", "ssl-mode: must be DISABLED, "),
+            ("mysql://u:secret@h/d?ssl-mode", "ssl-mode: must be "),
             ("mysql://u:secret@h/d?ssl-ca=/nowhere/ca.pem", "ssl-ca: No such file"),
-            ("mysql://u:secret@h/d?charset=utf8mb4", "charset is set by the service itself"),
-            ("mysql://u:secret@h/d?collation=utf8mb4_bin", "collation is set by the service itself"),
-            ("mysql://u:secret@h/d?time-zone=%2B01:00", "time-zone is set by the service itself"),
-            ("mysql://u:secret@h/d?timezone=%2B01:00", "timezone is set by the service itself"),
+            ("mysql://u:secret@h/d?charset=utf8mb4", "charset: it is set by the service itself"),
+            ("mysql://u:secret@h/d?collation=utf8mb4_bin", "collation: it is set by the service itself"),
+            ("mysql://u:secret@h/d?time-zone=%2B01:00", "time-zone: it is set by the service itself"),
+            ("mysql://u:secret@h/d?timezone=%2B01:00", "timezone: it is set by the service itself"),
             (
                 "mysql://u:secret@h/d?statement-cache-capacity=1",
-                "statement-cache-capacity is set by the service",
+                "statement-cache-capacity: it is set by the service",
             ),
         ] {
             let error = crate::tests::parse_flags::<Cli>(&["--database-url", bad]).unwrap_err();
@@ -179,7 +270,7 @@ mod tests {
     #[test]
     fn what_sqlx_understands_is_accepted() {
         for good in ["ssl-mode=REQUIRED", "sslmode=verify_ca", "socket=/run/db"] {
-            url(&["--database-url", &format!("mariadb://u:p@h/d?{good}")]);
+            options(&["--database-url", &format!("mariadb://u:p@h/d?{good}")]).unwrap();
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod database;
 mod error;
+mod pem;
 mod redis;
 mod server_url;
 

@@ -1,15 +1,19 @@
 #![allow(clippy::doc_markdown, clippy::struct_field_names, reason = "the help texts are for terminals")]
 
 use clap::Args;
+use farmlokal_redis::{ClientTlsConfig, RedisConfig, TlsCertificates};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::pem::{certificates, private_key};
 use crate::server_url::{check_options, host, parse};
 
-/// Where Redis is: `REDIS_URL`, or `REDIS_HOST` and `REDIS_PORT`.
+/// Where Redis is: `REDIS_URL`, or the other `REDIS_*` variables; and how far it is trusted.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Redis")]
 pub struct RedisArgs {
-    /// Redis as a URL, such as redis://:password@host:6379/0 or rediss:// for TLS; takes the place of the other two
+    /// Redis as a URL, such as redis://user:password@host:6379/0, or rediss:// for TLS; takes the place of REDIS_HOST,
+    /// REDIS_PORT, REDIS_USERNAME and REDIS_PASSWORD
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_parser = redis_url)]
     redis_url: Option<SecretString>,
     /// Host of the Redis or Valkey server
@@ -18,16 +22,49 @@ pub struct RedisArgs {
     /// Its TCP port
     #[arg(long, env = "REDIS_PORT", default_value_t = 6379)]
     redis_port: u16,
+    /// User to log in as; without it, Redis's default one
+    #[arg(long, env = "REDIS_USERNAME", default_value = "", requires = "redis_password")]
+    redis_username: String,
+    /// The user's password
+    #[arg(long, env = "REDIS_PASSWORD", hide_env_values = true)]
+    redis_password: Option<SecretString>,
+    /// Speak TLS, and check that the certificate is of this host and a known CA; with one of the files below, always. With a
+    /// REDIS_URL, this and they count too
+    #[arg(long, env = "REDIS_TLS")]
+    redis_tls: bool,
+    /// PEM file of the CAs that are known, instead of the public ones. Files are read at the start: restart after a change
+    #[arg(long, env = "REDIS_TLS_CA", value_name = "FILE", value_parser = certificates)]
+    redis_tls_ca: Option<SecretString>,
+    /// PEM file of our certificate, where the server wants one
+    #[arg(long, env = "REDIS_TLS_CERT", value_name = "FILE", value_parser = certificates, requires = "redis_tls_key")]
+    redis_tls_cert: Option<SecretString>,
+    /// PEM file of its private key
+    #[arg(long, env = "REDIS_TLS_KEY", value_name = "FILE", value_parser = private_key, requires = "redis_tls_cert")]
+    redis_tls_key: Option<SecretString>,
 }
 
 impl RedisArgs {
-    /// Redis as a URL, whichever way it was given. It may hold a password: never log it.
+    /// How to reach Redis, whichever way it was given.
     #[must_use]
-    pub fn url(&self) -> String {
-        match &self.redis_url {
-            Some(url) => url.expose_secret().to_owned(),
-            None => format!("redis://{}:{}", self.redis_host, self.redis_port),
-        }
+    pub fn config(&self) -> RedisConfig {
+        let url = if let Some(url) = &self.redis_url {
+            url.expose_secret().to_owned()
+        } else {
+            let login = self.redis_password.as_ref().map(|password| {
+                let login = [&self.redis_username, password.expose_secret()];
+                let [user, password] = login.map(|text| utf8_percent_encode(text, NON_ALPHANUMERIC));
+                format!("{user}:{password}@")
+            });
+            format!("redis://{}{}:{}", login.unwrap_or_default(), self.redis_host, self.redis_port)
+        };
+        let bytes = |pem: &SecretString| pem.expose_secret().as_bytes().to_vec();
+        let identity = self.redis_tls_cert.as_ref().zip(self.redis_tls_key.as_ref());
+        let client_tls =
+            identity.map(|(cert, key)| ClientTlsConfig { client_cert: bytes(cert), client_key: bytes(key) });
+        let root_cert = self.redis_tls_ca.as_ref().map(bytes);
+        let is_tls = self.redis_tls || client_tls.is_some() || root_cert.is_some();
+        let tls = is_tls.then_some(TlsCertificates { client_tls, root_cert });
+        RedisConfig { tls, ..RedisConfig::new(url) }
     }
 }
 
@@ -64,6 +101,7 @@ fn is_database(number: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use farmlokal_devstack::Authority;
 
     use super::*;
 
@@ -73,20 +111,49 @@ mod tests {
         redis: RedisArgs,
     }
 
-    #[test]
-    fn no_password_is_in_debug_output() {
-        let cli = crate::tests::parse_flags::<Cli>(&["--redis-url", "redis://:hunter2@h:1"]).unwrap();
-        assert_eq!(cli.redis.url(), "redis://:hunter2@h:1");
-        let debug = format!("{cli:?} {cli:#?}");
-        assert!(debug.contains("REDACTED") && !debug.contains("hunter2"), "{debug}");
+    fn config(args: &[&str]) -> RedisConfig {
+        crate::tests::parse_flags::<Cli>(args).unwrap().redis.config()
     }
 
     #[test]
-    fn host_and_port_make_a_url_and_a_url_wins() {
-        let url = |args: &[&str]| crate::tests::parse_flags::<Cli>(args).unwrap().redis.url();
-        assert_eq!(url(&["--redis-host", "cache", "--redis-port", "7"]), "redis://cache:7");
-        assert_eq!(url(&["--redis-host", "::1"]), "redis://[::1]:6379");
-        assert_eq!(url(&["--redis-host", "cache", "--redis-url", "rediss://h:1"]), "rediss://h:1");
+    fn no_password_is_in_debug_output() {
+        for secret in [["--redis-url", "redis://:hunter2@h:1"], ["--redis-password", "hunter2"]] {
+            let cli = crate::tests::parse_flags::<Cli>(&secret).unwrap();
+            assert!(cli.redis.config().url.contains("hunter2"));
+            let debug = format!("{cli:?} {cli:#?} {:?}", cli.redis.config());
+            assert!(debug.contains("REDACTED") && !debug.contains("hunter2"), "{debug}");
+        }
+    }
+
+    #[test]
+    fn single_settings_make_a_url_and_a_url_wins() {
+        for (args, url) in [
+            (["--redis-host", "cache", "--redis-port", "7"], "redis://cache:7"),
+            (["--redis-host", "::1", "--redis-password", "p@/%"], "redis://:p%40%2F%25@[::1]:6379"),
+            (["--redis-username", "me", "--redis-password", "p"], "redis://me:p@127.0.0.1:6379"),
+            (["--redis-password", "p", "--redis-url", "rediss://h:1"], "rediss://h:1"),
+        ] {
+            assert_eq!(config(&args).url, url);
+        }
+        let error = crate::tests::parse_flags::<Cli>(&["--redis-username", "me"]).unwrap_err();
+        assert!(error.contains("--redis-password") && !error.contains('\n'), "{error}");
+    }
+
+    #[test]
+    fn a_file_of_tls_means_tls() {
+        let authority = Authority::create().unwrap();
+        let files = authority.client();
+        let [ca, cert, key] = [&files.ca, &files.cert, &files.key].map(|path| path.to_str().unwrap());
+        assert!(config(&["--redis-url", "rediss://h"]).tls.is_none(), "the URL says it");
+        for (args, (has_ca, has_cert)) in [
+            (["--redis-tls"].as_slice(), (false, false)),
+            (&["--redis-tls-ca", ca], (true, false)),
+            (&["--redis-tls-cert", cert, "--redis-tls-key", key], (false, true)),
+            (&["--redis-url", "redis://h", "--redis-tls-ca", ca], (true, false)),
+        ] {
+            let tls = config(args).tls.unwrap();
+            assert_eq!((tls.root_cert.is_some(), tls.client_tls.is_some()), (has_ca, has_cert), "{args:?}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use backon::{ConstantBuilder, Retryable as _};
-use farmlokal_cache::{Flusher, RedisConfig};
+use farmlokal_cache::Flusher;
 
 use crate::config::Cli;
 
@@ -23,7 +23,7 @@ impl CacheToFlush {
         if cli.no_flush {
             return Ok(cache);
         }
-        let flusher = Flusher::new(&RedisConfig::new(cli.redis.url())).context("REDIS_URL")?;
+        let flusher = Flusher::new(&cli.redis.config()).context("REDIS_URL")?;
         if let Err(error) = flusher.check().await {
             cache.warn(&error.into());
         }

@@ -18,8 +18,7 @@ const BATCHES_AHEAD: usize = 2;
 
 pub(crate) async fn seed(cli: &Cli) -> anyhow::Result<()> {
     let cache = CacheToFlush::connect(cli).await?;
-    let database = cli.database.url()?.as_str().parse().context("the database URL")?;
-    let mut load = Load::begin(database, cli.wait).await?;
+    let mut load = Load::begin(cli.database.options()?, cli.wait).await?;
     let mut progress = Progress::new();
 
     let label = format!("seed {} rows {} data {GENERATOR:016x}", cli.seed, cli.rows);

@@ -1,6 +1,6 @@
 //! `farmlokal-api migrate`: brings the schema up to date, as a step of its own.
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use farmlokal_catalog::MigrateError;
 use tracing::info;
 
@@ -12,8 +12,7 @@ use crate::config::MigrateArgs;
 /// A database that does not exist or cannot be reached, that a newer program has migrated, or that another run has locked for long.
 pub async fn run(args: &MigrateArgs) -> anyhow::Result<()> {
     farmlokal_telemetry::init(&args.logs)?;
-    let options = args.database.url()?.as_str().parse().context("the database URL")?;
-    let applied = farmlokal_catalog::migrate(options).await.map_err(explain)?;
+    let applied = farmlokal_catalog::migrate(args.database.options()?).await.map_err(explain)?;
     for migration in &applied {
         info!(version = migration.version, description = %migration.description, "migrated");
     }

@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use farmlokal_catalog::Catalog;
 
 use crate::config::ReindexArgs;
@@ -12,8 +12,7 @@ use crate::config::ReindexArgs;
 /// # Errors
 /// A database that cannot be reached, or that holds no catalogue.
 pub async fn run(args: &ReindexArgs) -> anyhow::Result<String> {
-    let database = args.database.url()?.as_str().parse().context("the database URL")?;
-    let catalog = Catalog::new(database, &args.catalog)?;
+    let catalog = Catalog::new(args.database.options()?, &args.catalog)?;
     catalog.announce_replacement().await.map_err(|error| match error.source() {
         Some(source) => anyhow!("{error}: {source}"),
         None => error.into(),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use axum::Router;
 use farmlokal_cache::{Cache, RedisConfig};
 use farmlokal_catalog::Catalog;
@@ -105,10 +105,9 @@ async fn until_stopped(
 
 /// The parts, not yet connected to anything: the first requests may find Redis or the database missing.
 fn wire(args: &ServeArgs, metrics: Metrics, tasks: &mut JoinSet<()>) -> anyhow::Result<App> {
-    let database = args.database.url()?.as_str().parse().context("the database URL")?;
-    let catalog = Catalog::new(database, &args.catalog)?;
-    let cache = Cache::new(args.redis.url(), &args.cache, tasks)?;
-    let redis = RedisConfig { url: args.redis.url(), timeout: args.cache.redis_timeout };
+    let catalog = Catalog::new(args.database.options()?, &args.catalog)?;
+    let redis = RedisConfig { timeout: args.cache.redis_timeout, ..args.redis.config() };
+    let cache = Cache::new(&redis, &args.cache, tasks)?;
     let redis = farmlokal_redis::Connection::new(&redis, "shared")?;
     tasks.spawn(Arc::clone(&redis).supervise());
     tasks.spawn({

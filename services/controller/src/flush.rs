@@ -35,9 +35,8 @@ impl CacheFlusher {
     ///
     /// # Errors
     /// A URL that is none of Redis's.
-    pub(crate) fn new(redis_url: &str) -> Result<Self, InvalidUrl> {
-        let flusher = Flusher::new(&RedisConfig::new(redis_url))?;
-        Ok(Self { flusher, failures: FailureLog::default() })
+    pub(crate) fn new(redis: &RedisConfig) -> Result<Self, InvalidUrl> {
+        Ok(Self { flusher: Flusher::new(redis)?, failures: FailureLog::default() })
     }
 
     /// Flushes all of `products:*`. After an error it is to be run again.

@@ -13,11 +13,14 @@ use crate::find::{self, DatabaseBinary};
 use crate::server::{Kind, Server, temporary_directory};
 use crate::settings;
 use crate::supervise::Supervised;
+use crate::tls::TlsFiles;
 
 /// Run by the server at each start.
 const INIT: &str = "CREATE DATABASE IF NOT EXISTS farmlokal CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci;\n\
                     CREATE USER IF NOT EXISTS farmlokal@'%' IDENTIFIED BY 'farmlokal';\n\
                     GRANT ALL ON *.* TO farmlokal@'%';\n";
+
+const ONLY_WITH_CERTIFICATE: &str = "ALTER USER farmlokal@'%' REQUIRE X509;\n";
 
 /// A private MariaDB or MySQL server on a free port of 127.0.0.1, with an empty database `farmlokal` and a user
 /// `farmlokal` (password `farmlokal`) who may do anything. It ends with this value, and also when this process is killed.
@@ -30,9 +33,21 @@ impl Database {
     /// # Errors
     /// The machine has none, or it does not start; the error ends with the server's own last words.
     pub fn start() -> Result<Database> {
+        Database::start_as(None)
+    }
+
+    /// The same, for a server that takes connections with TLS only, and the user only with a certificate of the same CA.
+    ///
+    /// # Errors
+    /// As [`start`](Database::start).
+    pub fn start_with_tls(files: TlsFiles) -> Result<Database> {
+        Database::start_as(Some(files))
+    }
+
+    fn start_as(tls: Option<TlsFiles>) -> Result<Database> {
         let run = temporary_directory()?;
         let (data, log) = (run.path().join("data"), run.path().join("database.log"));
-        Database::prepare(DatabaseServer { binary: found()?, data, log, run, lasting: false })
+        Database::prepare(DatabaseServer { binary: found()?, data, log, run, lasting: false, tls })
     }
 
     /// Starts a server whose data last, in a directory of its own for each version under `directory`.
@@ -40,11 +55,13 @@ impl Database {
         let binary = found()?;
         let (data, log) = (directory.join(binary.name()), directory.join("database.log"));
         fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-        Database::prepare(DatabaseServer { binary, data, log, run: temporary_directory()?, lasting: true })
+        let run = temporary_directory()?;
+        Database::prepare(DatabaseServer { binary, data, log, run, lasting: true, tls: None })
     }
 
     fn prepare(server: DatabaseServer) -> Result<Database> {
-        fs::write(server.file("init.sql"), INIT)?;
+        let init = INIT.to_owned() + if server.tls.is_some() { ONLY_WITH_CERTIFICATE } else { "" };
+        fs::write(server.file("init.sql"), init)?;
         if !server.data.exists() {
             server.lay_out()?;
         }
@@ -79,6 +96,7 @@ pub struct DatabaseServer {
     /// Socket and process id file; for a server that does not last, everything.
     run: TempDir,
     lasting: bool,
+    tls: Option<TlsFiles>,
 }
 
 impl DatabaseServer {
@@ -140,6 +158,11 @@ impl Kind for DatabaseServer {
             ("secure-file-priv", run.to_owned()),
         ];
         command.args(paths.map(|(name, path)| format!("--{name}={}", path.display())));
+        if let Some(TlsFiles { ca, cert, key }) = &self.tls {
+            let files = [("ca", ca), ("cert", cert), ("key", key)];
+            command.args(files.map(|(name, path)| format!("--ssl-{name}={}", path.display())));
+            command.arg("--require-secure-transport=ON");
+        }
         command.args(settings::COMMON);
         command.args(if self.lasting { settings::DEVELOPMENT } else { settings::TESTS });
         command

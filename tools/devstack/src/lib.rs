@@ -14,6 +14,7 @@ mod server;
 mod settings;
 mod stack;
 mod supervise;
+mod tls;
 
 pub use database::Database;
 pub use partners::Partners;
@@ -22,3 +23,4 @@ pub use redis::Redis;
 pub use server::Server;
 pub use stack::{RATE_LIMIT, RATE_LIMITS, Stack, cargo, repository};
 pub use supervise::{Supervised, run};
+pub use tls::{Authority, TlsFiles};

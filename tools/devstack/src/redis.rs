@@ -1,7 +1,6 @@
-use std::fs;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpStream};
-use std::os::unix::fs::symlink;
+use std::os::unix::{fs::symlink, net::UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::find;
 use crate::server::{Kind, Server, temporary_directory};
+use crate::tls::TlsFiles;
 
 /// A private Redis or Valkey server on a free port of 127.0.0.1 that keeps nothing on disk. It ends with this value, and
 /// also when this process is killed.
@@ -22,12 +22,24 @@ impl Redis {
     /// # Errors
     /// The machine has none, or it does not start; the error ends with the server's own last words.
     pub fn start() -> Result<Redis> {
+        Redis::start_as(None)
+    }
+
+    /// The same, for a server that takes connections with TLS only, and with a certificate of the same CA.
+    ///
+    /// # Errors
+    /// As [`start`](Redis::start).
+    pub fn start_with_tls(files: TlsFiles) -> Result<Redis> {
+        Redis::start_as(Some(files))
+    }
+
+    fn start_as(tls: Option<TlsFiles>) -> Result<Redis> {
         let found = find::redis().context("no Redis or Valkey server: `make run` and `make test` get one")?;
         let directory = temporary_directory()?;
         // What the server does depends on the name it is called by.
         let binary = directory.path().join("redis-server");
         symlink(found, &binary)?;
-        Server::launch(RedisServer { binary, directory })
+        Server::launch(RedisServer { binary, directory, tls })
     }
 
     /// Such as `redis://127.0.0.1:15379`.
@@ -50,6 +62,13 @@ impl Redis {
 pub struct RedisServer {
     binary: PathBuf,
     directory: TempDir,
+    tls: Option<TlsFiles>,
+}
+
+impl RedisServer {
+    fn socket(&self) -> PathBuf {
+        self.directory.path().join("redis.sock")
+    }
 }
 
 impl Kind for RedisServer {
@@ -62,7 +81,18 @@ impl Kind for RedisServer {
 
     fn command(&self, port: u16) -> Command {
         let mut command = Command::new(&self.binary);
-        command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
+        let port = port.to_string();
+        match &self.tls {
+            None => command.args(["--port", &port]),
+            Some(files) => command
+                .args(["--port", "0", "--tls-port", &port, "--tls-auth-clients", "yes", "--tls-ca-cert-file"])
+                .arg(&files.ca)
+                .arg("--tls-cert-file")
+                .arg(&files.cert)
+                .arg("--tls-key-file")
+                .arg(&files.key),
+        };
+        command.args(["--bind", "127.0.0.1", "--unixsocket"]).arg(self.socket());
         command.arg("--dir").arg(self.directory.path());
         // A cache only: bounded, and nothing on disk.
         command.args(["--save", "", "--appendonly", "no"]);
@@ -78,15 +108,14 @@ impl Kind for RedisServer {
         self.directory.path()
     }
 
-    /// The directory in its answer tells this server from another one that was faster to take the port.
+    /// On a socket of its own: another server may have been faster to take the port, and this one does without it then.
     fn answers(&self, port: u16) -> bool {
         let ask = || -> Result<bool> {
-            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+            TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+            let mut stream = UnixStream::connect(self.socket())?;
             stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-            stream.write_all(b"CONFIG GET dir\r\nQUIT\r\n")?;
-            let answer = std::io::read_to_string(stream)?;
-            let directory = fs::canonicalize(self.directory.path())?;
-            Ok(answer.lines().any(|line| Path::new(line) == directory))
+            stream.write_all(b"PING\r\nQUIT\r\n")?;
+            Ok(std::io::read_to_string(stream)?.starts_with("+PONG"))
         };
         ask().unwrap_or(false)
     }

@@ -17,23 +17,23 @@ template:
     containers:
       - name: seed
         {{- include "farmlokal.container" (list . "seed") | nindent 8 }}
-        env:
-          - name: SEED_ROWS
-            value: {{ int64 .Values.seed.rows | quote }}
-          - name: SEED
-            value: {{ int64 .Values.seed.seed | quote }}
-          - name: SEED_REPLACE
-            value: {{ .Values.seed.replace | quote }}
-          - name: MANAGEMENT_PORT
-            value: "9090"
-          {{- include "farmlokal.databaseEnv" (list . (include "farmlokal.fullname" .)) | nindent 10 }}
-          {{- include "farmlokal.redisEnv" . | nindent 10 }}
-          {{- with .Values.seed.extraEnv }}
+        {{- with .Values.seed.envFrom }}
+        envFrom:
           {{- toYaml . | nindent 10 }}
-          {{- end }}
+        {{- end }}
+        env:
+          {{- include "farmlokal.merged" (list "name" (include "farmlokal.seedEnv" .) .Values.seed.extraEnv) | nindent 10 }}
         ports:
           - name: management
             containerPort: 9090
         resources:
           {{- toYaml .Values.seed.resources | nindent 10 }}
+        {{- with include "farmlokal.merged" (list "mountPath" (include "farmlokal.tlsMounts" (list . "database" "redis")) .Values.seed.extraVolumeMounts) }}
+        volumeMounts:
+          {{- . | nindent 10 }}
+        {{- end }}
+    {{- with include "farmlokal.merged" (list "name" (include "farmlokal.tlsVolumes" (list . "database" "redis")) .Values.seed.extraVolumes) }}
+    volumes:
+      {{- . | nindent 6 }}
+    {{- end }}
 {{- end -}}

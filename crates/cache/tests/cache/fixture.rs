@@ -3,7 +3,7 @@
 use std::{future::ready, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use farmlokal_cache::{Cache, CacheConfig, InvalidUrl, Key, Lookup, RedisState, Source, Value};
+use farmlokal_cache::{Cache, CacheConfig, InvalidUrl, Key, Lookup, RedisConfig, RedisState, Source, Value};
 use farmlokal_devstack::Redis;
 use tokio::task::JoinSet;
 
@@ -58,7 +58,8 @@ pub(crate) fn config(layer: Layer) -> CacheConfig {
 /// A cache that connects in the background.
 pub(crate) fn start(redis_url: impl Into<String>, config: &CacheConfig) -> Result<Cache<Text>, InvalidUrl> {
     let mut tasks = JoinSet::new();
-    let cache = Cache::new(redis_url.into(), config, &mut tasks);
+    let redis = RedisConfig { timeout: config.redis_timeout, ..RedisConfig::new(redis_url) };
+    let cache = Cache::new(&redis, config, &mut tasks);
     tasks.detach_all();
     cache
 }

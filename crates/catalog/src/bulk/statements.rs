@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::LoadError;
 use super::definition::Definition;
-use crate::config::{connect_options, prepare_session, set};
+use crate::config::{self, connect_options, set};
 use crate::error::is_lock_wait_timeout;
 
 /// Faster where the server knows them and lets us; each is tried on its own. All are for this session only.
@@ -32,8 +32,8 @@ const RENAME_PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) async fn connect(options: MySqlConnectOptions) -> Result<MySqlConnection, sqlx::Error> {
     // Statements of a million rows are slow; the log need not say so.
-    let mut connection = connect_options(options).disable_statement_logging().connect().await?;
-    prepare_session(&mut connection).await?;
+    let options = connect_options(options).disable_statement_logging();
+    let (mut connection, _) = config::connect(&options).await?;
     for setting in OPTIONAL_SETTINGS {
         if let Err(error) = set(&mut connection, setting).await {
             tracing::debug!(setting, %error, "the server does without");

@@ -8,3 +8,4 @@ mod kill;
 mod metrics;
 mod readers;
 mod running;
+mod tls;

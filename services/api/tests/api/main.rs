@@ -37,6 +37,7 @@ mod secrets;
 mod settings;
 mod shutdown;
 mod slow_clients;
+mod tls;
 mod traces;
 mod webhook {
     mod deliver;

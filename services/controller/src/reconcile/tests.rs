@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use farmlokal_cache::RedisConfig;
 use farmlokal_devstack::Redis;
 use serde_json::Value;
 
@@ -68,7 +69,7 @@ impl Rig {
 }
 
 fn context(api: &FakeApi, redis: &Redis) -> Arc<Context> {
-    let cache = Arc::new(CacheFlusher::new(&redis.url()).unwrap());
+    let cache = Arc::new(CacheFlusher::new(&RedisConfig::new(redis.url())).unwrap());
     Arc::new(Context::new(api.client(), cache, RELEASE.to_owned(), "replica-1".to_owned()))
 }
 

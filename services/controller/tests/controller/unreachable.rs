@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use farmlokal_devstack::Redis;
+use farmlokal_devstack::{Authority, Redis};
 
 use crate::process::{Controller, eventually, unreachable_api_server};
 
@@ -52,6 +52,30 @@ async fn a_redis_that_refuses_is_one_warning_with_its_words() {
             eventually(cause, async || !warnings(&controller, cause).is_empty()).await;
             tokio::time::sleep(Duration::from_secs(1)).await;
             assert_eq!(warnings(&controller, "Redis").len(), 1, "{}", controller.log());
+        }
+    }
+}
+
+/// With TLS of a private CA, and a client's certificate.
+#[tokio::test]
+async fn a_redis_that_does_not_trust_us_is_one_warning_that_names_the_setting() {
+    let directory = tempfile::tempdir().unwrap();
+    let kubeconfig = unreachable_api_server(directory.path());
+    let authority = Authority::create().unwrap();
+    let redis = Redis::start_with_tls(authority.server()).unwrap();
+    let (port, files) = (redis.port().to_string(), authority.client().settings("REDIS_TLS"));
+    for (left_out, setting) in [("", ""), ("CA", "see REDIS_TLS_CA"), ("CERT KEY", "see REDIS_TLS_CERT")] {
+        let is_left_out = |name: &str| left_out.split(' ').any(|end| !end.is_empty() && name.ends_with(end));
+        let files = files.iter().filter(|(name, _)| !is_left_out(name));
+        let mut settings: Vec<_> = files.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        settings.extend([("KUBECONFIG", kubeconfig.to_str().unwrap()), ("REDIS_PORT", &port)]);
+        let controller = Controller::start(&settings);
+        if setting.is_empty() {
+            eventually("it tried", async || !warnings(&controller, "the lease").is_empty()).await;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            assert!(warnings(&controller, "Redis").is_empty(), "{}", controller.log());
+        } else {
+            eventually(setting, async || !warnings(&controller, setting).is_empty()).await;
         }
     }
 }

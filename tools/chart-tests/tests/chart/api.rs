@@ -83,14 +83,6 @@ fn settings_become_text_as_the_program_reads_it() {
 }
 
 #[test]
-fn variables_of_ones_own_come_last() {
-    let extra = json!([{"name": "DB_HOST", "value": "other"}]);
-    let Some(objects) = render(&json!({"api": {"extraEnv": extra}})) else { return };
-    let last = objects.container("farmlokal-api")["env"].as_array().unwrap().last().unwrap().clone();
-    assert_eq!(last, extra[0]);
-}
-
-#[test]
 fn a_change_of_settings_or_secrets_replaces_pods_and_nothing_else_does() {
     let annotations = |values: Value| {
         let objects = render(&values)?;

@@ -13,7 +13,8 @@ fn variants() -> Vec<Value> {
         "fullnameOverride": "shop", "imagePullSecrets": [{"name": "registry"}],
         "pods": {"labels": {"a": "b"}, "annotations": {"a": "b"}, "nodeSelector": {"a": "b"}, "priorityClassName": "high",
             "tolerations": [{"key": "a", "operator": "Exists"}], "affinity": {"nodeAffinity": {}}},
-        "database": {"password": "p"}, "redis": {"password": "p", "tls": true},
+        "database": {"password": "p", "tls": {"mode": "REQUIRED"}},
+        "redis": {"username": "u", "password": "p", "tls": {"enabled": true}},
         "api": {
             "autoscaling": {"enabled": true, "requestsPerSecond": 2000}, "extraEnv": [{"name": "A", "value": "b"}],
             "search": {"synonyms": ["okra, bhindi"]},
@@ -21,6 +22,8 @@ fn variants() -> Vec<Value> {
         },
         "ingress": {"enabled": true, "className": "traefik", "host": "shop.example", "tls": {"enabled": true}},
         "controller": {"extraEnv": [{"name": "A", "value": "b"}]},
+        "migrate": {"envFrom": [{"secretRef": {"name": "more"}}], "extraVolumes": [{"name": "v", "emptyDir": {}}],
+            "extraVolumeMounts": [{"name": "v", "mountPath": "/v"}]},
         "seed": {"onInstall": true}, "sandbox": {"enabled": true},
         "networkPolicy": {"enabled": true, "ingressFrom": [{"namespaceSelector": {}}], "monitoringFrom": [{"podSelector": {}}],
             "databaseTo": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "extraEgress": [{"ports": [{"port": 1}]}]},
@@ -28,7 +31,9 @@ fn variants() -> Vec<Value> {
         "traces": {"endpoint": "http://collector:4318"},
     });
     let existing = json!({
-        "database": {"existingSecret": "db", "urlKey": "url"}, "redis": {"existingSecret": "redis"},
+        "database": {"existingSecret": "db", "urlKey": "url",
+            "tls": {"existingSecret": "tls", "certKey": "tls.crt", "keyKey": "tls.key"}},
+        "redis": {"existingSecret": "redis", "tls": {"enabled": true, "existingSecret": "tls"}},
         "partners": {"existingSecret": "p", "oauth": {"tokenUrl": "https://id.example/t", "clientId": "c"}},
         "api": {"podDisruptionBudget": {"enabled": false}, "topologySpread": []},
         "ingress": {"enabled": true}, "migrate": {"enabled": false}, "rbac": {"aggregate": false},

@@ -40,12 +40,13 @@ fn its_rights_are_these_and_no_others() {
 #[test]
 fn it_has_what_it_needs_of_the_secrets_and_settings_of_its_own() {
     let extra = json!([{"name": "LOG_LEVEL", "value": "debug"}]);
-    let values = json!({"controller": {"replicas": 3, "extraEnv": extra}, "database": {"password": "p"}});
+    let values = json!({"controller": {"replicas": 3, "extraEnv": extra},
+        "database": {"password": "p"}, "redis": {"password": "p"}});
     let Some(objects) = render(&values) else { return };
     let container = objects.container("farmlokal-controller");
     assert_eq!(objects.get("Deployment", "farmlokal-controller")["spec"]["replicas"], 3);
     assert_eq!(env(container, "LOG_LEVEL")["value"], "debug");
-    assert_eq!(secret_of(container, "REDIS_URL"), "farmlokal/REDIS_URL");
+    assert_eq!(secret_of(container, "REDIS_PASSWORD"), "farmlokal/REDIS_PASSWORD");
     let text = container.to_string();
     assert!(!text.contains("DB_") && !text.contains("envFrom"), "{text}");
 }

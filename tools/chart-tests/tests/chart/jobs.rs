@@ -70,7 +70,7 @@ fn seeding_waits_for_somebody_to_start_it() {
     assert_eq!(env(container, "SEED_BATCH")["value"], "5000");
     assert_eq!(env(container, "MANAGEMENT_PORT")["value"], "9090");
     assert_eq!(container["ports"], json!([{"name": "management", "containerPort": 9090}]));
-    assert_eq!(secret_of(container, "REDIS_URL"), "farmlokal/REDIS_URL");
+    assert_eq!(env(container, "REDIS_HOST")["value"], "redis");
     assert!(find_env(container, "OAUTH_CLIENT_SECRET").is_none());
 }
 

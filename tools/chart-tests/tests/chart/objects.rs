@@ -18,7 +18,6 @@ const DEFAULT: &[&str] = &[
     "ProductCatalog/farmlokal",
     "Role/farmlokal-controller",
     "RoleBinding/farmlokal-controller",
-    "Secret/farmlokal",
     "Service/farmlokal-api",
     "ServiceAccount/farmlokal-api",
     "ServiceAccount/farmlokal-controller",
@@ -74,7 +73,7 @@ fn every_switch_adds_and_removes_what_it_says() {
         (json!({"seed": {"onInstall": true}}), &["+Job/farmlokal-seed-install"]),
         (
             json!({"sandbox": {"enabled": true}}),
-            &["+Deployment/farmlokal-sandbox", "+Service/farmlokal-sandbox"],
+            &["+Deployment/farmlokal-sandbox", "+Secret/farmlokal", "+Service/farmlokal-sandbox"],
         ),
         (
             json!({"networkPolicy": {"enabled": true}}),
@@ -91,9 +90,10 @@ fn every_switch_adds_and_removes_what_it_says() {
         ),
         (json!({"prometheusRule": {"enabled": true}}), &["+PrometheusRule/farmlokal"]),
         (json!({"dashboards": {"enabled": true}}), &["+ConfigMap/farmlokal-dashboards"]),
-        (json!({"redis": {"existingSecret": "redis"}}), &["-Secret/farmlokal"]),
+        (json!({"redis": {"existingSecret": "redis"}}), &[]),
+        (json!({"redis": {"password": "p"}}), &["+Secret/farmlokal"]),
         // Twice the Job's password: the release's Secret is not there yet when the Job runs.
-        (json!({"database": {"password": "p"}}), &["+Secret/farmlokal-migrate"]),
+        (json!({"database": {"password": "p"}}), &["+Secret/farmlokal", "+Secret/farmlokal-migrate"]),
         (json!({"database": {"existingSecret": "db"}}), &[]),
     ] {
         let Some(objects) = render(&values) else { return };
@@ -104,7 +104,7 @@ fn every_switch_adds_and_removes_what_it_says() {
 #[test]
 fn all_that_it_can_be_told_at_once_renders_the_same_twice() {
     let values = json!({
-        "database": {"password": "p"}, "redis": {"password": "p", "tls": true},
+        "database": {"password": "p"}, "redis": {"password": "p", "tls": {"enabled": true}},
         "api": {"autoscaling": {"enabled": true, "requestsPerSecond": 2000}, "config": {"CACHE_TTL": "300s"}},
         "ingress": {"enabled": true, "host": "shop.example", "tls": {"enabled": true}},
         "seed": {"onInstall": true}, "sandbox": {"enabled": true}, "networkPolicy": {"enabled": true},

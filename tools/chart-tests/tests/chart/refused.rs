@@ -43,6 +43,8 @@ fn settings_that_have_a_place_of_their_own() {
     for name in [
         "DATABASE_URL",
         "DB_PASS",
+        "DB_TLS",
+        "REDIS_PASSWORD",
         "REDIS_URL",
         "OAUTH_CLIENT_SECRET",
         "WEBHOOK_SECRETS",
@@ -67,6 +69,23 @@ fn values_of_another_kind() {
         (json!({"ingress": {"enabled": "yes"}}), "'/ingress/enabled': got string, want boolean"),
         (json!({"database": {"port": 70000}}), "'/database/port': maximum: got 70,000, want 65,535"),
         (json!({"database": {"host": "mysql://db"}}), "'/database/host'"),
+        (json!({"database": {"tls": {"mode": "verify"}}}), "'/database/tls/mode': value must be one of"),
+        (json!({"database": {"tls": {"ca": "x"}}}), "'/database/tls': additional properties 'ca'"),
+        (json!({"redis": {"tls": true}}), "'/redis/tls': got boolean, want object"),
+        (json!({"redis": {"tls": {"existingSecret": "A b"}}}), "'/redis/tls/existingSecret'"),
+        (json!({"migrate": {"database": {"password": "p"}}}), "'/migrate/database': additional properties"),
+        (
+            json!({"seed": {"envFrom": [{"secret": "x"}]}}),
+            "'/seed/envFrom/0': additional properties 'secret'",
+        ),
+        (
+            json!({"api": {"extraVolumes": [{"emptyDir": {}}]}}),
+            "'/api/extraVolumes/0': missing property 'name'",
+        ),
+        (
+            json!({"api": {"extraVolumeMounts": [{"name": "a"}]}}),
+            "'/api/extraVolumeMounts/0': missing property",
+        ),
         (json!({"image": {"pullPolicy": "Sometimes"}}), "'/image/pullPolicy': value must be one of"),
         (json!({"api": {"config": {"CACHE_TTL": "60"}}}), "'/api/config/CACHE_TTL'"),
         (json!({"api": {"config": {"CACHE_TTL": 60}}}), "'/api/config/CACHE_TTL': got number, want string"),
@@ -143,6 +162,39 @@ fn values_that_contradict_each_other() {
         (
             json!({"partners": {"apiB": {"url": "https://b.example"}}}),
             "partners.apiB.url and partners.webhook.callbackUrl go together",
+        ),
+    ]);
+}
+
+#[test]
+fn servers_whose_values_contradict_each_other() {
+    for server in ["database", "redis"] {
+        let both = |part: &str| part.replace("SERVER", server);
+        refused(&[
+            (json!({server: {"urlKey": "url"}}), &both("SERVER.urlKey needs SERVER.existingSecret")),
+            (
+                json!({server: {"tls": {"existingSecret": "a", "certKey": "tls.crt"}}}),
+                &both("SERVER.tls.certKey and SERVER.tls.keyKey go together"),
+            ),
+            (
+                json!({server: {"tls": {"certKey": "tls.crt", "keyKey": "tls.key"}}}),
+                &both("SERVER.tls.certKey needs SERVER.tls.existingSecret"),
+            ),
+        ]);
+    }
+    refused(&[
+        (
+            json!({"database": {"tls": {"mode": "REQUIRED", "existingSecret": "a"}}}),
+            "database.tls.mode is REQUIRED, which verifies nothing",
+        ),
+        (
+            json!({"redis": {"tls": {"existingSecret": "a"}}}),
+            "redis.tls.existingSecret needs redis.tls.enabled",
+        ),
+        (json!({"redis": {"username": "a"}}), "redis.username needs a password"),
+        (
+            json!({"migrate": {"database": {"user": "a"}}}),
+            "migrate.database.user needs migrate.database.existingSecret",
         ),
     ]);
 }

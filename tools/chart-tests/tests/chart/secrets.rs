@@ -1,8 +1,10 @@
 //! Where secrets come from: an existing Secret, or the values.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
-use crate::chart::{env, find_env, render, secret_of};
+use crate::chart::{Objects, env, find_env, render, secret_of};
 
 /// The chart's own Secret, decoded.
 fn decoded(secret: &Value) -> Vec<(String, String)> {
@@ -18,7 +20,7 @@ fn base64(text: &str) -> String {
 #[test]
 fn existing_secrets_leave_nothing_for_one_of_our_own() {
     let values = json!({
-        "database": {"existingSecret": "db", "passwordKey": "pw"}, "redis": {"existingSecret": "cache", "urlKey": "url"},
+        "database": {"existingSecret": "db", "passwordKey": "pw"}, "redis": {"existingSecret": "cache", "passwordKey": "pw"},
         "partners": {
             "existingSecret": "partners", "clientSecretKey": "id", "webhookSecretsKey": "hooks",
             "oauth": {"tokenUrl": "https://id.example/token", "clientId": "shop"},
@@ -28,10 +30,10 @@ fn existing_secrets_leave_nothing_for_one_of_our_own() {
     assert_eq!(objects.of_kind("Secret").count(), 0);
     let container = objects.container("farmlokal-api");
     assert_eq!(secret_of(container, "DB_PASS"), "db/pw");
-    assert_eq!(secret_of(container, "REDIS_URL"), "cache/url");
+    assert_eq!(secret_of(container, "REDIS_PASSWORD"), "cache/pw");
     assert_eq!(secret_of(container, "OAUTH_CLIENT_SECRET"), "partners/id");
     assert_eq!(secret_of(container, "WEBHOOK_SECRETS"), "partners/hooks");
-    assert_eq!(secret_of(objects.container("farmlokal-controller"), "REDIS_URL"), "cache/url");
+    assert_eq!(secret_of(objects.container("farmlokal-controller"), "REDIS_PASSWORD"), "cache/pw");
 
     // What the Secret is said not to have is not asked of it.
     let values = json!({"partners": {"existingSecret": "partners", "webhookSecretsKey": ""}});
@@ -59,7 +61,7 @@ fn an_existing_secret_wins_over_a_password() {
 fn what_values_give_in_the_clear_is_in_the_secret_and_nowhere_else() {
     let values = json!({
         "database": {"password": "db pass"},
-        "redis": {"host": "cache", "port": 6380, "password": "p@ss/w rd+", "tls": true},
+        "redis": {"password": "p@ss/w rd+"},
         "partners": {
             "oauth": {"tokenUrl": "https://id.example/token", "clientId": "shop", "clientSecret": "c-secret"},
             "webhook": {"secrets": ["whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "whsec_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"]},
@@ -70,7 +72,7 @@ fn what_values_give_in_the_clear_is_in_the_secret_and_nowhere_else() {
     let expected = [
         ("DB_PASS", "db pass"),
         ("OAUTH_CLIENT_SECRET", "c-secret"),
-        ("REDIS_URL", "rediss://:p%40ss%2Fw%20rd%2B@cache:6380"),
+        ("REDIS_PASSWORD", "p@ss/w rd+"),
         ("WEBHOOK_SECRETS", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA,whsec_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"),
     ];
     assert_eq!(secret, expected.map(|(key, value)| (key.to_owned(), value.to_owned())));
@@ -78,38 +80,175 @@ fn what_values_give_in_the_clear_is_in_the_secret_and_nowhere_else() {
         assert!(!objects.text.contains(value), "{value} is in the clear");
     }
     let container = objects.container("farmlokal-api");
-    for key in ["DB_PASS", "OAUTH_CLIENT_SECRET", "REDIS_URL", "WEBHOOK_SECRETS"] {
+    for key in ["DB_PASS", "OAUTH_CLIENT_SECRET", "REDIS_PASSWORD", "WEBHOOK_SECRETS"] {
         assert_eq!(secret_of(container, key), format!("farmlokal/{key}"));
     }
 }
 
+/// The containers that use Redis, then those that use the database alone.
+fn containers(objects: &Objects) -> Vec<(String, Value)> {
+    let names = ["Deployment/farmlokal-api", "Deployment/farmlokal-controller", "CronJob/farmlokal-seed"];
+    let names = names.into_iter().chain(["Job/farmlokal-migrate"]);
+    let pods = objects.pods();
+    let pod = |name: &str| pods.iter().find(|(other, _)| other == name).unwrap().1["spec"].clone();
+    names.map(|name| (name.to_owned(), pod(name))).collect()
+}
+
 #[test]
-fn redis_is_found_by_host_and_port() {
-    for (redis, expected) in [
-        (json!({}), "redis://redis:6379"),
-        (json!({"host": "cache", "port": 6380}), "redis://cache:6380"),
-        (json!({"host": "fd00::1", "tls": true}), "rediss://[fd00::1]:6379"),
-    ] {
-        let Some(objects) = render(&json!({"redis": redis})) else { return };
-        let secret = decoded(objects.get("Secret", "farmlokal"));
-        assert_eq!(secret, [("REDIS_URL".to_owned(), expected.to_owned())]);
+fn redis_is_found_by_its_settings() {
+    let redis = json!({"host": "fd00::1", "port": 6380, "username": "shop", "existingSecret": "cache"});
+    let Some(objects) = render(&json!({"redis": redis})) else { return };
+    for (name, pod) in &containers(&objects)[..3] {
+        let container = &pod["containers"][0];
+        for (variable, value) in
+            [("REDIS_HOST", "fd00::1"), ("REDIS_PORT", "6380"), ("REDIS_USERNAME", "shop")]
+        {
+            assert_eq!(env(container, variable)["value"], value, "{name}");
+        }
+        assert_eq!(secret_of(container, "REDIS_PASSWORD"), "cache/REDIS_PASSWORD", "{name}");
+        assert!(find_env(container, "REDIS_TLS").is_none(), "{name}");
+    }
+    // A Redis without a password, on a chart without a Secret.
+    let objects = render(&json!({})).unwrap();
+    assert_eq!(objects.of_kind("Secret").count(), 0);
+    assert!(find_env(objects.container("farmlokal-api"), "REDIS_PASSWORD").is_none());
+}
+
+#[test]
+fn a_whole_url_takes_the_place_of_a_servers_settings() {
+    let values = json!({
+        "database": {"host": "db", "existingSecret": "db", "urlKey": "url", "tls": {"mode": "REQUIRED"}},
+        "redis": {"existingSecret": "cache", "urlKey": "url", "tls": {"enabled": true}},
+    });
+    let Some(objects) = render(&values) else { return };
+    for (name, pod) in &containers(&objects) {
+        let container = &pod["containers"][0];
+        if !name.ends_with("controller") {
+            assert_eq!(secret_of(container, "DATABASE_URL"), "db/url", "{name}");
+            assert_eq!(env(container, "DB_TLS")["value"], "REQUIRED", "{name}");
+        }
+        if !name.ends_with("migrate") {
+            assert_eq!(secret_of(container, "REDIS_URL"), "cache/url", "{name}");
+            assert_eq!(env(container, "REDIS_TLS")["value"], "true", "{name}");
+        }
+        for absent in ["DB_HOST", "DB_USER", "DB_PASS", "REDIS_HOST", "REDIS_PASSWORD"] {
+            assert!(find_env(container, absent).is_none(), "{name} {absent}");
+        }
+    }
+}
+
+/// Each file that a variable names is in a Secret that is mounted there, and nothing else of that Secret is.
+#[test]
+fn certificates_are_files_of_those_who_need_them() {
+    let tls = |secret| json!({"existingSecret": secret, "caKey": "ca.pem", "certKey": "tls.crt", "keyKey": "tls.key"});
+    let (mut database, mut redis) = (tls("db-tls"), tls("redis-tls"));
+    database["mode"] = json!("VERIFY_CA");
+    redis["enabled"] = json!(true);
+    let values = json!({"database": {"tls": database}, "redis": {"tls": redis}});
+    let Some(objects) = render(&values) else { return };
+    for (name, pod) in &containers(&objects) {
+        let container = &pod["containers"][0];
+        let mut servers = vec![];
+        if !name.ends_with("controller") {
+            assert_eq!(env(container, "DB_TLS")["value"], "VERIFY_CA", "{name}");
+            servers.push(("DB_TLS", "db-tls"));
+        }
+        if !name.ends_with("migrate") {
+            servers.push(("REDIS_TLS", "redis-tls"));
+        }
+        let (mounts, volumes) =
+            (container["volumeMounts"].as_array().unwrap(), pod["volumes"].as_array().unwrap());
+        assert_eq!((mounts.len(), volumes.len()), (servers.len(), servers.len()), "{name}");
+        for (prefix, secret) in servers {
+            let volume = volumes.iter().find(|volume| volume["secret"]["secretName"] == secret).unwrap();
+            let mount = mounts.iter().find(|mount| mount["name"] == volume["name"]).unwrap();
+            assert_eq!(mount["readOnly"], true, "{name}");
+            let items = volume["secret"]["items"].as_array().unwrap();
+            assert_eq!(items.len(), 3, "{name}");
+            for (variable, key) in [("CA", "ca.pem"), ("CERT", "tls.crt"), ("KEY", "tls.key")] {
+                let file = env(container, &format!("{prefix}_{variable}"))["value"].as_str().unwrap();
+                let path = file.strip_prefix(mount["mountPath"].as_str().unwrap()).unwrap();
+                let path = path.strip_prefix('/').unwrap();
+                assert!(items.iter().any(|item| item["path"] == path && item["key"] == key), "{name} {file}");
+            }
+        }
+    }
+
+    // A CA alone is the default, and no TLS mounts nothing.
+    let objects = render(&json!({"database": {"tls": {"existingSecret": "db-tls"}}})).unwrap();
+    let container = objects.container("farmlokal-api");
+    assert!(env(container, "DB_TLS_CA")["value"].as_str().unwrap().ends_with("/ca.crt"));
+    for absent in ["DB_TLS", "DB_TLS_CERT", "DB_TLS_KEY", "REDIS_TLS_CA"] {
+        assert!(find_env(container, absent).is_none(), "{absent}");
+    }
+    let objects = render(&json!({})).unwrap();
+    for (name, pod) in &containers(&objects) {
+        assert!(pod.get("volumes").is_none() && pod["containers"][0].get("volumeMounts").is_none(), "{name}");
     }
 }
 
 #[test]
-fn a_whole_url_takes_the_place_of_the_databases_settings() {
-    let values = json!({"database": {"host": "db", "existingSecret": "db", "urlKey": "url"}});
+fn the_migration_may_have_an_account_of_its_own() {
+    let mut values = json!({
+        "database": {"user": "shop", "password": "p"},
+        "migrate": {"database": {"user": "owner", "existingSecret": "owner", "passwordKey": "pw"}},
+    });
     let Some(objects) = render(&values) else { return };
-    let pods = objects.pods();
-    let job = |name| &pods.iter().find(|(other, _)| other == name).unwrap().1["spec"]["containers"][0];
-    for container in
-        [objects.container("farmlokal-api"), job("Job/farmlokal-migrate"), job("CronJob/farmlokal-seed")]
-    {
-        assert_eq!(secret_of(container, "DATABASE_URL"), "db/url");
-        for absent in ["DB_HOST", "DB_PASS"] {
-            assert!(find_env(container, absent).is_none(), "{absent}");
+    let account = |objects: &Objects, index: usize| {
+        let container = containers(objects)[index].1["containers"][0].clone();
+        (env(&container, "DB_USER")["value"].clone(), secret_of(&container, "DB_PASS"))
+    };
+    assert_eq!(account(&objects, 0), (json!("shop"), "farmlokal/DB_PASS".into()));
+    assert_eq!(account(&objects, 2), (json!("shop"), "farmlokal/DB_PASS".into()));
+    assert_eq!(account(&objects, 3), (json!("owner"), "owner/pw".into()));
+    // It needs nothing of the other one.
+    assert!(objects.find("Secret", "farmlokal-migrate").is_none());
+
+    // Also where the others have a whole URL; the user may be the same.
+    values["database"] = json!({"user": "shop", "existingSecret": "db", "urlKey": "url"});
+    values["migrate"]["database"]["user"] = json!("");
+    let objects = render(&values).unwrap();
+    assert_eq!(account(&objects, 3), (json!("shop"), "owner/pw".into()));
+    assert_eq!(secret_of(objects.container("farmlokal-api"), "DATABASE_URL"), "db/url");
+}
+
+/// Kubernetes merges these lists by a key: an entry that is there twice makes `kubectl apply` lose one of them.
+#[test]
+fn entries_of_ones_own_take_the_place_of_the_charts() {
+    let own = json!({
+        "extraEnv": [{"name": "A", "value": "b"}, {"name": "DB_HOST", "value": "other"}, {"name": "REDIS_HOST", "value": "other"}],
+        "envFrom": [{"secretRef": {"name": "more"}}],
+        "extraVolumes": [{"name": "scratch", "emptyDir": {}}, {"name": "database-tls", "csi": {"driver": "d"}},
+            {"name": "redis-tls", "csi": {"driver": "d"}}],
+        "extraVolumeMounts": [{"name": "scratch", "mountPath": "/scratch"},
+            {"name": "database-tls", "mountPath": "/etc/farmlokal/tls/database", "subPath": "own"}],
+    });
+    let mut api = own.clone();
+    api["search"] = json!({"synonyms": ["okra, bhindi"]});
+    let values = json!({
+        "api": api, "controller": own, "migrate": own, "seed": own,
+        "database": {"tls": {"existingSecret": "db"}}, "redis": {"tls": {"enabled": true, "existingSecret": "redis"}},
+    });
+    let Some(objects) = render(&values) else { return };
+    for (name, pod) in &containers(&objects) {
+        let container = &pod["containers"][0];
+        for (list, key, of_ones_own) in [
+            (&container["env"], "name", "extraEnv"),
+            (&container["volumeMounts"], "mountPath", "extraVolumeMounts"),
+            (&pod["volumes"], "name", "extraVolumes"),
+        ] {
+            let (list, own) = (list.as_array().unwrap(), own[of_ones_own].as_array().unwrap());
+            let keys: BTreeSet<_> = list.iter().map(|entry| entry[key].as_str().unwrap()).collect();
+            assert_eq!(keys.len(), list.len(), "{name}: {list:?}");
+            // All of them, in their order, after the chart's: a variable may name an earlier one.
+            assert_eq!(&list[list.len() - own.len()..], own, "{name}");
         }
+        let sources = container["envFrom"].as_array().unwrap();
+        assert_eq!(*sources.last().unwrap(), own["envFrom"][0], "{name}");
     }
+    let api = &containers(&objects)[0].1;
+    assert_eq!(api["containers"][0]["envFrom"][0]["configMapRef"]["name"], "farmlokal-api");
+    assert!(api["volumes"].as_array().unwrap().iter().any(|volume| volume["name"] == "search"));
 }
 
 #[test]

@@ -17,6 +17,10 @@ const ELSEWHERE: &[&str] = &[
     "DB_NAME",
     "DB_PASS",
     "DB_PORT",
+    "DB_TLS",
+    "DB_TLS_CA",
+    "DB_TLS_CERT",
+    "DB_TLS_KEY",
     "DB_USER",
     "HOST",
     "MANAGEMENT_PORT",
@@ -35,8 +39,14 @@ const ELSEWHERE: &[&str] = &[
     "OTEL_TRACES_SAMPLER_ARG",
     "PORT",
     "REDIS_HOST",
+    "REDIS_PASSWORD",
     "REDIS_PORT",
+    "REDIS_TLS",
+    "REDIS_TLS_CA",
+    "REDIS_TLS_CERT",
+    "REDIS_TLS_KEY",
     "REDIS_URL",
+    "REDIS_USERNAME",
     "SEARCH_SYNONYMS",
     "SHUTDOWN_DELAY",
     "SHUTDOWN_TIMEOUT",
@@ -139,21 +149,32 @@ fn the_chart_has_the_version_of_the_programs() {
     assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
 }
 
-/// `UPDATE_README=1` writes the list anew.
+/// `UPDATE_README=1` writes the list anew. Values that mean the same for several parts share a line.
 #[test]
 fn the_readme_has_every_value() {
     const START: &str = "<!-- values -->\n";
-    let row = |value: Documented| {
-        let Documented { name, default, comment } = value;
+    let mut rows: Vec<(Vec<String>, String)> = Vec::new();
+    for Documented { name, default, comment } in documented() {
         let default = match default.as_str() {
             "" | "\"\"" | "[]" | "{}" => String::new(),
             default => format!(" (`{default}`)"),
         };
         // values.yaml has the rest.
         let end = [". ", "; ", ": "].into_iter().filter_map(|end| comment.find(end)).min();
-        format!("- `{name}`{default}: {}\n", &comment[..end.unwrap_or(comment.len())])
-    };
-    let list: String = documented().into_iter().map(row).collect();
+        let (part, leaf) = name.split_at(name.find('.').unwrap_or(name.len()));
+        let row = format!("{leaf}`{default}: {}\n", &comment[..end.unwrap_or(comment.len())]);
+        match rows.iter_mut().find(|(_, other)| *other == row) {
+            Some((parts, _)) => parts.push(part.to_owned()),
+            None => rows.push((vec![part.to_owned()], row)),
+        }
+    }
+    let list: String = rows
+        .into_iter()
+        .map(|(parts, row)| match parts.as_slice() {
+            [part] => format!("- `{part}{row}"),
+            parts => format!("- `{{{}}}{row}", parts.join(",")),
+        })
+        .collect();
     let readme = read("README.md");
     let (head, _) = readme.split_once(START).unwrap();
     let expected = format!("{head}{START}{list}");
