@@ -17,9 +17,9 @@ const COLUMNS: u64 = 24;
 /// What a release of this name is called in titles.
 const OWN: &str = " (shop/farmlokal)";
 
-/// Those of a release in the namespace `shop`, by the names of their files. `None` where there is no helm.
-pub(crate) fn made_for(release: &str) -> Option<Vec<(String, Value)>> {
-    let arguments = ["--namespace", "shop", "--set", "dashboards.enabled=true"];
+/// Those of a release, by the names of their files. `None` where there is no helm.
+fn made_for(release: &str, namespace: &str) -> Option<Vec<(String, Value)>> {
+    let arguments = ["--namespace", namespace, "--set", "dashboards.enabled=true"];
     let only = ["--show-only", "templates/monitoring/dashboards.yaml"];
     let objects = helm(release, "charts/farmlokal", &[&arguments[..], &only].concat())?.unwrap();
     let data = objects[0]["data"].as_object().unwrap();
@@ -31,7 +31,7 @@ pub(crate) fn made_for(release: &str) -> Option<Vec<(String, Value)>> {
 
 fn dashboards() -> Option<&'static [(String, Value)]> {
     static DASHBOARDS: OnceLock<Option<Vec<(String, Value)>>> = OnceLock::new();
-    DASHBOARDS.get_or_init(|| made_for("farmlokal")).as_deref()
+    DASHBOARDS.get_or_init(|| made_for("farmlokal", "shop")).as_deref()
 }
 
 /// Rows and panels, those in rows that are folded up among them.
@@ -158,13 +158,15 @@ fn grafana_finds_them_again_and_tells_panels_apart() {
 /// One Grafana has the dashboards of all releases, its sidecar puts them into one folder, and each begins with its own series.
 #[test]
 fn releases_do_not_take_each_other_s_dashboards() {
-    let (Some(one), Some(other)) = (made_for("farmlokal"), made_for("bakery")) else { return };
-    let both = || one.iter().chain(&other);
+    let Some(one) = made_for("farmlokal", "shop") else { return };
+    let other = made_for("bakery", "shop").unwrap();
+    let elsewhere = made_for("farmlokal", "market").unwrap();
+    let all = || one.iter().chain(&other).chain(&elsewhere);
     for key in ["uid", "title"] {
-        let values: BTreeSet<_> = both().map(|(_, dashboard)| dashboard[key].as_str().unwrap()).collect();
-        assert_eq!(values.len(), 4, "{values:?}");
+        let values: BTreeSet<_> = all().map(|(_, dashboard)| dashboard[key].as_str().unwrap()).collect();
+        assert_eq!(values.len(), 6, "{values:?}");
     }
-    assert_eq!(both().map(|(name, _)| name).collect::<BTreeSet<_>>().len(), 4);
+    assert_eq!(all().map(|(name, _)| name).collect::<BTreeSet<_>>().len(), 6);
     let chosen = |dashboards: &[(String, Value)], name: &str| -> BTreeSet<String> {
         let variables =
             dashboards.iter().flat_map(|(_, dashboard)| dashboard["templating"]["list"].as_array().unwrap());
@@ -172,6 +174,7 @@ fn releases_do_not_take_each_other_s_dashboards() {
         own.map(|variable| variable["current"]["value"][0].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(chosen(&other, "namespace"), ["shop"].map(str::to_owned).into());
+    assert_eq!(chosen(&elsewhere, "namespace"), ["market"].map(str::to_owned).into());
     assert_eq!(chosen(&one, "job"), ["farmlokal-api", "shop/farmlokal"].map(str::to_owned).into());
     assert_eq!(
         chosen(&other, "job"),
