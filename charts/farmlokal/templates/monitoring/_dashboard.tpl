@@ -75,7 +75,7 @@ farmlokal-{{ index . 1 }}-{{ printf "%s/%s" $.Release.Namespace (include "farmlo
   {{- $_ := set $variable "query" (dict "qryType" 1 "query" $query "refId" .) -}}
   {{- $variable = merge $variable (dict "refresh" 2 "sort" 1 "multi" true "includeAll" true) -}}
   {{- if eq . "cluster" -}}
-    {{- /* Takes series without the label, too: most Prometheuses know of no cluster. */ -}}
+    {{- /* Takes series without the label, too, as most have none. */ -}}
     {{- $_ := set $variable "allValue" ".*" -}}
   {{- end -}}
   {{- $own := get $chosen . -}}

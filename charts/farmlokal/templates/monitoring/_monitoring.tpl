@@ -15,7 +15,7 @@ have from their PodMonitor. Takes (list $ component). */}}
 {{- end -}}
 
 {{/* A query of files/alerts.yaml with the release's own series only, or two releases would record and alert about each other's.
-kube-state-metrics does not know whose Jobs are: theirs are told apart by the namespace alone. Takes (list $ query). */}}
+kube-state-metrics does not say whose Jobs are: theirs are told apart by the namespace alone. Takes (list $ query). */}}
 {{- define "farmlokal.own" -}}
 {{- $ := index . 0 -}}
 {{- $jobs := printf "%s|%s" (include "farmlokal.job" (list $ "api")) (include "farmlokal.job" (list $ "controller")) -}}
