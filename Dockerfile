@@ -4,15 +4,11 @@
 # An image for each binary: docker build --target api --tag localhost/farmlokal-api:dev .
 # Each architecture is built on a machine of its own: nothing here is cross-compiled.
 
-# To pin them for a release: --build-arg BASE_IMAGE=gcr.io/distroless/cc-debian13:nonroot@sha256:...
-# The base is of the same Debian as the builder: its C library must not be older.
-ARG RUST_IMAGE=rust:1.95.0-slim-trixie
-ARG BASE_IMAGE=gcr.io/distroless/cc-debian13:nonroot
-
 # The software bill of materials lists the crates too: from Cargo.lock.
 ARG BUILDKIT_SBOM_SCAN_CONTEXT=true
 
-FROM ${RUST_IMAGE} AS build
+# Images are named where Dependabot looks for them, in FROM; each digest is that of the index of all architectures.
+FROM rust:1.95.0-slim-trixie@sha256:e14e87345b4d5964ddcc3491d27ee046a0f23820f340c3c1e24da6880141f7c0 AS build
 ARG TARGETARCH
 # Or dev, which compiles a change in seconds.
 ARG PROFILE=release
@@ -30,8 +26,9 @@ RUN --mount=type=bind,target=. \
         objcopy --strip-debug "$(echo /target/*/farmlokal-${binary})" "/out/farmlokal-${binary}" || exit 1; \
     done
 
-# The C library, CA certificates and time zones; no shell, no package manager.
-FROM ${BASE_IMAGE} AS base
+# The C library, CA certificates and time zones; no shell, no package manager. Of the same Debian as the builder: its C library
+# must not be older.
+FROM gcr.io/distroless/cc-debian13:nonroot@sha256:54df941ed0d06a1bd95ef5e0ce391fd8d9f94b64782dc9a60062727849ee3f97 AS base
 USER 65532:65532
 ARG VERSION=0.0.0
 ARG REVISION=unknown

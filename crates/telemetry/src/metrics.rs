@@ -11,6 +11,7 @@ const DURATION_BUCKETS: [f64; 14] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0];
 
 const UPTIME: &str = "farmlokal_uptime_seconds";
+const BUILD: &str = "farmlokal_build_info";
 /// How often histograms are folded into their buckets.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
@@ -51,5 +52,7 @@ pub(crate) fn init() -> anyhow::Result<Metrics> {
     let process = Collector::default();
     process.describe();
     describe_gauge!(UPTIME, Unit::Seconds, "Time since the start of the process");
+    describe_gauge!(BUILD, "1, with the version of the program");
+    gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     Ok(Metrics { recorder, process, started: Instant::now() })
 }

@@ -127,4 +127,94 @@ fn they_build_with_the_compiler_and_into_the_images_of_the_repository() {
     let stages = file.stages().filter_map(|stage| Some(stage.from.as_.as_ref()?.1.value.to_string()));
     let ours: BTreeSet<String> = stages.filter(|stage| stage != "build" && stage != "base").collect();
     assert_eq!(targets, ours.iter().map(String::as_str).collect());
+    assert_eq!(targets, tagged(&workflows).collect());
+}
+
+/// The jobs of a workflow.
+fn jobs<'a>(workflows: &'a [(PathBuf, Value)], name: &str) -> &'a Value {
+    let (_, workflow) = workflows.iter().find(|(path, _)| path.ends_with(name)).unwrap();
+    &workflow["jobs"]
+}
+
+/// The images that get their name and signature.
+fn tagged(workflows: &[(PathBuf, Value)]) -> impl Iterator<Item = &str> {
+    let images = &jobs(workflows, "publish.yml")["images"]["strategy"]["matrix"]["image"];
+    images.as_array().unwrap().iter().map(|image| image.as_str().unwrap())
+}
+
+/// By the workflow's own identity, and under the digest: a tag could be another's by then.
+#[test]
+fn images_and_chart_are_signed_and_their_origin_is_attested() {
+    let workflows = workflows();
+    let jobs = jobs(&workflows, "publish.yml");
+    for (name, what) in [("images", "$IMAGE@$DIGEST"), ("chart", "$CHARTS/farmlokal@$DIGEST")] {
+        let job = &jobs[name];
+        let steps = job["steps"].as_array().unwrap();
+        let signed = |step: &Value| {
+            let run = step["run"].as_str().unwrap_or_default();
+            run.lines()
+                .any(|line| line.contains("cosign\" sign --yes") && line.contains(&format!("\"{what}\"")))
+        };
+        assert!(steps.iter().any(signed), "{name} is not signed");
+        let used = |step: &&Value| {
+            step["uses"].as_str().is_some_and(|action| action.starts_with("actions/attest-build-provenance@"))
+        };
+        let attested = steps.iter().find(used).unwrap_or_else(|| panic!("{name} is not attested"));
+        assert_eq!(attested["with"]["push-to-registry"], true, "{name}");
+        for right in ["id-token", "attestations", "packages"] {
+            assert_eq!(job["permissions"][right], "write", "{name}: {right}");
+        }
+    }
+    // Nobody else can sign in our name.
+    for (path, workflow) in &workflows {
+        for (name, job) in workflow["jobs"].as_object().unwrap() {
+            let signs = job["permissions"]["id-token"] == "write";
+            assert_eq!(signs, path.ends_with("publish.yml") && name != "build", "{}: {name}", path.display());
+        }
+    }
+}
+
+/// What Artifact Hub shows of the chart: its images are those that are published with it, at its version.
+#[test]
+fn the_chart_s_page_names_what_is_published() {
+    let chart =
+        yaml::document(&fs::read_to_string(repository("charts/farmlokal/Chart.yaml")).unwrap()).unwrap();
+    let annotation = |name: &str| {
+        yaml::document(chart["annotations"][format!("artifacthub.io/{name}")].as_str().unwrap()).unwrap()
+    };
+    let images: BTreeSet<String> = annotation("images")
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|image| image["image"].as_str().unwrap().to_owned())
+        .collect();
+    let workflows = workflows();
+    let version = env!("CARGO_PKG_VERSION");
+    let name = |image: &str| format!("ghcr.io/farmlokal/farmlokal-{image}:{version}");
+    assert_eq!(images, tagged(&workflows).map(name).collect());
+    let crd = &annotation("crds")[0];
+    assert_eq!(
+        (&crd["kind"], &crd["name"]),
+        (&"ProductCatalog".into(), &"productcatalogs.farmlokal.dev".into())
+    );
+    let icon = chart["icon"].as_str().unwrap();
+    let path = icon.strip_prefix("https://raw.githubusercontent.com/farmlokal/farmlokal/main/").unwrap();
+    assert!(repository(path).is_file(), "{icon}");
+    let changes = fs::read_to_string(repository("CHANGELOG.md")).unwrap();
+    assert!(changes.contains(&format!("\n## {version}")), "CHANGELOG.md says nothing of {version}");
+}
+
+/// Helm 3 and Helm 4, on the oldest and the newest Kubernetes.
+#[test]
+fn the_chart_is_tried_with_both_helms() {
+    let workflows = workflows();
+    let include = &jobs(&workflows, "e2e.yml")["kind"]["strategy"]["matrix"]["include"];
+    let include = include.as_array().unwrap();
+    for helm in ["v3", "v4"] {
+        let own = include.iter().find(|each| each["helm"].as_str().unwrap().starts_with(helm));
+        assert_eq!(own.unwrap()["module"], format!("helm.sh/helm/{helm}/cmd/helm"));
+    }
+    let digests = include.iter().map(|each| each["digest"].as_str().unwrap());
+    assert!(digests.clone().all(|digest| digest.starts_with("sha256:") && digest.len() == 71));
+    assert_eq!(digests.collect::<BTreeSet<_>>().len(), include.len());
 }

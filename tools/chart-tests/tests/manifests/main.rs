@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use farmlokal_chart_tests::{Tool, kubeconform, kustomize, repository, yaml};
+use farmlokal_chart_tests::{Tool, helm, kubeconform, kustomize, repository, yaml};
 use serde_json::Value;
 
 /// What `kubectl apply -k` takes.
@@ -98,7 +98,7 @@ fn what_objects_name_is_there() {
     };
     for (object, pod) in pods(&objects) {
         for volume in pod["volumes"].as_array().into_iter().flatten() {
-            if let Some(map) = volume.get("configMap") {
+            if let Some(map) = volume.get("configMap").filter(|map| map["optional"] != true) {
                 assert!(is("ConfigMap", &map["name"]), "{}: {map}", name(object));
                 let data = of(&objects, "ConfigMap")
                     .into_iter()
@@ -177,20 +177,19 @@ fn the_load_job_has_every_script_that_its_own_imports() {
     }
 }
 
+/// The chart makes them, as Tilt installs it.
 #[test]
 fn all_dashboards_are_in_grafana() {
-    let listed = read("charts/farmlokal/files/kustomization.yaml");
-    let listed = listed["configMapGenerator"].as_array().unwrap().iter();
-    let listed: BTreeSet<String> = listed
-        .flat_map(|map| map["files"].as_array().unwrap())
-        .filter_map(|file| file.as_str()?.strip_prefix("dashboards/").map(str::to_owned))
-        .collect();
-    let there = fs::read_dir(repository("charts/farmlokal/files/dashboards")).unwrap();
-    let there = there.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    assert_eq!(
-        listed,
-        there.filter(|file| Path::new(file).extension().is_some_and(|end| end == "json")).collect()
-    );
+    let arguments = ["--namespace", "farmlokal", "--values", "k8s/dev/values.yaml"];
+    let Some(chart) = helm("farmlokal", "charts/farmlokal", &arguments) else { return };
+    let Some(Ok(objects)) = kustomize("k8s/dev") else { return };
+    let pods = pods(&objects);
+    let (_, grafana) = pods.iter().find(|(object, _)| name(object) == "grafana").unwrap();
+    let volumes = grafana["volumes"].as_array().unwrap();
+    let mounted = volumes.iter().find(|volume| volume["name"] == "dashboards").unwrap();
+    let chart = chart.unwrap();
+    let maps = of(&chart, "ConfigMap");
+    assert!(maps.iter().any(|map| map["metadata"]["name"] == mounted["configMap"]["name"]), "{mounted}");
 }
 
 #[test]

@@ -8,12 +8,23 @@ use promql_parser::parser::VectorSelector;
 use crate::{alerts, running};
 
 /// What Prometheus adds to each series, from where it was scraped.
-const TARGET: [&str; 4] = ["namespace", "job", "pod", "instance"];
+const TARGET: [&str; 5] = ["cluster", "namespace", "job", "pod", "instance"];
 
-/// Series that are not ours, and the labels we use: of Prometheus itself and of kube-state-metrics.
-const FOREIGN: [(&str, &[&str]); 2] = [
-    ("ALERTS", &["alertname", "alertstate", "severity", "namespace"]),
-    ("kube_job_failed", &["namespace", "job_name", "condition"]),
+/// Series that are not ours, and the labels we use beside cluster and namespace: of Prometheus itself, of kube-state-metrics
+/// and of the kubelet.
+const FOREIGN: [(&str, &[&str]); 12] = [
+    ("ALERTS", &["alertname", "alertstate", "severity", "job"]),
+    ("container_cpu_cfs_periods_total", &["pod"]),
+    ("container_cpu_cfs_throttled_periods_total", &["pod"]),
+    ("kube_deployment_status_replicas_available", &["deployment"]),
+    ("kube_horizontalpodautoscaler_spec_max_replicas", &["horizontalpodautoscaler"]),
+    ("kube_horizontalpodautoscaler_spec_min_replicas", &["horizontalpodautoscaler"]),
+    ("kube_horizontalpodautoscaler_status_desired_replicas", &["horizontalpodautoscaler"]),
+    ("kube_job_failed", &["job_name", "condition"]),
+    ("kube_pod_container_resource_limits", &["pod", "resource"]),
+    ("kube_pod_container_resource_requests", &["pod", "resource"]),
+    ("kube_pod_container_status_last_terminated_reason", &["pod", "reason"]),
+    ("kube_pod_container_status_restarts_total", &["pod"]),
 ];
 
 type Labels = BTreeMap<String, String>;
@@ -69,10 +80,10 @@ impl Exposition {
     pub(crate) fn labels(&self, selector: &VectorSelector) -> Result<BTreeSet<String>, String> {
         let name = selector.name.as_deref().ok_or_else(|| format!("{selector} has no name"))?;
         if let Some((_, labels)) = FOREIGN.into_iter().find(|(foreign, _)| *foreign == name) {
-            return Ok(owned(labels));
+            return Ok(owned(&[&["cluster", "namespace"], labels].concat()));
         }
         if alerts::recorded().contains(name) {
-            return Ok(owned(&["namespace", "job"]));
+            return Ok(owned(&["cluster", "namespace", "job"]));
         }
         let series = self.0.get(name).ok_or_else(|| format!("nobody exposes {name}"))?;
         let mut labels = owned(&TARGET);

@@ -11,6 +11,9 @@ use crate::exposition::Exposition;
 pub(crate) fn filled_in(query: &str) -> String {
     query
         .replace("$__rate_interval", "5m")
+        .replace("$__interval_ms", "60000")
+        .replace("$__interval", "1m")
+        .replace("$cluster", "here")
         .replace("$namespace", "shop")
         .replace("$job", "api")
         .replace("$pod", "a|b")
@@ -101,6 +104,11 @@ fn labels(expr: &Expr, real: &Exposition) -> Result<BTreeSet<String>, String> {
             let argument =
                 call.args.args.iter().find(|argument| !matches!(***argument, Expr::NumberLiteral(_)));
             let mut labels = argument.map_or(Ok(BTreeSet::new()), |argument| labels(argument, real))?;
+            if call.func.name == "label_replace"
+                && let Expr::StringLiteral(new) = &*call.args.args[1]
+            {
+                labels.insert(new.val.clone());
+            }
             if call.func.name == "histogram_quantile" && !labels.remove("le") {
                 return Err(format!("{expr} needs the label le"));
             }
