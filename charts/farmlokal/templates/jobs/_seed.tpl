@@ -1,19 +1,22 @@
-{{/* The seed Job's spec, of the CronJob and of the one at install. Killed at any point, it goes on where it was. */}}
+{{/*
+The seed Job's spec. Killed at any point, it goes on where it was. Takes (list $ whether-only-an-empty-catalogue-is-seeded).
+*/}}
 {{- define "farmlokal.seedJob" -}}
+{{- $whenEmpty := index . 1 -}}
+{{- with index . 0 -}}
 backoffLimit: {{ .Values.seed.backoffLimit }}
+{{- if not (kindIs "invalid" .Values.seed.ttlSecondsAfterFinished) }}
 ttlSecondsAfterFinished: {{ int64 .Values.seed.ttlSecondsAfterFinished }}
+{{- end }}
+{{ include "farmlokal.podFailurePolicy" . }}
 template:
   metadata:
-    {{- include "farmlokal.podLabels" (list . "seed") | nindent 4 }}
-    {{- with .Values.pods.annotations }}
-    annotations:
-      {{- toYaml . | nindent 6 }}
-    {{- end }}
+    {{- include "farmlokal.podMetadata" (list . "seed") | nindent 4 }}
   spec:
-    serviceAccountName: {{ include "farmlokal.fullname" . }}-api
+    serviceAccountName: {{ include "farmlokal.serviceAccountName" (list . "api") }}
     automountServiceAccountToken: false
     restartPolicy: Never
-    {{- include "farmlokal.pod" . | nindent 4 }}
+    {{- include "farmlokal.pod" (list . "seed") | nindent 4 }}
     containers:
       - name: seed
         {{- include "farmlokal.container" (list . "seed") | nindent 8 }}
@@ -22,8 +25,15 @@ template:
             value: {{ int64 .Values.seed.rows | quote }}
           - name: SEED
             value: {{ int64 .Values.seed.seed | quote }}
+          {{- if $whenEmpty }}
+          - name: SEED_WHEN_EMPTY
+            value: "true"
+          {{- else }}
           - name: SEED_REPLACE
             value: {{ .Values.seed.replace | quote }}
+          {{- end }}
+          - name: HOST
+            value: {{ .Values.listen | quote }}
           - name: MANAGEMENT_PORT
             value: "9090"
           {{- include "farmlokal.databaseEnv" (list . (include "farmlokal.fullname" .)) | nindent 10 }}
@@ -36,4 +46,5 @@ template:
             containerPort: 9090
         resources:
           {{- toYaml .Values.seed.resources | nindent 10 }}
+{{- end -}}
 {{- end -}}
