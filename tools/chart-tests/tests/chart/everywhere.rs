@@ -133,10 +133,11 @@ fn kustomize_builds_the_same_objects() {
             "helmCharts": [{
                 "name": "farmlokal", "releaseName": "farmlokal", "namespace": "shop", "includeCRDs": true,
                 "kubeVersion": KUBERNETES,
-                "valuesInline": values,
+                "valuesFile": "values.yaml",
             }],
         });
         fs::write(folder.path().join("kustomization.yaml"), kustomization.to_string()).unwrap();
+        fs::write(folder.path().join("values.yaml"), values.to_string()).unwrap();
         // The chart is outside of the folder, which kustomize would not read otherwise.
         kustomize.arg(verb).arg(folder.path()).args(["--load-restrictor", "LoadRestrictionsNone"]);
         kustomize.args(["--enable-helm", "--helm-command"]).arg(helm.get_program());
