@@ -1,8 +1,9 @@
 //! What platform teams set for all charts of a cluster, and for one component.
 
+use farmlokal_chart_tests::{Tool, repository, yaml};
 use serde_json::{Value, json};
 
-use crate::chart::{Objects, env, name_of, render, variants};
+use crate::chart::{Objects, env, name_of, render, run, variants};
 
 fn image<'a>(objects: &'a Objects, name: &str) -> &'a str {
     let pods = objects.pods();
@@ -114,6 +115,34 @@ fn a_components_pods_differ_from_the_others_where_it_says_so() {
             assert_eq!(context["allowPrivilegeEscalation"], false, "{name}");
         }
     }
+}
+
+/// `condition` in the parent is what Helm has for that; global values are there for all charts.
+#[test]
+fn a_parent_includes_the_chart_or_leaves_it_out() {
+    let parent = tempfile::tempdir().unwrap();
+    let dependency =
+        json!({"name": "farmlokal", "version": env!("CARGO_PKG_VERSION"), "condition": "farmlokal.enabled"});
+    let chart =
+        json!({"apiVersion": "v2", "name": "umbrella", "version": "1.0.0", "dependencies": [dependency]});
+    std::fs::write(parent.path().join("Chart.yaml"), chart.to_string()).unwrap();
+    std::fs::create_dir(parent.path().join("charts")).unwrap();
+    let chart = repository("charts/farmlokal").canonicalize().unwrap();
+    std::os::unix::fs::symlink(chart, parent.path().join("charts/farmlokal")).unwrap();
+    let render = |enabled: bool| {
+        let mut helm = Tool::Helm.command()?;
+        helm.args(["template", "shop"]).arg(parent.path()).args(["--values", "-"]);
+        let values =
+            json!({"global": {"imageRegistry": "mirror.example"}, "farmlokal": {"enabled": enabled}});
+        let output = run(helm, &values.to_string());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        Some(Objects { all: yaml::documents(&text).unwrap(), text })
+    };
+    let Some(objects) = render(true) else { return };
+    let expected = format!("mirror.example/farmlokal/farmlokal-api:{}", env!("CARGO_PKG_VERSION"));
+    assert_eq!(image(&objects, "Deployment/shop-farmlokal-api"), expected);
+    assert_eq!(render(false).unwrap().all, Vec::<Value>::new());
 }
 
 /// OpenShift gives each namespace users of its own.
