@@ -172,9 +172,8 @@ pub fn variants() -> Vec<Value> {
         "pods": {"topologySpread": [], "securityContext": {"runAsUser": null, "runAsGroup": null}},
         "api": {"replicas": null, "podDisruptionBudget": {"enabled": false}, "serviceAccount": {"create": false}},
         "seed": {"ttlSecondsAfterFinished": null},
-        "ingress": {"enabled": true}, "migrate": {"enabled": false}, "crds": {"keep": false},
+        "ingress": {"enabled": true}, "migrate": {"enabled": false},
     });
-    let least =
-        json!({"controller": {"enabled": false}, "crds": {"enabled": false}, "catalog": {"create": false}});
+    let least = json!({"controller": {"enabled": false}, "catalog": {"create": false}});
     vec![json!({}), everything, existing, least]
 }

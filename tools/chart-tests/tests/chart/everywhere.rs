@@ -125,7 +125,8 @@ fn kustomize_builds_the_same_objects() {
     let (tool, verb) =
         if Tool::Kubectl.is_there() { (Tool::Kubectl, "kustomize") } else { (Tool::Kustomize, "build") };
     for values in variants() {
-        let Some(expected) = render(&values) else { return };
+        let expected = render_as(&["template", "farmlokal", "--include-crds"], &values);
+        let Some(expected) = expected else { return };
         let Some(mut kustomize) = tool.command() else { return };
         let folder = tempfile::tempdir().unwrap();
         let kustomization = json!({
