@@ -13,7 +13,7 @@ fn everything() -> serde_json::Value {
     })
 }
 
-/// What Kubernetes takes in a namespace, by kind: a CronJob's name gets 11 characters more in its Jobs, and Services, as the labels with a
+/// What Kubernetes takes in a namespace, by kind: a `CronJob`'s name gets 11 characters more in its Jobs, and Services, as the labels with a
 /// Job's name, are names of DNS.
 #[track_caller]
 fn are_taken(objects: &Objects) {

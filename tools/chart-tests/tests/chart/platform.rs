@@ -145,7 +145,7 @@ fn a_parent_includes_the_chart_or_leaves_it_out() {
     assert_eq!(render(false).unwrap().all, Vec::<Value>::new());
 }
 
-/// OpenShift gives each namespace users of its own.
+/// `OpenShift` gives each namespace users of its own.
 #[test]
 fn the_user_may_be_left_to_the_cluster() {
     let values = json!({"pods": {"securityContext": {"runAsUser": null, "runAsGroup": null}}});
