@@ -4,18 +4,17 @@
 {{- if lt $shutdown 1 -}}
 {{- fail (printf "api.terminationGracePeriodSeconds is %d: it must be at least 6 s above api.shutdownDelaySeconds, which is %d" (int .Values.api.terminationGracePeriodSeconds) (int .Values.api.shutdownDelaySeconds)) -}}
 {{- end -}}
-{{- /* A cache or an index that grows must not end the pod. Values in other units than these are not looked at. */ -}}
-{{- $limit := toString ((.Values.api.resources).limits).memory -}}
-{{- $search := default "256MiB" .Values.api.config.SEARCH_MEMORY -}}
-{{- if and (regexMatch "^[0-9]+[MG]i$" $limit) (regexMatch "^[0-9]+ ?[MG]iB$" $search) -}}
-{{- $mib := mul (regexFind "^[0-9]+" $limit) (ternary 1024 1 (hasSuffix "Gi" $limit)) -}}
-{{- $index := mul (regexFind "^[0-9]+" $search) (ternary 1024 1 (contains "G" $search)) -}}
-{{- $cache := ternary 0 (int64 (default 64 .Values.api.config.LOCAL_CACHE_MIB)) (eq (toString .Values.api.config.LOCAL_CACHE) "false") -}}
-{{- if gt (add $cache $index 128) $mib -}}
-{{- fail (printf "api.config: LOCAL_CACHE_MIB and SEARCH_MEMORY are %d and %d MiB: api.resources.limits.memory must be at least 128 MiB above their sum, and is %s" (int64 $cache) (int64 $index) $limit) -}}
+{{- /* A cache or an index that grows must not end the pod. */ -}}
+{{- with ((.Values.api.resources).limits).memory -}}
+{{- $limit := include "farmlokal.mib" . | int64 -}}
+{{- $index := include "farmlokal.mib" (default "256MiB" $.Values.api.config.SEARCH_MEMORY) | int64 -}}
+{{- $cache := ternary 0 (int64 (default 64 $.Values.api.config.LOCAL_CACHE_MIB)) (eq (toString $.Values.api.config.LOCAL_CACHE) "false") -}}
+{{- if gt (add $cache $index 128) $limit -}}
+{{- fail (printf "api.config: LOCAL_CACHE_MIB and SEARCH_MEMORY are %d and %d MiB: api.resources.limits.memory must be at least 128 MiB above their sum, and is %v" (int64 $cache) (int64 $index) .) -}}
 {{- end -}}
 {{- end -}}
 {{- $config := dict
+  "HOST" .Values.listen
   "PORT" "5000"
   "MANAGEMENT_PORT" "9090"
   "SHUTDOWN_DELAY" (printf "%ds" (int .Values.api.shutdownDelaySeconds))
@@ -25,10 +24,10 @@
 {{- $_ := set $config "SEARCH_SYNONYMS" "/etc/farmlokal/search/synonyms" -}}
 {{- end -}}
 {{- with .Values.ingress -}}
-{{- if .enabled -}}
+{{- if or .enabled $.Values.gateway.enabled -}}
 {{- range $variable, $value := dict "TRUSTED_HOPS" "trustedHops" "TRUSTED_PROXIES" "trustedProxies" -}}
 {{- if hasKey $.Values.api.config $variable -}}
-{{- fail (printf "api.config.%s: with ingress.enabled set ingress.%s instead" $variable $value) -}}
+{{- fail (printf "api.config.%s: with ingress.enabled or gateway.enabled set ingress.%s instead" $variable $value) -}}
 {{- end -}}
 {{- end -}}
 {{- with .trustedProxies -}}
@@ -60,6 +59,14 @@
 {{- range $variable, $value := $config }}
 {{ $variable }}: {{ $value | quote }}
 {{- end }}
+{{- end -}}
+
+{{/* Mebibytes, rounded down, of a quantity of Kubernetes or a size as the API reads it: 768Mi, 1.5G, 805306368, 256 MiB. */}}
+{{- define "farmlokal.mib" -}}
+{{- $text := kindIs "string" . | ternary . (printf "%.0f" (float64 .)) -}}
+{{- $units := dict "m" 0.001 "" 1 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "Pi" 1125899906842624 "Ei" 1152921504606846976 -}}
+{{- $unit := get $units (regexReplaceAll "^[0-9.]+ ?|B$" $text "") -}}
+{{- divf (mulf (regexFind "^[0-9.]+" $text | float64) $unit) 1048576 | floor | int64 -}}
 {{- end -}}
 
 {{/* What the API's answers are made by: the end of its image's name, and a checksum of that and of its settings. */}}

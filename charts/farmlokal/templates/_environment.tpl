@@ -302,6 +302,8 @@ webhookSecrets: {{ ternary "" (join "," .webhook.secrets) (not (empty .existingS
 
 {{/* The controller's variables. */}}
 {{- define "farmlokal.controllerEnv" -}}
+- name: HOST
+  value: {{ .Values.listen | quote }}
 - name: MANAGEMENT_PORT
   value: "9090"
 - name: RELEASE
@@ -317,16 +319,26 @@ webhookSecrets: {{ ternary "" (join "," .webhook.secrets) (not (empty .existingS
 {{ include "farmlokal.traceEnv" . }}
 {{- end -}}
 
-{{/* The seed Job's variables. */}}
+{{/* The seed Job's variables. Takes (list $ whether-only-an-empty-catalogue-is-seeded). */}}
 {{- define "farmlokal.seedEnv" -}}
+{{- $whenEmpty := index . 1 -}}
+{{- with index . 0 -}}
 - name: SEED_ROWS
   value: {{ int64 .Values.seed.rows | quote }}
 - name: SEED
   value: {{ int64 .Values.seed.seed | quote }}
+{{- if $whenEmpty }}
+- name: SEED_WHEN_EMPTY
+  value: "true"
+{{- else }}
 - name: SEED_REPLACE
   value: {{ .Values.seed.replace | quote }}
+{{- end }}
+- name: HOST
+  value: {{ .Values.listen | quote }}
 - name: MANAGEMENT_PORT
   value: "9090"
 {{ include "farmlokal.databaseEnv" (list . (include "farmlokal.fullname" .) dict) }}
 {{ include "farmlokal.redisEnv" . }}
+{{- end -}}
 {{- end -}}

@@ -1,18 +1,22 @@
-{{/* DNS, wherever it is: in the cluster, or a cache on the node. */}}
+{{/* DNS, wherever it is: in the cluster, on 5353 in OpenShift's pods, or a cache on the node. */}}
 {{- define "farmlokal.egressDns" -}}
 - ports:
-    - port: 53
+    {{- range list 53 5353 }}
+    - port: {{ . }}
       protocol: UDP
-    - port: 53
+    - port: {{ . }}
       protocol: TCP
+    {{- end }}
 {{- end -}}
 
 {{/* Takes (list $ "database" or "redis"). */}}
 {{- define "farmlokal.egressStore" -}}
 {{- $ := index . 0 -}}
 - ports:
-    - port: {{ get (get $.Values (index . 1)) "port" }}
+    {{- range get $.Values.networkPolicy (printf "%sPorts" (index . 1)) | default (list (get (get $.Values (index . 1)) "port")) }}
+    - port: {{ . }}
       protocol: TCP
+    {{- end }}
   {{- with get $.Values.networkPolicy (printf "%sTo" (index . 1)) }}
   to:
     {{- toYaml . | nindent 4 }}

@@ -22,6 +22,9 @@ pub(crate) struct Cli {
     /// Replace products of another origin, all of them
     #[arg(long, env = "SEED_REPLACE")]
     pub replace: bool,
+    /// Leave a catalogue that holds other products as it is, without an error; --replace then replaces nothing
+    #[arg(long, env = "SEED_WHEN_EMPTY")]
+    pub when_empty: bool,
     /// Leave the cache alone
     #[arg(long, env = "SEED_NO_FLUSH")]
     pub no_flush: bool,

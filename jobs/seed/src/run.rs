@@ -29,6 +29,10 @@ pub(crate) async fn seed(cli: &Cli) -> anyhow::Result<()> {
             return Ok(load.close().await?);
         }
         Contents::Loaded { label: present, .. } if present == label => true,
+        Contents::Unknown | Contents::Loaded { .. } if cli.when_empty => {
+            progress.say("the catalogue holds other products, which stay");
+            return Ok(load.close().await?);
+        }
         Contents::Unknown if !cli.replace => {
             bail!("the catalogue holds products that were not seeded: --replace drops them")
         }

@@ -15,7 +15,7 @@ use crate::{Tool, repository, tools, yaml};
 const MODULE: &str = "k8s.io/kubernetes@v1.36.3";
 
 /// kubeconform, strict: it fails for fields that there are not, and for kinds without a schema. `ProductCatalog` has one;
-/// the Prometheus operator's kinds are skipped. `None` where kubeconform or the Go module cannot be had: one line says so,
+/// kinds of the Prometheus operator and of the Gateway API are skipped. `None` where kubeconform or the Go module cannot be had: one line says so,
 /// and the test is to return.
 ///
 /// # Panics
@@ -29,7 +29,7 @@ pub fn kubeconform() -> Option<Command> {
         found.map_err(|error| tools::skipped("kubeconform's schemas", &error)).ok()
     });
     let location = schemas.as_ref()?.join("{{.ResourceKind}}{{.KindSuffix}}.json");
-    kubeconform.args(["-strict", "-summary", "-skip", "PodMonitor,PrometheusRule,ServiceMonitor"]);
+    kubeconform.args(["-strict", "-summary", "-skip", "HTTPRoute,PodMonitor,PrometheusRule,ServiceMonitor"]);
     kubeconform.arg("-schema-location").arg(location);
     Some(kubeconform)
 }

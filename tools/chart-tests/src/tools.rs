@@ -15,8 +15,12 @@ const STARLARK: &str = "go.starlark.net/cmd/starlark@v0.0.0-20260908191801-89a6a
 /// A program that tests run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tool {
-    /// Renders and installs charts.
+    /// Renders and installs charts, in the version that the machine has.
     Helm,
+    /// Helm 3, whatever the machine has.
+    Helm3,
+    /// Helm 4, whatever the machine has.
+    Helm4,
     /// Checks objects against Kubernetes' schemas.
     Kubeconform,
     /// Checks and tests Prometheus rules and queries.
@@ -40,7 +44,7 @@ impl Tool {
     /// Where none of that is possible and `FARMLOKAL_REQUIRE_TOOLS` is set.
     #[must_use]
     pub fn command(self) -> Option<Command> {
-        static FOUND: [OnceLock<Option<PathBuf>>; 7] = [const { OnceLock::new() }; 7];
+        static FOUND: [OnceLock<Option<PathBuf>>; 9] = [const { OnceLock::new() }; 9];
         let found = FOUND[self as usize].get_or_init(|| {
             let found = self.on_path().map_or_else(|| self.fetch(), Ok);
             found.map_err(|error| skipped(self.name(), &error)).ok()
@@ -57,7 +61,8 @@ impl Tool {
     /// The name, and what `go install` takes; kubectl and promtool cannot be built so.
     fn about(self) -> (&'static str, Option<&'static str>) {
         match self {
-            Tool::Helm => ("helm", Some("helm.sh/helm/v4/cmd/helm@v4.3.1")),
+            Tool::Helm | Tool::Helm4 => ("helm", Some("helm.sh/helm/v4/cmd/helm@v4.3.1")),
+            Tool::Helm3 => ("helm", Some("helm.sh/helm/v3/cmd/helm@v3.22.0")),
             Tool::Kubeconform => ("kubeconform", Some("github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0")),
             Tool::Promtool => ("promtool", None),
             Tool::Actionlint => ("actionlint", Some("github.com/rhysd/actionlint/cmd/actionlint@v1.7.12")),
@@ -68,8 +73,14 @@ impl Tool {
         }
     }
 
+    /// Whether the machine has it: nothing is built or unpacked.
+    #[must_use]
+    pub fn is_there(self) -> bool {
+        self.on_path().is_some()
+    }
+
     pub(crate) fn on_path(self) -> Option<PathBuf> {
-        let path = std::env::var_os("PATH")?;
+        let path = std::env::var_os("PATH").filter(|_| !matches!(self, Tool::Helm3 | Tool::Helm4))?;
         std::env::split_paths(&path).map(|folder| folder.join(self.name())).find(|program| program.is_file())
     }
 

@@ -22,8 +22,14 @@ fn calls() -> Option<&'static [Value]> {
 
 /// `Err` with what the interpreter says.
 fn evaluate(tiltfile: &str) -> Option<Result<Vec<Value>, String>> {
+    evaluate_with(tiltfile, "_calls")
+}
+
+/// The same for a list that an expression makes after the Tiltfile.
+fn evaluate_with(tiltfile: &str, expression: &str) -> Option<Result<Vec<Value>, String>> {
     let mut starlark = Tool::Starlark.command()?;
-    let program = [include_str!("tilt/stubs.star"), tiltfile, "print(json.encode(_calls))"].join("\n");
+    let print = format!("print(json.encode({expression}))");
+    let program = [include_str!("tilt/stubs.star"), tiltfile, &print].join("\n");
     // Tilt allows what this flag allows: `for` outside of functions.
     let output = starlark.args(["-globalreassign", "-c", &program]).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
@@ -104,14 +110,16 @@ fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
     ["containers", "initContainers"].into_iter().filter_map(|key| pod[key].as_array()).flatten()
 }
 
-/// What makes a resource by itself, by its name.
-fn workloads() -> Option<BTreeMap<&'static str, &'static Value>> {
+/// What makes a resource by itself, by the name that the Tiltfile gives it.
+fn workloads() -> Option<BTreeMap<String, &'static Value>> {
+    let (names, pods): (Vec<_>, Vec<_>) =
+        objects()?.iter().filter_map(|object| Some((&object["metadata"]["name"], pod(object)?))).unzip();
+    assert_eq!(of(calls()?, "workload_to_resource_function").len(), 1);
+    let resources = format!("[resource_name(name) for name in {}]", json!(names));
+    let tiltfile = fs::read_to_string(repository("Tiltfile")).unwrap();
     let mut workloads = BTreeMap::new();
-    for object in objects()? {
-        if let Some(pod) = pod(object) {
-            let name = text(&object["metadata"]["name"]);
-            assert!(workloads.insert(name, pod).is_none(), "two workloads are called {name}");
-        }
+    for (name, pod) in evaluate_with(&tiltfile, &resources)?.unwrap().iter().zip(pods) {
+        assert!(workloads.insert(text(name).to_owned(), pod).is_none(), "two workloads are called {name}");
     }
     Some(workloads)
 }
@@ -162,7 +170,7 @@ fn every_image_of_ours_is_built_from_a_stage_that_exists() {
 fn every_resource_that_it_configures_is_loaded_and_listens_where_it_forwards_to() {
     let Some(workloads) = workloads() else { return };
     let calls = calls().unwrap();
-    let mut resources: BTreeSet<&str> = workloads.keys().copied().collect();
+    let mut resources: BTreeSet<&str> = workloads.keys().map(String::as_str).collect();
     resources.extend(of(calls, "local_resource").iter().map(|call| text(&call["name"])));
     let mut taken = BTreeSet::new();
     for call in of(calls, "k8s_resource") {
@@ -191,7 +199,11 @@ fn every_resource_that_it_configures_is_loaded_and_listens_where_it_forwards_to(
         }
     }
     let configured = of(calls, "k8s_resource").iter().map(|call| text(&call["workload"])).collect();
-    assert_eq!(workloads.keys().copied().collect::<BTreeSet<_>>(), configured, "some have no label");
+    assert_eq!(
+        workloads.keys().map(String::as_str).collect::<BTreeSet<_>>(),
+        configured,
+        "some have no label"
+    );
 }
 
 /// Seeding, flushing, load and tests are buttons, and what they run exists.

@@ -3,9 +3,11 @@
 use crate::kubectl;
 use crate::report::{self, say};
 
-const QUESTIONS: [&str; 5] = [
+const QUESTIONS: [&str; 7] = [
     "get nodes --output wide",
     "get all,ingress,hpa,pdb,lease --output wide",
+    "get all,productcatalogs --namespace farmlokal-e2e-apply --output wide",
+    "get events --namespace farmlokal-e2e-apply --sort-by=.lastTimestamp",
     "get productcatalogs --output yaml",
     "get events --sort-by=.lastTimestamp",
     "logs --selector=app.kubernetes.io/instance=farmlokal --prefix --tail=30 --all-containers --ignore-errors",

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::cluster::{Cluster, ingress_node};
 use crate::kubectl::{self, NAMESPACE, RELEASE};
-use crate::{PATIENCE, wait};
+use crate::{PATIENCE, steps, wait};
 
 const MANIFESTS: [&str; 3] = [
     include_str!("../manifests/database.yaml"),
@@ -49,5 +49,5 @@ pub(crate) async fn clear() -> Result<()> {
     kubectl::helm(&["uninstall", RELEASE, "--ignore-not-found", "--no-hooks", "--wait", "--timeout", "2m"])
         .await?;
     kubectl::run(&["delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s"]).await?;
-    Ok(())
+    steps::clear_applied().await
 }

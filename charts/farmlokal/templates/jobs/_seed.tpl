@@ -1,19 +1,22 @@
-{{/* The seed Job's spec, of the CronJob and of the one at install. Killed at any point, it goes on where it was. */}}
+{{/*
+The seed Job's spec. Killed at any point, it goes on where it was. Takes (list $ whether-only-an-empty-catalogue-is-seeded).
+*/}}
 {{- define "farmlokal.seedJob" -}}
+{{- $whenEmpty := index . 1 -}}
+{{- with index . 0 -}}
 backoffLimit: {{ .Values.seed.backoffLimit }}
+{{- if not (kindIs "invalid" .Values.seed.ttlSecondsAfterFinished) }}
 ttlSecondsAfterFinished: {{ int64 .Values.seed.ttlSecondsAfterFinished }}
+{{- end }}
+{{ include "farmlokal.podFailurePolicy" . }}
 template:
   metadata:
-    {{- include "farmlokal.podLabels" (list . "seed") | nindent 4 }}
-    {{- with .Values.pods.annotations }}
-    annotations:
-      {{- toYaml . | nindent 6 }}
-    {{- end }}
+    {{- include "farmlokal.podMetadata" (list . "seed") | nindent 4 }}
   spec:
-    serviceAccountName: {{ include "farmlokal.fullname" . }}-api
+    serviceAccountName: {{ include "farmlokal.serviceAccountName" (list . "api") }}
     automountServiceAccountToken: false
     restartPolicy: Never
-    {{- include "farmlokal.pod" . | nindent 4 }}
+    {{- include "farmlokal.pod" (list . "seed") | nindent 4 }}
     containers:
       - name: seed
         {{- include "farmlokal.container" (list . "seed") | nindent 8 }}
@@ -22,7 +25,7 @@ template:
           {{- toYaml . | nindent 10 }}
         {{- end }}
         env:
-          {{- include "farmlokal.merged" (list "name" (include "farmlokal.seedEnv" .) .Values.seed.extraEnv) | nindent 10 }}
+          {{- include "farmlokal.merged" (list "name" (include "farmlokal.seedEnv" (list . $whenEmpty)) .Values.seed.extraEnv) | nindent 10 }}
         ports:
           - name: management
             containerPort: 9090
@@ -36,4 +39,5 @@ template:
     volumes:
       {{- . | nindent 6 }}
     {{- end }}
+{{- end -}}
 {{- end -}}

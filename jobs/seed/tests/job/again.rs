@@ -15,7 +15,7 @@ async fn the_rows_are_the_same_on_every_server() {
 #[tokio::test]
 async fn a_second_run_finds_everything_done() {
     let database = TestDatabase::create().await;
-    run(&mut job(&database)).expect_success();
+    run(job(&database).arg("--when-empty")).expect_success();
     let first = catalogue(&database).await;
     let second = run(&mut job(&database));
     assert!(second.expect_success().stdout.contains("already seeded"), "{}", second.stdout);
@@ -50,6 +50,12 @@ async fn other_products_are_replaced_only_on_demand() {
     let own: u64 =
         sqlx::query_scalar("SELECT CAST(COUNT(*) AS UNSIGNED) FROM products").fetch_one(&pool).await.unwrap();
     assert_eq!(own, 1);
+    // With both, the careful one counts.
+    let empty = run(job(&database).args(["--when-empty", "--replace"]));
+    assert!(empty.expect_success().stdout.contains("other products, which stay"), "{}", empty.stdout);
+    let own: u64 =
+        sqlx::query_scalar("SELECT CAST(COUNT(*) AS UNSIGNED) FROM products").fetch_one(&pool).await.unwrap();
+    assert_eq!(own, 1);
     pool.close().await;
 
     run(job(&database).arg("--replace")).expect_success();
@@ -57,6 +63,8 @@ async fn other_products_are_replaced_only_on_demand() {
     assert_eq!(seed_1, undisturbed().await.0);
 
     run(job(&database).args(["--seed", "2"])).expect_failure("--replace");
+    run(job(&database).args(["--seed", "2", "--when-empty"])).expect_success();
+    assert_eq!(catalogue(&database).await, seed_1);
     run(job(&database).args(["--seed", "2", "--replace"])).expect_success();
     let seed_2 = catalogue(&database).await;
     assert_eq!((seed_2.rows, &seed_2.indexes), (seed_1.rows, &seed_1.indexes));

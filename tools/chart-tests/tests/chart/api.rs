@@ -136,21 +136,20 @@ fn synonyms_are_a_file_of_the_api() {
 #[test]
 fn an_ingress_leads_to_the_api_alone_and_is_believed() {
     let values = json!({"ingress": {
-        "enabled": true, "className": "traefik", "host": "shop.example", "annotations": {"a": "b"},
+        "enabled": true, "className": "traefik", "hosts": ["shop.example", "b.example"], "annotations": {"a": "b"},
         "tls": {"enabled": true, "secretName": "cert"},
     }});
     let Some(objects) = render(&values) else { return };
     let ingress = objects.get("Ingress", "farmlokal-api");
+    let backend = json!({"service": {"name": "farmlokal-api", "port": {"name": "http"}}});
+    let http = json!({"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]});
     assert_eq!(ingress["metadata"]["annotations"], json!({"a": "b"}));
     assert_eq!(
         ingress["spec"],
         json!({
             "ingressClassName": "traefik",
-            "tls": [{"secretName": "cert", "hosts": ["shop.example"]}],
-            "rules": [{"host": "shop.example", "http": {"paths": [{
-                "path": "/", "pathType": "Prefix",
-                "backend": {"service": {"name": "farmlokal-api", "port": {"name": "http"}}},
-            }]}}],
+            "tls": [{"secretName": "cert", "hosts": ["shop.example", "b.example"]}],
+            "rules": [{"host": "shop.example", "http": http}, {"host": "b.example", "http": http}],
         })
     );
     assert_eq!(objects.config()["TRUSTED_HOPS"], "1");
@@ -200,8 +199,11 @@ fn pods_spread_by_revision() {
         assert_eq!(constraint["whenUnsatisfiable"], "ScheduleAnyway");
         assert_eq!(constraint["matchLabelKeys"], json!(["pod-template-hash"]));
     }
-    let objects = render(&json!({"api": {"topologySpread": []}})).unwrap();
-    assert!(pod_of(&objects).get("topologySpreadConstraints").is_none());
+    for values in [json!({"pods": {"topologySpread": []}}), json!({"api": {"pods": {"topologySpread": []}}})]
+    {
+        let objects = render(&values).unwrap();
+        assert!(pod_of(&objects).get("topologySpreadConstraints").is_none());
+    }
 }
 
 #[test]

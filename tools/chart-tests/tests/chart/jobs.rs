@@ -49,7 +49,36 @@ fn the_migration_is_tried_again() {
     assert_eq!(spec["template"]["spec"]["restartPolicy"], "Never");
     let spec = &render(&json!({})).unwrap().get("Job", "farmlokal-migrate")["spec"].clone();
     assert!(spec["backoffLimit"].as_i64().unwrap() >= 5);
-    assert!(spec.get("activeDeadlineSeconds").is_none());
+    // Helm waits 300 s, unless told otherwise: nothing migrates after that.
+    assert!(spec["activeDeadlineSeconds"].as_i64().unwrap() < 300);
+}
+
+/// A node that is drained is no fault of the program's.
+#[test]
+fn an_evicted_pod_is_no_failed_attempt() {
+    let Some(objects) = render(&json!({"seed": {"whenEmpty": true}})) else { return };
+    let cron = &objects.get("CronJob", "farmlokal-seed")["spec"]["jobTemplate"]["spec"];
+    for spec in [
+        &objects.get("Job", "farmlokal-migrate")["spec"],
+        &objects.get("Job", "farmlokal-seed")["spec"],
+        cron,
+    ] {
+        let rules = json!([{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]);
+        assert_eq!(spec["podFailurePolicy"]["rules"], rules);
+        assert_eq!(spec["template"]["spec"]["restartPolicy"], "Never");
+    }
+}
+
+/// Where nobody may talk to anybody, the migration runs before the release's own policies are there.
+#[test]
+fn the_migration_comes_with_a_policy_of_its_own() {
+    let Some(objects) = render(&json!({"networkPolicy": {"enabled": true}})) else { return };
+    let (job, policy) =
+        (objects.get("Job", "farmlokal-migrate"), objects.get("NetworkPolicy", "farmlokal-migrate"));
+    let ((when, job_weight, deleted), (also, weight, also_deleted)) = (hook(job), hook(policy));
+    // Helm deletes what succeeded after the last hook of all.
+    assert_eq!((when, deleted), (also, also_deleted));
+    assert!(weight < job_weight);
 }
 
 #[test]
@@ -74,21 +103,33 @@ fn seeding_waits_for_somebody_to_start_it() {
     assert!(find_env(container, "OAUTH_CLIENT_SECRET").is_none());
 }
 
+/// It runs again with every version, unasked: nothing that is there may be lost by it.
 #[test]
-fn seeding_at_install_is_the_same_job() {
-    let Some(objects) = render(&json!({"seed": {"onInstall": true}})) else { return };
-    let cron = &objects.get("CronJob", "farmlokal-seed")["spec"]["jobTemplate"]["spec"];
-    let job = objects.get("Job", "farmlokal-seed-install");
-    assert_eq!(job["spec"], *cron);
-    // An install does not wait for it.
-    assert!(job["metadata"].get("annotations").is_none());
+fn seeding_by_itself_is_the_same_job_but_for_an_empty_catalogue_only() {
+    let seed = json!({"whenEmpty": true, "replace": true, "ttlSecondsAfterFinished": 60});
+    let Some(objects) = render(&json!({"seed": seed})) else { return };
+    let mut cron = objects.get("CronJob", "farmlokal-seed")["spec"]["jobTemplate"]["spec"].clone();
+    let job = objects.get("Job", "farmlokal-seed");
+    let container = &job["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(env(container, "SEED_WHEN_EMPTY")["value"], "true");
+    assert!(find_env(container, "SEED_REPLACE").is_none());
+    let variables = cron.pointer_mut("/template/spec/containers/0/env").unwrap().as_array_mut().unwrap();
+    let replace = variables.iter_mut().find(|variable| variable["name"] == "SEED_REPLACE").unwrap();
+    *replace = json!({"name": "SEED_WHEN_EMPTY", "value": "true"});
+    assert_eq!(job["spec"], cron);
+    // No install waits for it, and no upgrade stops it.
+    assert_eq!(job["metadata"]["annotations"], json!({"helm.sh/resource-policy": "keep"}));
+
+    let seed = json!({"whenEmpty": true, "ttlSecondsAfterFinished": null});
+    let objects = render(&json!({"seed": seed})).unwrap();
+    assert!(objects.get("Job", "farmlokal-seed")["spec"].get("ttlSecondsAfterFinished").is_none());
 }
 
 #[test]
 fn the_test_of_a_release_lists_products_through_the_service() {
     let Some(objects) = render(&json!({})) else { return };
-    let pod = objects.get("Pod", "farmlokal-test");
-    assert_eq!(hook(pod).0, "test");
-    let args = &pod["spec"]["containers"][0]["args"];
+    let job = objects.get("Job", "farmlokal-test");
+    assert_eq!(hook(job).0, "test");
+    let args = &job["spec"]["template"]["spec"]["containers"][0]["args"];
     assert_eq!(*args, json!(["check", "--url", "http://farmlokal-api/products?limit=5"]));
 }

@@ -32,10 +32,11 @@ fn peer(namespace: &str) -> Value {
 fn pods_reach_what_they_use_and_no_more() {
     let values = json!({"networkPolicy": {"enabled": true}});
     let Some(objects) = render(&values) else { return };
-    assert_eq!(egress(&objects, "farmlokal-api"), [53, 3306, 6379]);
-    assert_eq!(egress(&objects, "farmlokal-controller"), [53, 443, 6379, 6443]);
-    assert_eq!(egress(&objects, "farmlokal-jobs"), [53, 3306, 6379]);
-    assert_eq!(egress(&objects, "farmlokal-test"), [53, 5000]);
+    assert_eq!(egress(&objects, "farmlokal-api"), [53, 3306, 5353, 6379]);
+    assert_eq!(egress(&objects, "farmlokal-controller"), [53, 443, 5353, 6379, 6443]);
+    assert_eq!(egress(&objects, "farmlokal-seed"), [53, 3306, 5353, 6379]);
+    assert_eq!(egress(&objects, "farmlokal-migrate"), [53, 3306, 5353]);
+    assert_eq!(egress(&objects, "farmlokal-test"), [53, 5000, 5353]);
     for policy in objects.of_kind("NetworkPolicy") {
         assert_eq!(policy["spec"]["policyTypes"], json!(["Ingress", "Egress"]));
     }
@@ -56,12 +57,23 @@ fn ports_follow_what_is_configured() {
         },
     });
     let Some(objects) = render(&values) else { return };
-    assert_eq!(egress(&objects, "farmlokal-api"), [53, 80, 443, 3307, 4318, 6380, 8444, 9999]);
-    assert_eq!(egress(&objects, "farmlokal-controller"), [53, 4318, 6380, 8443, 9999]);
-    assert_eq!(egress(&objects, "farmlokal-jobs"), [53, 3307, 6380, 9999]);
+    assert_eq!(egress(&objects, "farmlokal-api"), [53, 80, 443, 3307, 4318, 5353, 6380, 8444, 9999]);
+    assert_eq!(egress(&objects, "farmlokal-controller"), [53, 4318, 5353, 6380, 8443, 9999]);
+    assert_eq!(egress(&objects, "farmlokal-seed"), [53, 3307, 5353, 6380, 9999]);
+    assert_eq!(egress(&objects, "farmlokal-migrate"), [53, 3307, 5353, 9999]);
     let rules = objects.get("NetworkPolicy", "farmlokal-api")["spec"]["egress"].as_array().unwrap();
     let database = rules.iter().find(|rule| rule["ports"][0]["port"] == 3307).unwrap();
     assert_eq!(database["to"], json!([peer("data")]));
+}
+
+/// A policy is about pods, whatever port their Service has.
+#[test]
+fn the_ports_of_pods_may_differ_from_those_of_services() {
+    let values =
+        json!({"networkPolicy": {"enabled": true, "databasePorts": [13306], "redisPorts": [16379, 26379]}});
+    let Some(objects) = render(&values) else { return };
+    assert_eq!(egress(&objects, "farmlokal-api"), [53, 5353, 13306, 16379, 26379]);
+    assert_eq!(egress(&objects, "farmlokal-migrate"), [53, 5353, 13306]);
 }
 
 #[test]
@@ -81,11 +93,11 @@ fn only_those_who_are_named_get_in() {
     // The release's own: webhooks of the sandbox, and its test.
     assert_eq!(from[1]["podSelector"]["matchExpressions"][0]["values"], json!(["sandbox", "test"]));
     assert_eq!(from.len(), 2);
-    for name in ["farmlokal-api", "farmlokal-controller", "farmlokal-jobs"] {
+    for name in ["farmlokal-api", "farmlokal-controller", "farmlokal-seed"] {
         assert_eq!(*sources(&objects, name, "management"), json!([peer("monitoring")]), "{name}");
     }
     let from = sources(&objects, "farmlokal-sandbox", "http");
     assert_eq!(from[0]["podSelector"]["matchLabels"]["app.kubernetes.io/component"], "api");
-    assert_eq!(egress(&objects, "farmlokal-api"), [53, 3306, 5100, 6379]);
-    assert_eq!(egress(&objects, "farmlokal-sandbox"), [53, 5000]);
+    assert_eq!(egress(&objects, "farmlokal-api"), [53, 3306, 5100, 5353, 6379]);
+    assert_eq!(egress(&objects, "farmlokal-sandbox"), [53, 5000, 5353]);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::chart::{Objects, helm, name_of, render, render_as, render_upgrade};
+use crate::chart::{Objects, helm, name_of, render, render_as};
 
 const DEFAULT: &[&str] = &[
     "ClusterRole/farmlokal-edit:shop",
@@ -12,7 +12,7 @@ const DEFAULT: &[&str] = &[
     "Deployment/farmlokal-api",
     "Deployment/farmlokal-controller",
     "Job/farmlokal-migrate",
-    "Pod/farmlokal-test",
+    "Job/farmlokal-test",
     "PodDisruptionBudget/farmlokal-api",
     "PodDisruptionBudget/farmlokal-controller",
     "ProductCatalog/farmlokal",
@@ -70,7 +70,16 @@ fn every_switch_adds_and_removes_what_it_says() {
             &["-ClusterRole/farmlokal-edit:shop", "-ClusterRole/farmlokal-view:shop"],
         ),
         (json!({"migrate": {"enabled": false}}), &["-Job/farmlokal-migrate"]),
-        (json!({"seed": {"onInstall": true}}), &["+Job/farmlokal-seed-install"]),
+        (json!({"seed": {"whenEmpty": true}}), &["+Job/farmlokal-seed"]),
+        (
+            json!({"gateway": {"enabled": true, "parentRefs": [{"name": "public"}]}}),
+            &["+HTTPRoute/farmlokal-api"],
+        ),
+        (json!({"api": {"service": {"type": "LoadBalancer"}}}), &["+Service/farmlokal-api-external"]),
+        (
+            json!({"api": {"serviceAccount": {"create": false}}, "controller": {"serviceAccount": {"create": false}}}),
+            &["-ServiceAccount/farmlokal-api", "-ServiceAccount/farmlokal-controller"],
+        ),
         (
             json!({"sandbox": {"enabled": true}}),
             &["+Deployment/farmlokal-sandbox", "+Secret/farmlokal", "+Service/farmlokal-sandbox"],
@@ -80,7 +89,8 @@ fn every_switch_adds_and_removes_what_it_says() {
             &[
                 "+NetworkPolicy/farmlokal-api",
                 "+NetworkPolicy/farmlokal-controller",
-                "+NetworkPolicy/farmlokal-jobs",
+                "+NetworkPolicy/farmlokal-migrate",
+                "+NetworkPolicy/farmlokal-seed",
                 "+NetworkPolicy/farmlokal-test",
             ],
         ),
@@ -106,8 +116,8 @@ fn all_that_it_can_be_told_at_once_renders_the_same_twice() {
     let values = json!({
         "database": {"password": "p"}, "redis": {"password": "p", "tls": {"enabled": true}},
         "api": {"autoscaling": {"enabled": true, "requestsPerSecond": 2000}, "config": {"CACHE_TTL": "300s"}},
-        "ingress": {"enabled": true, "host": "shop.example", "tls": {"enabled": true}},
-        "seed": {"onInstall": true}, "sandbox": {"enabled": true}, "networkPolicy": {"enabled": true},
+        "ingress": {"enabled": true, "hosts": ["shop.example"], "tls": {"enabled": true}},
+        "seed": {"whenEmpty": true}, "sandbox": {"enabled": true}, "networkPolicy": {"enabled": true},
         "serviceMonitor": {"enabled": true}, "prometheusRule": {"enabled": true}, "dashboards": {"enabled": true},
         "traces": {"endpoint": "http://collector:4318"},
     });
@@ -146,13 +156,6 @@ fn objects_are_named_after_the_release_and_say_whose_they_are() {
             assert!(["api", "controller", "seed", "migrate", "sandbox", "test"].contains(&component));
         }
     }
-}
-
-#[test]
-fn an_upgrade_seeds_nothing() {
-    let Some(objects) = render_upgrade(&json!({"seed": {"onInstall": true}})) else { return };
-    assert!(objects.find("Job", "farmlokal-seed-install").is_none());
-    assert!(objects.find("CronJob", "farmlokal-seed").is_some());
 }
 
 /// From the folder that helm, Argo CD, Flux and kustomize all install first; no release owns it.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::chart::{Objects, render};
 
 fn everything() -> Value {
-    json!({"seed": {"onInstall": true}, "sandbox": {"enabled": true}, "database": {"password": "p"}})
+    json!({"seed": {"whenEmpty": true}, "sandbox": {"enabled": true}, "database": {"password": "p"}})
 }
 
 #[track_caller]
@@ -18,8 +18,8 @@ fn all_pods(objects: &Objects) -> Vec<(String, &Value)> {
         "Deployment/farmlokal-controller",
         "Deployment/farmlokal-sandbox",
         "Job/farmlokal-migrate",
-        "Job/farmlokal-seed-install",
-        "Pod/farmlokal-test",
+        "Job/farmlokal-seed",
+        "Job/farmlokal-test",
     ];
     for name in expected {
         assert!(names.contains(&name), "{name} is not among {names:?}");
@@ -104,7 +104,7 @@ fn images_come_from_where_values_say() {
         ("Deployment", "farmlokal-sandbox", "sandbox"),
         ("CronJob", "farmlokal-seed", "seed"),
         ("Job", "farmlokal-migrate", "api"),
-        ("Pod", "farmlokal-test", "api"),
+        ("Job", "farmlokal-test", "api"),
     ] {
         let expected = format!("ghcr.io/farmlokal/farmlokal-{component}:{version}");
         assert_eq!(image(&objects, kind, name), expected);
@@ -183,10 +183,11 @@ fn selectors_match_the_pods_they_are_for_and_no_others() {
         assert_eq!(selected(&selector), [format!("Deployment/{name}")]);
     }
     assert_eq!(of("PodDisruptionBudget", "farmlokal-api", "/spec/selector"), ["Deployment/farmlokal-api"]);
-    let jobs = ["CronJob/farmlokal-seed", "Job/farmlokal-migrate", "Job/farmlokal-seed-install"];
-    assert_eq!(of("NetworkPolicy", "farmlokal-jobs", "/spec/podSelector"), jobs);
-    assert_eq!(of("NetworkPolicy", "farmlokal-test", "/spec/podSelector"), ["Pod/farmlokal-test"]);
-    let scraped = ["CronJob/farmlokal-seed", "Deployment/farmlokal-controller", "Job/farmlokal-seed-install"];
+    let jobs = ["CronJob/farmlokal-seed", "Job/farmlokal-seed"];
+    assert_eq!(of("NetworkPolicy", "farmlokal-seed", "/spec/podSelector"), jobs);
+    assert_eq!(of("NetworkPolicy", "farmlokal-migrate", "/spec/podSelector"), ["Job/farmlokal-migrate"]);
+    assert_eq!(of("NetworkPolicy", "farmlokal-test", "/spec/podSelector"), ["Job/farmlokal-test"]);
+    let scraped = ["CronJob/farmlokal-seed", "Deployment/farmlokal-controller", "Job/farmlokal-seed"];
     assert_eq!(of("PodMonitor", "farmlokal", "/spec/selector"), scraped);
     // A ServiceMonitor selects Services.
     let wanted = objects.get("ServiceMonitor", "farmlokal-api")["spec"]["selector"]["matchLabels"].clone();

@@ -21,7 +21,12 @@ fn names_that_there_are_not() {
             json!({"api": {"autoscaling": {"enable": true}}}),
             "'/api/autoscaling': additional properties 'enable'",
         ),
-        (json!({"ingress": {"hosts": ["a"]}}), "'/ingress': additional properties 'hosts'"),
+        (json!({"ingress": {"host": "a"}}), "'/ingress': additional properties 'host'"),
+        (
+            json!({"pods": {"securityContext": {"runAsUsr": 1}}}),
+            "'/pods/securityContext': additional properties 'runAsUsr'",
+        ),
+        (json!({"seed": {"pods": {"label": {}}}}), "'/seed/pods': additional properties 'label'"),
         (json!({"database": {"pasword": "p"}}), "'/database': additional properties 'pasword'"),
         (json!({"api": {"config": {"CAHCE_TTL": "1s"}}}), "'/api/config': additional properties 'CAHCE_TTL'"),
         (json!({"api": {"resources": {"request": {}}}}), "'/api/resources': additional properties 'request'"),
@@ -65,7 +70,7 @@ fn settings_that_have_a_place_of_their_own() {
 fn values_of_another_kind() {
     refused(&[
         (json!({"api": {"config": {"LIST_TIMEOUT": "0s"}}}), "'/api/config/LIST_TIMEOUT'"),
-        (json!({"api": {"replicas": "three"}}), "'/api/replicas': got string, want integer"),
+        (json!({"api": {"replicas": "three"}}), "'/api/replicas': got string, want null or integer"),
         (json!({"ingress": {"enabled": "yes"}}), "'/ingress/enabled': got string, want boolean"),
         (json!({"database": {"port": 70000}}), "'/database/port': maximum: got 70,000, want 65,535"),
         (json!({"database": {"host": "mysql://db"}}), "'/database/host'"),
@@ -106,6 +111,10 @@ fn values_of_another_kind() {
         (json!({"partners": {"apiA": {"url": "https://user:p@host/"}}}), "'/partners/apiA/url'"),
         (json!({"ingress": {"trustedProxies": ["ingress"]}}), "'/ingress/trustedProxies/0'"),
         (json!({"seed": {"rows": 0}}), "'/seed/rows': minimum"),
+        (json!({"api": {"image": {"digest": "sha256:12"}}}), "'/api/image/digest'"),
+        (json!({"api": {"service": {"type": "ExternalName"}}}), "'/api/service/type': value must be one of"),
+        (json!({"ingress": {"hosts": ["a", "a"]}}), "'/ingress/hosts': items at 0 and 1 are equal"),
+        (json!({"global": {"imagePullSecrets": [1]}}), "'/global/imagePullSecrets/0'"),
         (json!({"catalog": {"suspend": "yes"}}), "'/catalog/suspend': got string, want boolean"),
         (json!({"imagePullSecrets": ["registry"]}), "'/imagePullSecrets/0': got string, want object"),
         (json!({"networkPolicy": {"ingressFrom": [{"namespace": "x"}]}}), "'/networkPolicy/ingressFrom/0'"),
@@ -131,12 +140,31 @@ fn values_that_contradict_each_other() {
              128 MiB above their sum, and is 2Gi",
         ),
         (
+            json!({"api": {"resources": {"limits": {"memory": "440M"}}}}),
+            "api.config: LOCAL_CACHE_MIB and SEARCH_MEMORY are 64 and 256 MiB: api.resources.limits.memory must be at least \
+             128 MiB above their sum, and is 440M",
+        ),
+        (
+            json!({"api": {"config": {"SEARCH_MEMORY": "640000KiB"}, "resources": {"limits": {"memory": 805_306_368}}}}),
+            "api.config: LOCAL_CACHE_MIB and SEARCH_MEMORY are 64 and 625 MiB",
+        ),
+        (json!({"enabled": false}), "enabled: false leaves the chart out of one that it is a part of"),
+        (
+            json!({"pods": {"labels": {"app.kubernetes.io/name": "shop"}}}),
+            "pods.labels.app.kubernetes.io/name: selectors use this label, and it is the chart's",
+        ),
+        (
+            json!({"commonLabels": {"app.kubernetes.io/component": "shop"}}),
+            "commonLabels.app.kubernetes.io/component: selectors use this label",
+        ),
+        (json!({"gateway": {"enabled": true}}), "gateway.enabled needs gateway.parentRefs"),
+        (
             json!({"ingress": {"enabled": true}, "api": {"config": {"TRUSTED_HOPS": 0}}}),
-            "api.config.TRUSTED_HOPS: with ingress.enabled set ingress.trustedHops instead",
+            "api.config.TRUSTED_HOPS: with ingress.enabled or gateway.enabled set ingress.trustedHops instead",
         ),
         (
             json!({"ingress": {"enabled": true}, "api": {"config": {"TRUSTED_PROXIES": "10.0.0.0/8"}}}),
-            "api.config.TRUSTED_PROXIES: with ingress.enabled set ingress.trustedProxies instead",
+            "api.config.TRUSTED_PROXIES: with ingress.enabled or gateway.enabled set ingress.trustedProxies instead",
         ),
         (
             json!({"api": {"autoscaling": {"enabled": true, "minReplicas": 9, "maxReplicas": 3}}}),
@@ -144,7 +172,7 @@ fn values_that_contradict_each_other() {
         ),
         (
             json!({"ingress": {"enabled": true, "tls": {"enabled": true}}}),
-            "ingress.tls.enabled needs ingress.host",
+            "ingress.tls.enabled needs ingress.hosts",
         ),
         (
             json!({"sandbox": {"enabled": true}, "partners": {"apiA": {"url": "https://a.example"}}}),
@@ -208,6 +236,8 @@ fn a_cache_and_an_index_that_their_limit_has_room_for_are_taken() {
         json!({"config": {"LOCAL_CACHE_MIB": 1000}, "resources": {"limits": {"memory": "2Gi"}}}),
         json!({"config": {"LOCAL_CACHE_MIB": 1000}, "resources": {"limits": {"memory": null}}}),
         json!({"config": {"LOCAL_CACHE_MIB": 1000}, "resources": {"limits": null}}),
+        json!({"resources": {"limits": {"memory": "470M"}}}),
+        json!({"config": {"SEARCH_MEMORY": "1GiB"}, "resources": {"limits": {"memory": "1.25Gi"}}}),
     ] {
         render(&json!({"api": api}));
     }

@@ -6,6 +6,7 @@ mod mid_flush;
 
 use anyhow::Result;
 
+pub(crate) use self::apply::clear as clear_applied;
 use crate::suite::Suite;
 
 /// Each step with what it proves, and the module that does.
@@ -58,6 +59,8 @@ steps! {
     Scale in scale,
     /// `helm upgrade` and `helm rollback` fail no request and lose nothing
     Upgrade in upgrade,
+    /// `helm template | kubectl apply` twice over, then upgraded, makes what `helm` makes, by the longest name of a release
+    Apply in apply,
     /// `helm uninstall` leaves nothing behind but the Lease and the definition
     Uninstall in uninstall,
 }
