@@ -26,7 +26,8 @@ template:
           {{- toYaml . | nindent 10 }}
         {{- end }}
         env:
-          {{- $env := include "farmlokal.databaseEnv" (list . (printf "%s-migrate" (include "farmlokal.fullname" .)) .Values.migrate.database) }}
+          {{- $secret := printf "%s-migrate" (include "farmlokal.fullname" .) }}
+          {{- $env := include "farmlokal.databaseEnv" (list . $secret .Values.migrate.database) }}
           {{- include "farmlokal.merged" (list "name" $env .Values.migrate.extraEnv) | nindent 10 }}
         resources:
           {{- toYaml .Values.migrate.resources | nindent 10 }}

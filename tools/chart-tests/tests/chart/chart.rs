@@ -151,7 +151,7 @@ pub fn variants() -> Vec<Value> {
         "database": {"password": "p", "tls": {"mode": "REQUIRED"}},
         "redis": {"username": "u", "password": "p", "tls": {"enabled": true}},
         "api": {
-            "autoscaling": {"enabled": true, "requestsPerSecond": 2000}, "extraEnv": [{"name": "A", "value": "b"}],
+            "autoscaling": {"enabled": true, "requestsPerSecond": 2000}, "extraEnv": [{"name": "DB_HOST", "value": "b"}],
             "search": {"synonyms": ["okra, bhindi"]},
             "podDisruptionBudget": {"maxUnavailable": "25%"}, "annotations": {"a": "b"},
             "image": {"digest": format!("sha256:{}", "0".repeat(64))}, "pods": {"nodeSelector": {"c": "d"}},
