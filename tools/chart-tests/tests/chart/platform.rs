@@ -3,7 +3,7 @@
 use farmlokal_chart_tests::{Tool, repository, yaml};
 use serde_json::{Value, json};
 
-use crate::chart::{Objects, env, name_of, render, run, variants};
+use crate::chart::{KUBERNETES, Objects, env, name_of, render, run, variants};
 
 fn image<'a>(objects: &'a Objects, name: &str) -> &'a str {
     let pods = objects.pods();
@@ -131,7 +131,12 @@ fn a_parent_includes_the_chart_or_leaves_it_out() {
     std::os::unix::fs::symlink(chart, parent.path().join("charts/farmlokal")).unwrap();
     let render = |enabled: bool| {
         let mut helm = Tool::Helm.command()?;
-        helm.args(["template", "shop"]).arg(parent.path()).args(["--values", "-"]);
+        helm.args(["template", "shop"]).arg(parent.path()).args([
+            "--values",
+            "-",
+            "--kube-version",
+            KUBERNETES,
+        ]);
         let values =
             json!({"global": {"imageRegistry": "mirror.example"}, "farmlokal": {"enabled": enabled}});
         let output = run(helm, &values.to_string());
