@@ -69,10 +69,11 @@
 {{- divf (mulf (regexFind "^[0-9.]+" $text | float64) $unit) 1048576 | floor | int64 -}}
 {{- end -}}
 
-{{/* What the API's answers are made by: the end of its image's name, and a checksum of that and of its settings. */}}
+{{/* What the API's answers are made by and from: the end of its image's name, and a checksum of that and of its settings. */}}
 {{- define "farmlokal.apiVersion" -}}
 {{- $image := include "farmlokal.image" (list . "api") | trimAll "\"" -}}
-{{- $settings := list $image (include "farmlokal.apiConfig" .) .Values.api.search .Values.api.extraEnv -}}
+{{- $settings := list $image (include "farmlokal.apiConfig" .) (include "farmlokal.databaseEnv" (list . "" dict)) .Values.api.search -}}
+{{- $settings = concat $settings (default list .Values.api.extraEnv) (default list .Values.api.envFrom) -}}
 {{- printf "%s-%s" (regexFind "[^:]+$" $image | trunc 20) (toJson $settings | sha256sum | trunc 10) | quote -}}
 {{- end -}}
 

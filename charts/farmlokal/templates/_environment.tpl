@@ -4,7 +4,7 @@ the-chart's-entries-as-YAML value); empty where there is none.
 */}}
 {{- define "farmlokal.merged" -}}
 {{- $key := index . 0 -}}
-{{- $values := index . 2 -}}
+{{- $values := default list (index . 2) -}}
 {{- $replaced := list -}}
 {{- range $values -}}
 {{- $replaced = append $replaced (get . $key) -}}
@@ -31,13 +31,16 @@ the-chart's-entries-as-YAML value); empty where there is none.
 {{- if ne (empty $tls.certKey) (empty $tls.keyKey) -}}
 {{- fail (printf "%s.tls.certKey and %s.tls.keyKey go together" $server $server) -}}
 {{- end -}}
+{{- if and $tls.existingSecret (not $tls.caKey) (not $tls.certKey) -}}
+{{- fail (printf "%s.tls.existingSecret needs %s.tls.caKey or %s.tls.certKey" $server $server $server) -}}
+{{- end -}}
 {{- if and $tls.certKey (not $tls.existingSecret) -}}
 {{- fail (printf "%s.tls.certKey needs %s.tls.existingSecret" $server $server) -}}
 {{- end -}}
 {{- end -}}
 {{- with .Values.database.tls -}}
-{{- if and .existingSecret .caKey (has .mode (list "DISABLED" "PREFERRED" "REQUIRED")) -}}
-{{- fail (printf "database.tls.mode is %s, which verifies nothing: VERIFY_CA or VERIFY_IDENTITY, or no database.tls.caKey" .mode) -}}
+{{- if and .existingSecret .caKey (not (has .mode (list "" "VERIFY_IDENTITY"))) -}}
+{{- fail (printf "database.tls.mode is %s, which does not verify who has a certificate of the CA: VERIFY_IDENTITY, or no database.tls.caKey" .mode) -}}
 {{- end -}}
 {{- end -}}
 {{- with .Values.redis -}}
@@ -52,6 +55,12 @@ the-chart's-entries-as-YAML value); empty where there is none.
 {{- if and .user (not .existingSecret) -}}
 {{- fail "migrate.database.user needs migrate.database.existingSecret" -}}
 {{- end -}}
+{{- if and .urlKey (not .existingSecret) -}}
+{{- fail "migrate.database.urlKey needs migrate.database.existingSecret" -}}
+{{- end -}}
+{{- if and .existingSecret (not .urlKey) $.Values.database.urlKey -}}
+{{- fail "migrate.database.existingSecret needs migrate.database.urlKey: database.urlKey says where the database is" -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
@@ -62,7 +71,7 @@ the-chart's-entries-as-YAML value); empty where there is none.
 {{- $database := $.Values.database -}}
 {{- with index . 2 -}}
 {{- if .existingSecret -}}
-{{- $database = merge (dict "user" (default $database.user .user)) (pick . "existingSecret" "passwordKey") (omit $database "urlKey") -}}
+{{- $database = merge (dict "user" (default $database.user .user)) (pick . "existingSecret" "passwordKey" "urlKey") $database -}}
 {{- end -}}
 {{- end -}}
 {{- if and $database.existingSecret $database.urlKey -}}
@@ -93,7 +102,7 @@ the-chart's-entries-as-YAML value); empty where there is none.
       {{- end }}
 {{- end }}
 {{- end }}
-{{- with $database.tls.mode }}
+{{- with default (ternary "" "VERIFY_IDENTITY" (empty $database.tls.existingSecret)) $database.tls.mode }}
 - name: DB_TLS
   value: {{ . }}
 {{- end }}
@@ -307,7 +316,7 @@ webhookSecrets: {{ ternary "" (join "," .webhook.secrets) (not (empty .existingS
 - name: MANAGEMENT_PORT
   value: "9090"
 - name: RELEASE
-  value: {{ .Release.Name | quote }}
+  value: {{ include "farmlokal.fullname" . | quote }}
 - name: LEASE_NAME
   value: {{ include "farmlokal.fullname" . }}-controller
 - name: LEASE_DURATION

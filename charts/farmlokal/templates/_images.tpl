@@ -20,7 +20,7 @@ Takes (list $ component).
 {{/* The Secrets of imagePullSecrets and of global.imagePullSecrets, which are names or objects as elsewhere. */}}
 {{- define "farmlokal.imagePullSecrets" -}}
 {{- $names := list -}}
-{{- range concat (default list (.Values.global).imagePullSecrets) .Values.imagePullSecrets -}}
+{{- range concat (default list (.Values.global).imagePullSecrets) (default list .Values.imagePullSecrets) -}}
 {{- if kindIs "map" . -}}
 {{- $names = append $names .name -}}
 {{- else -}}

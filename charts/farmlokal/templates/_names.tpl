@@ -26,16 +26,16 @@ in a checksum: two of them stay apart.
 
 {{/* Labels that never change: what selectors may use. Takes (list $ component). */}}
 {{- define "farmlokal.selector" -}}
-app.kubernetes.io/name: {{ include "farmlokal.name" (index . 0) }}
-app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/name: {{ include "farmlokal.name" (index . 0) | quote }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 
 {{/* Selects the pods of several components. Takes (list $ component...). */}}
 {{- define "farmlokal.selectorOf" -}}
 matchLabels:
-  app.kubernetes.io/name: {{ include "farmlokal.name" (index . 0) }}
-  app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+  app.kubernetes.io/name: {{ include "farmlokal.name" (index . 0) | quote }}
+  app.kubernetes.io/instance: {{ (index . 0).Release.Name | quote }}
 matchExpressions:
   - key: app.kubernetes.io/component
     operator: In
@@ -58,12 +58,13 @@ matchExpressions:
 {{- define "farmlokal.mergedLabels" -}}
 {{- $selector := include "farmlokal.selector" (index . 0) | fromYaml -}}
 {{- $name := index . 2 -}}
-{{- range $key, $_ := index . 3 -}}
+{{- $more := default dict (index . 3) -}}
+{{- range $key, $_ := $more -}}
 {{- if hasKey $selector $key -}}
 {{- fail (printf "%s.%s: selectors use this label, and it is the chart's" $name $key) -}}
 {{- end -}}
 {{- end -}}
-{{- merge $selector (deepCopy (index . 3)) (index . 1) | toYaml -}}
+{{- merge $selector (deepCopy $more) (index . 1) | toYaml -}}
 {{- end -}}
 
 {{/*
@@ -73,8 +74,8 @@ come last.
 {{- define "farmlokal.metadata" -}}
 {{- $ := index . 0 -}}
 {{- $ending := index . 2 -}}
-name: {{ include "farmlokal.fullname" $ }}{{ with $ending }}-{{ . }}{{ end }}
-namespace: {{ $.Release.Namespace }}
+name: {{ compact (list (include "farmlokal.fullname" $) $ending) | join "-" | quote }}
+namespace: {{ $.Release.Namespace | quote }}
 labels:
   {{- include "farmlokal.labels" (list $ (index . 1)) | nindent 2 }}
 {{- with include "farmlokal.annotations" (prepend (slice . 3) $) }}
@@ -99,9 +100,9 @@ Takes (list $ component ending value dictionary).
 {{- define "farmlokal.annotations" -}}
 {{- $annotations := dict -}}
 {{- range rest . -}}
-{{- $annotations = merge $annotations . -}}
+{{- $annotations = merge $annotations (default dict .) -}}
 {{- end -}}
-{{- with merge $annotations (index . 0).Values.commonAnnotations -}}
+{{- with merge $annotations (default dict (index . 0).Values.commonAnnotations) -}}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end -}}

@@ -2,7 +2,7 @@
 {{- define "farmlokal.podValues" -}}
 {{- $ := index . 0 -}}
 {{- $own := get $.Values (index . 1 | replace "test" "migrate") -}}
-{{- mergeOverwrite (deepCopy $.Values.pods) (deepCopy $own.pods) | toYaml -}}
+{{- mergeOverwrite (deepCopy (default dict $.Values.pods)) (deepCopy (default dict $own.pods)) | toYaml -}}
 {{- end -}}
 
 {{/* A pod's labels and annotations. Takes (list $ component annotations...): ours, such as checksums. */}}
@@ -11,10 +11,10 @@
 {{- $component := list $ (index . 1) -}}
 {{- $pod := include "farmlokal.podValues" $component | fromYaml -}}
 labels:
-  {{- include "farmlokal.mergedLabels" (list $component (include "farmlokal.labels" $component | fromYaml) "pods.labels" $pod.labels) | nindent 2 }}
+  {{- include "farmlokal.mergedLabels" (list $component (include "farmlokal.labels" $component | fromYaml) "pods.labels (or those of a component)" $pod.labels) | nindent 2 }}
 {{- $annotations := dict -}}
 {{- range append (slice . 2) $pod.annotations -}}
-{{- $annotations = merge $annotations . -}}
+{{- $annotations = merge $annotations (default dict .) -}}
 {{- end -}}
 {{- with $annotations }}
 annotations:
@@ -85,7 +85,7 @@ The ServiceAccount of a component: that of the API for all but the controller, a
 {{- set $metadata "name" (include "farmlokal.serviceAccountName" .) | toYaml -}}
 {{- end -}}
 
-{{/* Of a Job whose pods may be evicted: what a drained node has cost is no failed attempt. */}}
+{{/* An attempt that was evicted, as from a drained node, does not count. */}}
 {{- define "farmlokal.podFailurePolicy" -}}
 podFailurePolicy:
   rules:

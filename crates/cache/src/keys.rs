@@ -15,6 +15,9 @@ pub(crate) const SLOTS: usize = 4096;
 /// Every entry, and nothing else, matches this pattern.
 pub(crate) const ENTRY_PATTERN: &str = "products:*";
 
+/// Answers of another version may look otherwise. While an upgrade replaces pods, old and new ones each have their own.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// The keys whose writes the in-process layers hear of. They lie outside [`ENTRY_PATTERN`], or a flush would remove
 /// the generations that it has just set.
 pub(crate) const TRACKED_PREFIXES: [&str; 2] = ["farmlokal:generation:", CHANGED];
@@ -48,12 +51,12 @@ impl RedisKeys {
         match key {
             Key::List(query) => {
                 let tag = xxh3_64(query.as_bytes()) % TAGS;
-                let entry = format!("products:{{{tag}}}:list:{query}");
+                let entry = format!("products:{{{tag}}}:{VERSION}:list:{query}");
                 Self { entry, generation: list_generation(tag), token: None }
             }
             Key::Item(id) => {
                 let tag = id % TAGS;
-                let entry = format!("products:{{{tag}}}:item:{id}");
+                let entry = format!("products:{{{tag}}}:{VERSION}:item:{id}");
                 Self { entry, generation: item_generation(tag), token: Some(token_key(*id)) }
             }
         }
@@ -156,13 +159,13 @@ mod tests {
     fn an_entry_shares_its_hash_tag_with_what_it_is_valid_under() {
         let list = RedisKeys::of(&Key::List("sort=id&limit=20".into()));
         assert_eq!(tag(&list.entry), tag(&list.generation));
-        assert!(list.entry.starts_with("products:{") && list.entry.ends_with("}:list:sort=id&limit=20"));
+        assert!(list.entry.starts_with("products:{") && list.entry.ends_with(":list:sort=id&limit=20"));
         for id in [1, 4095, 4096, 4097, u64::MAX] {
             let item = RedisKeys::of(&Key::Item(id));
             assert_eq!(tag(&item.entry), tag(&item.generation));
             assert_eq!(tag(&item.entry), tag(&item.token.unwrap()));
             assert_eq!(tag(&item.entry), tag(&changed_key(slot(id))));
-            assert!(item.entry.ends_with(&format!("}}:item:{id}")));
+            assert!(item.entry.ends_with(&format!(":item:{id}")));
         }
     }
 

@@ -17,7 +17,7 @@ use farmlokal_catalog::{Catalog, ChangePosition, Changes, IndexRow};
 use tokio::{
     sync::{Mutex, Notify, OwnedMutexGuard, watch},
     task::spawn_blocking,
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tracing::{Instrument as _, error, info, warn};
 
@@ -254,14 +254,17 @@ impl<E: Engine> Follower<E> {
         loop {
             self.rebuild.notified().await;
             if self.require_ready().is_ok() {
-                // Nobody waits for it, and a build would take the time of those who fill the caches after a flush.
-                sleep(QUIET).await;
+                // Nobody waits for it, unless the index goes meanwhile, and a build would take the time of those who fill the
+                // caches after a flush.
+                let mut status = self.status.subscribe();
+                let _ = timeout(QUIET, status.wait_for(|status| *status != SearchStatus::Ready)).await;
             }
             self.build_until_done().await;
         }
     }
 
     async fn build_until_done(&self) {
+        let mut failing = false;
         let pauses = ExponentialBuilder::new().with_min_delay(PAUSES.0).with_max_delay(PAUSES.1);
         let mut pauses = pauses.without_max_times().with_jitter().build();
         loop {
@@ -279,7 +282,9 @@ impl<E: Engine> Follower<E> {
                 }
                 Err(error) => {
                     self.show_failure(SearchStatus::Failed).await;
-                    warn!(%error, cause = error.source().map(display), "the search index cannot be built, it is tried again");
+                    if !replace(&mut failing, true) {
+                        warn!(%error, cause = error.source().map(display), "the search index cannot be built, it is tried again");
+                    }
                 }
             }
             sleep(pauses.next().unwrap_or(PAUSES.1)).await;

@@ -23,7 +23,7 @@ impl CacheToFlush {
         if cli.no_flush {
             return Ok(cache);
         }
-        let flusher = Flusher::new(&cli.redis.config()).context("REDIS_URL")?;
+        let flusher = Flusher::new(&cli.redis.config()).context("Redis")?;
         if let Err(error) = flusher.check().await {
             cache.warn(&error.into());
         }

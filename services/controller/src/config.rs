@@ -46,8 +46,8 @@ pub struct RunArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Controller")]
 pub struct ControllerArgs {
-    /// The release of the chart that this controller belongs to. Required: it serves the ProductCatalogs whose spec.release
-    /// this is, and leaves all others alone
+    /// The name that the objects of this controller's release begin with. Required: it serves the ProductCatalogs whose
+    /// spec.release this is, and leaves all others alone
     #[arg(long, env = "RELEASE")]
     release: Option<String>,
     /// Address to listen on

@@ -43,7 +43,7 @@ pub const FLUSH_REQUESTED_AT: &str = "farmlokal.dev/flush-requested-at";
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ProductCatalogSpec {
-    /// The release of the chart whose controller serves this catalogue and whose Redis is flushed. Where there is none of this name the status stays empty.
+    /// Whose controller serves this catalogue, and whose Redis is flushed: the name that the objects of the chart's release begin with. Where there is none of this name, nobody writes the status.
     #[schemars(length(min = 1, max = 53), extend("pattern" = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
     pub release: String,
 

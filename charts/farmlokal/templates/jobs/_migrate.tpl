@@ -2,8 +2,9 @@
 {{- define "farmlokal.migrateJob" -}}
 # A database that is still starting is tried again, with pauses of 10 s, 20 s, 40 s and so on.
 backoffLimit: {{ .Values.migrate.backoffLimit }}
-# Helm has given up by then: nothing migrates that nobody waits for.
+{{- if not (kindIs "invalid" .Values.migrate.activeDeadlineSeconds) }}
 activeDeadlineSeconds: {{ int64 .Values.migrate.activeDeadlineSeconds }}
+{{- end }}
 ttlSecondsAfterFinished: 86400
 {{ include "farmlokal.podFailurePolicy" . }}
 template:

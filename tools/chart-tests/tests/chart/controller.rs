@@ -111,14 +111,14 @@ fn the_catalogue_names_its_release_and_what_its_answers_are_made_by() {
     let version = catalogs[0]["spec"]["version"].clone();
     assert_eq!(
         catalogs[0]["spec"],
-        json!({"release": "shop", "displayName": "Our shop", "version": version})
+        json!({"release": "shop-farmlokal", "displayName": "Our shop", "version": version})
     );
     let annotations = catalogs[0]["metadata"]["annotations"].as_object().unwrap();
     assert!(
         annotations.keys().all(|key| !key.starts_with("helm.sh/") && !key.contains("flush")),
         "{annotations:?}"
     );
-    assert_eq!(env(objects.container("shop-farmlokal-controller"), "RELEASE")["value"], "shop");
+    assert_eq!(env(objects.container("shop-farmlokal-controller"), "RELEASE")["value"], "shop-farmlokal");
 }
 
 #[test]
@@ -134,6 +134,8 @@ fn an_upgrade_flushes_where_it_changes_the_answers_and_nowhere_else() {
         json!({"api": {"config": {"HTTP_MAX_AGE": "7s"}}}),
         json!({"api": {"search": {"synonyms": ["okra, bhindi"]}}}),
         json!({"api": {"extraEnv": [{"name": "A", "value": "b"}]}}),
+        json!({"api": {"envFrom": [{"secretRef": {"name": "more"}}]}}),
+        json!({"database": {"name": "other"}}),
     ] {
         assert_ne!(version(values.clone()).unwrap(), before, "{values}");
     }

@@ -1,6 +1,6 @@
 //! Names: as long as Helm allows, and apart.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::chart::{Objects, name_of, render_as};
 
@@ -49,6 +49,24 @@ fn the_longest_release_names_are_taken_and_stay_apart() {
     // The longest that needs no checksum.
     let farmlokal = format!("{}-farmlokal", "a".repeat(36));
     assert_eq!(name(&farmlokal).unwrap(), format!("Service/{farmlokal}-api"));
+}
+
+/// YAML reads them as numbers and a boolean, unless they are quoted; a label is a text.
+#[test]
+fn a_name_that_looks_like_a_number_is_a_text() {
+    for release in ["123", "1e5", "no"] {
+        let Some(objects) = render_as(&["template", release], &everything()) else { return };
+        for object in &objects.all {
+            let metadata = &object["metadata"];
+            assert!(metadata["name"].is_string() && metadata["namespace"] != 0, "{metadata}");
+            let selectors = [&metadata["labels"], &object["spec"]["selector"]["matchLabels"]];
+            for (label, value) in selectors.into_iter().filter_map(Value::as_object).flatten() {
+                assert!(value.is_string(), "{release}: {label}: {value}");
+            }
+            let instance = &metadata["labels"]["app.kubernetes.io/instance"];
+            assert!(instance.is_null() || instance == release, "{release}: {instance}");
+        }
+    }
 }
 
 #[test]

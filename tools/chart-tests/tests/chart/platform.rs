@@ -117,37 +117,69 @@ fn a_components_pods_differ_from_the_others_where_it_says_so() {
     }
 }
 
-/// `condition` in the parent is what Helm has for that; global values are there for all charts.
-#[test]
-fn a_parent_includes_the_chart_or_leaves_it_out() {
+/// What a chart renders that has ours as these dependencies.
+fn render_parent(dependencies: &[Value], values: &Value) -> Option<Objects> {
     let parent = tempfile::tempdir().unwrap();
-    let dependency =
-        json!({"name": "farmlokal", "version": env!("CARGO_PKG_VERSION"), "condition": "farmlokal.enabled"});
     let chart =
-        json!({"apiVersion": "v2", "name": "umbrella", "version": "1.0.0", "dependencies": [dependency]});
+        json!({"apiVersion": "v2", "name": "umbrella", "version": "1.0.0", "dependencies": dependencies});
     std::fs::write(parent.path().join("Chart.yaml"), chart.to_string()).unwrap();
     std::fs::create_dir(parent.path().join("charts")).unwrap();
     let chart = repository("charts/farmlokal").canonicalize().unwrap();
     std::os::unix::fs::symlink(chart, parent.path().join("charts/farmlokal")).unwrap();
+    let mut helm = Tool::Helm.command()?;
+    helm.args(["template", "shop"]).arg(parent.path());
+    helm.args(["--values", "-", "--kube-version", KUBERNETES]);
+    let output = run(helm, &values.to_string());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    Some(Objects { all: yaml::documents(&text).unwrap(), text })
+}
+
+/// `condition` in the parent is what Helm has for that; global values are there for all charts.
+#[test]
+fn a_parent_includes_the_chart_or_leaves_it_out() {
+    let dependency =
+        json!({"name": "farmlokal", "version": env!("CARGO_PKG_VERSION"), "condition": "farmlokal.enabled"});
     let render = |enabled: bool| {
-        let mut helm = Tool::Helm.command()?;
-        helm.args(["template", "shop"]).arg(parent.path()).args([
-            "--values",
-            "-",
-            "--kube-version",
-            KUBERNETES,
-        ]);
         let values =
             json!({"global": {"imageRegistry": "mirror.example"}, "farmlokal": {"enabled": enabled}});
-        let output = run(helm, &values.to_string());
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let text = String::from_utf8(output.stdout).unwrap();
-        Some(Objects { all: yaml::documents(&text).unwrap(), text })
+        render_parent(std::slice::from_ref(&dependency), &values)
     };
     let Some(objects) = render(true) else { return };
     let expected = format!("mirror.example/farmlokal/farmlokal-api:{}", env!("CARGO_PKG_VERSION"));
     assert_eq!(image(&objects, "Deployment/shop-farmlokal-api"), expected);
     assert_eq!(render(false).unwrap().all, Vec::<Value>::new());
+}
+
+/// Both are of one release of Helm's: what keeps their controllers apart cannot be its name.
+#[test]
+fn a_parent_that_includes_the_chart_twice_has_two_catalogues_apart() {
+    let dependency =
+        |alias| json!({"name": "farmlokal", "alias": alias, "version": env!("CARGO_PKG_VERSION")});
+    let Some(objects) = render_parent(&[dependency("farm"), dependency("house")], &json!({})) else { return };
+    for alias in ["farm", "house"] {
+        let name = format!("shop-{alias}");
+        let controller = objects.container(&format!("{name}-controller"));
+        assert_eq!(env(controller, "RELEASE")["value"], name);
+        assert_eq!(objects.get("ProductCatalog", &name)["spec"]["release"], name);
+    }
+}
+
+/// Whoever takes a default back by null gets what an empty value gives.
+#[test]
+fn what_is_null_is_empty() {
+    let empty = json!({
+        "commonLabels": {}, "commonAnnotations": {}, "imagePullSecrets": [], "pods": {"labels": {}, "annotations": {}},
+        "api": {"annotations": {}, "extraEnv": [], "envFrom": [], "service": {"annotations": {}}},
+        "ingress": {"enabled": true, "annotations": {}},
+    });
+    let null = json!({
+        "commonLabels": null, "commonAnnotations": null, "imagePullSecrets": null, "pods": {"labels": null, "annotations": null},
+        "api": {"annotations": null, "extraEnv": null, "envFrom": null, "service": {"annotations": null}},
+        "ingress": {"enabled": true, "annotations": null},
+    });
+    let Some(expected) = render(&empty) else { return };
+    assert_eq!(render(&null).unwrap().all, expected.all);
 }
 
 /// `OpenShift` gives each namespace users of its own.

@@ -148,10 +148,10 @@ fn values_that_contradict_each_other() {
             json!({"api": {"config": {"SEARCH_MEMORY": "640000KiB"}, "resources": {"limits": {"memory": 805_306_368}}}}),
             "api.config: LOCAL_CACHE_MIB and SEARCH_MEMORY are 64 and 625 MiB",
         ),
-        (json!({"enabled": false}), "enabled: false leaves the chart out of one that it is a part of"),
+        (json!({"enabled": false}), "enabled: false is for a parent chart"),
         (
             json!({"pods": {"labels": {"app.kubernetes.io/name": "shop"}}}),
-            "pods.labels.app.kubernetes.io/name: selectors use this label, and it is the chart's",
+            "pods.labels (or those of a component).app.kubernetes.io/name: selectors use this label",
         ),
         (
             json!({"commonLabels": {"app.kubernetes.io/component": "shop"}}),
@@ -213,7 +213,19 @@ fn servers_whose_values_contradict_each_other() {
     refused(&[
         (
             json!({"database": {"tls": {"mode": "REQUIRED", "existingSecret": "a"}}}),
-            "database.tls.mode is REQUIRED, which verifies nothing",
+            "database.tls.mode is REQUIRED, which does not verify",
+        ),
+        (
+            json!({"database": {"tls": {"mode": "VERIFY_CA", "existingSecret": "a"}}}),
+            "database.tls.mode is VERIFY_CA, which does not verify",
+        ),
+        (
+            json!({"database": {"tls": {"existingSecret": "a", "caKey": ""}}}),
+            "database.tls.existingSecret needs database.tls.caKey or database.tls.certKey",
+        ),
+        (
+            json!({"database": {"existingSecret": "a", "urlKey": "url"}, "migrate": {"database": {"existingSecret": "b"}}}),
+            "migrate.database.existingSecret needs migrate.database.urlKey",
         ),
         (
             json!({"redis": {"tls": {"existingSecret": "a"}}}),

@@ -142,7 +142,8 @@ fn a_whole_url_takes_the_place_of_a_servers_settings() {
 fn certificates_are_files_of_those_who_need_them() {
     let tls = |secret| json!({"existingSecret": secret, "caKey": "ca.pem", "certKey": "tls.crt", "keyKey": "tls.key"});
     let (mut database, mut redis) = (tls("db-tls"), tls("redis-tls"));
-    database["mode"] = json!("VERIFY_CA");
+    // As if it were written: a private CA is there to say who the server is.
+    database["mode"] = json!("");
     redis["enabled"] = json!(true);
     let values = json!({"database": {"tls": database}, "redis": {"tls": redis}});
     let Some(objects) = render(&values) else { return };
@@ -150,7 +151,7 @@ fn certificates_are_files_of_those_who_need_them() {
         let container = &pod["containers"][0];
         let mut servers = vec![];
         if !name.ends_with("controller") {
-            assert_eq!(env(container, "DB_TLS")["value"], "VERIFY_CA", "{name}");
+            assert_eq!(env(container, "DB_TLS")["value"], "VERIFY_IDENTITY", "{name}");
             servers.push(("DB_TLS", "db-tls"));
         }
         if !name.ends_with("migrate") {
@@ -178,7 +179,7 @@ fn certificates_are_files_of_those_who_need_them() {
     let objects = render(&json!({"database": {"tls": {"existingSecret": "db-tls"}}})).unwrap();
     let container = objects.container("farmlokal-api");
     assert!(env(container, "DB_TLS_CA")["value"].as_str().unwrap().ends_with("/ca.crt"));
-    for absent in ["DB_TLS", "DB_TLS_CERT", "DB_TLS_KEY", "REDIS_TLS_CA"] {
+    for absent in ["DB_TLS_CERT", "DB_TLS_KEY", "REDIS_TLS_CA"] {
         assert!(find_env(container, absent).is_none(), "{absent}");
     }
     let objects = render(&json!({})).unwrap();
@@ -204,11 +205,11 @@ fn the_migration_may_have_an_account_of_its_own() {
     // It needs nothing of the other one.
     assert!(objects.find("Secret", "farmlokal-migrate").is_none());
 
-    // Also where the others have a whole URL; the user may be the same.
-    values["database"] = json!({"user": "shop", "existingSecret": "db", "urlKey": "url"});
-    values["migrate"]["database"]["user"] = json!("");
+    // Also by a whole URL, where the others have one.
+    values["database"] = json!({"existingSecret": "db", "urlKey": "url"});
+    values["migrate"]["database"] = json!({"existingSecret": "owner", "urlKey": "owners-url"});
     let objects = render(&values).unwrap();
-    assert_eq!(account(&objects, 3), (json!("shop"), "owner/pw".into()));
+    assert_eq!(secret_of(&containers(&objects)[3].1["containers"][0], "DATABASE_URL"), "owner/owners-url");
     assert_eq!(secret_of(objects.container("farmlokal-api"), "DATABASE_URL"), "db/url");
 }
 
@@ -244,10 +245,11 @@ fn entries_of_ones_own_take_the_place_of_the_charts() {
             assert_eq!(&list[list.len() - own.len()..], own, "{name}");
         }
         let sources = container["envFrom"].as_array().unwrap();
-        assert_eq!(*sources.last().unwrap(), own["envFrom"][0], "{name}");
+        assert_eq!(sources[0], own["envFrom"][0], "{name}");
     }
     let api = &containers(&objects)[0].1;
-    assert_eq!(api["containers"][0]["envFrom"][0]["configMapRef"]["name"], "farmlokal-api");
+    // Kubernetes takes a variable from the last source that has it.
+    assert_eq!(api["containers"][0]["envFrom"][1]["configMapRef"]["name"], "farmlokal-api");
     assert!(api["volumes"].as_array().unwrap().iter().any(|volume| volume["name"] == "search"));
 }
 

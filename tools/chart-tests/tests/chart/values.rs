@@ -1,4 +1,4 @@
-//! values.yaml, its schema and the README agree with each other and with the programs.
+//! values.yaml and its schema agree with each other and with the programs.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -62,40 +62,31 @@ fn schema() -> Value {
     serde_json::from_str(&read("values.schema.json")).unwrap()
 }
 
-/// A value with its default and its comment, as `a.b.c`.
-struct Documented {
-    name: String,
-    default: String,
-    comment: String,
-}
-
-/// The values in the order of the file. Each has a comment that begins with `# --`.
-fn documented() -> Vec<Documented> {
-    let (mut values, mut path, mut comment) =
-        (Vec::<Documented>::new(), Vec::<(usize, String)>::new(), String::new());
+/// The values that have a comment that begins with `# --`, as `a.b.c`.
+fn documented() -> BTreeSet<String> {
+    let (mut values, mut path) = (Vec::<String>::new(), Vec::<(usize, String)>::new());
+    let mut has_comment = false;
     let text = read("values.yaml");
     for line in text.lines() {
         let (indent, line) = (line.len() - line.trim_start().len(), line.trim());
-        if let Some(first) = line.strip_prefix("# -- ") {
-            first.clone_into(&mut comment);
-        } else if let Some(more) = line.strip_prefix("# ").filter(|_| !comment.is_empty()) {
-            comment = format!("{comment} {more}");
+        if line.starts_with("# -- ") {
+            has_comment = true;
         } else if let Some((key, default)) =
             line.split_once(':').filter(|(key, _)| !key.starts_with(['#', '-']))
         {
             path.retain(|(outer, _)| *outer < indent);
             path.push((indent, key.to_owned()));
             let name = path.iter().map(|(_, key)| key.as_str()).collect::<Vec<_>>().join(".");
-            let inside = values.last().is_some_and(|last| name.starts_with(&format!("{}.", last.name)));
-            if !comment.is_empty() {
-                values.push(Documented { name, default: default.trim().to_owned(), comment });
+            let inside = values.last().is_some_and(|last| name.starts_with(&format!("{last}.")));
+            if has_comment {
+                values.push(name);
             } else if !default.is_empty() && !inside {
                 panic!("{name} is not documented");
             }
-            comment = String::new();
+            has_comment = false;
         }
     }
-    values
+    values.into_iter().collect()
 }
 
 #[test]
@@ -115,7 +106,7 @@ fn every_value_is_documented_and_in_the_schema_and_the_other_way_round() {
             }
         }
     }
-    let names: BTreeSet<_> = documented().into_iter().map(|value| value.name).collect();
+    let names = documented();
     assert!(names.len() > 90, "{names:?}");
     let mut found = BTreeSet::new();
     leaves("", &schema(), &names, &mut found);
@@ -149,39 +140,4 @@ fn the_chart_has_the_version_of_the_programs() {
     let chart = yaml::document(&read("Chart.yaml")).unwrap();
     assert_eq!(chart["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
-}
-
-/// `UPDATE_README=1` writes the list anew. Values that mean the same for several parts share a line.
-#[test]
-fn the_readme_has_every_value() {
-    const START: &str = "<!-- values -->\n";
-    let mut rows: Vec<(Vec<String>, String)> = Vec::new();
-    for Documented { name, default, comment } in documented() {
-        let default = match default.as_str() {
-            "" | "\"\"" | "[]" | "{}" => String::new(),
-            default => format!(" (`{default}`)"),
-        };
-        // values.yaml has the rest.
-        let end = [". ", "; ", ": "].into_iter().filter_map(|end| comment.find(end)).min();
-        let (part, leaf) = name.split_at(name.find('.').unwrap_or(name.len()));
-        let row = format!("{leaf}`{default}: {}\n", &comment[..end.unwrap_or(comment.len())]);
-        match rows.iter_mut().find(|(_, other)| *other == row) {
-            Some((parts, _)) => parts.push(part.to_owned()),
-            None => rows.push((vec![part.to_owned()], row)),
-        }
-    }
-    let list: String = rows
-        .into_iter()
-        .map(|(parts, row)| match parts.as_slice() {
-            [part] => format!("- `{part}{row}"),
-            parts => format!("- `{{{}}}{row}", parts.join(",")),
-        })
-        .collect();
-    let readme = read("README.md");
-    let (head, _) = readme.split_once(START).unwrap();
-    let expected = format!("{head}{START}{list}");
-    if std::env::var_os("UPDATE_README").is_some() {
-        fs::write(repository("charts/farmlokal/README.md"), &expected).unwrap();
-    }
-    assert_eq!(readme, expected, "run this test with UPDATE_README=1");
 }

@@ -1,11 +1,13 @@
 //! Products through the Service and through the Ingress: the same, complete, and refusals that say what is wrong.
 
 use std::collections::HashSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use farmlokal_testing::http::{Client, Target};
+use farmlokal_testing::http::{Answer, Client, Target};
+use tokio::time::sleep;
+use crate::PATIENCE;
 use crate::report::{self, say};
 use crate::cluster;
 use crate::suite::{ROWS, Suite};
@@ -23,7 +25,7 @@ pub(super) async fn run(_: &Suite<'_>) -> Result<()> {
     let (service, ingress) = (cluster::service().await?, cluster::ingress().await?);
     let (mut direct, mut routed) = (Client::new(service.clone()), Client::new(ingress.clone()));
     for path in PATHS {
-        let (one, other) = (direct.get(path).await?, routed.get(path).await?);
+        let (one, other) = (answer(&mut direct, path).await?, answer(&mut routed, path).await?);
         ensure!(one.status == 200 && other.status == 200, "{path}: {} and {}", one.status, other.status);
         ensure!(one.body == other.body, "{path} differs between Service and Ingress");
         ensure!(one.header("etag") == other.header("etag"), "{path}: the ETags differ");
@@ -41,6 +43,18 @@ pub(super) async fn run(_: &Suite<'_>) -> Result<()> {
     ensure!(by_service == by_ingress, "Service and Ingress give the products in another order");
     report::done("two walks by price gave each product once, in the same order,", started);
     Ok(())
+}
+
+/// The answer once there is one: each pod's search index is built anew after the seeding.
+async fn answer(client: &mut Client, path: &str) -> Result<Answer> {
+    let started = Instant::now();
+    loop {
+        let answer = client.get(path).await?;
+        if answer.status != 503 || started.elapsed() > PATIENCE {
+            return Ok(answer);
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// Walks the whole catalogue by price; returns the ids as they came.
