@@ -115,7 +115,7 @@ async fn rendered(next: &[&str]) -> Result<String> {
 }
 
 async fn apply(manifest: &str) -> Result<()> {
-    output(kubectl::command(&["apply", "--server-side", "--filename=-"]), manifest).await?;
+    output(kubectl::command(&["apply", "--server-side", "--namespace", APPLIED, "--filename=-"]), manifest).await?;
     Ok(())
 }
 
