@@ -109,9 +109,12 @@ fn chart(namespace: &str) -> Vec<String> {
 }
 
 async fn rendered(next: &[&str]) -> Result<String> {
+    // A helm that somebody has built may not know what Kubernetes it is for.
+    let versions = kubectl::json(&["version"]).await?;
+    let version = versions["serverVersion"]["gitVersion"].as_str().context("the server has no version")?;
     let chart = chart(APPLIED);
     let chart: Vec<&str> = chart.iter().map(String::as_str).collect();
-    kubectl::helm(&[&["template", RELEASE], &chart[..], next].concat()).await
+    kubectl::helm(&[&["template", RELEASE, "--kube-version", version], &chart[..], next].concat()).await
 }
 
 async fn apply(manifest: &str) -> Result<()> {
