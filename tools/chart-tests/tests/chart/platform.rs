@@ -280,13 +280,14 @@ fn the_management_port_stays_inside() {
 
 #[test]
 fn a_route_of_the_gateway_api_leads_to_the_api_and_is_believed() {
-    let gateway = json!({"enabled": true, "parentRefs": [{"name": "public", "namespace": "gateways"}], "hostnames": ["shop.example"]});
+    let gateway = json!({"enabled": true, "parentRefs": [{"name": "public", "namespace": "gateways"}], "hostnames": ["shop.example"], "annotations": {"a": "b"}});
     let Some(objects) = render(&json!({"gateway": gateway})) else { return };
     let expected = json!({
         "parentRefs": [{"name": "public", "namespace": "gateways"}], "hostnames": ["shop.example"],
         "rules": [{"backendRefs": [{"name": "farmlokal-api", "port": 80}]}],
     });
-    assert_eq!(objects.get("HTTPRoute", "farmlokal-api")["spec"], expected);
+    let route = objects.get("HTTPRoute", "farmlokal-api");
+    assert_eq!((&route["spec"], &route["metadata"]["annotations"]), (&expected, &json!({"a": "b"})));
     assert_eq!(objects.config()["TRUSTED_HOPS"], "1");
 }
 
