@@ -18,7 +18,10 @@
 {{- end -}}
 {{- with .Values.database.tls -}}
 {{- if and .existingSecret .caKey (not (has .mode (list "" "VERIFY_IDENTITY"))) -}}
-{{- fail (printf "database.tls.mode is %s, which does not verify who has a certificate of the CA: VERIFY_IDENTITY, or no database.tls.caKey" .mode) -}}
+{{- fail (printf "database.tls.mode is %s, but a CA of one's own is checked by VERIFY_IDENTITY only: set that, or an empty database.tls.caKey" .mode) -}}
+{{- end -}}
+{{- if and .existingSecret (eq .mode "DISABLED") -}}
+{{- fail "database.tls.mode is DISABLED, and database.tls.existingSecret is set" -}}
 {{- end -}}
 {{- end -}}
 {{- with .Values.redis -}}

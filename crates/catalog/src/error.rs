@@ -59,7 +59,9 @@ pub(crate) fn explain(error: sqlx::Error) -> sqlx::Error {
     let settings = match &error {
         sqlx::Error::Tls(_) => "DB_TLS, DB_TLS_CERT or DB_TLS_KEY",
         // What rustls says of the other side.
-        sqlx::Error::Io(cause) if cause.kind() == io::ErrorKind::InvalidData => "DB_TLS_CA or DB_TLS_CERT",
+        sqlx::Error::Io(cause) if cause.kind() == io::ErrorKind::InvalidData => {
+            "DB_HOST, DB_TLS_CA or DB_TLS_CERT"
+        }
         _ if server_error(&error) == Some(number::ACCESS_DENIED) => "DB_USER, DB_PASS or DB_TLS_CERT",
         _ => return error,
     };

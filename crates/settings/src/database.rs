@@ -72,6 +72,8 @@ impl DatabaseArgs {
             mode => mode,
         };
         options = options.ssl_mode(self.db_tls.unwrap_or(mode));
+        let is_disabled = matches!(options.get_ssl_mode(), MySqlSslMode::Disabled);
+        ensure!(!(is_disabled && has_files), "DB_TLS=DISABLED, and DB_TLS_CA or DB_TLS_CERT is set");
         if let Some(ca) = &self.db_tls_ca {
             // sqlx adds the CA to the public ones, and VERIFY_CA takes a certificate of theirs for any name.
             let verifies = matches!(options.get_ssl_mode(), MySqlSslMode::VerifyIdentity);
@@ -203,7 +205,14 @@ mod tests {
         let authority = Authority::create().unwrap();
         let files = authority.client();
         let ca = files.ca.to_str().unwrap();
-        for mode in ["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA"] {
+        for arg in [["--db-tls-cert", files.cert.to_str().unwrap()], ["--db-tls-ca", ca]] {
+            let key = ["--db-tls-key", files.key.to_str().unwrap()];
+            let key = if arg[0] == "--db-tls-cert" { &key[..] } else { &[] };
+            let error =
+                options(&[&["--db-tls", "DISABLED"][..], &arg, key].concat()).unwrap_err().to_string();
+            assert_eq!(error, "DB_TLS=DISABLED, and DB_TLS_CA or DB_TLS_CERT is set");
+        }
+        for mode in ["PREFERRED", "REQUIRED", "VERIFY_CA"] {
             let error = options(&["--db-tls", mode, "--db-tls-ca", ca]).unwrap_err().to_string();
             assert_eq!(error, "DB_TLS_CA needs DB_TLS=VERIFY_IDENTITY");
         }

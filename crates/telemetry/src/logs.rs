@@ -27,8 +27,9 @@ pub struct LogArgs {
 }
 
 /// The level where `LOG_LEVEL` has none, and libraries that log each attempt that fails, where their callers log the first
-/// alone. A directive of `LOG_LEVEL` for the same target takes the place of these.
-const DEFAULTS: &str = "info,kube_client=off,kube_runtime=off";
+/// alone; and tantivy, which warns of merges that a commit has overtaken, which is nothing. A directive of `LOG_LEVEL` for the
+/// same target takes the place of these.
+const DEFAULTS: &str = "info,kube_client=off,kube_runtime=off,tantivy=error";
 
 const JSON: &str = "json";
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];

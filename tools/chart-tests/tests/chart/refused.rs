@@ -213,12 +213,20 @@ fn servers_whose_values_contradict_each_other() {
     refused(&[
         (
             json!({"database": {"tls": {"mode": "REQUIRED", "existingSecret": "a"}}}),
-            "database.tls.mode is REQUIRED, which does not verify",
+            "database.tls.mode is REQUIRED, but a CA of one's own is checked by VERIFY_IDENTITY only",
         ),
         (
             json!({"database": {"tls": {"mode": "VERIFY_CA", "existingSecret": "a"}}}),
-            "database.tls.mode is VERIFY_CA, which does not verify",
+            "database.tls.mode is VERIFY_CA, but a CA of one's own",
         ),
+        (
+            json!({"database": {"tls": {"mode": "DISABLED", "existingSecret": "a", "caKey": "", "certKey": "c", "keyKey": "k"}}}),
+            "database.tls.mode is DISABLED, and database.tls.existingSecret is set",
+        ),
+        // An empty section of a file is null.
+        (json!({"database": null}), "database"),
+        (json!({"database": {"host": null}}), "host"),
+        (json!({"controller": {"lease": null}}), "lease"),
         (
             json!({"database": {"tls": {"existingSecret": "a", "caKey": ""}}}),
             "database.tls.existingSecret needs database.tls.caKey or database.tls.certKey",
