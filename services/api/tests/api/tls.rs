@@ -98,9 +98,9 @@ fn a_database_that_is_not_trusted_or_does_not_trust_us_is_one_line_that_names_th
     let mismatch =
         [without(&right, &["KEY"]), without(&other.client().settings("DB_TLS"), &["CA", "CERT"])].concat();
     for (settings, names) in [
-        (mode("VERIFY_IDENTITY"), "see DB_TLS_CA"),
-        (without(&right, &["CA"]), "see DB_TLS_CA"),
-        (wrong_ca, "see DB_TLS_CA"),
+        (mode("VERIFY_IDENTITY"), "see DB_HOST, DB_TLS_CA"),
+        (without(&right, &["CA"]), "see DB_HOST, DB_TLS_CA"),
+        (wrong_ca, "see DB_HOST, DB_TLS_CA"),
         (without(&right, &["CERT", "KEY"]), "see DB_USER, DB_PASS or DB_TLS_CERT"),
         (mode("REQUIRED"), "see DB_USER, DB_PASS or DB_TLS_CERT"),
         (mode("DISABLED"), "see DB_USER, DB_PASS or DB_TLS_CERT"),
