@@ -48,7 +48,6 @@
 {{/* Where the database is. Takes (list $ name-of-the-Secret-with-DB_PASS account), where an account has a Secret of its own. */}}
 {{- define "farmlokal.databaseEnv" -}}
 {{- $ := index . 0 -}}
-{{- include "farmlokal.checkServers" $ -}}
 {{- $database := $.Values.database -}}
 {{- with index . 2 -}}
 {{- if .existingSecret -}}
@@ -92,7 +91,6 @@
 
 {{/* Where Redis is. */}}
 {{- define "farmlokal.redisEnv" -}}
-{{- include "farmlokal.checkServers" . -}}
 {{- with .Values.redis -}}
 {{- if and .existingSecret .urlKey -}}
 - name: REDIS_URL

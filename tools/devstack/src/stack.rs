@@ -138,13 +138,11 @@ impl Stack {
     pub fn serve(&self, port: u16, partners: Option<&Partners>) -> Result<Supervised> {
         let mut serve = self.command("farmlokal-api");
         serve.args(["serve", "--port", &port.to_string()]);
-        // Its webhook key is public: nobody else's machine may send events.
-        if env::var_os("HOST").is_none() {
-            serve.env("HOST", "127.0.0.1");
-        }
-        for name in RATE_LIMITS {
+        // The webhook's key is public here: nobody else's machine may send events.
+        let defaults = RATE_LIMITS.map(|name| (name, RATE_LIMIT)).into_iter().chain([("HOST", "127.0.0.1")]);
+        for (name, value) in defaults {
             if env::var_os(name).is_none() {
-                serve.env(name, RATE_LIMIT);
+                serve.env(name, value);
             }
         }
         if let Some(partners) = partners {

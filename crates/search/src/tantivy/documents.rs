@@ -85,6 +85,11 @@ impl Documents {
     }
 }
 
+/// Leaves those that are among others too, in each segment.
+pub(super) fn retain_common(documents: &mut [Documents], others: &[Documents]) {
+    documents.iter_mut().zip(others).for_each(|(documents, others)| documents.retain(others));
+}
+
 /// Whether there is any document in any segment.
 pub(super) fn any(documents: &[Documents]) -> bool {
     documents.iter().any(|documents| documents.len() > 0)

@@ -7,7 +7,7 @@ use tantivy::{TantivyError, schema::Field};
 
 use super::{
     dictionary::{Postings, Terms, at_most, typos},
-    documents::{Documents, any},
+    documents::{Documents, any, retain_common},
     scores::Scores,
     snapshot::Snapshot,
 };
@@ -180,7 +180,7 @@ impl Snapshot {
                 continue;
             }
             let mut as_written = self.scores(written.into_iter().chain(&unit.synonyms), 1, found)?.documents;
-            as_written.iter_mut().zip(found).for_each(|(documents, found)| documents.retain(found));
+            retain_common(&mut as_written, found);
             if !any(&as_written) {
                 let others = self.most_common(others.into_iter(), SHOWN, found)?;
                 let found = others.into_iter().map(|(other, _)| other.to_owned()).collect();

@@ -4,7 +4,7 @@ use tantivy::{DocId, Searcher, TantivyError, schema::Field};
 
 use super::{
     dictionary::{Postings, Terms, at_most},
-    documents::Documents,
+    documents::{Documents, retain_common},
 };
 
 /// Documents that match, by segment, and their scores. A segment in which none matches has no scores.
@@ -124,9 +124,7 @@ impl<'s> Scores<'s> {
 
     /// Leaves the documents that others have too, with the sums of both scores.
     pub(super) fn and(&mut self, others: Scores<'_>) {
-        for (documents, others) in self.documents.iter_mut().zip(&others.documents) {
-            documents.retain(others);
-        }
+        retain_common(&mut self.documents, &others.documents);
         for (scores, others) in self.of.iter_mut().zip(others.of) {
             if scores.is_empty() {
                 *scores = others;

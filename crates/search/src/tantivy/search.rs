@@ -6,7 +6,7 @@ use farmlokal_catalog::{Categories, Category, Filter, Level, ListQuery, SearchTe
 use tantivy::TantivyError;
 
 use super::{
-    documents::{Documents, any},
+    documents::{Documents, any, retain_common},
     facets::{CategoryCounts, PriceCounts},
     order::PageRows,
     query::Expanded,
@@ -101,7 +101,7 @@ impl Snapshot {
                 chosen.insert(document);
             })?;
         }
-        chosen.iter_mut().zip(documents).for_each(|(chosen, documents)| chosen.retain(documents));
+        retain_common(&mut chosen, documents);
         Ok(Cow::Owned(chosen))
     }
 

@@ -1,13 +1,12 @@
 //! Products through the Service and through the Ingress: the same, complete, and refusals that say what is wrong.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 
 use farmlokal_testing::http::{Answer, Client, Target};
-use tokio::time::sleep;
-use crate::PATIENCE;
+use crate::{PATIENCE, wait};
 use crate::report::{self, say};
 use crate::cluster;
 use crate::suite::{ROWS, Suite};
@@ -47,14 +46,11 @@ pub(super) async fn run(_: &Suite<'_>) -> Result<()> {
 
 /// The answer once there is one: each pod's search index is built anew after the seeding.
 async fn answer(client: &mut Client, path: &str) -> Result<Answer> {
-    let started = Instant::now();
-    loop {
+    wait::until(path, PATIENCE, async || {
         let answer = client.get(path).await?;
-        if answer.status != 503 || started.elapsed() > PATIENCE {
-            return Ok(answer);
-        }
-        sleep(Duration::from_millis(100)).await;
-    }
+        Ok((answer.status != 503).then_some(answer))
+    })
+    .await
 }
 
 /// Walks the whole catalogue by price; returns the ids as they came.
