@@ -151,7 +151,7 @@ async fn decide_and_act(object: &ProductCatalog, context: &Context) -> Result<&'
     result
 }
 
-/// Writes the status if it is another one than the object's. False if the object is gone.
+/// Writes the status if it is another one than the object's. False if the object is gone; an error if it has changed meanwhile.
 async fn save(
     object: &ProductCatalog,
     status: ProductCatalogStatus,
@@ -167,8 +167,8 @@ async fn save(
     let patch = json!({
         "apiVersion": ProductCatalog::api_version(&()),
         "kind": ProductCatalog::kind(&()),
-        // With the uid the API server refuses it for another object of the same name.
-        "metadata": { "name": object.name_any(), "uid": object.uid() },
+        // With the version the API server refuses it for an object that was given to another release meanwhile.
+        "metadata": { "name": object.name_any(), "resourceVersion": object.resource_version() },
         "status": status,
     });
     let params = PatchParams::apply(FIELD_MANAGER).force();

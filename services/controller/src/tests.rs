@@ -124,6 +124,7 @@ impl Objects {
             return failure(code);
         }
         let stored = self.by_path.get(path.trim_end_matches("/status")).cloned();
+        let version = |object: &Value| object["metadata"]["resourceVersion"].clone();
         match (method, stored) {
             ("GET", Some(object)) => (200, object),
             ("POST", _) if path.ends_with("/events") => {
@@ -135,11 +136,14 @@ impl Objects {
                 if self.by_path.contains_key(&path) { failure(409) } else { (201, self.put(&path, body)) }
             }
             ("PUT", Some(object)) => {
-                let version = |object: &Value| object["metadata"]["resourceVersion"].clone();
-                if version(&object) == version(&body) { (200, self.put(path, body)) } else { failure(409) }
+                if version(&object) == version(&body) {
+                    (200, self.put(path, body))
+                } else {
+                    failure(409)
+                }
             }
             ("PATCH", Some(mut object)) => {
-                if object["metadata"]["uid"] != body["metadata"]["uid"] {
+                if version(&object) != version(&body) && !version(&body).is_null() {
                     return failure(409);
                 }
                 object["status"] = body["status"].clone();

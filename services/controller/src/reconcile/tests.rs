@@ -112,7 +112,7 @@ async fn an_object_as_it_was_before_the_flush_is_not_flushed_again() {
     let stale = rig.api.catalog("main");
     rig.look_at_it().await.unwrap();
     rig.flushed();
-    rig.look_at(stale).await.unwrap();
+    rig.look_at(stale).await.unwrap_err();
     assert!(!rig.flushed());
     assert_eq!(rig.api.events(), ["Flushed"]);
 }
@@ -280,6 +280,19 @@ async fn an_object_that_is_deleted_needs_nothing() {
     rig.api.remove_catalog("main");
     rig.look_at(gone).await.unwrap();
     assert!(rig.api.events().is_empty());
+}
+
+#[tokio::test]
+async fn a_status_for_an_object_as_it_was_is_not_written_but_counts() {
+    let mut rig = Rig::new(&catalog(|_| {}));
+    let old = rig.api.catalog("main");
+    rig.change(|o| o["metadata"]["labels"]["team"] = "shop".into());
+    rig.flushed();
+    assert!(matches!(rig.look_at(old).await, Err(Error::Api(_))));
+    assert!(rig.flushed() && rig.api.catalog("main").status.is_none());
+    rig.look_at_it().await.unwrap();
+    assert!(!rig.flushed() && rig.status().flushed_generation == Some(1));
+    assert_eq!(rig.api.events(), ["Flushed"]);
 }
 
 #[tokio::test]

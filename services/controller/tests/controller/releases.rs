@@ -67,11 +67,30 @@ async fn each_flushes_its_own_redis_for_its_own_objects_and_writes_come_to_rest(
             .await;
         assert!(!one.get("/metrics").await.contains("others") && !two.get("/metrics").await.contains("main"));
 
-        // Given to the other release.
+        // Given to the other release in the middle of a flush, whose status comes too late.
+        let reconciles = async || {
+            let page = one.get("/metrics").await;
+            let series =
+                page.lines().filter(|line| line.starts_with("farmlokal_controller_reconciles_total{"));
+            series.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum::<u64>()
+        };
+        let before = reconciles().await;
+        redis::cmd("CLIENT").arg(&["PAUSE", "60000", "WRITE"]).exec(&mut ours).unwrap();
+        cluster.apply("main", |o| o["spec"]["displayName"] = "Changed".into()).await.unwrap();
+        eventually("a flush waits", async || {
+            let clients: String = redis::cmd("INFO").arg("clients").query(&mut ours).unwrap();
+            clients.contains("blocked_clients:1")
+        })
+        .await;
         fill(&mut theirs);
-        cluster.apply("main", |o| o["spec"]["release"] = "other".into()).await.unwrap();
+        let handed_over = cluster.apply("main", |o| o["spec"]["release"] = "other".into()).await.unwrap();
         cluster.flushed("main").await;
-        assert!(!is_flushed(&mut ours) && is_flushed(&mut theirs));
+        assert!(is_flushed(&mut theirs));
+        let written = cluster.catalogs().get("main").await.unwrap();
+        assert_eq!(written.metadata.generation, handed_over.metadata.generation);
+        redis::cmd("CLIENT").arg("UNPAUSE").exec(&mut ours).unwrap();
+        eventually("the flush ends", async || reconciles().await > before).await;
+        assert_eq!(cluster.catalogs().get("main").await.unwrap(), written);
         eventually("the other shows it", async || {
             shown(&two, "main").await && !one.get("/metrics").await.contains("name=\"main\"")
         })
