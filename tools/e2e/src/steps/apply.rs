@@ -20,9 +20,16 @@ const INSTALLED: &str = "farmlokal-e2e-helm";
 const RELEASE: &str = "the-longest-name-of-a-release-that-helm-allows-at-all";
 /// What differs in the next version: pods and the migration's Job.
 const NEXT: &str = "api.config.HTTP_MAX_AGE=7s,migrate.backoffLimit=5";
-/// The kinds that both ways make; Jobs are hooks to helm, which deletes them.
-const KINDS: &str = "deployments,services,configmaps,secrets,serviceaccounts,cronjobs,poddisruptionbudgets,roles,\
-                     rolebindings,productcatalogs";
+/// Hooks to helm, which deletes them, but for the seeding's, whose labels have its uid.
+const JOB: &str = "Job";
+/// Together with what needs definitions that the cluster may not have, these make an object of every kind of the chart's.
+const VALUES: &str = "ingress.hosts={apply.test},networkPolicy.enabled=true,controller.replicas=1,seed.whenEmpty=true,\
+                      seed.rows=1000,api.autoscaling.enabled=true,api.autoscaling.minReplicas=1,\
+                      api.autoscaling.maxReplicas=1";
+const VALUES_OF_GROUPS: [(&str, &str); 2] = [
+    ("monitoring.coreos.com/v1", "serviceMonitor.enabled=true,prometheusRule.enabled=true"),
+    ("gateway.networking.k8s.io/v1", "gateway.enabled=true,gateway.parentRefs[0].name=nobody"),
+];
 
 pub(super) async fn run(_: &Suite<'_>) -> Result<()> {
     clear().await?;
@@ -32,15 +39,18 @@ pub(super) async fn run(_: &Suite<'_>) -> Result<()> {
         let secret = ["create", "secret", "generic", "e2e", &redis, "--from-literal=password=not-a-secret"];
         run_in(namespace, &secret).await?;
     }
-    tokio::try_join!(by_kubectl(), by_helm())?;
-    let (applied, installed) = (specs(APPLIED).await?, specs(INSTALLED).await?);
+    let kinds = kinds(&rendered(&[]).await?);
+    tokio::try_join!(by_kubectl(&kinds), by_helm())?;
+    let (applied, installed) = (specs(APPLIED, &kinds).await?, specs(INSTALLED, &kinds).await?);
     let names = |specs: &BTreeMap<String, Value>| specs.keys().cloned().collect::<BTreeSet<_>>();
     ensure!(names(&applied) == names(&installed), "{:?} applied, {:?} installed", names(&applied), names(&installed));
     for (name, spec) in &applied {
         ensure!(*spec == installed[name], "{name} applied: {spec}\ninstalled: {}", installed[name]);
     }
-    ensure!(applied.len() >= 9, "{:?}", names(&applied));
-    say!("{} objects are as helm's", applied.len());
+    let compared: BTreeSet<_> = applied.keys().filter_map(|name| name.split('/').next()).collect();
+    let expected: BTreeSet<_> = kinds.iter().map(String::as_str).filter(|kind| *kind != JOB).collect();
+    ensure!(compared == expected, "{compared:?} compared, of {expected:?}");
+    say!("{} objects of {} kinds are as helm's", applied.len(), compared.len());
     clear().await
 }
 
@@ -61,20 +71,20 @@ async fn by_helm() -> Result<()> {
     for next in [&[][..], &["--set", NEXT]] {
         // Not until all is ready: what is compared is there at once.
         let install = ["upgrade", "--install", RELEASE, "--timeout=3m"];
-        let chart = chart(INSTALLED);
+        let chart = chart(INSTALLED).await?;
         let chart: Vec<&str> = chart.iter().map(String::as_str).collect();
         kubectl::helm(&[&install[..], &chart, next].concat()).await?;
     }
     Ok(())
 }
 
-async fn by_kubectl() -> Result<()> {
+async fn by_kubectl(kinds: &BTreeSet<String>) -> Result<()> {
     let first = rendered(&[]).await?;
     apply(&first).await?;
     until_done().await?;
-    let before = versions().await?;
+    let before = versions(kinds).await?;
     apply(&first).await?;
-    ensure!(versions().await? == before, "a second apply of the same changes something");
+    ensure!(versions(kinds).await? == before, "a second apply of the same changes something");
     say!("applied by kubectl: migrated, seeded, tested and ready; a second apply changes nothing");
 
     let catalog = name_of("productcatalogs").await?;
@@ -97,22 +107,30 @@ async fn by_kubectl() -> Result<()> {
 }
 
 /// Arguments of helm that are the same for both.
-fn chart(namespace: &str) -> Vec<String> {
+async fn chart(namespace: &str) -> Result<Vec<String>> {
     let path = |path: &str| repository().join(path).display().to_string();
-    let values = format!(
-        "ingress.enabled=false,api.replicas=1,controller.replicas=1,seed.whenEmpty=true,seed.rows=1000,\
-         database.host=e2e-database.{NAMESPACE},database.name=farmlokal_apply,database.existingSecret=e2e,\
+    let mut values = format!(
+        "{VALUES},database.host=e2e-database.{NAMESPACE},database.name=farmlokal_apply,database.existingSecret=e2e,\
          redis.existingSecret=e2e,redis.urlKey=url"
     );
+    let known = kubectl::run(&["api-versions"]).await?;
+    for (_, more) in VALUES_OF_GROUPS.iter().filter(|(group, _)| known.lines().any(|line| line == *group)) {
+        values = format!("{values},{more}");
+    }
     let words = [&path("charts/farmlokal"), "--namespace", namespace, "--values", &path("tools/e2e/values.yaml"), "--set", &values];
-    words.map(str::to_owned).into()
+    Ok(words.map(str::to_owned).into())
+}
+
+/// The kinds in a manifest.
+fn kinds(manifest: &str) -> BTreeSet<String> {
+    manifest.lines().filter_map(|line| line.strip_prefix("kind: ")).map(str::to_owned).collect()
 }
 
 async fn rendered(next: &[&str]) -> Result<String> {
     // A helm that somebody has built may not know what Kubernetes it is for.
     let versions = kubectl::json(&["version"]).await?;
     let version = versions["serverVersion"]["gitVersion"].as_str().context("the server has no version")?;
-    let chart = chart(APPLIED);
+    let chart = chart(APPLIED).await?;
     let chart: Vec<&str> = chart.iter().map(String::as_str).collect();
     kubectl::helm(&[&["template", RELEASE, "--kube-version", version], &chart[..], next].concat()).await
 }
@@ -159,38 +177,41 @@ async fn name_of(kind: &str) -> Result<String> {
 
 /// What changes with every change of an applied object, by kind and name: the generation, where there is a status too that
 /// changes by itself.
-async fn versions() -> Result<BTreeMap<String, Value>> {
-    let kinds = format!("{KINDS},jobs");
+async fn versions(kinds: &BTreeSet<String>) -> Result<BTreeMap<String, Value>> {
     let version = |object: &Value| {
         let metadata = &object["metadata"];
         let version = if object["status"].is_object() { &metadata["generation"] } else { &metadata["resourceVersion"] };
         json!([metadata["uid"], version])
     };
-    objects(APPLIED, &kinds, version).await
+    Ok(objects(APPLIED, kinds).await?.iter().map(|(name, object)| (name.clone(), version(object))).collect())
 }
 
 /// What was asked for, by kind and name, without what differs between namespaces.
-async fn specs(namespace: &str) -> Result<BTreeMap<String, Value>> {
-    let wanted = |object: &Value| {
-        let mut object = object.clone();
+async fn specs(namespace: &str, kinds: &BTreeSet<String>) -> Result<BTreeMap<String, Value>> {
+    let is_kept = |object: &Value| object["kind"] != JOB && object["metadata"]["annotations"]["helm.sh/hook"].is_null();
+    let wanted = |(name, mut object): (String, Value)| {
+        let labels = object["metadata"]["labels"].take();
+        let fields = object.as_object_mut()?;
+        fields.retain(|field, _| field != "metadata" && field != "status");
         for assigned in ["clusterIP", "clusterIPs"] {
-            object["spec"].as_object_mut().and_then(|spec| spec.remove(assigned));
+            fields.get_mut("spec").and_then(Value::as_object_mut).and_then(|spec| spec.remove(assigned));
         }
-        let fields = ["spec", "data", "rules", "roleRef", "subjects"].map(|field| object[field].to_string());
-        let text = json!([object["metadata"]["labels"], fields]).to_string();
-        text.replace(namespace, "NAMESPACE").into()
+        let text = json!([labels, fields]).to_string().replace(namespace, "NAMESPACE");
+        Some((name.replace(namespace, "NAMESPACE"), text.into()))
     };
-    objects(namespace, KINDS, wanted).await
+    let objects = objects(namespace, kinds).await?.into_iter();
+    Ok(objects.filter(|(_, object)| is_kept(object)).filter_map(wanted).collect())
 }
 
-/// The release's objects of these kinds.
-async fn objects(
-    namespace: &str,
-    kinds: &str,
-    look: impl Fn(&Value) -> Value,
-) -> Result<BTreeMap<String, Value>> {
+/// The release's objects of these kinds, by kind and name. The name of one that is in no namespace ends in it.
+async fn objects(namespace: &str, kinds: &BTreeSet<String>) -> Result<BTreeMap<String, Value>> {
+    let kinds = kinds.iter().map(String::as_str).collect::<Vec<_>>().join(",").to_lowercase();
     let selector = format!("--selector=app.kubernetes.io/instance={RELEASE}");
-    let list = kubectl::json(&["get", kinds, &selector, "--namespace", namespace]).await?;
-    let name = |object: &Value| format!("{}/{}", object["kind"], object["metadata"]["name"]).replace('"', "");
-    Ok(items(&list).iter().map(|object| (name(object), look(object))).collect())
+    let list = kubectl::json(&["get", &kinds, &selector, "--namespace", namespace]).await?;
+    let named = |object: &Value| {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        let is_ours = object["metadata"]["namespace"] == namespace || name.ends_with(&format!(":{namespace}"));
+        is_ours.then(|| (format!("{}/{name}", object["kind"].as_str().unwrap_or_default()), object.clone()))
+    };
+    Ok(items(&list).iter().filter_map(named).collect())
 }
