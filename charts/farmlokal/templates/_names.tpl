@@ -78,7 +78,7 @@ name: {{ compact (list (include "farmlokal.fullname" $) $ending) | join "-" | qu
 namespace: {{ $.Release.Namespace | quote }}
 labels:
   {{- include "farmlokal.labels" (list $ (index . 1)) | nindent 2 }}
-{{- with include "farmlokal.annotations" (prepend (slice . 3) $) }}
+{{- with include "farmlokal.annotations" (append (slice . 3) $.Values.commonAnnotations) }}
 {{ . }}
 {{- end }}
 {{- end -}}
@@ -96,13 +96,13 @@ Takes (list $ component ending value dictionary).
 {{- set $metadata "labels" $labels | toYaml -}}
 {{- end -}}
 
-{{/* Takes (list $ annotations...). */}}
+{{/* Takes (list annotations...), of which the first wins. */}}
 {{- define "farmlokal.annotations" -}}
 {{- $annotations := dict -}}
-{{- range rest . -}}
+{{- range . -}}
 {{- $annotations = merge $annotations (default dict .) -}}
 {{- end -}}
-{{- with merge $annotations (default dict (index . 0).Values.commonAnnotations) -}}
+{{- with $annotations -}}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end -}}

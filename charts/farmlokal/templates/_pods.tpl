@@ -12,13 +12,8 @@
 {{- $pod := include "farmlokal.podValues" $component | fromYaml -}}
 labels:
   {{- include "farmlokal.mergedLabels" (list $component (include "farmlokal.labels" $component | fromYaml) "pods.labels (or those of a component)" $pod.labels) | nindent 2 }}
-{{- $annotations := dict -}}
-{{- range append (slice . 2) $pod.annotations -}}
-{{- $annotations = merge $annotations (default dict .) -}}
-{{- end -}}
-{{- with $annotations }}
-annotations:
-  {{- toYaml . | nindent 2 }}
+{{- with include "farmlokal.annotations" (append (slice . 2) $pod.annotations) }}
+{{ . }}
 {{- end }}
 {{- end -}}
 
@@ -85,11 +80,12 @@ The ServiceAccount of a component: that of the API for all but the controller, a
 {{- set $metadata "name" (include "farmlokal.serviceAccountName" .) | toYaml -}}
 {{- end -}}
 
-{{/* An attempt that was evicted, as from a drained node, does not count. */}}
+{{/* An attempt that was evicted, as from a drained node, does not count. Kubernetes 1.29 demands a status. */}}
 {{- define "farmlokal.podFailurePolicy" -}}
 podFailurePolicy:
   rules:
     - action: Ignore
       onPodConditions:
         - type: DisruptionTarget
+          status: "True"
 {{- end -}}

@@ -1,19 +1,25 @@
-{{/* What is wrong with the values of the two servers. */}}
+{{/* What is wrong with the values of the two servers, and with keys of Secrets. */}}
 {{- define "farmlokal.checkServers" -}}
-{{- range $server := list "database" "redis" -}}
-{{- $values := get $.Values $server -}}
-{{- $tls := $values.tls -}}
-{{- if and $values.urlKey (not $values.existingSecret) -}}
-{{- fail (printf "%s.urlKey needs %s.existingSecret" $server $server) -}}
+{{- /* A key without its Secret would be ignored; those of values.yaml mean nothing by themselves. */ -}}
+{{- $ignored := list "" "DB_PASS" "REDIS_PASSWORD" "ca.crt" "OAUTH_CLIENT_SECRET" "WEBHOOK_SECRETS" -}}
+{{- range $section := list "database" "database.tls" "redis" "redis.tls" "migrate.database" "partners" -}}
+{{- $values := $.Values -}}
+{{- range splitList "." $section -}}
+{{- $values = get $values . -}}
 {{- end -}}
+{{- range $name, $value := $values -}}
+{{- if and (hasSuffix "Key" $name) (not (has $value $ignored)) (not $values.existingSecret) -}}
+{{- fail (printf "%s.%s needs %s.existingSecret" $section $name $section) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $server := list "database" "redis" -}}
+{{- $tls := (get $.Values $server).tls -}}
 {{- if ne (empty $tls.certKey) (empty $tls.keyKey) -}}
 {{- fail (printf "%s.tls.certKey and %s.tls.keyKey go together" $server $server) -}}
 {{- end -}}
 {{- if and $tls.existingSecret (not $tls.caKey) (not $tls.certKey) -}}
 {{- fail (printf "%s.tls.existingSecret needs %s.tls.caKey or %s.tls.certKey" $server $server $server) -}}
-{{- end -}}
-{{- if and $tls.certKey (not $tls.existingSecret) -}}
-{{- fail (printf "%s.tls.certKey needs %s.tls.existingSecret" $server $server) -}}
 {{- end -}}
 {{- end -}}
 {{- with .Values.database.tls -}}
@@ -35,9 +41,6 @@
 {{- with .Values.migrate.database -}}
 {{- if and .user (not .existingSecret) -}}
 {{- fail "migrate.database.user needs migrate.database.existingSecret" -}}
-{{- end -}}
-{{- if and .urlKey (not .existingSecret) -}}
-{{- fail "migrate.database.urlKey needs migrate.database.existingSecret" -}}
 {{- end -}}
 {{- if and .existingSecret (not .urlKey) $.Values.database.urlKey -}}
 {{- fail "migrate.database.existingSecret needs migrate.database.urlKey: database.urlKey says where the database is" -}}

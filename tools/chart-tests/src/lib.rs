@@ -6,7 +6,7 @@ mod tools;
 pub mod yaml;
 
 pub use render::{helm, kustomize};
-pub use schemas::kubeconform;
+pub use schemas::{NEW, OLDEST, kubeconform};
 pub use tools::Tool;
 
 use std::path::{Path, PathBuf};

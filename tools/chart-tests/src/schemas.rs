@@ -1,18 +1,21 @@
 //! Kubernetes' own schemas for kubeconform, made out of the OpenAPI document that the Go module has: kubeconform would
 //! download them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
 use crate::{Tool, repository, tools, yaml};
 
-/// The Kubernetes whose schemas are used.
-const MODULE: &str = "k8s.io/kubernetes@v1.36.3";
+/// The oldest Kubernetes that the chart is for.
+pub const OLDEST: &str = "1.29.15";
+/// A new one.
+pub const NEW: &str = "1.36.3";
 
 /// kubeconform, strict: it fails for fields that there are not, and for kinds without a schema. `ProductCatalog` has one;
 /// kinds of the Prometheus operator and of the Gateway API are skipped. `None` where kubeconform or the Go module cannot be had: one line says so,
@@ -21,11 +24,12 @@ const MODULE: &str = "k8s.io/kubernetes@v1.36.3";
 /// # Panics
 /// Where they cannot be had and `FARMLOKAL_REQUIRE_TOOLS` is set.
 #[must_use]
-pub fn kubeconform() -> Option<Command> {
-    static SCHEMAS: OnceLock<Option<PathBuf>> = OnceLock::new();
+pub fn kubeconform(kubernetes: &'static str) -> Option<Command> {
+    static SCHEMAS: Mutex<BTreeMap<&str, Option<PathBuf>>> = Mutex::new(BTreeMap::new());
     let mut kubeconform = Tool::Kubeconform.command()?;
-    let schemas = SCHEMAS.get_or_init(|| {
-        let found = schemas().context("no schemas for kubeconform");
+    let mut all = SCHEMAS.lock().unwrap_or_else(PoisonError::into_inner);
+    let schemas = all.entry(kubernetes).or_insert_with(|| {
+        let found = schemas(kubernetes).context("no schemas for kubeconform");
         found.map_err(|error| tools::skipped("kubeconform's schemas", &error)).ok()
     });
     let location = schemas.as_ref()?.join("{{.ResourceKind}}{{.KindSuffix}}.json");
@@ -35,11 +39,11 @@ pub fn kubeconform() -> Option<Command> {
 }
 
 /// The folder with a file for each kind.
-fn schemas() -> anyhow::Result<PathBuf> {
-    let folder = repository(format!("target/tools/schemas-{}", std::process::id()));
+fn schemas(kubernetes: &str) -> anyhow::Result<PathBuf> {
+    let folder = repository(format!("target/tools/schemas-{}-{kubernetes}", std::process::id()));
     fs::create_dir_all(&folder)?;
     let folder = fs::canonicalize(folder)?;
-    let document: Value = serde_json::from_slice(&fs::read(openapi()?)?)?;
+    let document: Value = serde_json::from_slice(&fs::read(openapi(kubernetes)?)?)?;
     let mut definitions = document["definitions"].as_object().context("no definitions")?.clone();
     let all = folder.join("all.json");
     for (name, definition) in &mut definitions {
@@ -58,12 +62,13 @@ fn schemas() -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-/// The OpenAPI document of [`MODULE`].
-fn openapi() -> anyhow::Result<PathBuf> {
+/// The OpenAPI document of this Kubernetes.
+fn openapi(kubernetes: &str) -> anyhow::Result<PathBuf> {
+    let name = format!("k8s.io/kubernetes@v{kubernetes}");
     let mut go = Command::new("go");
     let output =
-        go.args(["mod", "download", "-json", MODULE]).current_dir("/").output().context("no Go here")?;
-    ensure!(output.status.success(), "go mod download {MODULE}: {}", String::from_utf8_lossy(&output.stdout));
+        go.args(["mod", "download", "-json", &name]).current_dir("/").output().context("no Go here")?;
+    ensure!(output.status.success(), "go mod download {name}: {}", String::from_utf8_lossy(&output.stdout));
     let module: Value = serde_json::from_slice(&output.stdout)?;
     Ok(Path::new(module["Dir"].as_str().context("no Dir")?).join("api/openapi-spec/swagger.json"))
 }

@@ -2,26 +2,34 @@
 
 use std::process::Command;
 
-use farmlokal_chart_tests::{kubeconform, repository};
+use farmlokal_chart_tests::{NEW, OLDEST, kubeconform, repository};
 
 use crate::chart::{render, run, variants};
 
+/// Of the oldest Kubernetes that the chart allows, and of a new one.
 #[test]
 fn every_object_keeps_to_its_schema() {
+    let file = |name: &str| std::fs::read_to_string(repository("charts/farmlokal").join(name)).unwrap();
+    let (minor, _) = OLDEST.rsplit_once('.').unwrap();
+    assert!(file("Chart.yaml").contains(&format!("\nkubeVersion: \">={minor}.0-0\"\n")), "{OLDEST}");
+    let definition = file("crds/productcatalogs.yaml");
     for values in variants() {
         let Some(objects) = render(&values) else { return };
-        let Some(kubeconform) = kubeconform() else { return };
-        let output = run(kubeconform, &objects.text);
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{values}: {said}{}", String::from_utf8_lossy(&output.stderr));
-        assert!(said.contains("Invalid: 0, Errors: 0"), "{said}");
+        for kubernetes in [OLDEST, NEW] {
+            let Some(kubeconform) = kubeconform(kubernetes) else { return };
+            let output = run(kubeconform, &format!("{definition}\n---\n{}", objects.text));
+            let (said, error) =
+                (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            assert!(output.status.success(), "{kubernetes}: {values}: {said}{error}");
+            assert!(said.contains("Invalid: 0, Errors: 0"), "{said}");
+        }
     }
 }
 
 #[test]
 fn a_field_that_there_is_not_is_found() {
     let bad = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {port: 1}\n";
-    let Some(kubeconform) = kubeconform() else { return };
+    let Some(kubeconform) = kubeconform(NEW) else { return };
     let said = String::from_utf8(run(kubeconform, bad).stdout).unwrap();
     assert!(said.contains("additional properties 'port' not allowed"), "{said}");
 }

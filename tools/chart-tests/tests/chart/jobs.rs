@@ -63,7 +63,7 @@ fn an_evicted_pod_is_no_failed_attempt() {
         &objects.get("Job", "farmlokal-seed")["spec"],
         cron,
     ] {
-        let rules = json!([{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]);
+        let rules = json!([{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]);
         assert_eq!(spec["podFailurePolicy"]["rules"], rules);
         assert_eq!(spec["template"]["spec"]["restartPolicy"], "Never");
     }

@@ -74,6 +74,9 @@ fn values_of_another_kind() {
         (json!({"ingress": {"enabled": "yes"}}), "'/ingress/enabled': got string, want boolean"),
         (json!({"database": {"port": 70000}}), "'/database/port': maximum: got 70,000, want 65,535"),
         (json!({"database": {"host": "mysql://db"}}), "'/database/host'"),
+        (json!({"database": {"host": "db:3306"}}), "'/database/host': 'db:3306' does not match"),
+        (json!({"redis": {"host": "10.0.0.1:6379"}}), "'/redis/host': '10.0.0.1:6379' does not match"),
+        (json!({"listen": "0.0.0.0:5000"}), "'/listen': '0.0.0.0:5000' does not match"),
         (json!({"database": {"tls": {"mode": "verify"}}}), "'/database/tls/mode': value must be one of"),
         (json!({"database": {"tls": {"ca": "x"}}}), "'/database/tls': additional properties 'ca'"),
         (json!({"redis": {"tls": true}}), "'/redis/tls': got boolean, want object"),
@@ -110,6 +113,27 @@ fn values_of_another_kind() {
         (json!({"partners": {"webhook": {"secrets": ["secret"]}}}), "'/partners/webhook/secrets/0'"),
         (json!({"partners": {"apiA": {"url": "https://user:p@host/"}}}), "'/partners/apiA/url'"),
         (json!({"ingress": {"trustedProxies": ["ingress"]}}), "'/ingress/trustedProxies/0'"),
+        (json!({"ingress": {"trustedProxies": ["10.0.0.0/40"]}}), "'/ingress/trustedProxies/0'"),
+        (json!({"ingress": {"trustedProxies": ["fd00::/129"]}}), "'/ingress/trustedProxies/0'"),
+        (
+            json!({"api": {"config": {"TRUSTED_PROXIES": "10.0.0.0/8,ingress"}}}),
+            "'/api/config/TRUSTED_PROXIES'",
+        ),
+        (json!({"api": {"config": {"LOG_LEVEL": "verbose"}}}), "'/api/config/LOG_LEVEL': 'verbose' does not"),
+        (json!({"api": {"config": {"LOG_LEVEL": "info,farmlokal_api"}}}), "'/api/config/LOG_LEVEL'"),
+        (
+            json!({"commonLabels": {"a team": "x"}}),
+            "'/commonLabels': additional properties 'a team' not allowed",
+        ),
+        (json!({"pods": {"labels": {"team": "a b"}}}), "'/pods/labels/team': 'a b' does not match"),
+        (
+            json!({"seed": {"pods": {"nodeSelector": {"-disk": "ssd"}}}}),
+            "'/seed/pods/nodeSelector': additional properties",
+        ),
+        (
+            json!({"api": {"annotations": {"a/b/c": "x"}}}),
+            "'/api/annotations': additional properties 'a/b/c'",
+        ),
         (json!({"seed": {"rows": 0}}), "'/seed/rows': minimum"),
         (json!({"api": {"image": {"digest": "sha256:12"}}}), "'/api/image/digest'"),
         (json!({"api": {"service": {"type": "ExternalName"}}}), "'/api/service/type': value must be one of"),
@@ -200,6 +224,11 @@ fn servers_whose_values_contradict_each_other() {
         let both = |part: &str| part.replace("SERVER", server);
         refused(&[
             (json!({server: {"urlKey": "url"}}), &both("SERVER.urlKey needs SERVER.existingSecret")),
+            (json!({server: {"passwordKey": "p"}}), &both("SERVER.passwordKey needs SERVER.existingSecret")),
+            (
+                json!({server: {"tls": {"caKey": "own.crt"}}}),
+                &both("SERVER.tls.caKey needs SERVER.tls.existingSecret"),
+            ),
             (
                 json!({server: {"tls": {"existingSecret": "a", "certKey": "tls.crt"}}}),
                 &both("SERVER.tls.certKey and SERVER.tls.keyKey go together"),
@@ -241,6 +270,18 @@ fn servers_whose_values_contradict_each_other() {
         ),
         (json!({"redis": {"username": "a"}}), "redis.username needs a password"),
         (
+            json!({"migrate": {"database": {"urlKey": "url"}}}),
+            "migrate.database.urlKey needs migrate.database.existingSecret",
+        ),
+        (
+            json!({"partners": {"clientSecretKey": "secret"}}),
+            "partners.clientSecretKey needs partners.existingSecret",
+        ),
+        (
+            json!({"partners": {"webhookSecretsKey": "keys"}}),
+            "partners.webhookSecretsKey needs partners.existingSecret",
+        ),
+        (
             json!({"migrate": {"database": {"user": "a"}}}),
             "migrate.database.user needs migrate.database.existingSecret",
         ),
@@ -260,5 +301,21 @@ fn a_cache_and_an_index_that_their_limit_has_room_for_are_taken() {
         json!({"config": {"SEARCH_MEMORY": "1GiB"}, "resources": {"limits": {"memory": "1.25Gi"}}}),
     ] {
         render(&json!({"api": api}));
+    }
+}
+
+#[test]
+fn hosts_networks_levels_and_labels_as_they_are_written_elsewhere_are_taken() {
+    for values in [
+        json!({"database": {"host": "db.shop.svc.cluster.local"}, "redis": {"host": "10.0.0.1"}}),
+        json!({"database": {"host": "fd00::1"}, "redis": {"host": "::ffff:10.0.0.1"}, "listen": "::"}),
+        json!({"ingress": {"trustedProxies": ["10.0.0.0/8", "192.0.2.1", "fd00::/8", "::1"]}}),
+        json!({"api": {"config": {"TRUSTED_PROXIES": "127.0.0.0/8, ::1", "LOG_LEVEL": "INFO"}}}),
+        json!({"api": {"config": {"LOG_LEVEL": "warn,farmlokal_api::webhook=debug"}}}),
+        json!({"commonLabels": {"example.com/cost-centre": "12_b", "team": ""}}),
+        json!({"api": {"annotations": {"Example.com/Note": "any: text, at all"}}}),
+        json!({"partners": {"webhookSecretsKey": ""}, "database": {"tls": {"caKey": ""}}}),
+    ] {
+        render(&values);
     }
 }

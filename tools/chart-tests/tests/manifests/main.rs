@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use farmlokal_chart_tests::{Tool, helm, kubeconform, kustomize, repository, yaml};
+use farmlokal_chart_tests::{NEW, Tool, helm, kubeconform, kustomize, repository, yaml};
 use serde_json::Value;
 
 /// What `kubectl apply -k` takes.
@@ -80,7 +80,7 @@ fn every_file_is_yaml_and_every_folder_with_a_kustomization_is_built_here() {
 
 #[test]
 fn every_object_fits_the_schema_of_its_kind() {
-    let (Some(objects), Some(mut kubeconform)) = (objects(), kubeconform()) else { return };
+    let (Some(objects), Some(mut kubeconform)) = (objects(), kubeconform(NEW)) else { return };
     let folder = tempfile::tempdir().unwrap();
     for (number, object) in objects.iter().enumerate() {
         fs::write(folder.path().join(format!("{number}.json")), object.to_string()).unwrap();
