@@ -200,8 +200,15 @@ fn the_chart_s_page_names_what_is_published() {
     let icon = chart["icon"].as_str().unwrap();
     let path = icon.strip_prefix("https://raw.githubusercontent.com/farmlokal/farmlokal/main/").unwrap();
     assert!(repository(path).is_file(), "{icon}");
-    let changes = fs::read_to_string(repository("CHANGELOG.md")).unwrap();
-    assert!(changes.contains(&format!("\n## {version}")), "CHANGELOG.md says nothing of {version}");
+    let log = fs::read_to_string(repository("CHANGELOG.md")).unwrap();
+    let (_, log) =
+        log.split_once(&format!("\n## {version}\n")).expect("CHANGELOG.md says nothing of this version");
+    let log = log.split("\n## ").next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    for change in annotation("changes").as_array().unwrap() {
+        let kinds = ["added", "changed", "deprecated", "removed", "fixed", "security"];
+        assert!(kinds.iter().any(|kind| change["kind"] == *kind), "{change}");
+        assert!(log.contains(change["description"].as_str().unwrap()), "CHANGELOG.md does not say: {change}");
+    }
 }
 
 /// Helm 3 and Helm 4, on the oldest and the newest Kubernetes.
@@ -214,6 +221,14 @@ fn the_chart_is_tried_with_both_helms() {
         let own = include.iter().find(|each| each["helm"].as_str().unwrap().starts_with(helm));
         assert_eq!(own.unwrap()["module"], format!("helm.sh/helm/{helm}/cmd/helm"));
     }
+    // What the page says of it.
+    let page = fs::read_to_string(repository("docs/kubernetes.md")).unwrap();
+    let minors: Vec<&str> = include
+        .iter()
+        .map(|each| each["kubernetes"].as_str().unwrap().trim_start_matches('v').rsplit_once('.').unwrap().0)
+        .collect();
+    let said = format!("tests run on {}", minors.join(" and "));
+    assert!(page.split_whitespace().collect::<Vec<_>>().join(" ").contains(&said), "docs: {said}");
     let digests = include.iter().map(|each| each["digest"].as_str().unwrap());
     assert!(digests.clone().all(|digest| digest.starts_with("sha256:") && digest.len() == 71));
     assert_eq!(digests.collect::<BTreeSet<_>>().len(), include.len());
