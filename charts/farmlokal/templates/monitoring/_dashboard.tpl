@@ -7,32 +7,25 @@ farmlokal-{{ index . 1 }}-{{ printf "%s/%s" $.Release.Namespace (include "farmlo
 {{/* A dashboard of files/dashboards as Grafana's JSON. Takes (list $ name). */}}
 {{- define "farmlokal.dashboard" -}}
 {{- $ := index . 0 -}}
-{{- $name := index . 1 -}}
-{{- $parts := dict -}}
-{{- $matchers := (fromYaml ($.Files.Get "files/dashboards/defaults.yaml")).matchers -}}
-{{- range $part := list "defaults" $name -}}
-  {{- $text := $.Files.Get (printf "files/dashboards/%s.yaml" $part) -}}
-  {{- range $short, $long := $matchers -}}
-    {{- $text = replace (printf "<%s>" $short) $long $text -}}
-  {{- end -}}
-  {{- $_ := set $parts $part (fromYaml $text) -}}
+{{- $text := printf "%s\n%s" ($.Files.Get "files/dashboards/defaults.yaml") ($.Files.Get (printf "files/dashboards/%s.yaml" (index . 1))) -}}
+{{- range $short, $long := (fromYaml $text).matchers -}}
+  {{- $text = replace (printf "<%s>" $short) $long $text -}}
 {{- end -}}
-{{- $defaults := $parts.defaults -}}
-{{- $source := index $parts $name -}}
+{{- $source := fromYaml $text -}}
 {{- $panels := list -}}
 {{- $id := 0 -}}
 {{- $y := 0 -}}
-{{- range $row := $source.rows -}}
+{{- range $source.rows -}}
   {{- $id = add1 $id -}}
-  {{- $header := dict "id" $id "type" "row" "title" .title "collapsed" (default false .collapsed) -}}
-  {{- $_ := set $header "gridPos" (dict "x" 0 "y" $y "w" 24 "h" 1) -}}
+  {{- $place := dict "x" 0 "y" $y "w" 24 "h" 1 -}}
+  {{- $header := dict "id" $id "type" "row" "title" .title "collapsed" (default false .collapsed) "panels" list "gridPos" $place -}}
   {{- $y = add1 $y -}}
   {{- $top := $y -}}
   {{- $x := 0 -}}
   {{- $height := 0 -}}
   {{- $inside := list -}}
   {{- range .panels -}}
-    {{- $size := .size | default (index $defaults.kinds (default "lines" .kind)).size -}}
+    {{- $size := .size | default (get $source.kinds (default "lines" .kind)).size -}}
     {{- $width := index $size 0 | int -}}
     {{- if gt (add $x $width | int) 24 -}}
       {{- $x = 0 -}}
@@ -40,10 +33,9 @@ farmlokal-{{ index . 1 }}-{{ printf "%s/%s" $.Release.Namespace (include "farmlo
     {{- end -}}
     {{- $height = index $size 1 | int -}}
     {{- $id = add1 $id -}}
-    {{- $panel := include "farmlokal.dashboard.panel" (list $ $defaults .) | fromJson -}}
-    {{- $_ := set $panel "id" $id -}}
-    {{- $_ := set $panel "gridPos" (dict "x" $x "y" $y "w" $width "h" $height) -}}
-    {{- $inside = append $inside $panel -}}
+    {{- $place := dict "x" $x "y" $y "w" $width "h" $height -}}
+    {{- $panel := include "farmlokal.dashboard.panel" (list $ $source .) | fromJson -}}
+    {{- $inside = append $inside (merge $panel (dict "id" $id "gridPos" $place)) -}}
     {{- $x = add $x $width -}}
   {{- end -}}
   {{- /* A row that is folded up holds its panels, and takes no more than its own line. */ -}}
@@ -51,57 +43,52 @@ farmlokal-{{ index . 1 }}-{{ printf "%s/%s" $.Release.Namespace (include "farmlo
     {{- $panels = append $panels (set $header "panels" $inside) -}}
     {{- $y = $top -}}
   {{- else -}}
-    {{- $panels = append $panels (set $header "panels" list) -}}
-    {{- $panels = concat $panels $inside -}}
+    {{- $panels = concat $panels (list $header) $inside -}}
     {{- $y = add $y $height -}}
   {{- end -}}
 {{- end -}}
-{{- $fullname := include "farmlokal.fullname" $ -}}
-{{- $runbooks := dict "type" "link" "title" "Runbooks" "url" (include "farmlokal.runbooks" $) "targetBlank" true "icon" "doc" -}}
-{{- $dashboard := $defaults.dashboard -}}
-{{- $_ := set $dashboard "uid" (include "farmlokal.dashboard.uid" .) -}}
-{{- $_ := set $dashboard "title" (printf "%s (%s/%s)" $source.title $.Release.Namespace $fullname) -}}
-{{- $_ := set $dashboard "description" $source.description -}}
-{{- $_ := set $dashboard "links" (append $dashboard.links $runbooks) -}}
-{{- $_ := set $dashboard "panels" $panels -}}
 {{- /* The release's own series are chosen, others can be. */ -}}
 {{- $chosen := dict "namespace" $.Release.Namespace "job" (include "farmlokal.job" .) -}}
-{{- $variables := list (dict "name" "datasource" "label" "Data source" "type" "datasource" "query" "prometheus" "refresh" 1) -}}
+{{- $variables := list $source.source -}}
 {{- $narrowed := list -}}
 {{- range list "cluster" "namespace" "job" "pod" -}}
   {{- $query := printf "label_values(%s{%s}, %s)" $source.series (join "," $narrowed) . | replace "{}" "" -}}
-  {{- $variable := dict "name" . "label" (title .) "type" "query" "datasource" (dict "type" "prometheus" "uid" "${datasource}") -}}
-  {{- $_ := set $variable "definition" $query -}}
-  {{- $_ := set $variable "query" (dict "qryType" 1 "query" $query "refId" .) -}}
-  {{- $variable = merge $variable (dict "refresh" 2 "sort" 1 "multi" true "includeAll" true) -}}
+  {{- $own := get $chosen . -}}
+  {{- $variable := dict "name" . "label" (title .) "definition" $query "query" (dict "qryType" 1 "query" $query "refId" .) -}}
+  {{- $_ := set $variable "current" (dict "text" (list (default "All" $own)) "value" (list (default "$__all" $own))) -}}
   {{- if eq . "cluster" -}}
     {{- /* Takes series without the label, too, as most have none. */ -}}
     {{- $_ := set $variable "allValue" ".*" -}}
   {{- end -}}
-  {{- $own := get $chosen . -}}
-  {{- $_ := set $variable "current" (dict "text" (list (default "All" $own)) "value" (list (default "$__all" $own))) -}}
-  {{- $variables = append $variables $variable -}}
+  {{- $variables = append $variables (merge $variable $source.variable) -}}
   {{- $narrowed = append $narrowed (printf "%s=~\"$%s\"" . .) -}}
 {{- end -}}
-{{- $_ := set $dashboard "templating" (dict "list" $variables) -}}
-{{- toRawJson $dashboard -}}
+{{- $runbooks := dict "type" "link" "title" "Runbooks" "url" (include "farmlokal.runbooks" $) "targetBlank" true "icon" "doc" -}}
+{{- $dashboard := dict
+  "uid" (include "farmlokal.dashboard.uid" .)
+  "title" (printf "%s (%s/%s)" $source.title $.Release.Namespace (include "farmlokal.fullname" $))
+  "description" $source.description
+  "links" (append $source.dashboard.links $runbooks)
+  "panels" $panels
+  "templating" (dict "list" $variables)
+-}}
+{{- toRawJson (merge $dashboard $source.dashboard) -}}
 {{- end -}}
 
-{{/* One panel of it, without its place. Takes (list $ defaults panel). */}}
+{{/* One panel of it, without its place. Takes (list $ dashboard panel). */}}
 {{- define "farmlokal.dashboard.panel" -}}
 {{- $ := index . 0 -}}
 {{- $defaults := index . 1 -}}
 {{- $source := index . 2 -}}
-{{- $kind := index $defaults.kinds (default "lines" $source.kind) -}}
-{{- $datasource := dict "type" "prometheus" "uid" "${datasource}" -}}
-{{- $panel := deepCopy $kind.panel -}}
-{{- $panel = merge $panel (dict "title" $source.title "description" $source.description "datasource" $datasource) -}}
+{{- $kind := get $defaults.kinds (default "lines" $source.kind) -}}
+{{- $datasource := $defaults.variable.datasource -}}
 {{- $steps := default (list (dict "color" "green" "value" nil)) $source.thresholds -}}
 {{- $field := dict "unit" $source.unit "thresholds" (dict "mode" "absolute" "steps" $steps) -}}
 {{- if $source.line -}}
   {{- $_ := set $field "custom" (dict "thresholdsStyle" (dict "mode" "line")) -}}
 {{- end -}}
-{{- $panel = mergeOverwrite $panel (dict "fieldConfig" (dict "defaults" $field)) (deepCopy (default dict $source.panel)) -}}
+{{- $panel := dict "title" $source.title "description" $source.description "datasource" $datasource "fieldConfig" (dict "defaults" $field) -}}
+{{- $panel = mergeOverwrite (deepCopy $kind.panel) $panel (deepCopy (default dict $source.panel)) -}}
 {{- $overrides := default list $panel.fieldConfig.overrides -}}
 {{- if eq $panel.type "timeseries" -}}
   {{- range $color, $names := $defaults.colors -}}
