@@ -12,6 +12,7 @@ use tantivy::{
 };
 
 use super::{documents::Documents, snapshot::Snapshot};
+use crate::analysis::{COMPLETION, STEM};
 
 /// The documents of a segment that have a term in a field. Those that are gone are still among them.
 pub(super) struct Postings {
@@ -87,22 +88,25 @@ impl Snapshot {
         })
     }
 
-    /// The words that become this one by so many letters that are added, left out, replaced or exchanged with their neighbour.
+    /// The words and stems that become this word or its stem by so many letters that are added, left out, replaced or exchanged
+    /// with their neighbour.
     pub(super) fn misspelt(&self, written: &str) -> Result<Terms, TantivyError> {
-        let letters = typos(written);
-        if letters == 0 {
-            return Ok(Terms::new());
-        }
+        let stem = self.analysis.stem(written);
+        let forms = [Some(written), stem.as_deref()].into_iter().flatten().filter(|form| typos(form) > 0);
         // Only the text of the term counts for the automaton, not its field.
-        let term = Term::from_field_text(self.fields.name, written);
-        let automaton = FuzzyTermQuery::new(term, letters, true).automaton()?;
+        let term = |before, form| Term::from_field_text(self.fields.name, &format!("{before}{form}"));
+        let automaton = |before, form| FuzzyTermQuery::new(term(before, form), typos(form), true).automaton();
+        let automata = forms.map(|form| Ok((automaton("", form)?, automaton(STEM, form)?)));
+        let automata = automata.collect::<Result<Vec<_>, TantivyError>>()?;
         self.gather(&self.fields.texts(), |dictionary, add| {
-            let mut stream = dictionary.search(&automaton).into_stream()?;
-            while stream.advance() {
-                // Stems and completions begin with a control character.
-                let is_word = stream.key().first().is_some_and(|first| !first.is_ascii_control());
-                if is_word && stream.key() != written.as_bytes() {
-                    add(stream.key(), stream.value());
+            for (of_words, of_stems) in &automata {
+                // Stems and completions begin with control characters, and words after these.
+                let words = dictionary.search(of_words).ge(" ");
+                for found in [words, dictionary.search(of_stems).ge(STEM).lt(COMPLETION)] {
+                    let mut stream = found.into_stream()?;
+                    while stream.advance() {
+                        add(stream.key(), stream.value());
+                    }
                 }
             }
             Ok(())

@@ -170,9 +170,19 @@ impl Snapshot {
         for (unit, word) in units.iter().flat_map(|unit| unit.words.iter().map(move |word| (unit, word))) {
             let (forgiving, written): (Vec<_>, Vec<_>) =
                 word.alternatives.iter().partition(|one| one.likeness < Likeness::Alike);
-            let others: BTreeMap<&str, &[Postings]> = forgiving
-                .iter()
-                .flat_map(|one| one.groups.iter().flatten())
+            let forgiving = || forgiving.iter().flat_map(|one| &one.groups);
+            // A stem may be no word: the words that begin with it stand for it.
+            let stems = forgiving().flat_map(Terms::keys).filter_map(|term| term.strip_prefix(STEM));
+            let of_stems = stems.map(|stem| {
+                let mut words = self.beginning_with(&self.fields.texts(), stem)?;
+                words.retain(|word, _| self.analysis.stem(word).as_deref() == Some(stem));
+                Ok(words)
+            });
+            let of_stems = of_stems.collect::<Result<Vec<_>, TantivyError>>()?;
+            let others: BTreeMap<&str, &[Postings]> = forgiving()
+                .chain(&of_stems)
+                .flatten()
+                .filter(|(term, _)| !term.starts_with(STEM))
                 .map(|(term, postings)| (term.as_str(), postings.as_slice()))
                 .collect();
             let Word::Plain { whole, .. } = &word.word else { continue };

@@ -114,8 +114,17 @@ async fn singular_plural_and_units_find_the_same() {
 
 #[tokio::test]
 async fn forgives_only_where_the_whole_catalogue_has_nothing() {
-    let engine =
-        with_names(&["Strawberry jam", "Strawberries", "Straw hat", "Cheddar cheese", "Abc1234"]).await;
+    let engine = with_names(&[
+        "Strawberry jam",
+        "Strawberries",
+        "Straw hat",
+        "Cheddar cheese",
+        "Abc1234",
+        "Lentils",
+        "Cherries",
+        "Onion",
+    ])
+    .await;
     let level = async |text: &str| {
         let found = found(&engine, text).await;
         let corrections = found.corrections.into_iter().map(|one| (one.word, one.found)).collect::<Vec<_>>();
@@ -129,7 +138,16 @@ async fn forgives_only_where_the_whole_catalogue_has_nothing() {
     assert_eq!(level("straw").await, (Level::AsWritten, vec![3], vec![]));
     assert_eq!(level("chedd").await, (Level::Prefix, vec![4], corrected("chedd", &["cheddar"])));
     assert_eq!(level("stra jam").await, (Level::AsWritten, vec![], vec![]));
-    assert_eq!(level("strwaberry").await, (Level::Typos, vec![1], corrected("strwaberry", &["strawberry"])));
+    assert_eq!(
+        level("strwaberry").await,
+        (Level::Typos, vec![1, 2], corrected("strwaberry", &["strawberries", "strawberry"]))
+    );
+    // A typo in the singular where there is the plural only, and the reverse.
+    for (text, id, word) in
+        [("lentl", 6, "lentils"), ("lentls", 6, "lentils"), ("chery", 7, "cherries"), ("oniosn", 8, "onion")]
+    {
+        assert_eq!(level(text).await, (Level::Typos, vec![id], corrected(text, &[word])));
+    }
     assert_eq!(level("cheder cheese").await, (Level::AsWritten, vec![], vec![]));
     assert_eq!(
         level("chedar chees").await,
@@ -191,6 +209,7 @@ async fn highlights_whole_words_and_nothing_else() {
         ("หอม", "Crème of TOMATOES, 1kg (ข้าว[หอม]มะลิ) 🍅!"),
         ("🍅 toma", "Crème of [TOMATOES], 1kg (ข้าวหอมมะลิ) [🍅]!"),
         ("tomatos", "Crème of [TOMATOES], 1kg (ข้าวหอมมะลิ) 🍅!"),
+        ("tomto", "Crème of [TOMATOES], 1kg (ข้าวหอมมะลิ) 🍅!"),
     ] {
         let highlighter = found(&engine, text).await.highlighter.unwrap();
         let mark = |piece: &crate::Piece| {

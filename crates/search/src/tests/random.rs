@@ -39,6 +39,8 @@ const NAME_WORDS: &[&str] = &[
     "ß",
     "potato",
     "potatos",
+    "lentils",
+    "cherries",
 ];
 const SEARCHED: &[&str] = &[
     "tomato",
@@ -69,6 +71,10 @@ const SEARCHED: &[&str] = &[
     "farmer",
     "ss",
     "potatoe",
+    "potao",
+    "lentl",
+    "lentls",
+    "chery",
     "zzz",
     "北京大朱",
 ];

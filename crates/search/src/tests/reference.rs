@@ -95,9 +95,11 @@ impl Reference {
                 {
                     return Some(2);
                 }
-                let letters = allowed(whole);
-                let is_close = |term: &String| distance(term, whole) <= letters;
-                (level == Level::Typos && letters > 0 && of_text().any(is_close)).then_some(1)
+                let is_close = |term: &String, form: &String| {
+                    allowed(form) > 0 && distance(term.trim_start_matches(STEM), form) <= allowed(form)
+                };
+                let has_close = |form| terms.iter().any(|term| is_close(term, form));
+                (level == Level::Typos && [whole, &stem].into_iter().any(has_close)).then_some(1)
             }
         }
     }
