@@ -5,9 +5,11 @@
 mod host;
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -100,8 +102,8 @@ pub async fn serve_operators(listener: TcpListener, routes: Router) {
         .await;
 }
 
-/// Serves HTTP/1.1 on `listener` until `shutdown`; then accepts no more connections and gives those it has `grace` to
-/// finish the requests in flight. Returns whether all of them did.
+/// Serves HTTP/1.1 on `listener` until `shutdown`; then accepts no more connections, closes those without a request in
+/// flight, and gives the others `grace` to finish. Returns whether all of them did.
 ///
 /// Connections beyond the limit are served by `over_limit`, for one request each. Requests carry the peer's address as
 /// [`ConnectInfo`]`<SocketAddr>`.
@@ -137,7 +139,10 @@ where
         // A response is one write: waiting for more to send would only delay it.
         let _ = stream.set_nodelay(true);
         let service = if is_spare { over_limit.clone() } else { service.clone() };
+        let has_asked = Arc::new(AtomicBool::new(false));
+        let asks = Arc::clone(&has_asked);
         let service = service.map_request(move |request: hyper::Request<Incoming>| {
+            asks.store(true, Ordering::Relaxed);
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
             request
@@ -153,10 +158,20 @@ where
         // Waits until the service is ready before each call, as limits of tower demand.
         let served = http.serve_connection(stream, TowerToHyperService::new(service));
         let served = connections.watch(served);
+        let shutdown = shutdown.clone();
         tokio::spawn(async move {
             let _permit = permit;
-            if let Err(error) = served.await {
-                debug!(%error, "a connection broke");
+            // hyper closes idle connections, but waits for the rest of the first header of a new one.
+            let is_over = async {
+                shutdown.cancelled().await;
+                if has_asked.load(Ordering::Relaxed) {
+                    pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                biased;
+                served = served => drop(served.inspect_err(|error| debug!(%error, "a connection broke"))),
+                () = is_over => {}
             }
         });
     }

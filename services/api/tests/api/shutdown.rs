@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use farmlokal_devstack::{Database, Redis};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 use crate::harness::{Api, PATIENCE, Process, client, fetch};
+use crate::overload::read_to_close;
+use crate::slow_clients::used;
 
 #[tokio::test]
 async fn an_idle_service_ends_at_once() {
@@ -28,6 +32,24 @@ async fn readiness_goes_first_and_requests_still_get_answers() {
     assert_eq!(last.status, 200);
     // So that no client sends its next request just as the connection is closed.
     assert_eq!(last.header("connection"), "close");
+    assert_eq!(api.process().ended().await.code(), Some(0));
+}
+
+/// Of a new connection, and of one that has had an answer.
+#[tokio::test]
+async fn headers_that_are_not_whole_are_not_waited_for() {
+    let mut api = Api::with(&[("SHUTDOWN_TIMEOUT", "1h"), ("HEADER_TIMEOUT", "1h")]).await;
+    let address = api.url("").trim_start_matches("http://").to_owned();
+    let mut streams = [TcpStream::connect(&address).await.unwrap(), used(&address).await];
+    for stream in &mut streams {
+        stream.write_all(b"GET /products HTTP/1.1\r\nHo").await.unwrap();
+    }
+    // Until the service has read them.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    api.process().signal("TERM");
+    for stream in &mut streams {
+        assert_eq!(read_to_close(stream).await, "");
+    }
     assert_eq!(api.process().ended().await.code(), Some(0));
 }
 

@@ -27,7 +27,7 @@ async fn dribble(loris: &mut TcpStream) {
 }
 
 /// A connection on which a request has been answered.
-async fn used(address: &str) -> TcpStream {
+pub async fn used(address: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
