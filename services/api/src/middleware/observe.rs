@@ -21,6 +21,7 @@ use tracing::{Instrument as _, Span, debug, warn};
 
 use super::span::{self, CLIENT_CLOSED_REQUEST, OTHER};
 use crate::problem::Code;
+use crate::routes::rounded;
 
 const DURATION: &str = "http_server_request_duration_seconds";
 
@@ -125,7 +126,7 @@ impl Observation {
         let (method, route) = (&self.method, self.route.as_ref().map_or(OTHER, MatchedPath::as_str));
         self.layer.histogram(route, method, status, error).record(elapsed.as_secs_f64());
         if status >= 500 && status != 503 {
-            let elapsed_ms = elapsed.as_secs_f64() * 1e3;
+            let elapsed_ms = rounded(elapsed.as_secs_f64() * 1e3);
             warn!(%method, route, status, elapsed_ms, "request");
         } else {
             debug!(%method, route, status, ?elapsed, "request");

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::not_stored;
+use super::{not_stored, rfc3339};
 use crate::app::App;
 use crate::partners::TokenSource;
 use crate::problem::{Code, Problem, ProblemBody};
@@ -24,7 +24,8 @@ struct TestTokenResponse {
     /// What the token is for, where that is set.
     #[schema(example = "https://api.partner.example")]
     audience: Option<String>,
-    /// When the provider ends it. It is replaced before.
+    /// When the provider ends it: UTC, with milliseconds. It is replaced before.
+    #[serde(serialize_with = "rfc3339")]
     expires_at: DateTime<Utc>,
     /// Seconds until then.
     #[schema(example = 3540)]

@@ -7,16 +7,17 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
-use axum::http::HeaderValue;
 use axum::http::header::VARY;
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{Html, Redirect, Response};
+use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use tokio::sync::Mutex;
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::not_found;
 use crate::encoding::{Compressible, Encoding};
 use crate::problem::PROBLEMS;
 
@@ -64,6 +65,9 @@ type Documents = Arc<Mutex<HashMap<u128, Arc<Compressible>>>>;
 async fn compressed_once(State(documents): State<Documents>, request: Request, next: Next) -> Response {
     let accepted = Encoding::negotiate(request.headers());
     let (mut parts, body) = next.run(request).await.into_parts();
+    if parts.status == StatusCode::NOT_FOUND {
+        return not_found().into_response();
+    }
     // It is in memory: reading it does not fail.
     let plain = to_bytes(body, usize::MAX).await.unwrap_or_default();
     let new = Arc::new(Compressible { plain, ..Default::default() });

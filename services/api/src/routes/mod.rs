@@ -13,7 +13,8 @@ use std::sync::Arc;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
-use serde::Serialize;
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Serialize, Serializer};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -46,11 +47,23 @@ fn not_stored(body: impl Serialize) -> Response {
     ([(CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
+/// UTC, with milliseconds.
+fn rfc3339<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
+}
+
+/// With at most three decimals.
+pub(crate) fn rounded(number: f64) -> f64 {
+    (number * 1e3).round() / 1e3
+}
+
+fn not_found() -> Problem {
+    Problem::new(Code::NotFound, "No such path; /docs describes those there are.")
+}
+
 /// Answers what no route takes.
 pub(crate) fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
-    router
-        .fallback(async || Problem::new(Code::NotFound, "No such path; /docs describes those there are."))
-        .method_not_allowed_fallback(async || {
-            Problem::new(Code::MethodNotAllowed, "This path does not have this method.")
-        })
+    router.fallback(async || not_found()).method_not_allowed_fallback(async || {
+        Problem::new(Code::MethodNotAllowed, "This path does not have this method.")
+    })
 }

@@ -11,7 +11,7 @@ use metrics::{describe_gauge, gauge};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::not_stored;
+use super::{not_stored, rounded};
 use crate::app::App;
 use crate::health::Database;
 
@@ -140,7 +140,7 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
             database: DatabaseHealth {
                 status: up(database_up),
                 reason,
-                latency_ms: latency.map(|latency| latency.as_secs_f64() * 1e3),
+                latency_ms: latency.map(|latency| rounded(latency.as_secs_f64() * 1e3)),
                 connections: Connections { open: pool.open, in_use: pool.in_use, max: pool.max },
             },
             redis: RedisHealth { status: up(redis.up), in_process_layer: redis.subscribed },

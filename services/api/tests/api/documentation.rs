@@ -80,6 +80,16 @@ async fn the_page_needs_nothing_from_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_path_that_is_none_is_a_problem() {
+    let api = Api::empty().await;
+    for path in ["/docs/nope", "/docs/a/b", "/problems/x", "/openapi.json/", "/nope"] {
+        let answer = api.get_with(path, &[("accept-encoding", "gzip")]).await;
+        let found = (answer.status, answer.header("content-type"), answer.json()["code"].clone());
+        assert_eq!(found, (404, "application/problem+json", "not_found".into()), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn every_problem_points_to_its_explanation() {
     let api = Api::empty().await;
     let explanations = api.get("/problems").await;

@@ -1,11 +1,13 @@
 //! The bodies of `/products`, `/products/suggest` and `/products/{id}`.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use farmlokal_catalog::{Level, ListQuery, Page, Price, PriceRange, Product};
 use farmlokal_search::{Correction, Found, Piece, Suggestion};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
+
+use crate::routes::rfc3339;
 
 /// A product.
 #[derive(Serialize, ToSchema)]
@@ -246,10 +248,6 @@ impl<'a> From<&'a [Suggestion]> for SuggestionsResponse<'a> {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn exact<S: Serializer>(price: &Price, serializer: S) -> Result<S::Ok, S::Error> {
     RawValue::from_string(price.to_string()).map_err(serde::ser::Error::custom)?.serialize(serializer)
-}
-
-fn rfc3339<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
 #[cfg(test)]

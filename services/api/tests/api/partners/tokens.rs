@@ -20,7 +20,11 @@ async fn a_token_comes_from_the_provider_then_from_memory_and_for_another_proces
     assert_eq!(body["audience"], "https://partner.test");
     let expires_in = body["expiresIn"].as_u64().unwrap();
     assert!((3_500..=3_600).contains(&expires_in), "{expires_in}");
-    assert!(body["expiresAt"].as_str().unwrap().ends_with('Z'));
+    let expires_at = body["expiresAt"].as_str().unwrap();
+    assert!(
+        expires_at.ends_with('Z') && expires_at.len() == "2025-03-01T09:30:00.000Z".len(),
+        "{expires_at}"
+    );
     let fingerprint = body["fingerprint"].as_str().unwrap();
     assert!(fingerprint.len() == 16 && fingerprint.bytes().all(|byte| byte.is_ascii_hexdigit()));
 
