@@ -37,7 +37,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         if let Err(error) = watch(&mut stack, &mut partners, &mut api, &mut seed) {
             break error;
         }
-        if !announced && lists_products(args.port) {
+        if !announced && searches(args.port) {
             announced = true;
             announce(args.port, partners.as_ref());
         }
@@ -87,16 +87,20 @@ fn watch(
     Ok(())
 }
 
-/// Asks the API for one product.
-fn lists_products(port: u16) -> bool {
+/// Asks the API for what only its search index knows; a catalogue that is too large for one is served without it.
+fn searches(port: u16) -> bool {
     let ask = || -> std::io::Result<String> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-        stream
-            .write_all(b"GET /products?limit=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        stream.write_all(
+            b"GET /products?limit=1&total=true HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        )?;
         std::io::read_to_string(stream)
     };
-    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200") && answer.contains("\"count\":1,"))
+    ask().is_ok_and(|answer| {
+        let has_products = answer.starts_with("HTTP/1.1 200") && answer.contains("\"count\":1,");
+        has_products || answer.contains("too large for the search index")
+    })
 }
 
 fn announce(port: u16, partners: Option<&Partners>) {
@@ -113,4 +117,36 @@ fn announce(port: u16, partners: Option<&Partners>) {
   curl 'http://localhost:{port}/products?category=sports&minPrice=100'
 Rate limits: {limit} requests/seconds for each client (RATE_LIMIT=... changes that). Ctrl-C stops everything.\n"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    /// Plays the API.
+    #[test]
+    fn it_is_up_once_its_index_answers() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for (answer, is_up) in [
+            ("503 Service Unavailable\r\n\r\n{\"detail\":\"The search index is being built.\"}", false),
+            ("200 OK\r\n\r\n{\"data\":[],\"count\":0,\"total\":0}", false),
+            ("200 OK\r\n\r\n{\"data\":[{}],\"count\":1,\"total\":9}", true),
+            (
+                "503 Service Unavailable\r\n\r\n{\"detail\":\"The catalogue is too large for the search index\"}",
+                true,
+            ),
+        ] {
+            let asked = std::thread::spawn(move || searches(port));
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 1024];
+            let length = stream.read(&mut request).unwrap();
+            assert!(request[..length].starts_with(b"GET /products?limit=1&total=true "));
+            write!(stream, "HTTP/1.1 {answer}").unwrap();
+            drop(stream);
+            assert_eq!(asked.join().unwrap(), is_up, "{answer}");
+        }
+    }
 }
