@@ -57,7 +57,7 @@ fn server_error(error: &sqlx::Error) -> Option<u16> {
 /// Adds the settings to look at to the error of a connection that cannot be made, where they may be wrong.
 pub(crate) fn explain(error: sqlx::Error) -> sqlx::Error {
     let settings = match &error {
-        sqlx::Error::Tls(_) => "DB_TLS, DB_TLS_CERT or DB_TLS_KEY",
+        sqlx::Error::Tls(_) => "DB_TLS or DB_HOST",
         // What rustls says of the other side.
         sqlx::Error::Io(cause) if cause.kind() == io::ErrorKind::InvalidData => {
             "DB_HOST, DB_TLS_CA or DB_TLS_CERT"

@@ -1,7 +1,7 @@
 use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
 use redis::io::tcp::TcpSettings;
-use redis::{Client, ConnectionAddr, ErrorKind, IntoConnectionInfo, ProtocolVersion, RedisError};
+use redis::{Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, RedisError};
 
 /// The longest that making a connection may take. No request waits for it.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -65,7 +65,7 @@ pub fn client(config: &RedisConfig, protocol: ProtocolVersion) -> Result<Client,
     })
 }
 
-/// Adds the settings to look at to an error of TLS; leaves others as they are.
+/// Adds the settings to look at to the error of a connection that cannot be made, where they may be wrong.
 #[must_use]
 pub fn explain(error: RedisError) -> RedisError {
     let cause = error.source().and_then(|cause| cause.downcast_ref::<Arc<dyn Error + Send + Sync>>());
@@ -73,8 +73,12 @@ pub fn explain(error: RedisError) -> RedisError {
     let settings = match cause {
         Some(rustls::Error::InvalidCertificate(_)) => "REDIS_TLS_CA or REDIS_HOST",
         Some(rustls::Error::AlertReceived(_)) => "REDIS_TLS_CERT",
-        _ if error.kind() == ErrorKind::InvalidClientConfig => "REDIS_TLS_CERT or REDIS_TLS_KEY",
+        // Who speaks TLS to a Redis without it gets no answer; in the other case Redis hangs up.
+        _ if error.is_timeout() || error.is_connection_dropped() && !error.is_connection_refusal() => {
+            "REDIS_HOST or REDIS_TLS"
+        }
         _ => return error,
     };
-    io::Error::other(format!("{error}; see {settings}")).into()
+    let kind = if error.is_timeout() { io::ErrorKind::TimedOut } else { io::ErrorKind::Other };
+    io::Error::new(kind, format!("{error}; see {settings}")).into()
 }

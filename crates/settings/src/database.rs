@@ -5,7 +5,7 @@ use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 
-use crate::pem::{certificates, private_key};
+use crate::pem::{certificates, identity, private_key};
 use crate::server_url::{check_options, host, parse};
 
 /// Where the database is: `DATABASE_URL`, or the `DB_*` variables; and how far it is trusted.
@@ -41,10 +41,10 @@ pub struct DatabaseArgs {
     #[arg(long, env = "DB_TLS_CA", value_name = "FILE", value_parser = certificates)]
     db_tls_ca: Option<SecretString>,
     /// PEM file of our certificate, where the server wants one
-    #[arg(long, env = "DB_TLS_CERT", value_name = "FILE", value_parser = certificates, requires = "db_tls_key")]
+    #[arg(long, env = "DB_TLS_CERT", value_name = "FILE", value_parser = certificates)]
     db_tls_cert: Option<SecretString>,
     /// PEM file of its private key
-    #[arg(long, env = "DB_TLS_KEY", value_name = "FILE", value_parser = private_key, requires = "db_tls_cert")]
+    #[arg(long, env = "DB_TLS_KEY", value_name = "FILE", value_parser = private_key)]
     db_tls_key: Option<SecretString>,
 }
 
@@ -66,23 +66,27 @@ impl DatabaseArgs {
         // A certificate names an IPv6 address without the brackets that it has in a URL.
         let host = options.get_host().trim_matches(['[', ']']).to_owned();
         options = options.host(&host);
-        let has_files = self.db_tls_ca.is_some() || self.db_tls_cert.is_some();
-        let mode = match options.get_ssl_mode() {
-            MySqlSslMode::Preferred if has_files => MySqlSslMode::VerifyIdentity,
-            mode => mode,
+        let (is_socket, has_files) =
+            (options.get_socket().is_some(), self.db_tls_ca.is_some() || self.db_tls_cert.is_some());
+        let mode = match (self.db_tls, options.get_ssl_mode()) {
+            (None, MySqlSslMode::Preferred) if has_files => MySqlSslMode::VerifyIdentity,
+            (Some(MySqlSslMode::Preferred), _) | (None, MySqlSslMode::Preferred) if is_socket => {
+                MySqlSslMode::Disabled
+            }
+            (set, of_url) => set.unwrap_or(of_url),
         };
-        options = options.ssl_mode(self.db_tls.unwrap_or(mode));
-        let is_disabled = matches!(options.get_ssl_mode(), MySqlSslMode::Disabled);
-        ensure!(!(is_disabled && has_files), "DB_TLS=DISABLED, and DB_TLS_CA or DB_TLS_CERT is set");
+        let is_disabled = matches!(mode, MySqlSslMode::Disabled);
+        ensure!(is_disabled || !is_socket, "DATABASE_URL names a socket, which has no TLS: leave DB_TLS out");
+        ensure!(!(is_disabled && has_files), "TLS is DISABLED, and DB_TLS_CA or DB_TLS_CERT is set");
         if let Some(ca) = &self.db_tls_ca {
             // sqlx adds the CA to the public ones, and VERIFY_CA takes a certificate of theirs for any name.
-            let verifies = matches!(options.get_ssl_mode(), MySqlSslMode::VerifyIdentity);
+            let verifies = matches!(mode, MySqlSslMode::VerifyIdentity);
             ensure!(verifies, "DB_TLS_CA needs DB_TLS=VERIFY_IDENTITY");
             options = options.ssl_ca_from_pem(ca.expose_secret().into());
         }
-        if let (Some(certificate), Some(key)) = (&self.db_tls_cert, &self.db_tls_key) {
-            options = options.ssl_client_cert_from_pem(certificate.expose_secret());
-            options = options.ssl_client_key_from_pem(key.expose_secret());
+        options = options.ssl_mode(mode);
+        if let Some([certificate, key]) = identity("DB_TLS", [&self.db_tls_cert, &self.db_tls_key])? {
+            options = options.ssl_client_cert_from_pem(certificate).ssl_client_key_from_pem(key);
         }
         Ok(options)
     }
@@ -100,17 +104,16 @@ fn database_url(text: &str) -> Result<SecretString, String> {
     Ok(text.into())
 }
 
-/// sqlx 0.9 understands these options, and ignores all others. Some are refused: every connection sets them anew.
+/// sqlx 0.9 ignores options that it does not understand. Of those that it does, some are refused: every connection sets them
+/// anew, and files for TLS have settings, which are checked.
 fn check_option(name: &str, value: &str) -> Result<(), String> {
     let checked = match name {
         "ssl-mode" | "sslmode" => tls_mode(value).map(drop),
-        "ssl-ca" | "sslca" | "ssl-cert" | "sslcert" => certificates(value).map(drop),
-        "ssl-key" | "sslkey" => private_key(value).map(drop),
         "charset" | "collation" | "time-zone" | "timezone" | "statement-cache-capacity" => {
             Err("it is set by the service itself; leave it out".into())
         }
         "socket" => Ok(()),
-        _ => Err("unknown option; for TLS write ssl-mode=VERIFY_IDENTITY, ssl-ca, ssl-cert, ssl-key".into()),
+        _ => Err("unknown option; for TLS write ssl-mode=VERIFY_IDENTITY, or set DB_TLS, DB_TLS_CA".into()),
     };
     checked.map_err(|reason| format!("{name}: {reason}"))
 }
@@ -210,15 +213,35 @@ mod tests {
             let key = if arg[0] == "--db-tls-cert" { &key[..] } else { &[] };
             let error =
                 options(&[&["--db-tls", "DISABLED"][..], &arg, key].concat()).unwrap_err().to_string();
-            assert_eq!(error, "DB_TLS=DISABLED, and DB_TLS_CA or DB_TLS_CERT is set");
+            assert_eq!(error, "TLS is DISABLED, and DB_TLS_CA or DB_TLS_CERT is set");
         }
         for mode in ["PREFERRED", "REQUIRED", "VERIFY_CA"] {
             let error = options(&["--db-tls", mode, "--db-tls-ca", ca]).unwrap_err().to_string();
             assert_eq!(error, "DB_TLS_CA needs DB_TLS=VERIFY_IDENTITY");
         }
+        for (mode, reason) in [("REQUIRED", "DB_TLS_CA needs"), ("DISABLED", "TLS is DISABLED, and")] {
+            let url = format!("mysql://u@h/d?ssl-mode={mode}");
+            let error = options(&["--database-url", &url, "--db-tls-ca", ca]).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
         for (bad, reason) in [("on", "must be DISABLED, PREFERRED"), ("verify", "or VERIFY_IDENTITY")] {
             let error = crate::tests::parse_flags::<Cli>(&["--db-tls", bad]).unwrap_err();
             assert!(error.contains("--db-tls") && error.contains(reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_socket_has_no_tls() {
+        let authority = Authority::create().unwrap();
+        let ca = authority.client().ca;
+        let url = ["--database-url", "mysql://u@h/d?socket=/run/db"];
+        for args in [&[][..], &["--db-tls", "PREFERRED"], &["--db-tls", "DISABLED"]] {
+            let mode = options(&[&url, args].concat()).unwrap().get_ssl_mode();
+            assert!(matches!(mode, MySqlSslMode::Disabled), "{args:?}");
+        }
+        for args in [["--db-tls", "REQUIRED"], ["--db-tls-ca", ca.to_str().unwrap()]] {
+            let error = options(&[url, args].concat()).unwrap_err().to_string();
+            assert!(error.contains("names a socket, which has no TLS"), "{error}");
         }
     }
 
@@ -253,12 +276,16 @@ mod tests {
             ),
             (
                 "mysql://u:secret@h/d?connect_timeout=1",
-                "connect_timeout: unknown option; for TLS write ssl-mode=VERIFY_IDENTITY, ssl-ca, ",
+                "connect_timeout: unknown option; for TLS write ssl-mode=VERIFY_IDENTITY, or set DB_TLS, DB_TLS_CA",
             ),
             ("mysql://u:1/d?secret@h/d", "write ? as %3F"),
             ("mysql://u:secret@h/d?ssl-mode=verify-full", "ssl-mode: must be DISABLED, "),
             ("mysql://u:secret@h/d?ssl-mode", "ssl-mode: must be "),
-            ("mysql://u:secret@h/d?ssl-ca=/nowhere/ca.pem", "ssl-ca: No such file"),
+            (
+                "mysql://u:secret@h/d?ssl-ca=/ca.pem",
+                "ssl-ca: unknown option; for TLS write ssl-mode=VERIFY_IDENTITY, or set DB_TLS, DB_TLS_CA",
+            ),
+            ("mysql://u:secret@h/d?sslkey=/key.pem", "sslkey: unknown option; "),
             ("mysql://u:secret@h/d?charset=utf8mb4", "charset: it is set by the service itself"),
             ("mysql://u:secret@h/d?collation=utf8mb4_bin", "collation: it is set by the service itself"),
             ("mysql://u:secret@h/d?time-zone=%2B01:00", "time-zone: it is set by the service itself"),

@@ -110,9 +110,26 @@ pub fn cannot_listen(error: &Error, address: SocketAddr, port: &str) -> Error {
     Error::new(error.kind(), format!("{setting}: cannot listen on {address}: {error}"))
 }
 
+/// An error and its causes in one line. Some libraries' errors repeat their cause in their own text: it is said once.
+#[must_use]
+pub fn with_causes(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |said, cause| match cause.to_string() {
+        text if said.ends_with(&text) => said,
+        text if said.is_empty() => text,
+        text => format!("{said}: {text}"),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let cause = anyhow::anyhow!("refused");
+        let error = cause.context("cannot connect: refused").context("no flush");
+        assert_eq!(with_causes(&error), "no flush: cannot connect: refused");
+    }
 
     #[test]
     fn dotenvy_reads_back_what_is_escaped() {

@@ -1,11 +1,12 @@
 #![allow(clippy::doc_markdown, clippy::struct_field_names, reason = "the help texts are for terminals")]
 
+use anyhow::ensure;
 use clap::Args;
 use farmlokal_redis::{ClientTlsConfig, RedisConfig, TlsCertificates};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::pem::{certificates, private_key};
+use crate::pem::{certificates, identity, private_key};
 use crate::server_url::{check_options, host, parse};
 
 /// Where Redis is: `REDIS_URL`, or the other `REDIS_*` variables; and how far it is trusted.
@@ -23,30 +24,34 @@ pub struct RedisArgs {
     #[arg(long, env = "REDIS_PORT", default_value_t = 6379)]
     redis_port: u16,
     /// User to log in as; without it, Redis's default one
-    #[arg(long, env = "REDIS_USERNAME", default_value = "", requires = "redis_password")]
+    #[arg(long, env = "REDIS_USERNAME", default_value = "")]
     redis_username: String,
     /// The user's password
     #[arg(long, env = "REDIS_PASSWORD", hide_env_values = true)]
     redis_password: Option<SecretString>,
     /// Speak TLS, and check that the certificate is of this host and a known CA; with one of the files below, always. With a
     /// REDIS_URL, this and they count too
-    #[arg(long, env = "REDIS_TLS")]
-    redis_tls: bool,
+    #[arg(long, env = "REDIS_TLS", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    redis_tls: Option<bool>,
     /// PEM file of the CAs that are known, instead of the public ones. Files are read at the start: restart after a change
     #[arg(long, env = "REDIS_TLS_CA", value_name = "FILE", value_parser = certificates)]
     redis_tls_ca: Option<SecretString>,
     /// PEM file of our certificate, where the server wants one
-    #[arg(long, env = "REDIS_TLS_CERT", value_name = "FILE", value_parser = certificates, requires = "redis_tls_key")]
+    #[arg(long, env = "REDIS_TLS_CERT", value_name = "FILE", value_parser = certificates)]
     redis_tls_cert: Option<SecretString>,
     /// PEM file of its private key
-    #[arg(long, env = "REDIS_TLS_KEY", value_name = "FILE", value_parser = private_key, requires = "redis_tls_cert")]
+    #[arg(long, env = "REDIS_TLS_KEY", value_name = "FILE", value_parser = private_key)]
     redis_tls_key: Option<SecretString>,
 }
 
 impl RedisArgs {
     /// How to reach Redis, whichever way it was given.
-    #[must_use]
-    pub fn config(&self) -> RedisConfig {
+    ///
+    /// # Errors
+    /// Settings that contradict each other, by their names.
+    pub fn config(&self) -> anyhow::Result<RedisConfig> {
+        let has_login = self.redis_username.is_empty() || self.redis_password.is_some();
+        ensure!(has_login, "REDIS_USERNAME needs REDIS_PASSWORD");
         let url = if let Some(url) = &self.redis_url {
             url.expose_secret().to_owned()
         } else {
@@ -57,14 +62,17 @@ impl RedisArgs {
             });
             format!("redis://{}{}:{}", login.unwrap_or_default(), self.redis_host, self.redis_port)
         };
-        let bytes = |pem: &SecretString| pem.expose_secret().as_bytes().to_vec();
-        let identity = self.redis_tls_cert.as_ref().zip(self.redis_tls_key.as_ref());
+        let identity = identity("REDIS_TLS", [&self.redis_tls_cert, &self.redis_tls_key])?;
         let client_tls =
-            identity.map(|(cert, key)| ClientTlsConfig { client_cert: bytes(cert), client_key: bytes(key) });
-        let root_cert = self.redis_tls_ca.as_ref().map(bytes);
-        let is_tls = self.redis_tls || client_tls.is_some() || root_cert.is_some();
-        let tls = is_tls.then_some(TlsCertificates { client_tls, root_cert });
-        RedisConfig { tls, ..RedisConfig::new(url) }
+            identity.map(|[cert, key]| ClientTlsConfig { client_cert: cert.into(), client_key: key.into() });
+        let root_cert = self.redis_tls_ca.as_ref().map(|ca| ca.expose_secret().into());
+        let has_files = client_tls.is_some() || root_cert.is_some();
+        let (is_on, is_off) = (self.redis_tls == Some(true) || has_files, self.redis_tls == Some(false));
+        let is_tls_url = ["rediss:", "valkeys:"].iter().any(|scheme| url.starts_with(scheme));
+        ensure!(!(is_off && has_files), "REDIS_TLS=false, and REDIS_TLS_CA or REDIS_TLS_CERT is set");
+        ensure!(!(is_off && is_tls_url), "REDIS_TLS=false, and REDIS_URL is rediss://");
+        let tls = is_on.then_some(TlsCertificates { client_tls, root_cert });
+        Ok(RedisConfig { tls, ..RedisConfig::new(url) })
     }
 }
 
@@ -89,7 +97,8 @@ fn redis_url(text: &str) -> Result<SecretString, String> {
         url.host_str().filter(|host| !host.is_empty()).ok_or("it names no host")?;
         is_database(url.path().trim_matches('/'))?;
     }
-    Ok(text.into())
+    // With its scheme in lower case.
+    Ok(String::from(url).into())
 }
 
 /// Redis has a limit of its own, and names it on the first connection.
@@ -112,15 +121,15 @@ mod tests {
     }
 
     fn config(args: &[&str]) -> RedisConfig {
-        crate::tests::parse_flags::<Cli>(args).unwrap().redis.config()
+        crate::tests::parse_flags::<Cli>(args).unwrap().redis.config().unwrap()
     }
 
     #[test]
     fn no_password_is_in_debug_output() {
         for secret in [["--redis-url", "redis://:hunter2@h:1"], ["--redis-password", "hunter2"]] {
             let cli = crate::tests::parse_flags::<Cli>(&secret).unwrap();
-            assert!(cli.redis.config().url.contains("hunter2"));
-            let debug = format!("{cli:?} {cli:#?} {:?}", cli.redis.config());
+            assert!(cli.redis.config().unwrap().url.contains("hunter2"));
+            let debug = format!("{cli:?} {cli:#?} {:?}", cli.redis.config().unwrap());
             assert!(debug.contains("REDACTED") && !debug.contains("hunter2"), "{debug}");
         }
     }
@@ -135,8 +144,8 @@ mod tests {
         ] {
             assert_eq!(config(&args).url, url);
         }
-        let error = crate::tests::parse_flags::<Cli>(&["--redis-username", "me"]).unwrap_err();
-        assert!(error.contains("--redis-password") && !error.contains('\n'), "{error}");
+        let cli = crate::tests::parse_flags::<Cli>(&["--redis-username", "me"]).unwrap();
+        assert_eq!(cli.redis.config().unwrap_err().to_string(), "REDIS_USERNAME needs REDIS_PASSWORD");
     }
 
     #[test]
@@ -144,15 +153,39 @@ mod tests {
         let authority = Authority::create().unwrap();
         let files = authority.client();
         let [ca, cert, key] = [&files.ca, &files.cert, &files.key].map(|path| path.to_str().unwrap());
-        assert!(config(&["--redis-url", "rediss://h"]).tls.is_none(), "the URL says it");
+        for args in [&["--redis-url", "redis://h"][..], &["--redis-tls=false"]] {
+            assert!(config(args).tls.is_none(), "{args:?}");
+        }
         for (args, (has_ca, has_cert)) in [
             (["--redis-tls"].as_slice(), (false, false)),
+            (&["--redis-tls=true", "--redis-url", "rediss://h"], (false, false)),
             (&["--redis-tls-ca", ca], (true, false)),
             (&["--redis-tls-cert", cert, "--redis-tls-key", key], (false, true)),
             (&["--redis-url", "redis://h", "--redis-tls-ca", ca], (true, false)),
         ] {
             let tls = config(args).tls.unwrap();
             assert_eq!((tls.root_cert.is_some(), tls.client_tls.is_some()), (has_ca, has_cert), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn tls_settings_that_contradict_each_other_are_refused() {
+        let authority = Authority::create().unwrap();
+        let files = authority.client();
+        let [ca, cert, key] = [&files.ca, &files.cert, &files.key].map(|path| path.to_str().unwrap());
+        for (args, reason) in [
+            (["--redis-tls=false", "--redis-tls-ca", ca].as_slice(), "REDIS_TLS=false, and REDIS_TLS_CA or"),
+            (
+                &["--redis-tls=false", "--redis-tls-cert", cert, "--redis-tls-key", key],
+                "or REDIS_TLS_CERT is set",
+            ),
+            (
+                &["--redis-tls=false", "--redis-url", "REDISS://h"],
+                "REDIS_TLS=false, and REDIS_URL is rediss://",
+            ),
+        ] {
+            let error = crate::tests::parse_flags::<Cli>(args).unwrap().redis.config().unwrap_err();
+            assert!(error.to_string().contains(reason), "{error}");
         }
     }
 

@@ -23,7 +23,7 @@ impl CacheToFlush {
         if cli.no_flush {
             return Ok(cache);
         }
-        let flusher = Flusher::new(&cli.redis.config()).context("Redis")?;
+        let flusher = Flusher::new(&cli.redis.config()?).context("Redis")?;
         if let Err(error) = flusher.check().await {
             cache.warn(&error.into());
         }
@@ -46,7 +46,7 @@ impl CacheToFlush {
     fn warn(&self, error: &anyhow::Error) {
         if !self.is_outage_logged.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                error = format!("{error:#}"),
+                error = farmlokal_settings::with_causes(error),
                 "Redis cannot be reached: trying again when there is something to flush"
             );
         }

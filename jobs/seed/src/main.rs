@@ -26,7 +26,7 @@ async fn main() -> ExitCode {
     match seed_until_stopped(&cli).await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("farmlokal-seed: {error:#}");
+            eprintln!("farmlokal-seed: {}", farmlokal_settings::with_causes(&error));
             ExitCode::FAILURE
         }
     }

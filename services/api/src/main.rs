@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("farmlokal-api: {error:#}");
+            eprintln!("farmlokal-api: {}", farmlokal_settings::with_causes(&error));
             ExitCode::FAILURE
         }
     }

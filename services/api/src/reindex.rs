@@ -1,8 +1,5 @@
 //! `farmlokal-api reindex`: for whoever has changed products by SQL, which no search index can see.
 
-use std::error::Error as _;
-
-use anyhow::anyhow;
 use farmlokal_catalog::Catalog;
 
 use crate::config::ReindexArgs;
@@ -13,10 +10,7 @@ use crate::config::ReindexArgs;
 /// A database that cannot be reached, or that holds no catalogue.
 pub async fn run(args: &ReindexArgs) -> anyhow::Result<String> {
     let catalog = Catalog::new(args.database.options()?, &args.catalog)?;
-    catalog.announce_replacement().await.map_err(|error| match error.source() {
-        Some(source) => anyhow!("{error}: {source}"),
-        None => error.into(),
-    })?;
+    catalog.announce_replacement().await?;
     catalog.close().await;
     Ok("every search index will be rebuilt".to_owned())
 }

@@ -106,7 +106,7 @@ async fn until_stopped(
 /// The parts, not yet connected to anything: the first requests may find Redis or the database missing.
 fn wire(args: &ServeArgs, metrics: Metrics, tasks: &mut JoinSet<()>) -> anyhow::Result<App> {
     let catalog = Catalog::new(args.database.options()?, &args.catalog)?;
-    let redis = RedisConfig { timeout: args.cache.redis_timeout, ..args.redis.config() };
+    let redis = RedisConfig { timeout: args.cache.redis_timeout, ..args.redis.config()? };
     let cache = Cache::new(&redis, &args.cache, tasks)?;
     let redis = farmlokal_redis::Connection::new(&redis, "shared")?;
     tasks.spawn(Arc::clone(&redis).supervise());

@@ -126,7 +126,7 @@ mod tests {
         let command = Cli::command().mut_args(|arg| arg.env(clap::builder::Resettable::Reset));
         let flag = "--redis-url=redis://:hunter2@h:1";
         let cli = Cli::from_arg_matches(&command.try_get_matches_from(["x", flag]).unwrap()).unwrap();
-        assert!(cli.run.redis.config().url.contains("hunter2"));
+        assert!(cli.run.redis.config().unwrap().url.contains("hunter2"));
         assert!(!format!("{cli:?}").contains("hunter2"));
     }
 

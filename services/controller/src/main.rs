@@ -16,7 +16,7 @@ async fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("farmlokal-controller: {error:#}");
+            eprintln!("farmlokal-controller: {}", farmlokal_settings::with_causes(&error));
             ExitCode::FAILURE
         }
     }

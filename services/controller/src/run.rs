@@ -45,7 +45,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
         config.default_namespace.clone_from(namespace);
     }
     let client = Client::try_from(config.clone()).context("the API server's address")?;
-    let cache = Arc::new(CacheFlusher::new(&args.redis.config())?);
+    let cache = Arc::new(CacheFlusher::new(&args.redis.config()?)?);
     let operators = Operators { readiness, metrics, catalogs: Catalogs::default(), release };
     serve(&mut tasks, &args.controller, operators.clone())?;
     tasks.spawn(Arc::clone(&cache).reach());

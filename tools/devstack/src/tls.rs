@@ -1,7 +1,7 @@
 //! A private CA, for servers that take nothing but TLS with a client's certificate.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
@@ -75,7 +75,14 @@ impl TlsFiles {
     /// As settings of our programs: `prefix` is `DB_TLS` or `REDIS_TLS`.
     #[must_use]
     pub fn settings(&self, prefix: &str) -> Vec<(String, String)> {
-        let setting = |name: &str, path: &Path| (format!("{prefix}_{name}"), path.display().to_string());
-        vec![setting("CA", &self.ca), setting("CERT", &self.cert), setting("KEY", &self.key)]
+        self.some_settings(prefix, &["CA", "CERT", "KEY"])
+    }
+
+    /// Those of these names only.
+    #[must_use]
+    pub fn some_settings(&self, prefix: &str, names: &[&str]) -> Vec<(String, String)> {
+        let all = [("CA", &self.ca), ("CERT", &self.cert), ("KEY", &self.key)];
+        let some = all.into_iter().filter(|(name, _)| names.contains(name));
+        some.map(|(name, path)| (format!("{prefix}_{name}"), path.display().to_string())).collect()
     }
 }

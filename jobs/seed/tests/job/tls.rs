@@ -18,6 +18,10 @@ async fn products_are_seeded_and_the_cache_is_flushed() {
 
     let mut job = job_on(&database.url());
     job.env("SEED_NO_FLUSH", "false").env("REDIS_PORT", redis.port().to_string());
+    let other = Authority::create().unwrap();
+    job.envs(client.settings("REDIS_TLS")).envs(other.client().some_settings("REDIS_TLS", &["KEY"]));
+    // Before it looks at the database.
+    run(&mut job).expect_failure("REDIS_TLS_KEY is not the key of REDIS_TLS_CERT");
     job.envs(client.settings("REDIS_TLS"));
     run(&mut job).expect_failure("see DB_USER, DB_PASS or DB_TLS_CERT");
     job.envs(client.settings("DB_TLS"));

@@ -2,6 +2,8 @@
 
 use std::net::TcpListener;
 
+use farmlokal_devstack::Authority;
+
 use crate::harness::command;
 
 /// The exit code, standard output and standard error of the binary.
@@ -15,6 +17,8 @@ fn run(args: &[&str], settings: &[(&str, &str)], dotenv: &str) -> (i32, String, 
 
 #[test]
 fn a_bad_setting_stops_the_start_with_one_line_that_names_it() {
+    let authority = Authority::create().unwrap();
+    let cert = authority.client().cert;
     for (name, value, part) in [
         ("PORT", "banana", "PORT: invalid value 'banana' for '--port <PORT>'"),
         ("HOST", "banana", "HOST: invalid value 'banana' for '--host <HOST>'"),
@@ -52,14 +56,15 @@ fn a_bad_setting_stops_the_start_with_one_line_that_names_it() {
         (
             "DB_TLS_KEY",
             "/dev/null",
-            "DB_TLS_KEY: invalid value '/dev/null' for '--db-tls-key <FILE>': no PEM file",
+            "DB_TLS_KEY: invalid value '/dev/null' for '--db-tls-key <FILE>': must be a regular file",
         ),
         (
             "REDIS_TLS_CERT",
             "/dev/null",
-            "REDIS_TLS_CERT: invalid value '/dev/null' for '--redis-tls-cert <FILE>': no PEM file",
+            "REDIS_TLS_CERT: invalid value '/dev/null' for '--redis-tls-cert <FILE>': must be a regular file",
         ),
-        ("REDIS_USERNAME", "shop", "not provided: --redis-password"),
+        ("REDIS_USERNAME", "shop", "REDIS_USERNAME needs REDIS_PASSWORD"),
+        ("DB_TLS_CERT", cert.to_str().unwrap(), "DB_TLS_CERT and DB_TLS_KEY need each other"),
         ("LOG_LEVEL", "farmlokal=nonsense", "LOG_LEVEL: "),
         ("LOG_LEVEL", "banana", "LOG_LEVEL: "),
         ("REDIS_URL", "ftp://u:secret@h", "REDIS_URL: the scheme is ftp"),

@@ -18,17 +18,22 @@ fn address(prefix: &str, port: u16) -> Settings {
     address
 }
 
-/// The settings without those whose names end so.
-fn without(settings: &Settings, ends: &[&str]) -> Settings {
-    settings.iter().filter(|(name, _)| !ends.iter().any(|end| name.ends_with(end))).cloned().collect()
+/// The exit code of `farmlokal-api` with this command, and what it says of an error.
+fn run(subcommand: &str, settings: &Settings) -> (Option<i32>, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = command(directory.path());
+    let output = command.arg(subcommand).envs(settings.iter().cloned()).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
-/// The exit code of `farmlokal-api migrate`, and what it says of an error.
 fn migrate(settings: &Settings) -> (Option<i32>, String) {
-    let directory = tempfile::tempdir().unwrap();
-    let mut migrate = command(directory.path());
-    let output = migrate.arg("migrate").envs(settings.iter().cloned()).output().unwrap();
-    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    run("migrate", settings)
+}
+
+/// A certificate of one, and the key of the other.
+fn mismatch(one: &Authority, other: &Authority, prefix: &str) -> Settings {
+    let cert = one.client().some_settings(prefix, &["CA", "CERT"]);
+    [cert, other.client().some_settings(prefix, &["KEY"])].concat()
 }
 
 fn start(settings: &Settings) -> Process {
@@ -36,7 +41,7 @@ fn start(settings: &Settings) -> Process {
     Process::start(&settings)
 }
 
-/// The database's own TLS settings, the ones of a URL and those beside a URL are one.
+/// TLS settings hold with a URL, too.
 #[tokio::test]
 async fn all_that_the_api_does_works() {
     let authority = Authority::create().unwrap();
@@ -45,14 +50,6 @@ async fn all_that_the_api_does_works() {
     let redis = Redis::start_with_tls(authority.server()).unwrap();
     let db = [address("DB", database.port()), client.settings("DB_TLS")].concat();
     assert_eq!(migrate(&db), (Some(0), String::new()));
-    let url = format!(
-        "{}?ssl-mode=VERIFY_IDENTITY&ssl-ca={}&ssl-cert={}&ssl-key={}",
-        database.url(),
-        client.ca.display(),
-        client.cert.display(),
-        client.key.display()
-    );
-    assert_eq!(migrate(&vec![("DATABASE_URL".into(), url)]), (Some(0), String::new()));
     let url = [vec![("DATABASE_URL".to_owned(), database.url())], client.settings("DB_TLS")].concat();
     assert_eq!(migrate(&url), (Some(0), String::new()));
 
@@ -61,6 +58,9 @@ async fn all_that_the_api_does_works() {
     let options = options.ssl_mode(MySqlSslMode::VerifyIdentity).ssl_ca(&client.ca);
     let pool =
         MySqlPool::connect_lazy_with(options.ssl_client_cert(&client.cert).ssl_client_key(&client.key));
+    let socket: String = sqlx::query_scalar("SELECT @@socket").fetch_one(&pool).await.unwrap();
+    let url = format!("mysql://root@localhost/farmlokal?socket={socket}");
+    assert_eq!(migrate(&vec![("DATABASE_URL".into(), url)]), (Some(0), String::new()), "without TLS");
     let insert = "INSERT INTO products (id, name, description, category, price, created_at, updated_at) \
                   VALUES (?, 'Ball', '', 'sports', 1, NOW(), NOW())";
     sqlx::query(insert).bind(1).execute(&pool).await.unwrap();
@@ -91,20 +91,18 @@ async fn all_that_the_api_does_works() {
 fn a_database_that_is_not_trusted_or_does_not_trust_us_is_one_line_that_names_the_setting() {
     let (authority, other) = (Authority::create().unwrap(), Authority::create().unwrap());
     let database = Database::start_with_tls(authority.server()).unwrap();
-    let (address, right) = (address("DB", database.port()), authority.client().settings("DB_TLS"));
+    let (address, client) = (address("DB", database.port()), authority.client());
+    let some = |names: &[&str]| client.some_settings("DB_TLS", names);
     let mode = |mode: &str| vec![("DB_TLS".to_owned(), mode.to_owned())];
-    let wrong_ca =
-        [without(&right, &["CA"]), without(&other.client().settings("DB_TLS"), &["CERT", "KEY"])].concat();
-    let mismatch =
-        [without(&right, &["KEY"]), without(&other.client().settings("DB_TLS"), &["CA", "CERT"])].concat();
+    let wrong_ca = [some(&["CERT", "KEY"]), other.client().some_settings("DB_TLS", &["CA"])].concat();
     for (settings, names) in [
         (mode("VERIFY_IDENTITY"), "see DB_HOST, DB_TLS_CA"),
-        (without(&right, &["CA"]), "see DB_HOST, DB_TLS_CA"),
+        (some(&["CERT", "KEY"]), "see DB_HOST, DB_TLS_CA"),
         (wrong_ca, "see DB_HOST, DB_TLS_CA"),
-        (without(&right, &["CERT", "KEY"]), "see DB_USER, DB_PASS or DB_TLS_CERT"),
+        (some(&["CA"]), "see DB_USER, DB_PASS or DB_TLS_CERT"),
         (mode("REQUIRED"), "see DB_USER, DB_PASS or DB_TLS_CERT"),
         (mode("DISABLED"), "see DB_USER, DB_PASS or DB_TLS_CERT"),
-        (mismatch, "DB_TLS_CERT or DB_TLS_KEY"),
+        (mismatch(&authority, &other, "DB_TLS"), "DB_TLS_KEY is not the key of DB_TLS_CERT"),
     ] {
         let (code, error) = migrate(&[address.clone(), settings.clone()].concat());
         assert_eq!((code, error.trim_end().lines().count()), (Some(1), 1), "{settings:?}: {error}");
@@ -117,17 +115,18 @@ fn a_database_that_is_not_trusted_or_does_not_trust_us_is_one_line_that_names_th
 async fn a_redis_that_is_not_trusted_or_does_not_trust_us_is_a_warning_that_names_the_setting() {
     let (authority, other) = (Authority::create().unwrap(), Authority::create().unwrap());
     let redis = Redis::start_with_tls(authority.server()).unwrap();
-    let right = authority.client().settings("REDIS_TLS");
-    let wrong_ca =
-        [without(&right, &["CA"]), without(&other.client().settings("REDIS_TLS"), &["CERT", "KEY"])].concat();
-    let mismatch =
-        [without(&right, &["KEY"]), without(&other.client().settings("REDIS_TLS"), &["CA", "CERT"])].concat();
-    for (settings, names) in [
-        (vec![("REDIS_TLS".to_owned(), "true".to_owned())], "see REDIS_TLS_CA"),
-        (without(&right, &["CA"]), "see REDIS_TLS_CA"),
-        (wrong_ca, "see REDIS_TLS_CA"),
-        (without(&right, &["CERT", "KEY"]), "see REDIS_TLS_CERT"),
-        (mismatch, "see REDIS_TLS_CERT or REDIS_TLS_KEY"),
+    let plain = Redis::start().unwrap();
+    let client = authority.client();
+    let some = |names: &[&str]| client.some_settings("REDIS_TLS", names);
+    let tls = || vec![("REDIS_TLS".to_owned(), "true".to_owned())];
+    let wrong_ca = [some(&["CERT", "KEY"]), other.client().some_settings("REDIS_TLS", &["CA"])].concat();
+    for (settings, redis, names) in [
+        (tls(), &redis, "see REDIS_TLS_CA"),
+        (some(&["CERT", "KEY"]), &redis, "see REDIS_TLS_CA"),
+        (wrong_ca, &redis, "see REDIS_TLS_CA"),
+        (some(&["CA"]), &redis, "see REDIS_TLS_CERT"),
+        (vec![], &redis, "see REDIS_HOST or REDIS_TLS"),
+        (tls(), &plain, "see REDIS_HOST or REDIS_TLS"),
     ] {
         let nowhere = vec![("DB_PORT".to_owned(), "1".to_owned())];
         let api = start(&[nowhere, address("REDIS", redis.port()), settings.clone()].concat());
@@ -145,5 +144,17 @@ async fn a_redis_that_is_not_trusted_or_does_not_trust_us_is_a_warning_that_name
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             }
         }
+    }
+}
+
+#[test]
+fn a_key_of_another_certificate_stops_the_start() {
+    let (authority, other) = (Authority::create().unwrap(), Authority::create().unwrap());
+    for (subcommand, prefix) in
+        [("serve", "DB_TLS"), ("serve", "REDIS_TLS"), ("migrate", "DB_TLS"), ("reindex", "DB_TLS")]
+    {
+        let (code, error) = run(subcommand, &mismatch(&authority, &other, prefix));
+        assert_eq!((code, error.trim_end().lines().count()), (Some(1), 1), "{subcommand}: {error}");
+        assert!(error.contains(&format!("{prefix}_KEY is not the key of {prefix}_CERT")), "{error}");
     }
 }

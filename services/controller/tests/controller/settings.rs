@@ -1,6 +1,21 @@
 //! The command line and the environment.
 
+use farmlokal_devstack::Authority;
+
 use crate::process::{command, unreachable_api_server};
+
+#[test]
+fn a_key_of_another_certificate_stops_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let (authority, other) = (Authority::create().unwrap(), Authority::create().unwrap());
+    let mut command = command(directory.path());
+    command.env("KUBECONFIG", unreachable_api_server(directory.path()));
+    command.envs(authority.client().some_settings("REDIS_TLS", &["CERT"]));
+    let output = command.envs(other.client().some_settings("REDIS_TLS", &["KEY"])).output().unwrap();
+    let log = [output.stdout, output.stderr].concat();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(log).unwrap().contains("REDIS_TLS_KEY is not the key of REDIS_TLS_CERT"));
+}
 
 #[test]
 fn a_bad_setting_stops_the_start_with_one_line_that_names_it() {

@@ -63,11 +63,16 @@ async fn a_redis_that_does_not_trust_us_is_one_warning_that_names_the_setting() 
     let kubeconfig = unreachable_api_server(directory.path());
     let authority = Authority::create().unwrap();
     let redis = Redis::start_with_tls(authority.server()).unwrap();
-    let (port, files) = (redis.port().to_string(), authority.client().settings("REDIS_TLS"));
-    for (left_out, setting) in [("", ""), ("CA", "see REDIS_TLS_CA"), ("CERT KEY", "see REDIS_TLS_CERT")] {
-        let is_left_out = |name: &str| left_out.split(' ').any(|end| !end.is_empty() && name.ends_with(end));
-        let files = files.iter().filter(|(name, _)| !is_left_out(name));
-        let mut settings: Vec<_> = files.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let port = redis.port().to_string();
+    for (names, setting) in [
+        (["CA", "CERT", "KEY"].as_slice(), ""),
+        (&["CERT", "KEY"], "see REDIS_TLS_CA"),
+        (&["CA"], "see REDIS_TLS_CERT"),
+        (&[], "see REDIS_HOST or REDIS_TLS"),
+    ] {
+        let files = authority.client().some_settings("REDIS_TLS", names);
+        let mut settings: Vec<_> =
+            files.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         settings.extend([("KUBECONFIG", kubeconfig.to_str().unwrap()), ("REDIS_PORT", &port)]);
         let controller = Controller::start(&settings);
         if setting.is_empty() {
