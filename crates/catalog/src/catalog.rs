@@ -9,7 +9,7 @@ use sqlx::{
 
 use crate::{
     CatalogConfig, Error, ListQuery, Page, Product,
-    config::{connect_options, event_settings, read_settings},
+    config::{connect_options, read_settings, write_settings},
     migrate, plan,
     pool::{Connector, Pool},
     reader::{Database, Reader},
@@ -25,8 +25,8 @@ const INDEX_DEADLINE: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct Catalog {
     pub(crate) database: Arc<Database>,
-    /// Connections of their own for events, which may wait for each other's locks.
-    pub(crate) event_database: Arc<Database>,
+    /// Connections of their own for events and writes, which may wait for each other's locks.
+    pub(crate) write_database: Arc<Database>,
     /// The same for what a search index reads, which takes longer than a list may.
     pub(crate) index_database: Arc<Database>,
 }
@@ -40,7 +40,7 @@ pub struct PoolUse {
     pub in_use: u32,
     /// The most that may be open.
     pub max: u32,
-    /// Calls in the admission queue, events among them.
+    /// Calls in the admission queue, events and writes among them.
     pub waiting: u32,
 }
 
@@ -61,10 +61,10 @@ impl Catalog {
         let queue_timeout = config.acquire_timeout;
         Ok(Catalog {
             database: reads(config.list_deadline, config.max_connections)?,
-            event_database: database(
-                event_settings,
-                config.event_deadline,
-                config.event_connections,
+            write_database: database(
+                write_settings,
+                config.write_deadline,
+                config.write_connections,
                 queue_timeout,
             )?,
             index_database: reads(INDEX_DEADLINE, INDEX_CONNECTIONS)?,
@@ -119,7 +119,7 @@ impl Catalog {
             open: count(status.size),
             in_use: count(status.size.saturating_sub(status.available)),
             max: count(status.max_size),
-            waiting: count(status.waiting + self.event_database.pool().status().waiting),
+            waiting: count(status.waiting + self.write_database.pool().status().waiting),
         }
     }
 
@@ -127,7 +127,7 @@ impl Catalog {
     /// at the most for a server that hangs.
     pub async fn close(&self) {
         tokio::join!(
-            self.event_database.pool().close(),
+            self.write_database.pool().close(),
             self.index_database.pool().close(),
             self.database.pool().close(),
         );

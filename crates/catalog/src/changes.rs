@@ -57,7 +57,7 @@ pub enum Changes {
     All,
 }
 
-/// The slots that events raise: 64, see `raise_counter`.
+/// The slots that events and writes raise: 64, see `raise_counter`.
 const SLOTS: RangeInclusive<u8> = 1..=64;
 /// Products that are told one by one at the most.
 pub(crate) const MOST_CHANGED: usize = 50_000;
@@ -83,7 +83,7 @@ impl Catalog {
     }
 
     /// What changed since a position, as of one moment: of products that changed again meanwhile, the last change only. Within
-    /// the day after a change it is told, later it may be [forgotten](Self::prune_events): an index that was away for longer has
+    /// the day after a change it is told, later it may be [forgotten](Self::prune): an index that was away for longer has
     /// to be rebuilt.
     pub async fn changes_since(&self, seen: &ChangePosition) -> Result<Changes, Error> {
         let rows = self.index_database.reader().await?.fetch(&changes(seen)).await?;
@@ -124,7 +124,7 @@ impl Catalog {
 
     /// Makes every search index rebuild: for whoever changed products by SQL.
     pub async fn announce_replacement(&self) -> Result<(), Error> {
-        let mut writer = self.event_database.reader().await?;
+        let mut writer = self.write_database.reader().await?;
         let raise = "INSERT INTO change_counters (slot, changes) VALUES (0, 1) ON DUPLICATE KEY UPDATE changes = changes + 1";
         sqlx::query(raise).execute(writer.begin()?).await?;
         writer.end();

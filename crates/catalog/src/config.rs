@@ -29,18 +29,18 @@ pub struct CatalogConfig {
     /// How long a query may wait in the queue for a connection before it is refused with 503
     #[arg(long = "db-queue-timeout", env = "DB_QUEUE_TIMEOUT", value_name = "DURATION", default_value = "500ms", value_parser = duration)]
     pub queue_timeout: Duration,
-    /// How long it may take to connect to the database, and how long an event may wait for a connection
+    /// How long it may take to connect to the database, and how long an event or a write may wait for a connection
     #[arg(long = "db-acquire-timeout", env = "DB_ACQUIRE_TIMEOUT", value_name = "DURATION", default_value = "1s", value_parser = nonzero_duration)]
     pub acquire_timeout: Duration,
     /// The database gives a list or item query up after this time
     #[arg(long = "list-timeout", env = "LIST_TIMEOUT", value_name = "DURATION", default_value = "1s", value_parser = nonzero_duration)]
     pub list_deadline: Duration,
-    /// Connections for events, beside the others
-    #[arg(long = "webhook-db-connections", env = "WEBHOOK_DB_CONNECTIONS", value_name = "COUNT", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
-    pub event_connections: u32,
-    /// How long an event may take, attempts after a deadlock or a lost connection included.
+    /// Connections for events and writes, beside the others
+    #[arg(long = "db-write-connections", env = "DB_WRITE_CONNECTIONS", value_name = "COUNT", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    pub write_connections: u32,
+    /// How long an event or a write may take, attempts after a deadlock or a lost connection included.
     #[arg(skip = Duration::from_secs(3))]
-    pub event_deadline: Duration,
+    pub write_deadline: Duration,
 }
 
 /// More prepared statements than a connection that sees every shape of query has.
@@ -121,12 +121,12 @@ pub(crate) async fn set(connection: &mut MySqlConnection, settings: &str) -> Res
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.map(|_| ())
 }
 
-/// What connections for events have on top: no statement waits for a row for more than 2 s, or for a table for
+/// What connections for events and writes have on top: no statement waits for a row for more than 2 s, or for a table for
 /// more than 3. `MySQL` has no other deadline for writes; `MariaDB` has one for all that a statement does.
 ///
 /// `READ COMMITTED`, because no transaction of ours reads a row twice without having locked it, and locks on the gaps
-/// between rows would make events about different products wait for each other.
-pub(crate) fn event_settings(dialect: Dialect, deadline: Duration) -> String {
+/// between rows would make transactions about different products wait for each other.
+pub(crate) fn write_settings(dialect: Dialect, deadline: Duration) -> String {
     let mut settings = format!(
         "TRANSACTION ISOLATION LEVEL READ COMMITTED; \
          SET SESSION innodb_lock_wait_timeout = 2, lock_wait_timeout = 3, {}",

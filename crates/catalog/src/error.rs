@@ -36,6 +36,7 @@ mod number {
     pub(super) const CHECKREAD: u16 = 1020;
     pub(super) const LOCK_DEADLOCK: u16 = 1213;
     pub(super) const LOCK_WAIT_TIMEOUT: u16 = 1205;
+    pub(super) const LOCK_NOWAIT: u16 = 3572;
     pub(super) const TABLE_DEF_CHANGED: u16 = 1412;
     pub(super) const DUP_ENTRY: u16 = 1062;
     pub(super) const QUERY_INTERRUPTED: u16 = 1317;
@@ -132,6 +133,16 @@ pub(crate) fn is_transient_write(error: &sqlx::Error) -> bool {
 /// Another held a lock for too long.
 pub(crate) fn is_lock_wait_timeout(error: &sqlx::Error) -> bool {
     server_error(error) == Some(number::LOCK_WAIT_TIMEOUT)
+}
+
+/// The transaction lost a race, and the server has rolled it back.
+pub(crate) fn is_rolled_back(error: &sqlx::Error) -> bool {
+    server_error(error) == Some(number::LOCK_DEADLOCK)
+}
+
+/// Another holds a lock that was asked for with `NOWAIT`.
+pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
+    is_lock_wait_timeout(error) || server_error(error) == Some(number::LOCK_NOWAIT)
 }
 
 /// A row with this key is there already.

@@ -20,6 +20,8 @@ mod statement;
 #[cfg(test)]
 mod tests;
 mod text;
+mod transaction;
+mod writes;
 
 pub use catalog::{Catalog, PoolUse};
 pub use changes::{ChangePosition, Changes, IndexRow};
@@ -33,6 +35,7 @@ pub use filter::{
 pub use metrics::describe_metrics;
 pub use migrate::{MigrateError, migrate};
 pub use price::{InvalidPrice, Price};
-pub use product::{MAX_PRODUCT_ID, Page, Product};
+pub use product::{Draft, MAX_PRODUCT_ID, Page, Product};
 pub use query::{CursorMismatch, Filter, Include, Limit, ListQuery, NothingToRank, Order, Sort};
 pub use text::{InvalidText, normalized};
+pub use writes::{Action, Batch, Done, Idempotency, Operation, Patch, Precondition, Refusal, Written};

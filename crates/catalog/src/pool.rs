@@ -43,7 +43,7 @@ pub(crate) struct Connector {
     pub(crate) options: MySqlConnectOptions,
     /// How the session of each is set.
     pub(crate) settings: fn(Dialect, Duration) -> String,
-    /// After this the server stops a statement, as far as it can; see [`event_settings`](crate::config::event_settings).
+    /// After this the server stops a statement, as far as it can; see [`write_settings`](crate::config::write_settings).
     pub(crate) deadline: Duration,
     /// Opening a connection may take so long.
     pub(crate) connect_timeout: Duration,

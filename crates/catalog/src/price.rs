@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
 use sqlx::{
     Decode, Encode, MySql, Type, TypeInfo as _,
     encode::IsNull,
@@ -10,7 +11,7 @@ use sqlx::{
 };
 
 /// A price in cents, stored as `DECIMAL(10,2)`: 0.00 to 99,999,999.99.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Price(u64);
 
 /// Why a text is not a [`Price`].

@@ -1,6 +1,7 @@
 //! A product, and a page of them.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, Row as _, mysql::MySqlRow};
 
 use crate::{Cursor, Price};
@@ -8,8 +9,8 @@ use crate::{Cursor, Price};
 /// The highest id of a product: 2^53 - 1, the highest whole number that JavaScript reads right from JSON.
 pub const MAX_PRODUCT_ID: u64 = 9_007_199_254_740_991;
 
-/// One product. Times have milliseconds, as the columns do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One product. Times have milliseconds, as the columns do. It is serialized for the store's own use, with its price in cents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Product {
     /// Unique, never reused, from 1 to [`MAX_PRODUCT_ID`].
     pub id: u64,
@@ -25,6 +26,19 @@ pub struct Product {
     pub created_at: DateTime<Utc>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
+}
+
+/// What a product is as others say it, without what the store adds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// 1 to 255 characters; [`normalized`](crate::normalized), as the next two.
+    pub name: String,
+    /// At most 1,000 characters.
+    pub description: String,
+    /// 1 to 64 characters.
+    pub category: String,
+    /// What it costs.
+    pub price: Price,
 }
 
 /// One page of a list.

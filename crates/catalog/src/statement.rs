@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     Ping,
     /// The transaction of an event.
     Event,
+    /// The transaction of a batch of writes.
+    Write,
 }
 
 impl Kind {
@@ -36,6 +38,7 @@ impl Kind {
             Kind::Categories => "categories",
             Kind::Ping => "ping",
             Kind::Event => "event",
+            Kind::Write => "write",
         }
     }
 
@@ -46,6 +49,7 @@ impl Kind {
         let (operation, summary) = match self {
             Kind::Ping => ("SELECT", "SELECT _sqlx_migrations"),
             Kind::Event => ("TRANSACTION", "TRANSACTION webhook_events"),
+            Kind::Write => ("TRANSACTION", "TRANSACTION products"),
             _ => ("SELECT", "SELECT products"),
         };
         info_span!(

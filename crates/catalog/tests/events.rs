@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use farmlokal_catalog::{
-    Catalog, CatalogConfig, Change, Error, Event, MAX_PRODUCT_ID, Outcome, Price, Pruned, Receipt,
+    Catalog, CatalogConfig, Change, Draft, Error, Event, MAX_PRODUCT_ID, Outcome, Price, Pruned, Receipt,
 };
 use farmlokal_testing::{TestDatabase, catalog_config, kill_other_connections, other_connections};
 
@@ -20,7 +20,7 @@ fn event(id: impl Into<String>, product: u64, age: i64, change: Change) -> Event
 
 fn upsert(name: &str, cents: u64) -> Change {
     let (name, category) = (name.to_owned(), "sports".to_owned());
-    Change::Upsert { name, description: "For 2 of you".into(), category, price: price(cents) }
+    Change::Upsert(Draft { name, description: "For 2 of you".into(), category, price: price(cents) })
 }
 
 fn catalog(database: &TestDatabase) -> Catalog {
@@ -156,7 +156,7 @@ async fn connections_that_broke_cost_no_event() {
 async fn a_row_that_stays_locked_is_a_deadline_and_no_effect() {
     let database = TestDatabase::create().await;
     let short = Duration::from_millis(300);
-    let config = CatalogConfig { event_deadline: short, ..catalog_config() };
+    let config = CatalogConfig { write_deadline: short, ..catalog_config() };
     let hurried = database.catalog(&config);
     catalog(&database).apply(&event("a", 7, 30, upsert("Racket", 1))).await.unwrap();
     let pool = database.pool();
@@ -187,8 +187,8 @@ async fn what_is_old_is_pruned_by_index_and_in_batches() {
     }
     // And a day longer.
     let day = Duration::from_hours(24);
-    assert_eq!(catalog.prune_events(day, 15).await.unwrap(), Pruned { events: 15, versions: 10 });
-    let (one, other) = tokio::join!(catalog.prune_events(day, 15), catalog.prune_events(day, 15));
+    assert_eq!(catalog.prune(day, 15).await.unwrap(), Pruned { events: 15, versions: 10, keys: 0 });
+    let (one, other) = tokio::join!(catalog.prune(day, 15), catalog.prune(day, 15));
     assert_eq!(one.unwrap().events + other.unwrap().events, 5);
     assert_eq!(
         (count(&database, "webhook_events").await, count(&database, "product_versions").await),

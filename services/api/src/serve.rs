@@ -218,7 +218,7 @@ fn raise_open_files(args: &ServeArgs) {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let limit = if raised.is_ok() { maximum } else { current };
-    let database = u64::from(args.catalog.max_connections + args.catalog.event_connections + 2);
+    let database = u64::from(args.catalog.max_connections + args.catalog.write_connections + 2);
     // Each listener has the whole limit for itself.
     let listeners = 1 + u64::from(args.server.management_port.is_some());
     let connections = listeners * (u64::from(args.server.max_connections) + SPARE_CONNECTIONS as u64);

@@ -10,6 +10,8 @@ pub(super) struct Definition {
     /// All but the primary key, by their quoted names: such as ``KEY `by_price` (`price`,`id`)``. With `ADD` before it, that
     /// creates the index.
     pub indexes: BTreeMap<String, String>,
+    /// The id that the next row gets, where a row has had one.
+    pub next_id: Option<u64>,
 }
 
 impl Definition {
@@ -25,6 +27,9 @@ impl Definition {
                 definition.indexes.insert(format!("`{name}`"), line.to_owned());
             }
         }
+        let options = create_table.lines().last().and_then(|line| line.split(" COMMENT=").next());
+        let next_id = options.and_then(|options| options.split(" AUTO_INCREMENT=").nth(1));
+        definition.next_id = next_id.and_then(|text| text.split(' ').next()?.parse().ok());
         definition
     }
 
@@ -48,12 +53,13 @@ mod tests {
   KEY `by_price` (`price`,`id` DESC),
   KEY `by_key` (`key`,`id`) /*!80000 INVISIBLE */,
   CONSTRAINT `price_is_not_negative` CHECK (`price` >= 0)
-) ENGINE=InnoDB COMMENT='KEY `z` (`y`)'";
+) ENGINE=InnoDB AUTO_INCREMENT=42 DEFAULT CHARSET=utf8mb4 COMMENT='KEY `z` AUTO_INCREMENT=7 '";
 
     #[test]
     fn columns_and_indexes_are_told_apart() {
         let products = Definition::parse(PRODUCTS);
-        assert_eq!(products.columns.len(), 3);
+        assert_eq!((products.columns.len(), products.next_id), (3, Some(42)));
+        assert_eq!(Definition::parse(&PRODUCTS.replace("AUTO_INCREMENT=42 ", "")).next_id, None);
         let names: Vec<_> = products.indexes.keys().map(String::as_str).collect();
         assert_eq!(names, ["`by_key`", "`by_price`", "`one`"]);
         assert_eq!(products.indexes["`by_price`"], "KEY `by_price` (`price`,`id` DESC)");

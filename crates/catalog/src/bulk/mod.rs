@@ -31,6 +31,9 @@ const COUNTERS: &str = "change_counters";
 /// Raises the sum of the counters beyond what events that commit before the swap can.
 const REPLACEMENT: u64 = 1 << 32;
 
+/// Raises the next id beyond what products created before the swap can get.
+const ID_MARGIN: u64 = 1 << 20;
+
 /// The only writer of whole catalogues to its database, for as long as it lives.
 pub struct Load {
     connection: MySqlConnection,
@@ -129,7 +132,7 @@ impl Load {
     }
 
     /// Makes the staging table `products`, in one step for everybody who reads it. The counters of changes are replaced in the same
-    /// step, so that no search index takes the new products for those that it knows.
+    /// step, so that no search index takes the new products for those that it knows. No id of a product that is gone is given again.
     ///
     /// # Errors
     /// [`LoadError::SchemaChanged`] when `products` was migrated meanwhile: start again. [`LoadError::InUse`] when long
@@ -139,6 +142,9 @@ impl Load {
         let staging = statements::definition(&mut self.connection, STAGING).await?;
         if live.columns != staging.columns || !live.indexes_missing_in(&staging).is_empty() {
             return Err(LoadError::SchemaChanged);
+        }
+        if let Some(next_id) = live.next_id {
+            self.run(format!("ALTER TABLE {STAGING} AUTO_INCREMENT = {}", next_id + ID_MARGIN)).await?;
         }
         // What a killed run left.
         self.run(format!("DROP TABLE IF EXISTS {COUNTERS}_seed, {COUNTERS}_replaced")).await?;

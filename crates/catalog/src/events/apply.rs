@@ -1,106 +1,58 @@
 //! The transaction of an event.
 
-use std::time::{Duration, Instant};
-
-use backon::{BackoffBuilder as _, ExponentialBuilder};
 use chrono::{DateTime, Utc};
-use sqlx::{Connection as _, MySqlConnection, Row as _};
-use tokio::time::{sleep, timeout};
-use tracing::{Instrument as _, Span, debug};
+use sqlx::{MySqlConnection, Row as _};
 
 use super::version::{Effect, Stamp, Version};
 use super::{Change, Event, Outcome, Receipt};
 use crate::{
-    Catalog, Error,
-    error::{is_duplicate_key, is_transient_write, record},
-    reader::record_duration,
+    Catalog, Draft, Error,
+    error::is_duplicate_key,
     statement::Kind,
+    transaction::{End, Transact, raise_counter, store_products},
 };
-
-/// Deadlocks are rare, and one of two that meet always gets through.
-const RETRIES: usize = 7;
-/// The wait before the second attempt, with jitter up to twice as long; it doubles.
-const FIRST_PAUSE: Duration = Duration::from_millis(3);
 
 impl Catalog {
     /// Lets an event take effect, unless it has before: its row in the inbox and its effect on the product are one
     /// transaction. Safe to call again, whatever happened to the call before: a lost connection, a killed process.
     ///
     /// # Errors
-    /// [`Error::Deadline`] after [`CatalogConfig::event_deadline`](crate::CatalogConfig::event_deadline), and what
+    /// [`Error::Deadline`] after [`CatalogConfig::write_deadline`](crate::CatalogConfig::write_deadline), and what
     /// every call may meet. Whether the event has taken effect is then unknown.
     pub async fn apply(&self, event: &Event) -> Result<Receipt, Error> {
-        let (started, span) = (Instant::now(), Kind::Event.span());
-        let applying = self.apply_until_done(event).instrument(span.clone());
-        // A connection cut off in the middle of a transaction is not used again.
-        let receipt = timeout(self.event_database.pool().deadline(), applying).await;
-        let receipt = receipt.unwrap_or(Err(Error::Deadline));
-        record_duration(Kind::Event, started.elapsed());
-        if matches!(receipt, Err(Error::Deadline)) {
-            span.record("otel.status_code", "ERROR").record("error.type", "deadline");
-        }
-        receipt
-    }
-
-    async fn apply_until_done(&self, event: &Event) -> Result<Receipt, Error> {
-        let mut writer = self.event_database.reader().await?;
-        let pauses = ExponentialBuilder::new().with_jitter().with_min_delay(FIRST_PAUSE);
-        let mut pauses = pauses.with_max_times(RETRIES).build();
-        loop {
-            let error = match transact(writer.begin()?, event).await {
-                Ok(receipt) => {
-                    writer.end();
-                    return Ok(receipt);
-                }
-                Err(error) => error,
-            };
-            let Some(pause) = pauses.next().filter(|_| is_transient_write(&error)) else {
-                record(&error, &Span::current());
-                return Err(error.into());
-            };
-            debug!(%error, event = event.id, "applying the event again");
-            sleep(pause).await;
-            writer.replace_broken().await?;
-        }
+        self.transact(event).await
     }
 }
 
 /// The row of the product's version is locked first, so that all events of one product queue there, duplicates among
-/// them. The row in the inbox comes when the outcome is clear: a duplicate rolls everything back. The counter of changes comes
-/// last, because its row is locked until the end: other connections may wait for it.
-async fn transact(connection: &mut MySqlConnection, event: &Event) -> Result<Receipt, sqlx::Error> {
-    let mut transaction = connection.begin().await?;
-    let mut version = lock_version(&mut transaction, event).await?;
-    let effect = version.take(event);
-    let outcome = change_product(&mut transaction, event, effect).await?;
-    match insert_into_inbox(&mut transaction, event, outcome).await {
-        Err(error) if is_duplicate_key(&error) => {
-            transaction.rollback().await?;
-            return earlier(connection, event).await;
-        }
-        inserted => inserted?,
-    }
-    let is_changed = outcome == Outcome::Applied;
-    if is_changed {
-        raise_counter(&mut transaction).await?;
-    }
-    if effect != Effect::None {
-        store_version(&mut transaction, event, version, is_changed).await?;
-    }
-    transaction.commit().await?;
-    Ok(Receipt::New(outcome))
-}
+/// them. The row in the inbox comes when the outcome is clear: a duplicate rolls everything back.
+impl Transact for Event {
+    type Outcome = Receipt;
+    const KIND: Kind = Kind::Event;
 
-/// Counts this transaction, for whoever asks for the [changes since](Catalog::changes_since). Connections share the slots, which
-/// are many, so that few wait for each other. [`store_version`] takes the new number from the session.
-async fn raise_counter(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO change_counters (slot, changes) VALUES (1 + MOD(CONNECTION_ID(), 64), LAST_INSERT_ID(1)) \
-         ON DUPLICATE KEY UPDATE changes = LAST_INSERT_ID(changes + 1)",
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+    fn is_idempotent(&self) -> bool {
+        true
+    }
+
+    async fn run(&self, connection: &mut MySqlConnection) -> Result<End<Receipt>, sqlx::Error> {
+        let mut version = lock_version(connection, self).await?;
+        let effect = version.take(self);
+        let outcome = change_product(connection, self, effect).await?;
+        match insert_into_inbox(connection, self, outcome).await {
+            Err(error) if is_duplicate_key(&error) => {
+                return Ok(End::RollBack(earlier(connection, self).await?));
+            }
+            inserted => inserted?,
+        }
+        let is_changed = outcome == Outcome::Applied;
+        if is_changed {
+            raise_counter(connection).await?;
+        }
+        if effect != Effect::None {
+            store_version(connection, self, version, is_changed).await?;
+        }
+        Ok(End::Commit(Receipt::New(outcome)))
+    }
 }
 
 /// A lock on a missing row excludes no other transaction, so the row is made.
@@ -174,20 +126,9 @@ async fn change_product(
     effect: Effect,
 ) -> Result<Outcome, sqlx::Error> {
     match (effect, &event.change) {
-        (Effect::Store(price), Change::Upsert { name, description, category, .. }) => {
-            sqlx::query(
-                "INSERT INTO products (id, name, description, category, price) \
-                 VALUES (?, ?, ?, ?, ?) \
-                 ON DUPLICATE KEY UPDATE name = VALUES(name), description = VALUES(description), \
-                 category = VALUES(category), price = VALUES(price)",
-            )
-            .bind(event.product)
-            .bind(name)
-            .bind(description)
-            .bind(category)
-            .bind(price)
-            .execute(connection)
-            .await?;
+        (Effect::Store(price), Change::Upsert(draft)) => {
+            let draft = Draft { price, ..draft.clone() };
+            store_products(connection, &[(event.product, &draft)]).await?;
             Ok(Outcome::Applied)
         }
         (Effect::SetPrice(price), _) => {

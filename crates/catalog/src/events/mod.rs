@@ -7,7 +7,7 @@ mod version;
 
 use chrono::{DateTime, Utc};
 
-use crate::Price;
+use crate::{Draft, Price};
 
 pub use prune::Pruned;
 
@@ -35,16 +35,7 @@ impl Event {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// The product is as follows, new or not.
-    Upsert {
-        /// 1 to 255 characters; [`normalized`](crate::normalized), as the next two.
-        name: String,
-        /// At most 1,000 characters.
-        description: String,
-        /// 1 to 64 characters.
-        category: String,
-        /// What it costs.
-        price: Price,
-    },
+    Upsert(Draft),
     /// It costs this now.
     PriceChange(Price),
     /// It is gone.
@@ -56,7 +47,7 @@ impl Change {
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self {
-            Change::Upsert { .. } => "product.upserted",
+            Change::Upsert(_) => "product.upserted",
             Change::PriceChange(_) => "product.price_changed",
             Change::Delete => "product.deleted",
         }

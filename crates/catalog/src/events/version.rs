@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{Change, Event};
-use crate::Price;
+use crate::{Draft, Price};
 
 /// An event's place in the order: its time, and for equal times its id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,7 +54,7 @@ impl Version {
         }
         let newer_price = self.price.as_ref().filter(|(of_price, _)| *of_price >= stamp);
         match event.change {
-            Change::Upsert { price, .. } => {
+            Change::Upsert(Draft { price, .. }) => {
                 let price = newer_price.map_or(price, |(_, newer)| *newer);
                 if newer_price.is_none() {
                     self.price = Some((stamp.clone(), price));
@@ -95,7 +95,8 @@ mod tests {
 
     fn upsert(name: &str, cents: u64) -> Change {
         let text = name.to_owned();
-        Change::Upsert { name: text.clone(), description: text.clone(), category: text, price: price(cents) }
+        let price = price(cents);
+        Change::Upsert(Draft { name: text.clone(), description: text.clone(), category: text, price })
     }
 
     /// The events in their own order, each doing what it says.
@@ -104,7 +105,7 @@ mod tests {
         events.sort_by_key(|event| Stamp::of(event));
         for event in events {
             match &event.change {
-                Change::Upsert { name, price, .. } => row = Some((name.clone(), *price)),
+                Change::Upsert(Draft { name, price, .. }) => row = Some((name.clone(), *price)),
                 Change::PriceChange(price) => {
                     if let Some(row) = &mut row {
                         row.1 = *price;
@@ -122,7 +123,9 @@ mod tests {
         for event in events {
             match (version.take(event), &event.change) {
                 (Effect::None, _) => {}
-                (Effect::Store(price), Change::Upsert { name, .. }) => row = Some((name.clone(), price)),
+                (Effect::Store(price), Change::Upsert(Draft { name, .. })) => {
+                    row = Some((name.clone(), price))
+                }
                 (Effect::SetPrice(price), _) => {
                     if let Some(row) = &mut row {
                         row.1 = price;

@@ -15,7 +15,7 @@ use super::{
     catalog_config, catalog_of, correlated, ids,
 };
 use crate::{
-    Catalog, CatalogConfig, Change, ChangePosition, Changes, Error, Event, IndexRow, Price,
+    Catalog, CatalogConfig, Change, ChangePosition, Changes, Draft, Error, Event, IndexRow, Price,
     changes::MOST_CHANGED,
 };
 
@@ -26,7 +26,12 @@ fn event(number: u64, product: u64, change: Change) -> Event {
 
 fn upsert(name: &str, cents: u64) -> Change {
     let price = Price::from_cents(cents).unwrap();
-    Change::Upsert { name: name.to_owned(), description: String::new(), category: "sports".into(), price }
+    Change::Upsert(Draft {
+        name: name.to_owned(),
+        description: String::new(),
+        category: "sports".into(),
+        price,
+    })
 }
 
 async fn products_since(
@@ -121,7 +126,7 @@ async fn an_index_that_follows_has_the_rows_of_its_moment() {
     const EVENTS: u64 = 100;
     const PRODUCTS: u64 = 10;
     let database = TestDatabase::create().await;
-    let config = CatalogConfig { event_connections: 4, ..catalog_config() };
+    let config = CatalogConfig { write_connections: 4, ..catalog_config() };
     let catalog = Catalog::new(database.options.clone(), &config).unwrap();
     let running = AtomicUsize::new(usize::try_from(WRITERS).unwrap());
     let is_running = || running.load(Ordering::Relaxed) > 0;

@@ -1,4 +1,4 @@
-//! Tests that look inside: what statements read, and what a search index is told.
+//! Tests that look inside: what statements read and cost, and what a search index is told.
 
 mod brute_force;
 #[allow(unreachable_pub, reason = "it is part of the testing crate too")]
@@ -10,6 +10,7 @@ mod connections;
 #[path = "../../../../tools/testing/src/query.rs"]
 mod query;
 mod rows_read;
+mod writes;
 
 use chrono::{DateTime, Utc};
 use farmlokal_testing::TestDatabase;

@@ -8,7 +8,7 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use farmlokal_catalog::{
-    Catalog, CatalogConfig, Change, Event, ListQuery, Outcome, Page, Price, Product, Receipt,
+    Catalog, CatalogConfig, Change, Draft, Event, ListQuery, Outcome, Page, Price, Product, Receipt,
 };
 use farmlokal_search::{EngineError, Found, Language, Search, SearchConfig, SearchError, SearchStatus};
 use farmlokal_testing::{TestDatabase, catalog_config, query};
@@ -49,7 +49,7 @@ impl Replica {
         poll: Duration,
         deadline: Duration,
     ) -> Replica {
-        let config = CatalogConfig { event_deadline: PATIENT, ..catalog_config() };
+        let config = CatalogConfig { write_deadline: PATIENT, ..catalog_config() };
         let catalog = Catalog::new(database, &config).unwrap();
         let settings = SearchConfig {
             memory: 256 << 20,
@@ -127,7 +127,7 @@ pub(crate) fn price(cents: u64) -> Price {
 
 pub(crate) fn upsert(name: &str, cents: u64) -> Change {
     let (name, category) = (name.to_owned(), "fruit".to_owned());
-    Change::Upsert { name, description: "From nearby".to_owned(), category, price: price(cents) }
+    Change::Upsert(Draft { name, description: "From nearby".to_owned(), category, price: price(cents) })
 }
 
 /// Stores products before anybody follows, or as one who tells nobody.

@@ -59,7 +59,14 @@ async fn without_redis_the_products_are_seeded_and_the_missing_flush_is_an_error
     assert_eq!(redis(server.port(), "EXISTS products:{0}:list:old"), ":0", "the next run flushes");
     assert_eq!(
         catalogue(&database).await.tables,
-        ["_sqlx_migrations", "change_counters", "product_versions", "products", "webhook_events"]
+        [
+            "_sqlx_migrations",
+            "change_counters",
+            "idempotency_keys",
+            "product_versions",
+            "products",
+            "webhook_events"
+        ]
     );
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::http::HeaderMap;
 use chrono::{DateTime, Utc};
-use farmlokal_catalog::{Change, Event, InvalidText, MAX_PRODUCT_ID, normalized};
+use farmlokal_catalog::{Change, Draft, Event, InvalidText, MAX_PRODUCT_ID, normalized};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
@@ -57,7 +57,7 @@ pub(super) fn parse<'b>(
             let price = fields.read(&data, "data.", "price", |raw| price(raw.get()));
             match (name, description, category, price) {
                 (Some(name), Some(description), Some(category), Some(price)) => {
-                    Some(Change::Upsert { name, description, category, price })
+                    Some(Change::Upsert(Draft { name, description, category, price }))
                 }
                 _ => None,
             }

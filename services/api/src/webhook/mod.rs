@@ -236,7 +236,7 @@ fn describe_metrics() {
         "Deliveries by outcome: applied; superseded by a newer event; deferred, a price without a product; \
          duplicate; or the code of the problem"
     );
-    for table in ["webhook_events", "product_versions"] {
+    for table in ["webhook_events", "product_versions", "idempotency_keys"] {
         counter!(prune::PRUNED_ROWS, "table" => table).increment(0);
     }
     describe_counter!(prune::PRUNED_ROWS, "Old rows removed, by table");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use chrono::DateTime;
-use farmlokal_catalog::{Change, Event, MAX_PRODUCT_ID};
+use farmlokal_catalog::{Change, Draft, Event, MAX_PRODUCT_ID};
 use proptest::prelude::*;
 
 use super::event::{Times, parse};
@@ -26,7 +26,7 @@ fn event(body: &[u8]) {
     assert!((1..=MAX_PRODUCT_ID).contains(&event.product));
     let age = now.signed_duration_since(event.occurred_at).num_milliseconds();
     assert!((-300_000..=86_400_000).contains(&age), "{age} ms old");
-    if let Change::Upsert { name, description, category, .. } = &event.change {
+    if let Change::Upsert(Draft { name, description, category, .. }) = &event.change {
         let lengths = [name, description, category].map(|text| text.chars().count());
         assert!([name, description, category].into_iter().all(|text| !text.contains(char::is_control)));
         assert!((1..=255).contains(&lengths[0]) && lengths[1] <= 1000 && (1..=64).contains(&lengths[2]));

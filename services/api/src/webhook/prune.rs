@@ -1,4 +1,4 @@
-//! Old rows of the inbox are removed, a batch at a time, by every replica.
+//! Old rows of the inbox, of versions and of idempotency keys are removed, a batch at a time, by every replica.
 
 use std::time::Duration;
 
@@ -19,17 +19,18 @@ pub(super) async fn run(catalog: Catalog, retention: Duration) {
     loop {
         tokio::time::sleep(PERIOD.mul_f64(rand::random_range(0.5..=1.0))).await;
         loop {
-            match catalog.prune_events(retention, BATCH).await {
-                Ok(Pruned { events, versions }) => {
+            match catalog.prune(retention, BATCH).await {
+                Ok(Pruned { events, versions, keys }) => {
                     counter!(PRUNED_ROWS, "table" => "webhook_events").increment(events);
                     counter!(PRUNED_ROWS, "table" => "product_versions").increment(versions);
-                    if events.max(versions) < u64::from(BATCH) {
+                    counter!(PRUNED_ROWS, "table" => "idempotency_keys").increment(keys);
+                    if events.max(versions).max(keys) < u64::from(BATCH) {
                         break;
                     }
                 }
                 // The database is gone, or another replica is at it: the next round comes.
                 Err(error) => {
-                    debug!(%error, "pruning the inbox stopped");
+                    debug!(%error, "pruning stopped");
                     break;
                 }
             }

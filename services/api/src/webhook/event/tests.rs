@@ -37,7 +37,7 @@ fn each_type_is_read() {
     assert_eq!(event.occurred_at, "2025-03-30T08:00:00.123456Z".parse::<DateTime<Utc>>().unwrap());
     let price: Price = "12.50".parse().unwrap();
     let (name, description, category) = ("Ball XL".into(), String::new(), "sports".into());
-    assert_eq!(event.change, Change::Upsert { name, description, category, price });
+    assert_eq!(event.change, Change::Upsert(Draft { name, description, category, price }));
 
     let mut body = upsert();
     body["type"] = "product.price_changed".into();
@@ -130,7 +130,7 @@ fn texts_are_stored_in_one_spelling_and_can_be_seen() {
         body["data"]["name"] = name.into();
         read(&body)
     };
-    let Change::Upsert { name, .. } = with(" Ka\u{308}se\u{a0}").unwrap().change else { panic!() };
+    let Change::Upsert(Draft { name, .. }) = with(" Ka\u{308}se\u{a0}").unwrap().change else { panic!() };
     assert_eq!(name, "K\u{e4}se");
     assert!(with(&"e\u{301}".repeat(255)).is_ok());
     for (name, code) in [
