@@ -124,7 +124,7 @@ mod tests {
             match (version.take(event), &event.change) {
                 (Effect::None, _) => {}
                 (Effect::Store(price), Change::Upsert(Draft { name, .. })) => {
-                    row = Some((name.clone(), price))
+                    row = Some((name.clone(), price));
                 }
                 (Effect::SetPrice(price), _) => {
                     if let Some(row) = &mut row {

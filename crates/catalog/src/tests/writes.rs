@@ -6,6 +6,9 @@ use sqlx::FromRow as _;
 use super::{catalog_config, correlated};
 use crate::{Action, Batch, Catalog, CatalogConfig, Draft, Operation, Patch, Price, Written};
 
+/// Its name, the nth operation, and the statements of one and of a thousand.
+type Kind = (&'static str, fn(u64) -> Action, [u64; 2]);
+
 fn draft(n: u64) -> Draft {
     let price = Price::from_cents(n).unwrap();
     Draft { name: format!("New {n}"), description: String::new(), category: "odd".to_owned(), price }
@@ -33,7 +36,7 @@ async fn a_batch_runs_few_statements_and_reads_its_own_rows() {
     sqlx::query("ANALYZE TABLE products").fetch_all(&database.pool()).await.unwrap();
     let config = CatalogConfig { write_connections: 1, ..catalog_config() };
     let catalog = Catalog::new(database.options.clone(), &config).unwrap();
-    let kinds: [(&str, fn(u64) -> Action, [u64; 2]); 4] = [
+    let kinds: [Kind; 4] = [
         ("create", |n| Action::Create(draft(n)), [8, 28]),
         ("put", |n| Action::Put(1 + n * 11, draft(n)), [8, 33]),
         (

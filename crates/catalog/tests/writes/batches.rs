@@ -180,7 +180,7 @@ async fn an_id_is_given_once() {
         let mut load = bulk::Load::begin(database.options.clone(), Duration::ZERO).await.unwrap();
         load.finish().await.unwrap();
         load.stage("two rows").await.unwrap();
-        let rows: Vec<_> = [1, 2].map(|id| product(id)).into();
+        let rows: Vec<_> = [1, 2].map(product).into();
         load.insert(bulk::Batch::encode(&rows).unwrap()).await.unwrap();
         load.add_indexes().await.unwrap();
         load.swap().await.unwrap();

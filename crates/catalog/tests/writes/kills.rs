@@ -31,7 +31,7 @@ async fn a_batch_is_all_or_nothing_whoever_is_killed() {
                 _ => Action::Put(id, draft("Ball", number * 3 + writer)),
             }));
             // As if the client's process were killed some time.
-            let patience = Duration::from_micros(300 * (number * 7 % 40 + 1));
+            let patience = Duration::from_millis(number * 7 % 40 + 1);
             match tokio::time::timeout(patience, catalog.write(&all)).await {
                 Err(_) => drop(cut_off.fetch_add(1, Ordering::Relaxed)),
                 Ok(
@@ -48,7 +48,7 @@ async fn a_batch_is_all_or_nothing_whoever_is_killed() {
     let kill = async {
         let mut own = database.pool().acquire().await.unwrap();
         while !is_over.load(Ordering::Relaxed) {
-            tokio::time::sleep(Duration::from_millis(7)).await;
+            tokio::time::sleep(Duration::from_millis(25)).await;
             kill_other_connections(&mut own).await;
         }
     };
@@ -64,9 +64,8 @@ async fn a_batch_is_all_or_nothing_whoever_is_killed() {
     };
     tokio::join!(writers, kill, watch);
     assert!(alike(&database.pool()).await.unwrap());
-    for happened in [cut_off, written, checks] {
-        assert!(happened.into_inner() > 0);
-    }
+    let happened = [cut_off, written, checks].map(AtomicU64::into_inner);
+    assert!(happened.iter().all(|count| *count > 0), "{happened:?}");
 }
 
 /// Whether the products that are written together are alike, and were changed at one position. One statement is of one moment.

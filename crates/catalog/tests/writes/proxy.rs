@@ -66,7 +66,7 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, armed: Arc<AtomicBoo
         tokio::select! {
             read = client.read(&mut asked) => {
                 let Ok(read @ 1..) = read else { return };
-                let is_commit = asked[..read].windows(6).any(|bytes| bytes == b"COMMIT");
+                let is_commit = asked[..read].ends_with(b"\x03COMMIT");
                 let is_cut = is_commit && armed.swap(false, Ordering::SeqCst);
                 if is_cut && cut == Cut::BeforeCommit {
                     return;
