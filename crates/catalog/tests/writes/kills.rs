@@ -25,18 +25,17 @@ async fn a_batch_is_all_or_nothing_whoever_is_killed() {
     let is_over = AtomicBool::new(false);
     let (cut_off, written, checks) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let write = async |writer: u64| {
-        for number in 0..150 {
+        for number in 0..200 {
             let all = batch((1..=TOGETHER).map(|id| match number % 4 {
                 0 => Action::Delete(id),
                 _ => Action::Put(id, draft("Ball", number * 3 + writer)),
             }));
-            // As if the client's process were killed some time.
-            let patience = Duration::from_millis(number * 7 % 40 + 1);
+            // As if the client's process were killed some time. A new connection takes a while to prepare its statements.
+            let patience = Duration::from_millis(number * 7 % 40 * 2 + 1);
             match tokio::time::timeout(patience, catalog.write(&all)).await {
                 Err(_) => drop(cut_off.fetch_add(1, Ordering::Relaxed)),
-                Ok(
-                    Ok(Written::New(_) | Written::Refused(_)) | Err(Error::Unavailable(_) | Error::Deadline),
-                ) => {}
+                Ok(Ok(Written::New(_))) => drop(written.fetch_add(1, Ordering::Relaxed)),
+                Ok(Ok(Written::Refused(_)) | Err(Error::Unavailable(_) | Error::Deadline)) => {}
                 Ok(other) => panic!("{other:?}"),
             }
         }
@@ -48,7 +47,7 @@ async fn a_batch_is_all_or_nothing_whoever_is_killed() {
     let kill = async {
         let mut own = database.pool().acquire().await.unwrap();
         while !is_over.load(Ordering::Relaxed) {
-            tokio::time::sleep(Duration::from_millis(25)).await;
+            tokio::time::sleep(Duration::from_millis(40)).await;
             kill_other_connections(&mut own).await;
         }
     };
