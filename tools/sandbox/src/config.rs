@@ -47,6 +47,9 @@ pub struct Config {
     /// The scope that tokens are asked for; without it any will do
     #[arg(long, env = "SANDBOX_SCOPE")]
     pub scope: Option<String>,
+    /// The issuer that tokens name, as their verifiers reach this port; without it http:// and the address
+    #[arg(long, env = "SANDBOX_ISSUER")]
+    pub issuer: Option<String>,
     /// Signs the webhooks: whsec_ and base64
     #[arg(long, env = "SANDBOX_WEBHOOK_SECRET", default_value = WEBHOOK_SECRET, hide_env_values = true, hide_default_value = true)]
     pub webhook_secret: SecretString,
@@ -62,6 +65,7 @@ impl Default for Config {
             client_secret: CLIENT_SECRET.into(),
             audience: None,
             scope: None,
+            issuer: None,
             webhook_secret: WEBHOOK_SECRET.into(),
         }
     }

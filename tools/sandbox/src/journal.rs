@@ -21,6 +21,10 @@ const LONGEST_TRACEPARENT: usize = 128;
 pub enum Endpoint {
     /// `POST /oauth/token`
     Token,
+    /// The issuer's documents: `/.well-known/openid-configuration` and `/.well-known/oauth-authorization-server`
+    Discovery,
+    /// `GET /.well-known/jwks.json`
+    Keys,
     /// `GET /api-a/status`
     ApiA,
     /// `/api-b/callbacks`
@@ -33,9 +37,7 @@ impl Endpoint {
     pub(crate) fn refusal(self) -> Response {
         let (error, challenge) = match self {
             Endpoint::Token => ("invalid_client", r#"Basic realm="sandbox""#),
-            Endpoint::ApiA | Endpoint::ApiB => {
-                ("invalid_token", r#"Bearer realm="sandbox", error="invalid_token""#)
-            }
+            _ => ("invalid_token", r#"Bearer realm="sandbox", error="invalid_token""#),
         };
         let body = Json(json!({ "error": error }));
         (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, challenge)], body).into_response()
@@ -48,6 +50,10 @@ impl Endpoint {
 pub struct PerEndpoint<T> {
     /// `POST /oauth/token`
     pub token: T,
+    /// The issuer's documents
+    pub discovery: T,
+    /// `GET /.well-known/jwks.json`
+    pub keys: T,
     /// `GET /api-a/status`
     pub api_a: T,
     /// `/api-b/callbacks`
@@ -58,6 +64,8 @@ impl<T> PerEndpoint<T> {
     pub(crate) fn of(&mut self, endpoint: Endpoint) -> &mut T {
         match endpoint {
             Endpoint::Token => &mut self.token,
+            Endpoint::Discovery => &mut self.discovery,
+            Endpoint::Keys => &mut self.keys,
             Endpoint::ApiA => &mut self.api_a,
             Endpoint::ApiB => &mut self.api_b,
         }

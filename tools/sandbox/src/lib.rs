@@ -1,4 +1,4 @@
-//! The partners that FarmLokal works with, simulated: an OAuth token endpoint, API A, and API B with its webhooks.
+//! The partners that FarmLokal works with, simulated: an OAuth token issuer, API A, and API B with its webhooks.
 //! Each can be made to fail in every way that real ones do, at run time, over HTTP or from a test:
 //!
 //! ```no_run
@@ -16,6 +16,7 @@ mod api_b;
 mod config;
 mod control;
 mod faults;
+mod issuer;
 mod journal;
 mod listener;
 mod sandbox;
@@ -25,5 +26,6 @@ mod tokens;
 pub use api_b::{Change, Event, InvalidKey, Plan, Product, Report, SendError, SigningKey, State};
 pub use config::{Cli, Config};
 pub use faults::{Fault, Mode};
+pub use issuer::{Algorithm, Rotation};
 pub use journal::{Counters, Endpoint, EndpointCounters, Faults, PerEndpoint, Seen};
 pub use sandbox::{Partners, Sandbox};

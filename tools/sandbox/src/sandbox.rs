@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api_b::{Run, SigningKey};
 use crate::config::Config;
+use crate::issuer::{self, Rotation, TokenKeys};
 use crate::journal::{Counters, Endpoint, Faults, Journal, Seen};
 use crate::listener::Socket;
 use crate::tokens::AccessTokens;
@@ -36,6 +37,10 @@ pub struct Partners {
     pub(crate) key: SigningKey,
     pub(crate) journal: Mutex<Journal>,
     pub(crate) tokens: AccessTokens,
+    /// What tokens name as their issuer.
+    pub(crate) issuer: String,
+    /// Sign tokens.
+    pub(crate) keys: TokenKeys,
     pub(crate) callbacks: Mutex<Vec<Uri>>,
     /// The run of webhooks that is under way, or was the last.
     pub(crate) run: Mutex<Option<Run>>,
@@ -86,14 +91,29 @@ impl Partners {
         self.tokens.revoke_all();
     }
 
+    /// The issuer that tokens name, for `AUTH_ISSUER`.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Signs tokens with a new key from now on.
+    ///
+    /// # Errors
+    /// The system has no random numbers.
+    pub fn rotate_keys(&self, rotation: Rotation) -> io::Result<()> {
+        self.keys.rotate(rotation).map_err(|_| io::Error::other("no random numbers"))
+    }
+
     /// The callbacks that are registered, in the order they came.
     #[must_use]
     pub fn callbacks(&self) -> Vec<Uri> {
         lock(&self.callbacks).clone()
     }
 
-    /// No faults, all counters at zero, nothing being sent; callbacks stay registered.
+    /// No faults, all counters at zero, nothing being sent; callbacks stay registered. The key of tokens is published.
     pub fn reset(&self) {
+        self.keys.publish();
         *lock(&self.journal) = Journal::default();
         self.stop_sending();
         *lock(&self.run) = None;
@@ -105,6 +125,8 @@ impl Partners {
             routes.route_layer(from_fn_with_state((Arc::clone(self), endpoint), faults::meet))
         };
         faulty(token::routes(), Endpoint::Token)
+            .merge(faulty(issuer::discovery_routes(), Endpoint::Discovery))
+            .merge(faulty(issuer::key_routes(), Endpoint::Keys))
             .merge(faulty(api_a::routes(), Endpoint::ApiA))
             .merge(faulty(api_b::routes(), Endpoint::ApiB))
             .merge(control::routes())
@@ -156,9 +178,13 @@ impl Sandbox {
         let client = api_b::client().map_err(io::Error::other)?;
         let runtime =
             Builder::new_multi_thread().worker_threads(1).thread_name("sandbox").enable_all().build()?;
+        let issuer = config.issuer.clone().unwrap_or_else(|| format!("http://{address}"));
+        let keys = TokenKeys::new().map_err(|_| io::Error::other("no random numbers"))?;
         let partners = Arc::new(Partners {
             config,
             key,
+            issuer,
+            keys,
             journal: Mutex::default(),
             tokens: AccessTokens::default(),
             callbacks: Mutex::default(),

@@ -1,5 +1,6 @@
 //! The OAuth token endpoint: client credentials, [RFC 6749, 4.4](https://www.rfc-editor.org/rfc/rfc6749#section-4.4).
-//! Credentials come in a form, in a JSON body as Auth0 takes it, or as HTTP Basic.
+//! Credentials come in a form, in a JSON body as Auth0 takes it, or as HTTP Basic. As at Auth0, a token for an audience is
+//! a JWT, and any other says nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +66,18 @@ async fn issue(
         return refuse(StatusCode::BAD_REQUEST, "invalid_scope");
     }
     let seconds = fault.expires_in.unwrap_or(LIFETIME);
-    let token = partners.tokens.issue(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));
+    let lifetime = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+    let token = match &request.audience {
+        Some(audience) => {
+            let scope = request.scope.as_deref().unwrap_or_default();
+            let Ok(token) = partners.sign_token(audience, scope, seconds) else {
+                return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+            };
+            partners.tokens.remember(token.clone(), lifetime);
+            token
+        }
+        None => partners.tokens.issue(lifetime),
+    };
     let mut answer = json!({ "access_token": token, "token_type": "Bearer" });
     if !fault.omit_expires_in {
         answer["expires_in"] = seconds.into();

@@ -16,10 +16,15 @@ impl AccessTokens {
     /// A token unlike any other.
     pub(crate) fn issue(&self, lifetime: Duration) -> String {
         let token = format!("{:032x}", rand::random::<u128>());
+        self.remember(token.clone(), lifetime);
+        token
+    }
+
+    /// Counts `token` as one that was issued here.
+    pub(crate) fn remember(&self, token: String, lifetime: Duration) {
         let lifetime = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
         let expires = Utc::now().timestamp_millis().saturating_add(lifetime);
-        lock(&self.0).insert(token.clone(), expires);
-        token
+        lock(&self.0).insert(token, expires);
     }
 
     /// Whether the token was issued here and has neither expired nor been revoked.

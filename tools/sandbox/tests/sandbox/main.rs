@@ -7,6 +7,7 @@ mod binary;
 mod callbacks;
 mod client;
 mod control;
+mod issuer;
 mod receiver;
 mod token;
 mod webhooks;
