@@ -25,6 +25,9 @@ pub struct AuthConfig {
     /// names of the cluster
     #[arg(long = "auth-jwks-url", env = "AUTH_JWKS_URL", value_name = "URL", value_parser = key_url, requires = "issuer")]
     pub(crate) jwks_url: Option<Url>,
+    /// Where /docs gets tokens by client credentials; without it a token is pasted there
+    #[arg(long = "auth-token-url", env = "AUTH_TOKEN_URL", value_name = "URL", value_parser = key_url, requires = "issuer")]
+    pub(crate) token_url: Option<Url>,
     /// How far the clocks of the issuer and of this machine may be apart
     #[arg(long = "auth-leeway", env = "AUTH_LEEWAY", default_value = "30s", value_parser = duration)]
     pub(crate) leeway: Duration,
@@ -38,6 +41,12 @@ impl AuthConfig {
     #[must_use]
     pub fn issuer(&self) -> Option<&Issuer> {
         self.issuer.as_ref()
+    }
+
+    /// Where the issuer gives tokens, for documents.
+    #[must_use]
+    pub fn token_url(&self) -> Option<&Url> {
+        self.token_url.as_ref()
     }
 
     /// The scope that a token needs, for documents and for the `WWW-Authenticate` header.

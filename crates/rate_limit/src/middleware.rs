@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{self, Uri};
+use axum::http::{self, Method, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
 use farmlokal_redis::Connection;
@@ -33,8 +33,8 @@ const RETAIN_EVERY: Duration = Duration::from_secs(1);
 pub struct Config {
     /// One for each class of requests.
     pub policies: Vec<Policy>,
-    /// The index of the policy for requests to this URI.
-    pub classify: fn(&Uri) -> usize,
+    /// The index of the policy for requests with this method to this URI.
+    pub classify: fn(&Method, &Uri) -> usize,
     /// The answer, of status 429, to a request of a client that may ask again after so long.
     pub refuse: fn(Duration) -> Response,
     /// Who the clients are.
@@ -171,7 +171,7 @@ pub async fn limit(
     next: Next,
 ) -> Response {
     let client = limits.config.address.resolve(peer.ip(), request.headers());
-    let class = (limits.config.classify)(request.uri());
+    let class = (limits.config.classify)(request.method(), request.uri());
     let verdict = limits.limiter.check(class, client).await;
     let class = &limits.classes[class];
     let response = match verdict.retry_after {
@@ -197,7 +197,7 @@ mod tests {
     fn limits(rate: &str, clients: u32, tasks: &mut JoinSet<()>) -> Arc<RateLimits> {
         let config = Config {
             policies: vec![Policy::new("default", rate.parse().unwrap(), 2)],
-            classify: |_| 0,
+            classify: |_, _| 0,
             refuse: |_| {
                 axum::response::IntoResponse::into_response(axum::http::StatusCode::TOO_MANY_REQUESTS)
             },

@@ -49,7 +49,7 @@ async fn a_million_addresses_take_bounded_memory_and_free_nobody_of_the_limit() 
     let config = Config {
         // Permits that do not come back while this runs: no limiter can forget anybody for that reason.
         policies: vec![Policy::new("default", "100/3600".parse().unwrap(), 2)],
-        classify: |_| 0,
+        classify: |_, _| 0,
         refuse: |_| StatusCode::TOO_MANY_REQUESTS.into_response(),
         address: ClientAddress {
             networks: Vec::new(),

@@ -8,9 +8,9 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use farmlokal_cache::{Lookup, Source, Value};
-use xxhash_rust::xxh3::xxh3_128;
 
 use crate::encoding::{Compressible, Encoding};
+use crate::entity_tag::{Comparison, EntityTag};
 use crate::problem::Problem;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -25,7 +25,7 @@ pub(crate) struct Answer(Option<Arc<Document>>);
 #[derive(Debug)]
 struct Document {
     body: Compressible,
-    etag: HeaderValue,
+    etag: EntityTag,
     /// The target of `Link: rel="next"`.
     next: Option<HeaderValue>,
 }
@@ -37,15 +37,9 @@ impl Answer {
     /// A JSON document, and the value of its `Link` header where a next page follows.
     pub(crate) fn document(body: impl Into<Bytes>, next: Option<HeaderValue>) -> Self {
         let body = Compressible { plain: body.into(), ..Default::default() };
-        let etag = etag(&body.plain);
+        let etag = EntityTag::of(&body.plain);
         Self(Some(Arc::new(Document { body, etag, next })))
     }
-}
-
-/// A weak validator: one document has the same tag in every content coding.
-fn etag(body: &[u8]) -> HeaderValue {
-    let tag = format!("W/\"{:032x}\"", xxh3_128(body));
-    HeaderValue::from_maybe_shared(Bytes::from(tag)).unwrap_or_else(|_| HeaderValue::from_static("W/\"\""))
 }
 
 // The stored form: a byte for the kind, the link, the end of that line, the body.
@@ -98,7 +92,6 @@ impl Freshness {
         let document = lookup.value.0.as_deref()?;
         let mut response = Response::new(Body::empty());
         let mut headers = HeaderMap::with_capacity(12);
-        headers.insert(ETAG, document.etag.clone());
         let age = if lookup.source == Source::Miss { 0 } else { lookup.age.as_secs() };
         let cache_control = if lookup.source == Source::Stale || self.0 == 0 {
             REVALIDATE
@@ -113,7 +106,8 @@ impl Freshness {
         if lookup.source != Source::Miss {
             headers.insert(AGE, HeaderValue::from(age));
         }
-        if matches_etag(request, &document.etag) {
+        if let Some(etag) = tag_of_client(request, &document.etag) {
+            headers.insert(ETAG, etag.header());
             *response.status_mut() = StatusCode::NOT_MODIFIED;
         } else {
             headers.insert(CONTENT_TYPE, JSON);
@@ -121,7 +115,10 @@ impl Freshness {
                 headers.insert(LINK, next.clone());
             }
             let accepted = Encoding::negotiate(request);
-            *response.body_mut() = document.body.encoded(accepted, &mut headers).await;
+            let (body, coding) = document.body.encoded(accepted, &mut headers).await;
+            *response.body_mut() = body;
+            let etag = coding.map(|coding| document.etag.in_coding(coding).header());
+            headers.insert(ETAG, etag.unwrap_or_else(|| document.etag.header()));
         }
         *response.headers_mut() = headers;
         Some(response)
@@ -138,14 +135,11 @@ fn cache_status(lookup: &Lookup<Answer>) -> HeaderValue {
     })
 }
 
-/// `If-None-Match` by [RFC 9110, section 13.1.2](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2): any tag of
-/// the list, compared weakly.
-fn matches_etag(request: &HeaderMap, etag: &HeaderValue) -> bool {
-    let Some(opaque) = etag.as_bytes().strip_prefix(b"W/") else { return false };
-    request.get_all(IF_NONE_MATCH).iter().any(|value| {
-        let tags = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-        tags.map(|tag| tag.strip_prefix(b"W/").unwrap_or(tag)).any(|tag| tag == opaque || tag == b"*")
-    })
+/// The tag that `If-None-Match` has of the document, in whatever coding the client keeps it:
+/// <https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2>
+fn tag_of_client(request: &HeaderMap, etag: &EntityTag) -> Option<EntityTag> {
+    let mut values = request.get_all(IF_NONE_MATCH).iter();
+    values.find_map(|value| etag.found_in(value.as_bytes(), Comparison::Weak))
 }
 
 #[cfg(test)]
@@ -190,12 +184,11 @@ mod tests {
     async fn every_form_of_if_none_match_is_understood() {
         let freshness = Freshness::new(std::time::Duration::ZERO);
         let answer = lookup("{}", None);
-        let tag = answer.value.0.as_ref().unwrap().etag.to_str().unwrap().to_owned();
-        let strong = tag.trim_start_matches("W/").to_owned();
+        let tag = answer.value.0.as_ref().unwrap().etag.as_str().to_owned();
         for (value, status) in [
             (tag.clone(), 304),
-            (strong.clone(), 304),
-            (format!("\"other\", {strong}"), 304),
+            (format!("W/{tag}"), 304),
+            (format!("\"other\", {tag}"), 304),
             ("*".to_owned(), 304),
             ("\"other\"".to_owned(), 200),
             (String::new(), 200),

@@ -29,7 +29,7 @@ pub(crate) struct App {
     pub(crate) health: Health,
     pub(crate) rate_limits: Arc<RateLimits>,
     pub(crate) in_flight: InFlight,
-    pub(crate) body_limits: BodyLimits,
+    pub(crate) body_limits: Arc<BodyLimits>,
     pub(crate) metrics: Metrics,
 }
 

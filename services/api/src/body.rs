@@ -6,6 +6,8 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody as _};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio::sync::Semaphore;
 
@@ -31,11 +33,18 @@ impl BodyLimits {
     /// # Errors
     /// `body_too_large`, `body_too_slow`, `malformed_body`, or `overloaded` if too many arrive.
     pub(crate) async fn read(&self, body: Body) -> Result<Bytes, Problem> {
+        self.read_up_to(self.max_bytes, body).await
+    }
+
+    /// Reads a body that may have so many bytes.
+    ///
+    /// # Errors
+    /// As [`BodyLimits::read`].
+    pub(crate) async fn read_up_to(&self, max: usize, body: Body) -> Result<Bytes, Problem> {
         let _permit = self.permits.try_acquire().map_err(|_| {
             let problem = Problem::new(Code::Overloaded, "Too many bodies are arriving.");
             problem.retry_after(Duration::from_secs(1))
         })?;
-        let max = self.max_bytes;
         let too_large = || Problem::new(Code::BodyTooLarge, format!("The body may have {max} bytes."));
         if body.size_hint().lower() > max as u64 {
             return Err(too_large());
@@ -47,6 +56,26 @@ impl BodyLimits {
             Err(_) => Err(Problem::new(Code::BodyTooSlow, "The body did not arrive in time.")),
         }
     }
+}
+
+/// Refuses a body that is compressed, or said to be of another type than these.
+///
+/// # Errors
+/// `unsupported_media_type`.
+pub(crate) fn require_json(headers: &HeaderMap, types: &[&str]) -> Result<(), Problem> {
+    let is = |value: &HeaderValue, name: &str| {
+        let value = value.to_str().unwrap_or_default();
+        value.split(';').next().is_some_and(|value| value.trim().eq_ignore_ascii_case(name))
+    };
+    let is_one = |value: &HeaderValue| types.iter().any(|name| is(value, name));
+    let detail = if headers.get_all(CONTENT_ENCODING).iter().any(|coding| !is(coding, "identity")) {
+        "The body must not be compressed: send it without Content-Encoding.".into()
+    } else if headers.get(CONTENT_TYPE).is_some_and(|kind| !is_one(kind)) {
+        format!("The body must be {}.", types.join(" or "))
+    } else {
+        return Ok(());
+    };
+    Err(Problem::new(Code::UnsupportedMediaType, detail))
 }
 
 #[cfg(test)]

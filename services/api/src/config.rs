@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::http::HeaderValue;
 use clap::{Args, Parser, Subcommand};
+use farmlokal_auth::AuthConfig;
 use farmlokal_cache::CacheConfig;
 use farmlokal_catalog::CatalogConfig;
 use farmlokal_search::SearchConfig;
@@ -39,8 +40,8 @@ pub enum Command {
     Migrate(Box<MigrateArgs>),
     /// Rebuild every search index, after rows were changed by SQL
     Reindex(Box<ReindexArgs>),
-    /// Print the OpenAPI document
-    Openapi,
+    /// Print the OpenAPI document; with AUTH_ISSUER, that of the write API too
+    Openapi(Box<OpenapiArgs>),
     /// Ask a running API for a list of products; exit code 0 if it answers with one
     Check(CheckArgs),
 }
@@ -74,6 +75,14 @@ pub struct ReindexArgs {
     pub(crate) catalog: CatalogConfig,
 }
 
+/// The settings of `openapi`.
+#[derive(Args, Clone, Debug)]
+pub struct OpenapiArgs {
+    /// Whose tokens are taken.
+    #[command(flatten)]
+    pub auth: AuthConfig,
+}
+
 /// The settings of `serve`.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
@@ -93,6 +102,8 @@ pub struct ServeArgs {
     pub(crate) partners: PartnersArgs,
     #[command(flatten)]
     pub(crate) webhook: WebhookArgs,
+    #[command(flatten)]
+    pub(crate) auth: AuthConfig,
     #[command(flatten)]
     pub(crate) rate_limit: RateLimitArgs,
     #[command(flatten)]
@@ -130,10 +141,13 @@ pub struct ServerArgs {
     /// Bytes of a request's body at the most; a longer one is answered with 413
     #[arg(long, env = "MAX_BODY", default_value_t = 262_144, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_body: u32,
+    /// The same for a batch of writes
+    #[arg(long, env = "MAX_BATCH_BODY", default_value_t = 2_097_152, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_batch_body: u32,
     /// Requests answered at the same time; further ones get 503 at once
     #[arg(long, env = "MAX_REQUESTS", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_requests: u32,
-    /// Origins whose scripts may read the API in browsers (CORS), such as https://shop.example,http://localhost:3000; or *
+    /// Origins whose scripts may use the API in browsers (CORS), such as https://shop.example,http://localhost:3000; or *
     #[arg(long, env = "CORS_ALLOWED_ORIGINS", value_name = "ORIGINS", value_delimiter = ',', value_parser = origin)]
     pub(crate) cors_allowed_origins: Vec<HeaderValue>,
     /// Connections held at the same time; further ones get 503 and are closed, or wait in the kernel's backlog

@@ -34,7 +34,7 @@ pub(crate) enum Encoding {
 
 impl Encoding {
     /// In the order of preference: the fastest for its size first.
-    const ALL: [Self; 3] = [Self::Zstd, Self::Brotli, Self::Gzip];
+    pub(crate) const ALL: [Self; 3] = [Self::Zstd, Self::Brotli, Self::Gzip];
 
     /// As `Accept-Encoding` and `Content-Encoding` have it.
     pub(crate) fn name(self) -> &'static str {
@@ -108,9 +108,13 @@ pub(crate) struct Compressible {
 }
 
 impl Compressible {
-    /// The body as the client accepts it, with its coding in `headers`. A small body is sent as it is, unless the client
-    /// refuses that.
-    pub(crate) async fn encoded(&self, accepted: Accepted, headers: &mut HeaderMap) -> Body {
+    /// The body as the client accepts it, with its coding in `headers`, and that coding. A small body is sent as it is, unless
+    /// the client refuses that.
+    pub(crate) async fn encoded(
+        &self,
+        accepted: Accepted,
+        headers: &mut HeaderMap,
+    ) -> (Body, Option<Encoding>) {
         let is_small = accepted.identity && self.plain.len() < WORTH_COMPRESSING;
         if let Some(coding) = accepted.coding.filter(|_| !is_small) {
             let cell = &self.compressed[coding as usize];
@@ -121,10 +125,10 @@ impl Compressible {
             if is_of_use && !compressed.is_empty() {
                 headers.remove(CONTENT_LENGTH);
                 headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
-                return Body::from(compressed.clone());
+                return (Body::from(compressed.clone()), Some(coding));
             }
         }
-        Body::from(self.plain.clone())
+        (Body::from(self.plain.clone()), None)
     }
 }
 

@@ -30,7 +30,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Serve(args) => return threads.block_on(serve::run(*args)),
         Command::Migrate(args) => return threads.block_on(migrate::run(&args)),
         Command::Reindex(args) => threads.block_on(reindex::run(&args))?,
-        Command::Openapi => openapi::document().to_pretty_json()?,
+        Command::Openapi(args) => openapi::document(&args.auth).to_pretty_json()?,
         Command::Check(args) => threads.block_on(check::run(&args))?,
     };
     #[expect(clippy::print_stdout, reason = "it is what was asked for")]

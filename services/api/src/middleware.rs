@@ -32,9 +32,31 @@ use self::request_id::{Ids, without_unusable_id};
 use crate::problem::{Code, Problem};
 
 /// Header fields that scripts of other origins may send and read, beside those that all may.
-const ALLOWED: [&str; 4] = ["if-none-match", "traceparent", "tracestate", "x-request-id"];
-const EXPOSED: [&str; 8] =
-    ["age", "cache-status", "etag", "link", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id"];
+const ALLOWED: [&str; 9] = [
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "if-match",
+    "if-none-match",
+    "prefer",
+    "traceparent",
+    "tracestate",
+    "x-request-id",
+];
+const EXPOSED: [&str; 10] = [
+    "age",
+    "cache-status",
+    "etag",
+    "link",
+    "location",
+    "ratelimit",
+    "ratelimit-policy",
+    "retry-after",
+    "www-authenticate",
+    "x-request-id",
+];
+const METHODS: [Method; 6] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 /// For so long browsers may keep the answer to a preflight; Chromium takes no more.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(7_200);
 
@@ -101,14 +123,15 @@ impl InFlight {
     }
 }
 
-/// Scripts of these origins may read; `None` if there are none.
+/// Scripts of these origins may use the API; `None` if there are none. They have no right of their own: whoever writes
+/// has a token.
 pub(crate) fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
     let allowed = match origins {
         [] => return None,
         origins if origins.iter().any(|origin| origin == "*") => AllowOrigin::any(),
         origins => AllowOrigin::list(origins.iter().cloned()),
     };
-    let layer = CorsLayer::new().allow_origin(allowed).allow_methods([Method::GET, Method::HEAD]);
+    let layer = CorsLayer::new().allow_origin(allowed).allow_methods(METHODS);
     let layer = layer.allow_headers(ALLOWED.map(HeaderName::from_static));
     Some(layer.expose_headers(EXPOSED.map(HeaderName::from_static)).max_age(PREFLIGHT_MAX_AGE))
 }

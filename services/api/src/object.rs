@@ -27,6 +27,11 @@ impl<'b> Members<'b> {
     pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &'b RawValue> {
         self.0.iter().filter(move |(other, _)| other == name).map(|(_, value)| *value)
     }
+
+    /// The names of all members, in their order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| &**name)
+    }
 }
 
 impl<'de: 'b, 'b> Deserialize<'de> for Members<'b> {

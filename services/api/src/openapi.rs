@@ -1,11 +1,20 @@
 //! The OpenAPI 3.1 document, gathered from the handlers.
 
+use farmlokal_auth::AuthConfig;
 use utoipa::OpenApi;
 use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::{
+    ClientCredentials, Flow, Http, HttpAuthScheme, OAuth2, Scopes, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{Content, HeaderBuilder, ObjectBuilder, Ref, Response, ResponseBuilder, Type};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::routes;
+
+/// The names of the security schemes.
+const TOKEN: &str = "token";
+const CLIENT: &str = "clientCredentials";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -24,14 +33,59 @@ use crate::routes;
 )]
 struct Document;
 
-/// The whole document: the API's operations and the operators'.
+/// The whole document: the API's operations and the operators', and where an issuer is set those of writes.
 #[must_use]
-pub fn document() -> utoipa::openapi::OpenApi {
-    let mut api = OpenApiRouter::with_openapi(Document::openapi()).merge(routes::api());
-    for path in api.get_openapi_mut().paths.paths.values_mut() {
-        operations_of(path).for_each(add_common_answers);
+pub fn document(auth: &AuthConfig) -> utoipa::openapi::OpenApi {
+    let mut api = OpenApiRouter::with_openapi(Document::openapi()).merge(routes::api()).into_openapi();
+    if auth.issuer().is_some() {
+        api.merge(writes(auth));
     }
-    api.merge(routes::operations()).into_openapi()
+    api.paths.paths.values_mut().flat_map(operations_of).for_each(add_common_answers);
+    api.merge(routes::operations().into_openapi());
+    api
+}
+
+/// The part of writes: with tokens, and what any of them may be answered.
+fn writes(auth: &AuthConfig) -> utoipa::openapi::OpenApi {
+    let mut writes = routes::writes().into_openapi();
+    let scope = auth.scope();
+    let mut schemes = vec![(TOKEN, SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)))];
+    if let Some(url) = auth.token_url() {
+        let flow = ClientCredentials::new(url.as_str(), Scopes::one(scope, "Write products"));
+        schemes.push((CLIENT, SecurityScheme::OAuth2(OAuth2::new([Flow::ClientCredentials(flow)]))));
+    }
+    let security: Vec<_> = schemes
+        .iter()
+        .map(|(name, _)| SecurityRequirement::new(*name, (*name == CLIENT).then_some(scope)))
+        .collect();
+    for operation in writes.paths.paths.values_mut().flat_map(operations_of) {
+        operation.security = Some(security.clone());
+        let mut add = |status: &str, description: &str| {
+            let answer = problem(description).build();
+            operation.responses.responses.entry(status.to_owned()).or_insert_with(|| answer.into());
+        };
+        add("401", "The bearer token is missing or not valid");
+        add("403", "The token does not have the scope to write");
+        add(
+            "409",
+            "Another request with this `Idempotency-Key` is under way, or operations of the batch cannot be done",
+        );
+        add("422", "Another request with this `Idempotency-Key` has taken effect");
+        add(
+            "503",
+            "The database cannot be reached, the cache was not invalidated, or the service is overloaded",
+        );
+        if operation.request_body.is_some() {
+            add("415", "The body is compressed, or is not JSON");
+        }
+    }
+    let components = writes.components.get_or_insert_default();
+    components
+        .security_schemes
+        .extend(schemes.into_iter().map(|(name, scheme)| (name.to_owned(), scheme.into())));
+    let description = "Changes of products, by those whose token has the scope to write";
+    writes.tags = Some(vec![TagBuilder::new().name("writes").description(Some(description)).build()]);
+    writes
 }
 
 fn operations_of(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {

@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use axum::http::{HeaderName, Uri};
+use axum::http::{HeaderName, Method, Uri};
 use axum::response::{IntoResponse as _, Response};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
@@ -17,6 +17,7 @@ use crate::problem::{Code, Problem};
 const DEFAULT: usize = 0;
 const SEARCH: usize = 1;
 const WEBHOOK: usize = 2;
+const WRITE: usize = 3;
 
 /// What a client may ask, and who is one.
 #[derive(Args, Clone, Debug)]
@@ -31,6 +32,9 @@ pub(crate) struct RateLimitArgs {
     /// The same for /webhook
     #[arg(long, env = "RATE_LIMIT_WEBHOOK", value_name = "REQUESTS/SECONDS", default_value = "6000/60")]
     pub(crate) rate_limit_webhook: Rate,
+    /// The same for writes of products; a batch is one
+    #[arg(long, env = "RATE_LIMIT_WRITE", value_name = "REQUESTS/SECONDS", default_value = "600/60")]
+    pub(crate) rate_limit_write: Rate,
     /// How far each replica may run ahead of what Redis knows of a client, in percent of the quota; more costs Redis less
     #[arg(long = "rate-limit-ahead", env = "RATE_LIMIT_AHEAD", value_name = "PERCENT", default_value_t = 2,
         value_parser = clap::value_parser!(u8).range(1..=100))]
@@ -65,6 +69,7 @@ impl RateLimitArgs {
             ("default", self.rate_limit),
             ("search", self.rate_limit_search),
             ("webhook", self.rate_limit_webhook),
+            ("write", self.rate_limit_write),
         ];
         let all_trusted = if self.trusted_proxies.is_empty() { 0 } else { usize::MAX };
         Config {
@@ -87,9 +92,10 @@ fn refuse(retry_after: Duration) -> Response {
     problem.retry_after(retry_after).into_response()
 }
 
-/// The index of the policy for requests to this URI: requests that cost alike share a quota.
-fn class(uri: &Uri) -> usize {
+/// The index of the policy for such requests: those that cost alike share a quota.
+fn class(method: &Method, uri: &Uri) -> usize {
     match uri.path() {
+        path if path.starts_with("/products") && !method.is_safe() => WRITE,
         // A search costs more than a list.
         "/products" if uri.query().is_some_and(searches) => SEARCH,
         // Few senders, many requests.
@@ -139,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_search_is_a_search_however_it_is_written() {
-        let class = |uri: &'static str| class(&Uri::from_static(uri));
+        let class = |uri: &'static str| super::class(&Method::GET, &Uri::from_static(uri));
         for uri in
             ["/products?search=x", "/products?limit=1&search=x", "/products?se%61rch=x", "/products?search"]
         {
@@ -151,5 +157,20 @@ mod tests {
             assert_eq!(class(uri), DEFAULT, "{uri}");
         }
         assert_eq!(class("/webhook?x"), WEBHOOK);
+    }
+
+    #[test]
+    fn a_write_is_what_may_change_a_product() {
+        for (method, uri, expected) in [
+            (Method::POST, "/products", WRITE),
+            (Method::POST, "/products/batch", WRITE),
+            (Method::DELETE, "/products/1?search=x", WRITE),
+            (Method::HEAD, "/products/1", DEFAULT),
+            (Method::OPTIONS, "/products", DEFAULT),
+            (Method::POST, "/webhook", WEBHOOK),
+            (Method::POST, "/categories", DEFAULT),
+        ] {
+            assert_eq!(class(&method, &Uri::from_static(uri)), expected, "{method} {uri}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use axum::Router;
+use farmlokal_auth::Verifier;
 use farmlokal_cache::{Cache, RedisConfig};
 use farmlokal_catalog::Catalog;
 use farmlokal_http_server::{self as http_server, Limits, SPARE_CONNECTIONS};
@@ -24,10 +25,12 @@ use crate::app::App;
 use crate::body::BodyLimits;
 use crate::config::{ServeArgs, ServerArgs};
 use crate::health::Health;
+use crate::invalidation::Invalidation;
 use crate::middleware::{self, InFlight, ObserveLayer, Stack};
 use crate::partners::Partners;
-use crate::routes;
 use crate::webhook::Webhook;
+use crate::writes::Writes;
+use crate::{prune, routes};
 
 /// How long the end may wait for what goes on without a client. Traces may take 2 s more; the chart reserves 5 s for both.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -40,6 +43,7 @@ const OTHER_FILES: u64 = 128;
 /// A setting that cannot work, a port that cannot be had, or a background task that ended before it should.
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let (metrics, traces) = farmlokal_telemetry::init_with_traces(&args.logs, &args.traces, "farmlokal-api")?;
+    farmlokal_auth::describe_metrics();
     farmlokal_cache::describe_metrics();
     farmlokal_catalog::describe_metrics();
     farmlokal_rate_limit::describe_metrics();
@@ -52,8 +56,8 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     // All that runs in the background, for as long as the process lives.
     let mut tasks = JoinSet::new();
-    let app = Arc::new(wire(&args, metrics, &mut tasks)?);
-    let mut servers = serve(&args.server, &app, &shutdown)?;
+    let (app, writes) = wire(&args, metrics, &mut tasks)?;
+    let mut servers = serve(&args, &app, writes.as_ref(), &shutdown)?;
 
     let stopped = until_stopped(stop, &mut tasks, &mut servers).await;
     info!("shutting down");
@@ -66,8 +70,13 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         }
     }
     let closing = async {
-        tokio::join!(app.partners.close(), app.webhook.close());
-        // Calls and deliveries need the tasks until then, and fills of the cache the database.
+        let writes_end = async {
+            if let Some(writes) = &writes {
+                writes.close().await;
+            }
+        };
+        tokio::join!(app.partners.close(), app.webhook.close(), writes_end);
+        // Calls, deliveries and writes need the tasks until then, and fills of the cache the database.
         tasks.shutdown().await;
         app.cache.close().await;
         app.catalog.close().await;
@@ -103,8 +112,13 @@ async fn until_stopped(
     Err(ended)
 }
 
-/// The parts, not yet connected to anything: the first requests may find Redis or the database missing.
-fn wire(args: &ServeArgs, metrics: Metrics, tasks: &mut JoinSet<()>) -> anyhow::Result<App> {
+/// The parts, not yet connected to anything: the first requests may find Redis or the database missing. Without an issuer
+/// of tokens nothing can be written.
+fn wire(
+    args: &ServeArgs,
+    metrics: Metrics,
+    tasks: &mut JoinSet<()>,
+) -> anyhow::Result<(Arc<App>, Option<Arc<Writes>>)> {
     let catalog = Catalog::new(args.database.options()?, &args.catalog)?;
     let redis = RedisConfig { timeout: args.cache.redis_timeout, ..args.redis.config()? };
     let cache = Cache::new(&redis, &args.cache, tasks)?;
@@ -120,16 +134,23 @@ fn wire(args: &ServeArgs, metrics: Metrics, tasks: &mut JoinSet<()>) -> anyhow::
     let request_timeout = args.server.request_timeout;
     let partners = Partners::new(&args.partners, request_timeout, &redis, tasks)?;
     let health = Health::watch(catalog.clone(), search.clone(), args.search.ready_timeout, tasks);
+    let invalidation = Invalidation::start(cache.clone(), search.clone(), tasks);
+    tasks.spawn(prune::run(catalog.clone(), args.webhook.longest_age()));
     let webhook = Webhook::start(
         &args.webhook,
         catalog.clone(),
-        search.clone(),
-        cache.clone(),
+        invalidation.clone(),
         Arc::clone(&redis),
         health.clone(),
         tasks,
     )?;
-    Ok(App {
+    let body_limits = Arc::new(BodyLimits::new(args.server.max_body as usize, args.server.body_timeout));
+    let verifier = Verifier::spawn(&args.auth, tasks)?;
+    let writes = verifier.map(|verifier| {
+        let (catalog, health, body_limits) = (catalog.clone(), health.clone(), Arc::clone(&body_limits));
+        Writes::new(verifier, catalog, health, invalidation, body_limits, args.server.max_batch_body as usize)
+    });
+    let app = Arc::new(App {
         catalog,
         search,
         cache,
@@ -139,18 +160,25 @@ fn wire(args: &ServeArgs, metrics: Metrics, tasks: &mut JoinSet<()>) -> anyhow::
         health,
         rate_limits: RateLimits::new(args.rate_limit.config(), redis, tasks),
         in_flight: InFlight::new(args.server.max_requests as usize),
-        body_limits: BodyLimits::new(args.server.max_body as usize, args.server.body_timeout),
+        body_limits,
         metrics,
-    })
+    });
+    Ok((app, writes))
 }
 
 /// Starts to serve on the ports that the settings name.
-fn serve(args: &ServerArgs, app: &Arc<App>, shutdown: &CancellationToken) -> anyhow::Result<JoinSet<bool>> {
+fn serve(
+    args: &ServeArgs,
+    app: &Arc<App>,
+    writes: Option<&Arc<Writes>>,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<JoinSet<bool>> {
+    let (api, operations, over_limit) = routers(args, app, writes);
+    let args = &args.server;
     let listener = bind(args, args.port, "PORT", "listening")?;
     let management = args.management_port;
     let management =
         management.map(|port| bind(args, port, "MANAGEMENT_PORT", "listening for operators")).transpose()?;
-    let (api, operations, over_limit) = routers(args, app);
     let limits = Limits {
         max_connections: args.max_connections as usize,
         header_timeout: args.header_timeout,
@@ -172,8 +200,9 @@ fn serve(args: &ServerArgs, app: &Arc<App>, shutdown: &CancellationToken) -> any
 }
 
 /// The API's routes, the operators', and what the API's connections beyond the limit get.
-fn routers(args: &ServerArgs, app: &Arc<App>) -> (Router, Router, Router) {
-    let document = crate::openapi::document();
+fn routers(args: &ServeArgs, app: &Arc<App>, writes: Option<&Arc<Writes>>) -> (Router, Router, Router) {
+    let document = crate::openapi::document(&args.auth);
+    let (args, auth) = (&args.server, &args.auth);
     let operators = Stack {
         draining: app.health.draining(),
         observe: ObserveLayer::new(document.paths.paths.keys().cloned()),
@@ -189,7 +218,11 @@ fn routers(args: &ServerArgs, app: &Arc<App>) -> (Router, Router, Router) {
         ..operators.clone()
     };
     let api: Router<Arc<App>> = routes::api().into();
-    let api = api.with_state(Arc::clone(app)).merge(routes::documentation::router(document));
+    let mut api = api.with_state(Arc::clone(app)).merge(routes::documentation::router(document, auth));
+    if let Some(writes) = writes {
+        let router: Router<Arc<Writes>> = routes::writes().into();
+        api = api.merge(router.with_state(Arc::clone(writes)));
+    }
     let operations: Router<Arc<App>> = routes::operations().into();
     let operations = routes::with_fallbacks(operations.with_state(Arc::clone(app)));
     let overloaded = async || middleware::overloaded();

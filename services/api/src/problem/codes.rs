@@ -35,6 +35,29 @@ problems! {
     InvalidParameter = ("invalid_parameter", BAD_REQUEST, "Invalid parameter"),
     /// A request of HTTP/1.1 needs exactly one `Host` header field, with a host and perhaps a port.
     InvalidHost = ("invalid_host", BAD_REQUEST, "Invalid Host header"),
+    /// The request needs a bearer token: `Authorization: Bearer` and an access token of the issuer.
+    MissingToken = ("missing_token", UNAUTHORIZED, "Missing token"),
+    /// The bearer token has expired, is for another service, or is not valid for another reason. Get a new one.
+    InvalidToken = ("invalid_token", UNAUTHORIZED, "Invalid token"),
+    /// The bearer token is valid, but does not have the scope that writes need.
+    InsufficientScope = ("insufficient_scope", FORBIDDEN, "Insufficient scope"),
+    /// The keys of the tokens' issuer are not known yet. `Retry-After` says when to try again.
+    IssuerUnavailable = ("issuer_unavailable", SERVICE_UNAVAILABLE, "Token issuer unavailable"),
+    /// One or more fields of the body are missing, unknown, repeated or wrong. `params` names each of them with a code of its
+    /// own. The same request never succeeds.
+    InvalidBody = ("invalid_body", BAD_REQUEST, "Invalid body"),
+    /// The product is not as `If-Match` or `If-None-Match` wants it: it has changed, or is there, or is not. Nothing has
+    /// changed. Get the product again and decide anew.
+    PreconditionFailed = ("precondition_failed", PRECONDITION_FAILED, "Precondition failed"),
+    /// One or more operations of the batch cannot be done, so none was. `params` names each by its index, with `not_found`,
+    /// `precondition_failed`, `repeated` (an operation before it is of the same product) or `no_id_left`.
+    BatchRefused = ("batch_refused", CONFLICT, "Batch refused"),
+    /// Another request with this `Idempotency-Key` is under way. `Retry-After` says when to ask again what became of it.
+    WriteInFlight = ("write_in_flight", CONFLICT, "Write in progress"),
+    /// Another request with this `Idempotency-Key` has taken effect. This one has not: use a new key.
+    IdempotencyConflict = ("idempotency_conflict", UNPROCESSABLE_ENTITY, "Idempotency key already used"),
+    /// No id up to 2^53 - 1 is left for a new product: a matter for the operators. `PUT` with an id of one's own still works.
+    NoIdLeft = ("no_id_left", INSUFFICIENT_STORAGE, "No id left"),
     /// No such product, or no such path.
     NotFound = ("not_found", NOT_FOUND, "Not found"),
     /// The path exists, but not with this method. `Allow` lists the methods it has.
@@ -65,8 +88,8 @@ problems! {
     EventInFlight = ("event_in_flight", CONFLICT, "Event in progress"),
     /// An event with this id and another payload has taken effect. This one has not, and never will.
     EventConflict = ("event_conflict", UNPROCESSABLE_ENTITY, "Event id already used"),
-    /// The event has taken effect, but Redis could not be told, so answers from before it may still be served. Deliver it
-    /// again after `Retry-After`: it takes effect once.
+    /// The event or the write has taken effect, but Redis could not be told, so answers from before it may still be served.
+    /// Send it again after `Retry-After`: an event, and a write with an `Idempotency-Key`, takes effect once.
     InvalidationFailed = ("invalidation_failed", SERVICE_UNAVAILABLE, "Cache not invalidated"),
     /// The request's body has more bytes than this path takes.
     BodyTooLarge = ("body_too_large", PAYLOAD_TOO_LARGE, "Request body too large"),

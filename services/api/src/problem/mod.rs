@@ -9,13 +9,16 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::http::HeaderValue;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use codes::Documentation;
 pub(crate) use codes::{Code, PROBLEMS};
+
+/// Parameters that `detail` names; `params` has them all.
+const MAX_NAMED: usize = 10;
 
 /// An error on its way to the client.
 #[derive(Clone, Debug)]
@@ -35,8 +38,12 @@ impl Problem {
 
     /// A problem of this kind that names each bad parameter or field.
     pub(crate) fn naming(code: Code, params: Vec<InvalidParam>) -> Self {
-        let names: Vec<_> = params.iter().map(|param| param.name.as_str()).collect();
-        let detail = format!("Not valid: {}.", names.join(", "));
+        let names: Vec<_> = params.iter().take(MAX_NAMED).map(|param| param.name.as_str()).collect();
+        let more = match params.len() - names.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let detail = format!("Not valid: {}{more}.", names.join(", "));
         Self { params, ..Self::new(code, detail) }
     }
 
@@ -78,7 +85,8 @@ pub(crate) struct ProblemBody<'a> {
     /// What happened this time.
     #[schema(example = "Not valid: limit.")]
     detail: &'a str,
-    /// Each bad parameter, or each bad field of a body; there for `invalid_parameter` and `invalid_event` only.
+    /// Each bad parameter, field of a body or operation of a batch; there for `invalid_parameter`, `invalid_event`,
+    /// `invalid_body` and `batch_refused` only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     params: Vec<InvalidParam>,
     /// What came of the call to a partner, `fresh`, `fallback` or `failed`; there, like the next two, for problems of such
@@ -146,9 +154,11 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if self.code == Code::InvalidSignature {
-            // RFC 9110 wants a challenge with every 401; webhooks have no registered scheme.
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Webhook-Signature"));
+        if let Some(challenge) = challenge(self.code) {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if self.code == Code::UnsupportedMediaType {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         if let Some(wait) = self.retry_after {
             headers.insert(RETRY_AFTER, whole_seconds(wait).into());
@@ -158,6 +168,18 @@ impl IntoResponse for Problem {
             response.extensions_mut().insert(self.code);
         }
         response
+    }
+}
+
+/// RFC 9110 wants a challenge with every 401; webhooks have no registered scheme. What
+/// [RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3) asks for says no more than the code does.
+fn challenge(code: Code) -> Option<&'static str> {
+    match code {
+        Code::InvalidSignature => Some("Webhook-Signature"),
+        Code::MissingToken => Some("Bearer realm=\"FarmLokal\""),
+        Code::InvalidToken => Some("Bearer realm=\"FarmLokal\", error=\"invalid_token\""),
+        Code::InsufficientScope => Some("Bearer realm=\"FarmLokal\", error=\"insufficient_scope\""),
+        _ => None,
     }
 }
 

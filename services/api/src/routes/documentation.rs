@@ -12,9 +12,10 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum::routing::get;
+use farmlokal_auth::AuthConfig;
 use tokio::sync::Mutex;
 use utoipa::openapi::OpenApi;
-use utoipa_swagger_ui::{Config, SwaggerUi};
+use utoipa_swagger_ui::{Config, SwaggerUi, oauth};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::not_found;
@@ -44,15 +45,19 @@ fn problems_page() -> String {
     page
 }
 
-/// Serves this document and the pages that explain it.
-pub(crate) fn router(document: OpenApi) -> Router {
+/// Serves this document and the pages that explain it; those ask for tokens as `auth` says.
+pub(crate) fn router(document: OpenApi, auth: &AuthConfig) -> Router {
     let configuration = Config::from("/openapi.json")
         .try_it_out_enabled(true)
         .display_request_duration(true)
         // The validator badge would ask a server on the internet.
         .validator_url("none");
+    let mut page = SwaggerUi::new("/docs").url("/openapi.json", document).config(configuration);
+    if auth.token_url().is_some() {
+        page = page.oauth(oauth::Config::new().scopes(vec![auth.scope().to_owned()]));
+    }
     Router::new()
-        .merge(SwaggerUi::new("/docs").url("/openapi.json", document).config(configuration))
+        .merge(page)
         .route("/problems", get(async || Html(problems_page())))
         .route("/", get(async || Redirect::temporary("/docs")))
         .layer(from_fn_with_state(Documents::default(), compressed_once))
@@ -73,7 +78,7 @@ async fn compressed_once(State(documents): State<Documents>, request: Request, n
     let new = Arc::new(Compressible { plain, ..Default::default() });
     let document = Arc::clone(documents.lock().await.entry(xxh3_128(&new.plain)).or_insert(new));
     parts.headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
-    let body = document.encoded(accepted, &mut parts.headers).await;
+    let (body, _) = document.encoded(accepted, &mut parts.headers).await;
     Response::from_parts(parts, body)
 }
 
@@ -81,6 +86,7 @@ async fn compressed_once(State(documents): State<Documents>, request: Request, n
 mod tests {
     use axum::body::Body;
     use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
+    use clap::Parser as _;
     use tower::ServiceExt as _;
 
     use super::*;
@@ -97,7 +103,8 @@ mod tests {
     }
 
     async fn each_is_compressed_once() {
-        let router = router(crate::openapi::document());
+        let auth = crate::config::Cli::parse_from(["farmlokal-api"]).serve.auth;
+        let router = router(crate::openapi::document(&auth), &auth);
         let get = async |path: &str, coding| {
             let request = Request::get(path).header(ACCEPT_ENCODING, coding).body(Body::empty()).unwrap();
             let response = router.clone().oneshot(request).await.unwrap();

@@ -20,6 +20,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::problem::{Code, Problem};
+use crate::writes::Writes;
 
 /// The API's routes with their part of the OpenAPI document.
 pub(crate) fn api() -> OpenApiRouter<Arc<App>> {
@@ -31,6 +32,18 @@ pub(crate) fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(auth::test_token))
         .routes(routes!(external::test_api_a))
         .routes(routes!(webhook::receive_event))
+}
+
+/// The routes of writes, with their part of the document.
+pub(crate) fn writes() -> OpenApiRouter<Arc<Writes>> {
+    OpenApiRouter::new()
+        .routes(routes!(products::write::create_product))
+        .routes(routes!(
+            products::write::put_product,
+            products::write::patch_product,
+            products::write::delete_product
+        ))
+        .routes(routes!(products::batch::write_batch))
 }
 
 /// The operators' routes.

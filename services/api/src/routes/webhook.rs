@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::ACCEPT_ENCODING;
 use axum::http::{HeaderMap, Uri};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use utoipa::ToSchema;
 
 use super::not_stored;
 use crate::app::App;
-use crate::problem::{Code, Problem, ProblemBody};
+use crate::problem::{Problem, ProblemBody};
 use crate::query;
 use crate::webhook::Delivery;
 
@@ -101,11 +100,5 @@ pub(super) async fn receive_event(
 ) -> Result<Response, Problem> {
     query::refuse_parameters(&uri)?;
     let body = app.body_limits.read(body).await?;
-    match app.webhook.receive(headers, body).await {
-        Ok(delivery) => Ok(not_stored(delivery)),
-        Err(problem) if problem.code() == Code::UnsupportedMediaType => {
-            Ok(([(ACCEPT_ENCODING, "identity")], problem).into_response())
-        }
-        Err(problem) => Err(problem),
-    }
+    Ok(not_stored(app.webhook.receive(headers, body).await?))
 }

@@ -37,6 +37,11 @@ pub struct WebhookArgs {
 }
 
 impl WebhookArgs {
+    /// No older event is taken.
+    pub(crate) fn longest_age(&self) -> Duration {
+        self.webhook_retention + self.webhook_tolerance
+    }
+
     /// What events are verified with.
     ///
     /// # Errors

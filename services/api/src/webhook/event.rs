@@ -1,16 +1,15 @@
 //! The body of an event, read and checked.
 
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
 use chrono::{DateTime, Utc};
-use farmlokal_catalog::{Change, Draft, Event, InvalidText, MAX_PRODUCT_ID, normalized};
-use serde::Deserialize;
+use farmlokal_catalog::{Change, Event};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 use super::signature;
+use crate::fields::{Fields, json, product_id};
 use crate::object::{Members, object};
 use crate::problem::InvalidParam;
 use crate::query::{Invalid, price};
@@ -36,9 +35,10 @@ pub(super) fn parse<'b>(
     body: &'b [u8],
     times: Times,
 ) -> Result<Event, Vec<InvalidParam>> {
-    let envelope: Members<'_> = object(body)
-        .map_err(|error| vec![wrong("body", "malformed", format!("must be a JSON object: {error}"))])?;
-    let mut fields = Fields(Vec::new());
+    let envelope: Members<'_> = object(body).map_err(|error| {
+        vec![InvalidParam::new("body", "malformed", format!("must be a JSON object: {error}"))]
+    })?;
+    let mut fields = Fields::default();
     let id = fields.event_id(headers, &envelope);
     let kind = fields.read(&envelope, "", "type", |raw| json::<String>(raw, "must be a text"));
     let occurred_at = fields.read(&envelope, "", "occurredAt", |raw| occurred_at(raw, times));
@@ -50,25 +50,14 @@ pub(super) fn parse<'b>(
     };
     let product = fields.read(&data, "data.", "id", product_id);
     let change = match kind.as_deref() {
-        Some("product.upserted") => {
-            let name = fields.read(&data, "data.", "name", |raw| text(raw, 1..=255));
-            let description = fields.read(&data, "data.", "description", |raw| text(raw, 0..=1000));
-            let category = fields.read(&data, "data.", "category", |raw| text(raw, 1..=64));
-            let price = fields.read(&data, "data.", "price", |raw| price(raw.get()));
-            match (name, description, category, price) {
-                (Some(name), Some(description), Some(category), Some(price)) => {
-                    Some(Change::Upsert(Draft { name, description, category, price }))
-                }
-                _ => None,
-            }
-        }
+        Some("product.upserted") => fields.draft(&data, "data.").map(Change::Upsert),
         Some("product.price_changed") => {
             fields.read(&data, "data.", "price", |raw| price(raw.get())).map(Change::PriceChange)
         }
         Some("product.deleted") => Some(Change::Delete),
         Some(_) => {
             let types = "must be product.upserted, product.price_changed or product.deleted";
-            fields.0.push(wrong("type", "unknown_type", types));
+            fields.0.push(InvalidParam::new("type", "unknown_type", types));
             None
         }
         None => None,
@@ -81,35 +70,7 @@ pub(super) fn parse<'b>(
     }
 }
 
-fn wrong(name: &str, code: &'static str, detail: impl Into<String>) -> InvalidParam {
-    InvalidParam { name: name.to_owned(), code, detail: detail.into() }
-}
-
-/// What is wrong so far.
-struct Fields(Vec<InvalidParam>);
-
 impl Fields {
-    fn keep<T>(&mut self, name: &str, read: Result<T, Invalid>) -> Option<T> {
-        read.map_err(|(code, detail)| self.0.push(wrong(name, code, detail))).ok()
-    }
-
-    /// Reads a member that must be there, once. `prefix` comes before its name in what is said about it.
-    fn read<'b, T>(
-        &mut self,
-        members: &Members<'b>,
-        prefix: &str,
-        name: &str,
-        read: impl FnOnce(&'b RawValue) -> Result<T, Invalid>,
-    ) -> Option<T> {
-        let mut values = members.all(name);
-        let read = match (values.next(), values.next()) {
-            (None, _) => Err(("missing", "must be there".to_owned())),
-            (Some(value), None) => read(value),
-            (Some(_), Some(_)) => Err(("repeated", "must be there once".to_owned())),
-        };
-        self.keep(&format!("{prefix}{name}"), read)
-    }
-
     /// The id, from wherever it is given; all places must agree.
     fn event_id(&mut self, headers: &HeaderMap, envelope: &Members<'_>) -> Option<String> {
         let mut ids = Vec::new();
@@ -129,7 +90,7 @@ impl Fields {
             Some(_) => ("ambiguous", "is not the same in the body and all headers"),
             None => ("missing", "must be in the body, or in the header webhook-id or x-event-id"),
         };
-        self.0.push(wrong("eventId", code, detail));
+        self.0.push(InvalidParam::new("eventId", code, detail));
         None
     }
 }
@@ -154,28 +115,6 @@ fn valid_id(id: String) -> Result<String, Invalid> {
         return Ok(id);
     }
     Err(("malformed", format!("must be 1 to {} visible ASCII characters", Event::MAX_ID)))
-}
-
-fn json<'b, T: Deserialize<'b>>(raw: &'b RawValue, detail: &str) -> Result<T, Invalid> {
-    serde_json::from_str(raw.get()).map_err(|_| ("malformed", detail.to_owned()))
-}
-
-/// A text as it is stored, of so many characters.
-fn text(raw: &RawValue, lengths: RangeInclusive<usize>) -> Result<String, Invalid> {
-    let text: String = json(raw, "must be a text")?;
-    match normalized(&text, *lengths.end()) {
-        Ok(text) if text.is_empty() && *lengths.start() > 0 => {
-            Err(("malformed", InvalidText::Empty.to_string()))
-        }
-        Ok(text) => Ok(text),
-        Err(error @ InvalidText::TooLong(_)) => Err(("too_long", error.to_string())),
-        Err(error) => Err(("malformed", error.to_string())),
-    }
-}
-
-fn product_id(raw: &RawValue) -> Result<u64, Invalid> {
-    let id = json(raw, "").ok().filter(|id| (1..=MAX_PRODUCT_ID).contains(id));
-    id.ok_or_else(|| ("malformed", format!("must be a whole number from 1 to {MAX_PRODUCT_ID}")))
 }
 
 #[cfg(test)]

@@ -6,38 +6,31 @@
 mod claims;
 mod config;
 mod event;
-mod invalidation;
 #[cfg(test)]
 mod property_tests;
-mod prune;
 mod register;
 mod signature;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::HeaderMap;
 use bytes::Bytes;
 use chrono::Utc;
-use farmlokal_cache::Cache;
 use farmlokal_catalog::{Catalog, Event, Outcome, Receipt};
-use farmlokal_search::Search;
 use metrics::{counter, describe_counter, describe_gauge};
 use serde::Serialize;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio_util::task::TaskTracker;
-use tracing::Instrument as _;
 use utoipa::ToSchema;
 
 use self::claims::{Claim, Claims};
 pub use self::config::WebhookArgs;
 use self::event::Times;
-use self::invalidation::Invalidation;
 use self::signature::Keys;
-use crate::answer::Answer;
+use crate::body::require_json;
+use crate::detached::Detached;
 use crate::health::Health;
+use crate::invalidation::Invalidation;
 use crate::partners;
 use crate::problem::{Code, Problem};
 
@@ -57,13 +50,11 @@ pub(crate) struct Webhook {
     tolerance: Duration,
     retention: Duration,
     catalog: Catalog,
-    search: Search,
     health: Health,
     claims: Claims,
     invalidation: Invalidation,
     /// What is under way, whether or not its sender still waits.
-    deliveries: TaskTracker,
-    permits: Arc<Semaphore>,
+    deliveries: Detached,
 }
 
 /// What became of an event.
@@ -86,8 +77,7 @@ impl Webhook {
     pub(crate) fn start(
         args: &WebhookArgs,
         catalog: Catalog,
-        search: Search,
-        cache: Cache<Answer>,
+        invalidation: Invalidation,
         redis: Arc<farmlokal_redis::Connection>,
         health: Health,
         tasks: &mut JoinSet<()>,
@@ -95,7 +85,6 @@ impl Webhook {
         describe_metrics();
         let (tolerance, retention) = (args.webhook_tolerance, args.webhook_retention);
         let keys = args.keys()?;
-        tasks.spawn(prune::run(catalog.clone(), retention + tolerance));
         if let Some((partner, callback)) = args.registration()? {
             tasks.spawn(register::run(partners::client()?, partner, callback));
         }
@@ -104,12 +93,10 @@ impl Webhook {
             tolerance,
             retention,
             catalog,
-            search,
             health,
             claims: Claims(redis),
-            invalidation: Invalidation::start(cache, tasks),
-            deliveries: TaskTracker::new(),
-            permits: Arc::new(Semaphore::new(MAX_DELIVERIES)),
+            invalidation,
+            deliveries: Detached::new(MAX_DELIVERIES),
         }))
     }
 
@@ -123,28 +110,15 @@ impl Webhook {
         body: Bytes,
     ) -> Result<Delivery, Problem> {
         let webhook = Arc::clone(self);
-        let permit = Arc::clone(&self.permits).try_acquire_owned();
-        let delivery = async move {
-            let too_many = || Problem::new(Code::Overloaded, "Too many events are being applied.");
-            let delivered = match permit {
-                Ok(_permit) => webhook.deliver(&headers, &body).await,
-                Err(_) => Err(too_many().retry_after(RETRY)),
-            };
-            let outcome = match &delivered {
-                Ok(delivery) => delivery.status,
-                Err(problem) => problem.code().documentation().name,
-            };
-            counter!(EVENTS, "outcome" => outcome).increment(1);
-            delivered
-        };
-        let delivered = self.deliveries.spawn(delivery.in_current_span()).await;
-        delivered.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+        let delivery = async move { counted(webhook.deliver(&headers, &body).await) };
+        let too_many = || Problem::new(Code::Overloaded, "Too many events are being applied.");
+        let delivered = self.deliveries.run(delivery).await;
+        delivered.unwrap_or_else(|| counted(Err(too_many().retry_after(RETRY))))
     }
 
     /// Waits for the deliveries under way. Call it when no more can come.
     pub(crate) async fn close(&self) {
-        self.deliveries.close();
-        self.deliveries.wait().await;
+        self.deliveries.close().await;
     }
 
     fn read(&self, headers: &HeaderMap, body: &[u8]) -> Result<Event, Problem> {
@@ -152,7 +126,7 @@ impl Webhook {
             let detail = "The service has no key that events could be verified with.";
             return Err(Problem::new(Code::NotConfigured, detail));
         }
-        require_json(headers)?;
+        require_json(headers, &["application/json"])?;
         let now = Utc::now();
         self.keys
             .verify(headers, body, now, self.tolerance)
@@ -193,10 +167,8 @@ impl Webhook {
             Receipt::Duplicate(outcome) => (outcome, "duplicate"),
             Receipt::Conflict => return Err(conflict()),
         };
-        // While the cache is told: the next search need not wait for it.
-        self.search.wake();
         // For a duplicate too: after the commit of the delivery before, the invalidation may have failed.
-        if outcome == Outcome::Applied && !self.invalidation.of_product(event.product).await {
+        if outcome == Outcome::Applied && !self.invalidation.of_products(vec![event.product]).await {
             // After a 200 the sender would not deliver it again.
             let detail = "The event has taken effect, but answers from before it may still be cached.";
             return Err(Problem::new(Code::InvalidationFailed, detail).retry_after(RETRY));
@@ -205,24 +177,17 @@ impl Webhook {
     }
 }
 
-fn conflict() -> Problem {
-    Problem::new(Code::EventConflict, "Another event with this id has taken effect.")
+fn counted(delivered: Result<Delivery, Problem>) -> Result<Delivery, Problem> {
+    let outcome = match &delivered {
+        Ok(delivery) => delivery.status,
+        Err(problem) => problem.code().documentation().name,
+    };
+    counter!(EVENTS, "outcome" => outcome).increment(1);
+    delivered
 }
 
-/// Refuses a body that is compressed, or said to be something else than JSON.
-fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let is = |value: &HeaderValue, name: &str| {
-        let value = value.to_str().unwrap_or_default();
-        value.split(';').next().is_some_and(|value| value.trim().eq_ignore_ascii_case(name))
-    };
-    let detail = if headers.get_all(CONTENT_ENCODING).iter().any(|coding| !is(coding, "identity")) {
-        "The body must not be compressed: send it without Content-Encoding."
-    } else if headers.get(CONTENT_TYPE).is_some_and(|kind| !is(kind, "application/json")) {
-        "The body must be application/json."
-    } else {
-        return Ok(());
-    };
-    Err(Problem::new(Code::UnsupportedMediaType, detail))
+fn conflict() -> Problem {
+    Problem::new(Code::EventConflict, "Another event with this id has taken effect.")
 }
 
 /// Says what the metrics mean, and shows counters from the start: a rate cannot see the first of what it has not seen at
@@ -235,14 +200,6 @@ fn describe_metrics() {
         EVENTS,
         "Deliveries by outcome: applied; superseded by a newer event; deferred, a price without a product; \
          duplicate; or the code of the problem"
-    );
-    for table in ["webhook_events", "product_versions", "idempotency_keys"] {
-        counter!(prune::PRUNED_ROWS, "table" => table).increment(0);
-    }
-    describe_counter!(prune::PRUNED_ROWS, "Old rows removed, by table");
-    describe_gauge!(
-        "farmlokal_webhook_invalidation_failing",
-        "1 while the cache could not be invalidated after an event"
     );
     describe_gauge!("farmlokal_webhook_registered", "1 once API B has taken our callback");
 }

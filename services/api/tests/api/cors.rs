@@ -36,7 +36,7 @@ async fn allowed_origins_may_read_answers_and_refusals() {
     for _ in 0..5 {
         let answer = preflight(&api, SHOP).await;
         assert_eq!((answer.status, origin(&answer)), (200, Some(SHOP)));
-        assert_eq!(answer.header("access-control-allow-methods"), "GET,HEAD");
+        assert_eq!(answer.header("access-control-allow-methods"), "GET,HEAD,POST,PUT,PATCH,DELETE");
         assert!(answer.header("access-control-allow-headers").contains("if-none-match"));
         assert_eq!(answer.header("access-control-max-age"), "7200");
     }

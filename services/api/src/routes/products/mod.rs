@@ -1,8 +1,11 @@
-//! `/products`, `/products/suggest` and `/products/{id}`
+//! `/products`, `/products/suggest`, `/products/batch` and `/products/{id}`
 
+pub(super) mod batch;
+mod conditions;
 mod list_params;
 mod response;
 pub(super) mod suggest;
+pub(super) mod write;
 
 use std::sync::Arc;
 
@@ -15,7 +18,7 @@ use farmlokal_catalog::{Catalog, Cursor, ListQuery, MAX_PRODUCT_ID};
 use farmlokal_search::Search;
 
 use self::list_params::{ListParams, canonical};
-use self::response::{PageResponse, ProductResponse};
+use self::response::{PageResponse, ProductResponse, product_json};
 use crate::answer::Answer;
 use crate::app::App;
 use crate::problem::{Code, InvalidParam, Problem, ProblemBody};
@@ -87,7 +90,7 @@ pub(super) async fn get_product(
     // Rejected where its percent-encoding is no UTF-8.
     let id = id.ok().and_then(|Path(id)| product_id(&id)).ok_or_else(invalid_id)?;
     app.answer(&request, &Key::Item(id), async move |catalog, _| match catalog.product(id).await? {
-        Some(product) => Ok(Answer::document(query::json(&ProductResponse::from(&product))?, None)),
+        Some(product) => Ok(Answer::document(product_json(&product)?, None)),
         None => Ok(Answer::MISSING),
     })
     .await

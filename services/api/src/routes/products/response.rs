@@ -7,6 +7,8 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use crate::problem::Problem;
+use crate::query::json;
 use crate::routes::rfc3339;
 
 /// A product.
@@ -173,6 +175,14 @@ impl<'a> From<&'a Product> for ProductResponse<'a> {
             highlights: None,
         }
     }
+}
+
+/// A product alone, as a GET of it has it.
+///
+/// # Errors
+/// As [`json`].
+pub(super) fn product_json(product: &Product) -> Result<Box<[u8]>, Problem> {
+    json(&ProductResponse::from(product))
 }
 
 impl<'a> From<&'a Page> for PageResponse<'a> {

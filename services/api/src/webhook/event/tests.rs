@@ -1,5 +1,5 @@
 use axum::http::HeaderName;
-use farmlokal_catalog::Price;
+use farmlokal_catalog::{Draft, Price};
 use serde_json::json;
 
 use super::*;

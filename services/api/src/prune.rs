@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use farmlokal_catalog::{Catalog, Pruned};
-use metrics::counter;
+use metrics::{counter, describe_counter};
 use tracing::debug;
 
-pub(super) const PRUNED_ROWS: &str = "farmlokal_webhook_pruned_rows_total";
+const PRUNED_ROWS: &str = "farmlokal_pruned_rows_total";
 
 /// Between two rounds, and at the most before the first: replicas that start together do not prune together.
 const PERIOD: Duration = Duration::from_mins(15);
@@ -14,8 +14,12 @@ const PERIOD: Duration = Duration::from_mins(15);
 const PAUSE: Duration = Duration::from_millis(200);
 const BATCH: u32 = 1_000;
 
-/// Prunes for ever. No event that is older than `retention` is taken.
-pub(super) async fn run(catalog: Catalog, retention: Duration) {
+/// Prunes for ever. No event that is older than `retention` is taken. Call it after the metrics recorder was installed.
+pub(crate) async fn run(catalog: Catalog, retention: Duration) {
+    for table in ["webhook_events", "product_versions", "idempotency_keys"] {
+        counter!(PRUNED_ROWS, "table" => table).increment(0);
+    }
+    describe_counter!(PRUNED_ROWS, "Old rows removed, by table");
     loop {
         tokio::time::sleep(PERIOD.mul_f64(rand::random_range(0.5..=1.0))).await;
         loop {

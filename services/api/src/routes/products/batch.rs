@@ -1,0 +1,200 @@
+//! `/products/batch`: many writes, all of which take effect, or none.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use farmlokal_catalog::{Action, Batch, Done, Operation};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::conditions::precondition;
+use super::response::product_json;
+use super::write::{KeyHeader, PatchBody, product_fields};
+use crate::entity_tag::EntityTag;
+use crate::fields::{Fields, json, product_id};
+use crate::object::{Members, object};
+use crate::problem::{Code, InvalidParam, Problem, ProblemBody};
+use crate::query::Invalid;
+use crate::routes::not_stored;
+use crate::writes::{Kind, Writes};
+
+/// A batch, for the OpenAPI document.
+#[derive(ToSchema)]
+#[schema(as = Batch)]
+#[expect(dead_code, reason = "documentation")]
+struct BatchBody {
+    /// Each of another product.
+    #[schema(min_items = 1, max_items = 1000)]
+    operations: Vec<OperationBody>,
+}
+
+/// One write of a batch, for the OpenAPI document.
+#[derive(ToSchema)]
+#[schema(as = BatchOperation, rename_all = "camelCase")]
+#[expect(dead_code, reason = "documentation")]
+struct OperationBody {
+    #[schema(inline)]
+    action: ActionName,
+    /// The product; there for all but `create`.
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_i64, nullable = false)]
+    id: Option<u64>,
+    /// For `create` and `put` everything, for `patch` what changes; absent for `delete`.
+    #[schema(nullable = false)]
+    product: Option<PatchBody>,
+    /// As the header `If-Match`; not for `create`.
+    #[schema(nullable = false)]
+    if_match: Option<String>,
+    /// As the header `If-None-Match`; not for `create`.
+    #[schema(nullable = false)]
+    if_none_match: Option<String>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documentation")]
+enum ActionName {
+    Create,
+    Put,
+    Patch,
+    Delete,
+}
+
+/// What a batch did.
+#[derive(Serialize, ToSchema)]
+#[schema(as = BatchResult)]
+struct BatchResponse {
+    /// What each operation did, in their order.
+    results: Vec<ResultResponse>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = OperationResult)]
+struct ResultResponse {
+    #[schema(example = 1001, minimum = 1, maximum = 9_007_199_254_740_991_i64)]
+    id: u64,
+    /// `created`, `replaced`, `patched` or `deleted`.
+    #[schema(example = "created", pattern = "^(created|replaced|patched|deleted)$")]
+    outcome: &'static str,
+    /// The product's entity tag, for `If-Match`; absent where it was deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    etag: Option<String>,
+}
+
+/// Write many products
+///
+/// Up to 1,000 operations, each of another product. All of them take effect together, or none: then each operation that
+/// cannot be done is named by its index.
+#[utoipa::path(
+    post,
+    path = "/products/batch",
+    tag = "writes",
+    params(KeyHeader),
+    request_body(content = BatchBody, content_type = "application/json", description = "At most 2 MiB, unless `MAX_BATCH_BODY` says otherwise"),
+    responses(
+        (status = 200, description = "All operations have taken effect", body = BatchResponse),
+        (status = 400, description = "The body is not valid; each bad field is named", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(in crate::routes) async fn write_batch(
+    State(writes): State<Arc<Writes>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let done = writes.take(Kind::Batch, request, |_, body| {
+        operations(body).map_err(|params| Problem::naming(Code::InvalidBody, params))
+    });
+    let results = done.await?.iter().map(result).collect::<Result<_, _>>()?;
+    Ok(not_stored(BatchResponse { results }))
+}
+
+fn result(done: &Done) -> Result<ResultResponse, Problem> {
+    let (outcome, product) = match done {
+        Done::Created(product) => ("created", Some(product)),
+        Done::Replaced(product) => ("replaced", Some(product)),
+        Done::Patched(product) => ("patched", Some(product)),
+        Done::Deleted(_) => ("deleted", None),
+    };
+    let etag = match product {
+        Some(product) => Some(EntityTag::of(&product_json(product)?).as_str().to_owned()),
+        None => None,
+    };
+    Ok(ResultResponse { id: done.product(), outcome, etag })
+}
+
+/// Reads a batch.
+///
+/// # Errors
+/// Every field of every operation that is wrong.
+fn operations(body: &[u8]) -> Result<Vec<Operation>, Vec<InvalidParam>> {
+    let batch: Members<'_> = object(body).map_err(|error| {
+        vec![InvalidParam::new("body", "malformed", format!("must be a JSON object: {error}"))]
+    })?;
+    let mut fields = Fields::default();
+    fields.require_known(&batch, "", &["operations"]);
+    let list = fields.read(&batch, "", "operations", |raw| {
+        let list: Vec<&RawValue> = json(raw, "must be a list")?;
+        let range = 1..=Batch::MAX_OPERATIONS;
+        let detail = || format!("must have {} to {} operations", range.start(), range.end());
+        if range.contains(&list.len()) { Ok(list) } else { Err(("out_of_range", detail())) }
+    });
+    let operations = list.map(|list| {
+        let read = list.into_iter().enumerate().map(|(index, raw)| operation(&mut fields, index, raw));
+        // All are read, so that all that is wrong is named.
+        read.collect::<Vec<_>>().into_iter().flatten().collect()
+    });
+    fields.finish(operations)
+}
+
+fn operation(fields: &mut Fields, index: usize, raw: &RawValue) -> Option<Operation> {
+    let name = format!("operations[{index}]");
+    let members = fields.keep(&name, members(raw))?;
+    let (prefix, in_product) = (format!("{name}."), format!("{name}.product."));
+    let action = fields.read(&members, &prefix, "action", |raw| json::<String>(raw, "must be a text"))?;
+    let known: &[_] = match action.as_str() {
+        "create" => &["action", "product"],
+        "put" | "patch" => &["action", "id", "product", "ifMatch", "ifNoneMatch"],
+        "delete" => &["action", "id", "ifMatch", "ifNoneMatch"],
+        _ => {
+            let detail = "must be create, put, patch or delete".to_owned();
+            return fields.keep(&format!("{prefix}action"), Err(("malformed", detail)));
+        }
+    };
+    fields.require_known(&members, &prefix, known);
+    let mut id = None;
+    if known.contains(&"id") {
+        id = fields.read(&members, &prefix, "id", product_id);
+    }
+    let mut product = None;
+    if known.contains(&"product") {
+        product = fields.read(&members, &prefix, "product", self::members);
+    }
+    let action = match action.as_str() {
+        "create" => Action::Create(product_fields(fields, &product?, &in_product, None, Fields::draft)?),
+        "put" => {
+            let draft =
+                product.and_then(|product| product_fields(fields, &product, &in_product, id, Fields::draft));
+            Action::Put(id?, draft?)
+        }
+        "patch" => {
+            let patch = product.and_then(|product| {
+                product_fields(fields, &product, &in_product, id, |fields, members, prefix| {
+                    Some(fields.patch(members, prefix))
+                })
+            });
+            Action::Patch(id?, patch?)
+        }
+        _ => Action::Delete(id?),
+    };
+    let mut tags = |name| {
+        let tags = fields.read_optional(&members, &prefix, name, |raw| json::<String>(raw, "must be a text"));
+        tags.map(String::into_bytes)
+    };
+    let precondition = precondition(tags("ifMatch"), tags("ifNoneMatch"));
+    Some(Operation { action, precondition })
+}
+
+fn members(raw: &RawValue) -> Result<Members<'_>, Invalid> {
+    object(raw.get().as_bytes()).map_err(|_| ("malformed", "must be an object".to_owned()))
+}

@@ -1,0 +1,358 @@
+//! Writes over HTTP by those who may: who asks is verified, what they ask takes effect once, and it is visible everywhere
+//! before the answer. `docs/writes.md` explains the protocol.
+//!
+//! token -> body -> transaction in the database -> cache made invalid -> answer.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::header::{AUTHORIZATION, IF_MATCH, IF_NONE_MATCH};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
+use farmlokal_auth::{Claims, Refused, Verifier};
+use farmlokal_catalog::{Batch, Catalog, Done, Idempotency, Operation, Refusal, Written};
+use metrics::{counter, describe_counter};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
+use tracing::info;
+
+use crate::body::{BodyLimits, require_json};
+use crate::detached::Detached;
+use crate::health::Health;
+use crate::invalidation::Invalidation;
+use crate::problem::{Code, InvalidParam, Problem};
+use crate::query;
+
+const WRITES: &str = "farmlokal_writes_total";
+/// What a write can come to, separated by spaces.
+const OUTCOMES: &str = "applied repeated invalid_parameter invalid_body not_found precondition_failed batch_refused \
+    write_in_flight idempotency_conflict no_id_left invalidation_failed database_unavailable overloaded timed_out internal";
+/// Writes under way at the same time. They outlive their requests, and so the limits on those.
+const MAX_WRITES: usize = 512;
+/// Batches that are read at the same time, which bounds their memory.
+const MAX_BATCHES: usize = 8;
+/// The longest idempotency key, in characters.
+const MAX_KEY: usize = 255;
+/// When a client should try again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What is to be done, as metrics and the log name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Create,
+    Put,
+    Patch,
+    Delete,
+    Batch,
+}
+
+impl Kind {
+    const ALL: [Kind; 5] = [Kind::Create, Kind::Put, Kind::Patch, Kind::Delete, Kind::Batch];
+
+    fn label(self) -> &'static str {
+        match self {
+            Kind::Create => "create",
+            Kind::Put => "put",
+            Kind::Patch => "patch",
+            Kind::Delete => "delete",
+            Kind::Batch => "batch",
+        }
+    }
+}
+
+/// Takes writes.
+pub(crate) struct Writes {
+    verifier: Verifier,
+    catalog: Catalog,
+    health: Health,
+    invalidation: Invalidation,
+    body_limits: Arc<BodyLimits>,
+    /// Bytes of a batch at the most.
+    max_batch_body: usize,
+    batches: Arc<Semaphore>,
+    /// What is under way, whether or not its client still waits.
+    under_way: Detached,
+}
+
+impl Writes {
+    /// Call it after the metrics recorder was installed.
+    pub(crate) fn new(
+        verifier: Verifier,
+        catalog: Catalog,
+        health: Health,
+        invalidation: Invalidation,
+        body_limits: Arc<BodyLimits>,
+        max_batch_body: usize,
+    ) -> Arc<Writes> {
+        describe_metrics();
+        let (batches, under_way) = (Arc::new(Semaphore::new(MAX_BATCHES)), Detached::new(MAX_WRITES));
+        Arc::new(Writes {
+            verifier,
+            catalog,
+            health,
+            invalidation,
+            body_limits,
+            max_batch_body,
+            batches,
+            under_way,
+        })
+    }
+
+    /// Does what a request asks for, as `read` finds it in its head and its body. A client that goes away stops nothing.
+    ///
+    /// # Errors
+    /// Whatever keeps it from taking effect, and `invalidation_failed`, after which it has.
+    pub(crate) async fn take(
+        self: &Arc<Self>,
+        kind: Kind,
+        request: Request,
+        read: impl FnOnce(&Parts, &[u8]) -> Result<Vec<Operation>, Problem>,
+    ) -> Result<Vec<Done>, Problem> {
+        let (parts, body) = request.into_parts();
+        let claims = self.authorize(&parts.headers).await?;
+        let reading = async {
+            query::refuse_parameters(&parts.uri)?;
+            let (types, max) = match kind {
+                Kind::Patch => (&["application/merge-patch+json", "application/json"][..], None),
+                Kind::Batch => (&["application/json"][..], Some(self.max_batch_body)),
+                _ => (&["application/json"][..], None),
+            };
+            require_json(&parts.headers, types)?;
+            let permit = match max {
+                None => None,
+                Some(_) => Some(Arc::clone(&self.batches).try_acquire_owned().map_err(|_| too_many())?),
+            };
+            let body = match max {
+                None => self.body_limits.read(body).await?,
+                Some(max) => self.body_limits.read_up_to(max, body).await?,
+            };
+            let idempotency = idempotency(&parts, &claims, &body)?;
+            Ok((Batch { operations: read(&parts, &body)?, idempotency }, permit))
+        };
+        let (batch, permit) = reading.await.map_err(|problem| counted(kind, problem))?;
+        let writes = Arc::clone(self);
+        let work = async move {
+            let done = writes.apply(kind, &claims, &batch).await;
+            // The batch is in memory until now.
+            drop((batch, permit));
+            done.map_err(|problem| counted(kind, problem))
+        };
+        self.under_way.run(work).await.unwrap_or_else(|| Err(counted(kind, too_many())))
+    }
+
+    /// Waits for the writes under way. Call it when no more can come.
+    pub(crate) async fn close(&self) {
+        self.under_way.close().await;
+    }
+
+    /// Who asks, if he may write.
+    async fn authorize(&self, headers: &HeaderMap) -> Result<Claims, Problem> {
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let token = match (values.next(), values.next()) {
+            (Some(value), None) => bearer_token(value).unwrap_or_default(),
+            _ => "",
+        };
+        // The client learns no more than this: details help whoever forges tokens.
+        self.verifier.authorize(token).await.map_err(|refused| match refused {
+            Refused::Missing => Problem::new(Code::MissingToken, "The request has no bearer token."),
+            Refused::Scope => {
+                Problem::new(Code::InsufficientScope, "The token does not have the scope to write.")
+            }
+            Refused::Unavailable => {
+                let detail = "The keys of the tokens' issuer are not known yet.";
+                Problem::new(Code::IssuerUnavailable, detail).retry_after(RETRY)
+            }
+            _ => Problem::new(Code::InvalidToken, "The bearer token is not valid."),
+        })
+    }
+
+    async fn apply(&self, kind: Kind, claims: &Claims, batch: &Batch) -> Result<Vec<Done>, Problem> {
+        self.health.require_database()?;
+        let written = self.catalog.write(batch).await;
+        if let Ok(Written::New(done)) = &written {
+            log(kind, claims, done);
+        }
+        let mut products: Vec<_> = match &written {
+            Ok(Written::New(done) | Written::Again(done)) => done.iter().map(Done::product).collect(),
+            _ => batch.operations.iter().filter_map(|operation| operation.action.product()).collect(),
+        };
+        products.sort_unstable();
+        products.dedup();
+        // Whatever came of it. An error leaves open whether it has taken effect. A refusal may be of a client that asks again
+        // for what has taken effect, and whose process was killed before it could tell the cache.
+        let is_visible = self.invalidation.of_products(products).await;
+        let (done, outcome) = match written? {
+            Written::New(done) => (done, "applied"),
+            Written::Again(done) => (done, "repeated"),
+            Written::Refused(refused) => return Err(refusal(kind, &refused)),
+            Written::InFlight => {
+                let detail = "Another request with this Idempotency-Key is under way.";
+                return Err(Problem::new(Code::WriteInFlight, detail).retry_after(RETRY));
+            }
+            Written::Conflict => {
+                let detail = "Another request with this Idempotency-Key has taken effect.";
+                return Err(Problem::new(Code::IdempotencyConflict, detail));
+            }
+        };
+        if !is_visible {
+            let detail = "The write has taken effect, but answers from before it may still be cached.";
+            return Err(Problem::new(Code::InvalidationFailed, detail).retry_after(RETRY));
+        }
+        counter!(WRITES, "operation" => kind.label(), "outcome" => outcome).increment(1);
+        Ok(done)
+    }
+}
+
+/// The token of an `Authorization` header: <https://www.rfc-editor.org/rfc/rfc6750#section-2.1>
+fn bearer_token(value: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start_matches(' '))
+}
+
+/// What makes the request take effect once, where it has an `Idempotency-Key`: a string of
+/// [RFC 9651](https://www.rfc-editor.org/rfc/rfc9651), as
+/// [the draft](https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/) has it, or the same without its quotes.
+fn idempotency(parts: &Parts, claims: &Claims, body: &[u8]) -> Result<Option<Idempotency>, Problem> {
+    const NAME: &str = "idempotency-key";
+    let invalid =
+        |code, detail| Problem::naming(Code::InvalidParameter, vec![InvalidParam::new(NAME, code, detail)]);
+    let mut values = parts.headers.get_all(NAME).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(invalid("repeated_parameter", "must be given once".to_owned()));
+    }
+    let text = value.to_str().unwrap_or_default();
+    let key = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let is_key = (1..=MAX_KEY).contains(&key.len()) && !key.contains(['"', '\\', '\t']);
+    if !is_key {
+        let detail =
+            format!("must be 1 to {MAX_KEY} characters of ASCII in double quotes, without \" and \\ in them");
+        return Err(invalid("malformed", detail));
+    }
+    let conditions = [IF_MATCH, IF_NONE_MATCH].map(|name| {
+        let values = parts.headers.get_all(name).iter().map(HeaderValue::as_bytes);
+        values.map(<[u8]>::to_vec).collect::<Vec<_>>()
+    });
+    // Written as JSON, no two requests are the same.
+    let owner = query::json(&(&claims.subject, &claims.client_id, key))?;
+    let head = query::json(&(parts.method.as_str(), parts.uri.path(), conditions))?;
+    let request = Sha256::new().chain_update(head).chain_update(body);
+    Ok(Some(Idempotency { key_hash: Sha256::digest(owner).into(), request_hash: request.finalize().into() }))
+}
+
+/// The problem of operations that cannot be done.
+fn refusal(kind: Kind, refused: &[(usize, Refusal)]) -> Problem {
+    let reason = |refusal| match refusal {
+        Refusal::NotFound => (Code::NotFound, "There is no product with this id."),
+        Refusal::PreconditionFailed => {
+            (Code::PreconditionFailed, "The product is not as the precondition wants it.")
+        }
+        Refusal::NoIdLeft => (Code::NoIdLeft, "No id is left for a new product."),
+        Refusal::Repeated => (Code::BatchRefused, "An operation before it is of the same product."),
+    };
+    match refused {
+        [(_, refusal)] if kind != Kind::Batch => {
+            let (code, detail) = reason(*refusal);
+            Problem::new(code, detail)
+        }
+        _ => {
+            let params = refused.iter().map(|(index, refusal)| {
+                let (code, detail) = reason(*refusal);
+                let code = if *refusal == Refusal::Repeated { "repeated" } else { code.documentation().name };
+                InvalidParam::new(format!("operations[{index}]"), code, detail)
+            });
+            Problem::naming(Code::BatchRefused, params.collect())
+        }
+    }
+}
+
+fn too_many() -> Problem {
+    Problem::new(Code::Overloaded, "Too many writes are under way.").retry_after(RETRY)
+}
+
+fn counted(kind: Kind, problem: Problem) -> Problem {
+    let outcome = problem.code().documentation().name;
+    counter!(WRITES, "operation" => kind.label(), "outcome" => outcome).increment(1);
+    problem
+}
+
+/// The audit's line: who has changed what.
+fn log(kind: Kind, claims: &Claims, done: &[Done]) {
+    let mut products = String::new();
+    for done in done {
+        let change = match done {
+            Done::Created(_) => "created",
+            Done::Replaced(_) => "replaced",
+            Done::Patched(_) => "patched",
+            Done::Deleted(_) => "deleted",
+        };
+        let separator = if products.is_empty() { "" } else { ", " };
+        // Writing to a string cannot fail.
+        let _ = write!(products, "{separator}{} {change}", done.product());
+    }
+    let (subject, client) = (&claims.subject, claims.client_id.as_deref());
+    info!(target: "farmlokal_audit", subject, client, operation = kind.label(), products, "written");
+}
+
+/// Says what the metric means, and shows counters from the start: a rate cannot see the first of what it has not seen at
+/// zero.
+fn describe_metrics() {
+    for kind in Kind::ALL {
+        for outcome in OUTCOMES.split_whitespace() {
+            counter!(WRITES, "operation" => kind.label(), "outcome" => outcome).increment(0);
+        }
+    }
+    describe_counter!(
+        WRITES,
+        "Writes by operation (create, put, patch, delete, batch) and outcome: applied; repeated, by its Idempotency-Key; or the \
+         code of the problem"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bearer_token_is_what_follows_the_scheme() {
+        for (value, token) in [
+            ("Bearer a.b.c", Some("a.b.c")),
+            ("bearer  a.b.c", Some("a.b.c")),
+            ("Bearer ", Some("")),
+            ("Bearer", None),
+            ("Basic a.b.c", None),
+            ("a.b.c", None),
+        ] {
+            assert_eq!(bearer_token(&HeaderValue::from_static(value)), token, "{value}");
+        }
+    }
+
+    fn idempotency_of(keys: &[&'static str], body: &str, subject: &str) -> Result<Option<Idempotency>, Code> {
+        let mut request = Request::post("/products");
+        for key in keys {
+            request = request.header("idempotency-key", *key);
+        }
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let claims = Claims { subject: subject.to_owned(), client_id: None, scopes: Vec::new() };
+        idempotency(&parts, &claims, body.as_bytes()).map_err(|problem| problem.code())
+    }
+
+    #[test]
+    fn a_key_is_its_owners_and_of_one_request() {
+        let of = |key, body, subject| idempotency_of(&[key], body, subject).unwrap().unwrap();
+        assert_eq!(idempotency_of(&[], "{}", "a"), Ok(None));
+        let first = of("\"k1\"", "{}", "a");
+        assert_eq!(of("k1", "{}", "a"), first);
+        assert_eq!(of("k1", "{ }", "a").key_hash, first.key_hash);
+        assert_ne!(of("k1", "{ }", "a").request_hash, first.request_hash);
+        for other in [of("k2", "{}", "a"), of("k1", "{}", "b")] {
+            assert_ne!(other.key_hash, first.key_hash);
+            assert_eq!(other.request_hash, first.request_hash);
+        }
+        for bad in [&[""][..], &["\"\""], &["\"a"], &["a\"b"], &["a\\b"], &["k1", "k1"]] {
+            assert_eq!(idempotency_of(bad, "{}", "a"), Err(Code::InvalidParameter), "{bad:?}");
+        }
+    }
+}
