@@ -216,7 +216,10 @@ impl Process {
         }
         command.envs([("HOST", "127.0.0.1"), ("PORT", "0")]);
         // Tests are one client, and in a hurry.
-        command.envs(["RATE_LIMIT", "RATE_LIMIT_SEARCH", "RATE_LIMIT_WEBHOOK"].map(|name| (name, UNLIMITED)));
+        command.envs(
+            ["RATE_LIMIT", "RATE_LIMIT_SEARCH", "RATE_LIMIT_WEBHOOK", "RATE_LIMIT_WRITE"]
+                .map(|name| (name, UNLIMITED)),
+        );
         // Searches may take what they need: how long that is depends on the machine.
         command.env("SEARCH_DEADLINE", "10s").envs(settings.iter().copied());
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();

@@ -48,3 +48,7 @@ mod webhook {
     pub mod sender;
     mod signature;
 }
+mod writes {
+    pub mod fixture;
+    mod single;
+}
