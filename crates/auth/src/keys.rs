@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{info, warn};
 
@@ -14,15 +14,18 @@ use crate::fetch::{FetchError, Fetched, TIMEOUT};
 use crate::key::{Algorithm, Key, KeySet};
 use crate::{Refused, metrics};
 
-/// After so long they are fetched again where the issuer does not say how long they may be kept.
+/// After so long they are fetched again, whatever the issuer says: a key that was withdrawn is not taken for longer.
 const PERIOD: Duration = Duration::from_mins(10);
-/// Nor before the one or after the other, whatever it says: a key that was withdrawn is not taken for longer.
-const PERIODS: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(1));
+/// Nor sooner than this, where the issuer says how long they may be kept.
+const SHORTEST_PERIOD: Duration = Duration::from_mins(1);
 /// The shortest and the longest pause after an attempt that failed.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// Tokens with a key that is not known have it fetched at once, but not within this time of the last such attempt: anybody
 /// can send one.
 const ASKED_PAUSE: Duration = Duration::from_secs(5);
+
+/// Callers that wait for keys at the most: a slow issuer must not hold all requests.
+pub(crate) const MAX_WAITING: usize = 128;
 
 /// What is known of the issuer.
 #[derive(Default)]
@@ -49,13 +52,14 @@ impl Known {
 pub(crate) struct Keys {
     known: watch::Receiver<Known>,
     wanted: Arc<Notify>,
+    waiting: Semaphore,
 }
 
 impl Keys {
     /// The key that a token names. If it is not known, it waits for an attempt to fetch it.
     ///
     /// # Errors
-    /// As [`KeySet::find`]; and [`Refused::Unavailable`] where no attempt has succeeded yet.
+    /// As [`KeySet::find`]; and [`Refused::Unavailable`] where no attempt has succeeded yet, or too many wait for one.
     pub(crate) async fn find(&self, algorithm: Algorithm, kid: Option<&str>) -> Result<Arc<Key>, Refused> {
         let mut known = self.known.clone();
         let is_missing = |known: &Known| {
@@ -63,6 +67,7 @@ impl Keys {
             matches!(found, Err(Refused::UnknownKey | Refused::Unavailable)) && known.may_be_asked()
         };
         if is_missing(&known.borrow()) {
+            let _permit = self.waiting.try_acquire().map_err(|_| Refused::Unavailable)?;
             // Whether it comes or not: what counts is what is known then.
             let _ = timeout(TIMEOUT, self.ask(&mut known, is_missing)).await;
         }
@@ -77,10 +82,14 @@ impl Keys {
         }
     }
 
+    fn new(known: watch::Receiver<Known>, wanted: Arc<Notify>) -> Keys {
+        Keys { known, wanted, waiting: Semaphore::new(MAX_WAITING) }
+    }
+
     #[cfg(test)]
     pub(crate) fn fixed(keys: KeySet) -> Keys {
         let known = watch::Sender::new(Known { keys: Some(keys), is_tried: true, asked: None });
-        Keys { known: known.subscribe(), wanted: Arc::default() }
+        Keys::new(known.subscribe(), Arc::default())
     }
 }
 
@@ -92,7 +101,7 @@ where
 {
     let (sender, known) = watch::channel(Known::default());
     let wanted = Arc::new(Notify::new());
-    (Keys { known, wanted: Arc::clone(&wanted) }, refresh(sender, wanted, fetch))
+    (Keys::new(known, Arc::clone(&wanted)), refresh(sender, wanted, fetch))
 }
 
 async fn refresh<F, Fut>(known: watch::Sender<Known>, wanted: Arc<Notify>, fetch: F)
@@ -122,7 +131,7 @@ where
                     info!(keys = keys.len(), "the token issuer's keys are known");
                 }
                 pauses = self::pauses();
-                (Some(keys), max_age.map_or(PERIOD, |age| age.clamp(PERIODS.0, PERIODS.1)))
+                (Some(keys), max_age.map_or(PERIOD, |age| age.clamp(SHORTEST_PERIOD, PERIOD)))
             }
             Err(error) => {
                 if changed {

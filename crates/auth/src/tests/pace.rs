@@ -10,7 +10,7 @@ use tokio::time::{Instant, advance, sleep};
 use super::*;
 use crate::fetch::{FetchError, Fetched};
 use crate::key::Algorithm;
-use crate::keys::{Keys, keep};
+use crate::keys::{Keys, MAX_WAITING, keep};
 
 /// What the issuer does from now on.
 #[derive(Clone, Copy)]
@@ -103,6 +103,19 @@ async fn an_unknown_key_is_fetched_at_once_by_one_for_all() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_slow_issuer_holds_so_many_callers_and_no_more() {
+    let fixture = Fixture::start(Issuer::Slow("a"));
+    let mut callers = JoinSet::new();
+    for _ in 0..MAX_WAITING + 7 {
+        let keys = Arc::clone(&fixture.keys);
+        callers.spawn(async move { keys.find(Algorithm::EdDsa, Some("a")).await.map(drop) });
+    }
+    let refused = callers.join_all().await.into_iter().filter_map(Result::err).collect::<Vec<_>>();
+    assert_eq!(refused, [Refused::Unavailable; 7]);
+    fixture.find("a").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn unknown_keys_have_the_issuer_asked_every_5_s_at_most() {
     let fixture = Fixture::start(Issuer::Has("a", None));
     for _ in 0..100 {
@@ -133,7 +146,7 @@ async fn a_caller_that_goes_away_takes_no_attempt_with_it() {
 
 #[tokio::test(start_paused = true)]
 async fn keys_are_refreshed_ahead_as_the_issuer_says_within_bounds() {
-    for (max_age, seconds) in [(None, 600), (Some(900), 900), (Some(0), 60), (Some(86_400), 3600)] {
+    for (max_age, seconds) in [(None, 600), (Some(300), 300), (Some(0), 60), (Some(86_400), 600)] {
         let mut fixture = Fixture::start(Issuer::Has("a", max_age));
         fixture.find("a").await.unwrap();
         fixture.begun.recv().await.unwrap();

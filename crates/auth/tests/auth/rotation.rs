@@ -54,7 +54,9 @@ async fn a_storm_of_unknown_keys_has_the_issuer_asked_once() {
         let (forged, fixture) = (with_kid(&token, &number.to_string()), &fixture);
         async move { fixture.verify(&forged).await }
     });
-    assert!(join_all(storm).await.into_iter().all(|result| result == Err(Refused::UnknownKey)));
+    // The last ones find too many waiting.
+    let refused = |result| matches!(result, Err(Refused::UnknownKey | Refused::Unavailable));
+    assert!(join_all(storm).await.into_iter().all(refused));
     for number in 500..600 {
         assert_eq!(fixture.verify(&with_kid(&token, &number.to_string())).await, Err(Refused::UnknownKey));
     }

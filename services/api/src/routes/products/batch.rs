@@ -198,3 +198,72 @@ fn operation(fields: &mut Fields, index: usize, raw: &RawValue) -> Option<Operat
 fn members(raw: &RawValue) -> Result<Members<'_>, Invalid> {
     object(raw.get().as_bytes()).map_err(|_| ("malformed", "must be an object".to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(body: &str) -> Vec<(String, &'static str)> {
+        let params = operations(body.as_bytes()).err().unwrap_or_default();
+        params.into_iter().map(|param| (param.name, param.code)).collect()
+    }
+
+    #[test]
+    fn every_kind_of_operation_is_read() {
+        let body = r#"{"operations": [
+            {"action": "create", "product": {"name": "a", "description": "", "category": "c", "price": 1}},
+            {"action": "put", "id": 7, "ifNoneMatch": "*",
+             "product": {"id": 7, "name": " a ", "description": "", "category": "c", "price": 1, "createdAt": 1}},
+            {"action": "patch", "id": 8, "product": {"price": 2.50}, "ifMatch": "\"x\""},
+            {"action": "delete", "id": 9}]}"#;
+        let operations = operations(body.as_bytes()).unwrap_or_else(|params| panic!("{params:?}"));
+        let actions: Vec<_> = operations.iter().map(|operation| &operation.action).collect();
+        assert!(matches!(actions[0], Action::Create(_)));
+        assert!(matches!(actions[1], Action::Put(7, draft) if draft.name == "a"), "{:?}", actions[1]);
+        assert!(
+            matches!(actions[2], Action::Patch(8, patch) if patch.name.is_none() && patch.price.is_some())
+        );
+        assert_eq!(actions[3], &Action::Delete(9));
+        let conditions = operations.iter().map(|operation| operation.precondition.is_some());
+        assert_eq!(conditions.collect::<Vec<_>>(), [false, true, true, false]);
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_named() {
+        let body = r#"{"operations": [
+            {"action": "create", "id": 1, "product": {"name": "", "description": "", "category": "c", "price": 1, "id": 1}},
+            {"action": "put", "product": {"name": "a", "prize": 1}},
+            {"action": "patch", "id": 8, "product": {"price": null, "id": 9}},
+            {"action": "delete", "id": 0, "product": {}},
+            {"action": "drop"}, {"id": 1}, 5], "more": 1}"#;
+        let expected = [
+            ("more", "unknown_field"),
+            ("operations[0].id", "unknown_field"),
+            ("operations[0].product.id", "read_only"),
+            ("operations[0].product.name", "malformed"),
+            ("operations[1].id", "missing"),
+            ("operations[1].product.prize", "unknown_field"),
+            ("operations[1].product.description", "missing"),
+            ("operations[1].product.category", "missing"),
+            ("operations[1].product.price", "missing"),
+            ("operations[2].product.id", "read_only"),
+            ("operations[2].product.price", "malformed"),
+            ("operations[3].product", "unknown_field"),
+            ("operations[3].id", "malformed"),
+            ("operations[4].action", "malformed"),
+            ("operations[5].action", "missing"),
+            ("operations[6]", "malformed"),
+        ];
+        assert_eq!(wrong(body), expected.map(|(name, code)| (name.to_owned(), code)));
+        let many = format!("{{\"operations\": [{}]}}", vec!["1"; 1_001].join(","));
+        for (body, code) in [
+            (r#"{"operations": []}"#, "out_of_range"),
+            (many.as_str(), "out_of_range"),
+            (r#"{"operations": {}}"#, "malformed"),
+            ("{}", "missing"),
+        ] {
+            assert_eq!(wrong(body), [("operations".to_owned(), code)]);
+        }
+        assert_eq!(wrong("[]"), [("body".to_owned(), "malformed")]);
+    }
+}

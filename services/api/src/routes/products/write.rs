@@ -312,3 +312,33 @@ fn representation(product: &Product, status: StatusCode, is_minimal: bool) -> Re
     headers.extend(path.ok().map(|path| (CONTENT_LOCATION, path)));
     Ok(response)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preference_is_found_among_others() {
+        for (value, is_minimal) in [
+            ("return=minimal", true),
+            ("respond-async, Return=\"minimal\"; x", true),
+            ("return=representation", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(PREFER, HeaderValue::from_static(value))]);
+            assert_eq!(prefers_minimal(&headers), is_minimal, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_body_of_a_get_can_be_put_back_and_another_id_cannot() {
+        let body = br#"{"id":7,"name":"a","description":"","category":"c","price":1.00,"createdAt":"x","updatedAt":"x"}"#;
+        assert!(product(body, Some(7), Fields::draft).is_ok());
+        for id in [Some(8), None] {
+            assert_eq!(
+                product(body, id, Fields::draft).map_err(|problem| problem.code()),
+                Err(Code::InvalidBody)
+            );
+        }
+    }
+}
