@@ -60,6 +60,14 @@ impl Kind {
             Kind::Batch => "batch",
         }
     }
+
+    /// The types that its body may have.
+    fn content_types(self) -> &'static [&'static str] {
+        match self {
+            Kind::Patch => &["application/merge-patch+json", "application/json"],
+            _ => &["application/json"],
+        }
+    }
 }
 
 /// Takes writes.
@@ -114,19 +122,12 @@ impl Writes {
         let claims = self.authorize(&parts.headers).await?;
         let reading = async {
             query::refuse_parameters(&parts.uri)?;
-            let (types, max) = match kind {
-                Kind::Patch => (&["application/merge-patch+json", "application/json"][..], None),
-                Kind::Batch => (&["application/json"][..], Some(self.max_batch_body)),
-                _ => (&["application/json"][..], None),
-            };
-            require_json(&parts.headers, types)?;
-            let permit = match max {
-                None => None,
-                Some(_) => Some(Arc::clone(&self.batches).try_acquire_owned().map_err(|_| too_many())?),
-            };
-            let body = match max {
-                None => self.body_limits.read(body).await?,
-                Some(max) => self.body_limits.read_up_to(max, body).await?,
+            require_json(&parts.headers, kind.content_types())?;
+            let (body, permit) = if kind == Kind::Batch {
+                let permit = Arc::clone(&self.batches).try_acquire_owned().map_err(|_| too_many())?;
+                (self.body_limits.read_up_to(self.max_batch_body, body).await?, Some(permit))
+            } else {
+                (self.body_limits.read(body).await?, None)
             };
             let idempotency = idempotency(&parts, &claims, &body)?;
             Ok((Batch { operations: read(&parts, &body)?, idempotency }, permit))
