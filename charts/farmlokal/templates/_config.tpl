@@ -51,6 +51,19 @@
 {{- $_ := set $config $variable . -}}
 {{- end -}}
 {{- end -}}
+{{- $auth := include "farmlokal.auth" . | fromYaml -}}
+{{- range $variable, $key := dict
+  "AUTH_ISSUER" "issuer"
+  "AUTH_AUDIENCE" "audience"
+  "AUTH_JWKS_URL" "jwksUrl"
+  "AUTH_TOKEN_URL" "tokenUrl"
+  "AUTH_SCOPE" "scope"
+  "AUTH_LEEWAY" "leeway"
+-}}
+{{- with get $auth $key -}}
+{{- $_ := set $config $variable . -}}
+{{- end -}}
+{{- end -}}
 {{- range $variable, $value := .Values.api.config -}}
 {{- /* A number of YAML is a float here: 1000000 must not become 1e+06. */ -}}
 {{- $text := ternary (toString (int64 $value)) (toString $value) (and (kindIs "float64" $value) (eq (float64 (int64 $value)) (float64 $value))) -}}

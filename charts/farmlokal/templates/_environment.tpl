@@ -50,6 +50,11 @@ the-chart's-entries-as-YAML value); empty where there is none.
 {{- end -}}
 {{- end -}}
 
+{{/* The sandbox, as the API reaches it. */}}
+{{- define "farmlokal.sandbox" -}}
+http://{{ include "farmlokal.fullname" . }}-sandbox:5100
+{{- end -}}
+
 {{/* Partners: the real ones, or the sandbox. A URL is set or empty; secrets are "" where they come from an existing Secret. */}}
 {{- define "farmlokal.partners" -}}
 {{- $partners := .Values.partners -}}
@@ -57,7 +62,7 @@ the-chart's-entries-as-YAML value); empty where there is none.
 {{- if or $partners.existingSecret $partners.oauth.tokenUrl $partners.apiA.url $partners.apiB.url $partners.webhook.secrets -}}
 {{- fail "sandbox.enabled: the sandbox stands in for the partners, and partners.* are set too. Choose one" -}}
 {{- end -}}
-{{- $sandbox := printf "http://%s-sandbox:5100" (include "farmlokal.fullname" .) -}}
+{{- $sandbox := include "farmlokal.sandbox" . -}}
 tokenUrl: {{ $sandbox }}/oauth/token
 clientId: farmlokal
 clientSecret: sandbox-secret
@@ -91,6 +96,28 @@ apiBUrl: {{ .apiB.url | quote }}
 callbackUrl: {{ .webhook.callbackUrl | quote }}
 webhookSecrets: {{ ternary "" (join "," .webhook.secrets) (not (empty .existingSecret)) | quote }}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Whose tokens may write: the issuer that values name, or the sandbox. */}}
+{{- define "farmlokal.auth" -}}
+{{- with .Values.auth -}}
+{{- if and .issuer (not .audience) -}}
+{{- fail "auth.issuer needs auth.audience: the name that the issuer knows this API by" -}}
+{{- end -}}
+{{- if not (or .issuer $.Values.sandbox.enabled) -}}
+{{- range $name, $value := . -}}
+{{- if $value -}}
+{{- fail (printf "auth.%s needs auth.issuer" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+issuer: {{ default (ternary (include "farmlokal.sandbox" $) "" (or $.Values.sandbox.enabled false)) .issuer | quote }}
+audience: {{ default (ternary "https://api.farmlokal.example" "" (or $.Values.sandbox.enabled false)) .audience | quote }}
+jwksUrl: {{ .jwksUrl | quote }}
+tokenUrl: {{ .tokenUrl | quote }}
+scope: {{ .scope | quote }}
+leeway: {{ .leeway | quote }}
 {{- end -}}
 {{- end -}}
 

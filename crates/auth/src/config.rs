@@ -43,6 +43,12 @@ impl AuthConfig {
         self.issuer.as_ref()
     }
 
+    /// The audience that tokens have to be for, for whoever asks the issuer for one.
+    #[must_use]
+    pub fn audience(&self) -> Option<&str> {
+        self.audience.as_deref()
+    }
+
     /// Where the issuer gives tokens, for documents.
     #[must_use]
     pub fn token_url(&self) -> Option<&Url> {

@@ -16,12 +16,16 @@ const CLIENT_ID: &str = "farmlokal";
 const CLIENT_SECRET: &str = "sandbox-secret";
 const AUDIENCE: &str = "https://api-a.farmlokal.example";
 const WEBHOOK_SECRET: &str = "whsec_ZmFybWxva2FsLXNhbmRib3gtc2lnbmluZy1rZXktMSE=";
+/// What the API is called in the tokens that may write.
+const OWN_AUDIENCE: &str = "https://api.farmlokal.example";
 
 /// The partners, simulated by `farmlokal-sandbox`. They end with this value.
 #[derive(Debug)]
 pub struct Partners {
     sandbox: Supervised,
     port: u16,
+    /// Whether it issues the tokens that the API takes; otherwise `AUTH_ISSUER` of the environment does.
+    is_issuer: bool,
 }
 
 impl Partners {
@@ -41,8 +45,9 @@ impl Partners {
         };
         command.env("SANDBOX_HOST", "127.0.0.1").env("SANDBOX_PORT", port.to_string());
         command.env("SANDBOX_CLIENT_ID", CLIENT_ID).env("SANDBOX_CLIENT_SECRET", CLIENT_SECRET);
-        command.env("SANDBOX_AUDIENCE", AUDIENCE).env("SANDBOX_WEBHOOK_SECRET", WEBHOOK_SECRET);
-        Ok(Some(Partners { sandbox: Supervised::start_in_foreground(&command)?, port }))
+        command.env("SANDBOX_ISSUER", issuer(port)).env("SANDBOX_WEBHOOK_SECRET", WEBHOOK_SECRET);
+        let is_issuer = given("AUTH_ISSUER").is_none();
+        Ok(Some(Partners { sandbox: Supervised::start_in_foreground(&command)?, port, is_issuer }))
     }
 
     /// The sandbox's TCP port on 127.0.0.1.
@@ -51,9 +56,29 @@ impl Partners {
         self.port
     }
 
+    /// Commands that get a token and create a product at an API that listens on `api_port`. `None` where `AUTH_ISSUER` of
+    /// the environment gives the tokens.
+    #[must_use]
+    pub fn curls_that_write(&self, api_port: u16) -> Option<String> {
+        let text = format!(
+            r#"
+Writes need a token (docs/writes.md); for those of /docs, Authorize gets one:
+  TOKEN=$(curl -s http://localhost:{sandbox}/oauth/token -u {CLIENT_ID}:{CLIENT_SECRET} -d grant_type=client_credentials \
+    -d audience={OWN_AUDIENCE} -d scope=products:write | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
+  curl -i http://localhost:{api_port}/products -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
+    -d '{{"name": "Alpine Goat Cheese", "description": "Mild.", "category": "dairy", "price": 12.50}}'"#,
+            sandbox = self.port
+        );
+        self.is_issuer.then_some(text)
+    }
+
     /// Points an API that listens on `api_port` at the sandbox.
     pub(crate) fn configure(&self, api: &mut Command, api_port: u16) {
-        let sandbox = format!("http://127.0.0.1:{}", self.port);
+        let sandbox = issuer(self.port);
+        if self.is_issuer {
+            api.env("AUTH_ISSUER", &sandbox).env("AUTH_AUDIENCE", OWN_AUDIENCE);
+            api.env("AUTH_TOKEN_URL", format!("{sandbox}/oauth/token"));
+        }
         api.env("OAUTH_TOKEN_URL", format!("{sandbox}/oauth/token"));
         api.env("OAUTH_CLIENT_ID", CLIENT_ID).env("OAUTH_CLIENT_SECRET", CLIENT_SECRET);
         api.env("OAUTH_AUDIENCE", AUDIENCE).env("WEBHOOK_SECRETS", WEBHOOK_SECRET);
@@ -68,6 +93,11 @@ impl Partners {
     pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.sandbox.ended()
     }
+}
+
+/// The sandbox's URL, which its tokens name.
+fn issuer(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
 }
 
 #[cfg(test)]
@@ -85,10 +115,22 @@ mod tests {
             let (_, value) = api.get_envs().find(|(other, _)| *other == name).unwrap();
             value.unwrap().to_str().unwrap().to_owned()
         };
-        for name in ["OAUTH_TOKEN_URL", "API_A_URL", "API_B_URL"] {
+        for name in ["OAUTH_TOKEN_URL", "API_A_URL", "API_B_URL", "AUTH_TOKEN_URL"] {
             assert!(value(name).starts_with("http://127.0.0.1:5100/"), "{name}");
         }
+        assert_eq!(value("AUTH_ISSUER"), "http://127.0.0.1:5100");
+        assert!(partners.curls_that_write(5000).unwrap().contains("http://localhost:5100/oauth/token "));
         assert_eq!(value("WEBHOOK_CALLBACK_URL"), "http://127.0.0.1:5000/webhook");
+    }
+
+    #[test]
+    fn an_issuer_of_ones_own_stays() {
+        let given = |name: &str| (name == "AUTH_ISSUER").then(|| "https://id.example/".to_owned());
+        let partners = Partners::start(Command::new("/bin/cat"), given).unwrap().unwrap();
+        let mut api = Command::new("api");
+        partners.configure(&mut api, 5000);
+        assert_eq!(partners.curls_that_write(5000), None);
+        assert!(api.get_envs().all(|(name, _)| !name.to_string_lossy().starts_with("AUTH_")));
     }
 
     #[test]

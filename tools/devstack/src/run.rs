@@ -108,13 +108,14 @@ fn announce(port: u16, partners: Option<&Partners>) {
     let sandbox = |partners: &Partners| {
         format!("\n  http://localhost:{}/control/faults   (docs/partners.md)", partners.port())
     };
+    let writing = partners.and_then(|partners| partners.curls_that_write(port)).unwrap_or_default();
     let partners = partners.map(sandbox).unwrap_or_default();
     eprintln!(
         "\nFarmLokal serves the catalogue:
   http://localhost:{port}/products
   http://localhost:{port}/products?search=ball
   http://localhost:{port}/docs{partners}
-  curl 'http://localhost:{port}/products?category=sports&minPrice=100'
+  curl 'http://localhost:{port}/products?category=sports&minPrice=100'{writing}
 Rate limits: {limit} requests/seconds for each client (RATE_LIMIT=... changes that). Ctrl-C stops everything.\n"
     );
 }

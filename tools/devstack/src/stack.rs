@@ -11,7 +11,8 @@ use crate::redis::Redis;
 use crate::supervise::{Supervised, run};
 
 /// The settings of the API's rate limits.
-pub const RATE_LIMITS: [&str; 3] = ["RATE_LIMIT", "RATE_LIMIT_SEARCH", "RATE_LIMIT_WEBHOOK"];
+pub const RATE_LIMITS: [&str; 4] =
+    ["RATE_LIMIT", "RATE_LIMIT_SEARCH", "RATE_LIMIT_WEBHOOK", "RATE_LIMIT_WRITE"];
 /// What they are on a developer's machine, where all requests come from one client: the highest rate there is.
 pub const RATE_LIMIT: &str = "1000000/1";
 

@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// There is no cluster here: neither passed nor failed, as automake has it.
 const NOT_RUN: u8 = 77;
 /// What the chart installs in these tests.
-const PACKAGES: [&str; 3] = ["farmlokal-api", "farmlokal-seed", "farmlokal-controller"];
+const PACKAGES: [&str; 4] = ["farmlokal-api", "farmlokal-seed", "farmlokal-controller", "farmlokal-sandbox"];
 
 /// Proves FarmLokal on the cluster of the current kubeconfig.
 #[derive(Debug, Parser)]
@@ -70,7 +70,7 @@ async fn main() -> ExitCode {
         }
     };
     let done = match &cli.command {
-        Command::Images => cluster.load_images(&[&PACKAGES[..], &["farmlokal-sandbox"]].concat()).await,
+        Command::Images => cluster.load_images(&PACKAGES).await,
         Command::Run(args) => run(args, &cluster).await,
     };
     if let Err(error) = done {

@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::Uri;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderName, Method, Uri};
 use axum::middleware::from_fn_with_state;
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tower_http::cors::{Any, CorsLayer};
 
 use crate::api_b::{Run, SigningKey};
 use crate::config::Config;
@@ -127,12 +129,19 @@ impl Partners {
         faulty(token::routes(), Endpoint::Token)
             .merge(faulty(issuer::discovery_routes(), Endpoint::Discovery))
             .merge(faulty(issuer::key_routes(), Endpoint::Keys))
+            .route_layer(scripts_of_all_origins())
             .merge(faulty(api_a::routes(), Endpoint::ApiA))
             .merge(faulty(api_b::routes(), Endpoint::ApiB))
             .merge(control::routes())
             .layer(DefaultBodyLimit::max(MAX_BODY))
             .with_state(Arc::clone(self))
     }
+}
+
+/// Lets pages such as the API's `/docs`, which is on another port, get tokens. Preflights meet no fault.
+fn scripts_of_all_origins() -> CorsLayer {
+    let headers = [AUTHORIZATION, CONTENT_TYPE, HeaderName::from_static("x-requested-with")];
+    CorsLayer::new().allow_origin(Any).allow_methods([Method::GET, Method::POST]).allow_headers(headers)
 }
 
 /// The partners, on a thread of their own: they answer while a test blocks its own. They end with this value.

@@ -1,12 +1,12 @@
 //! The OAuth token endpoint: client credentials, [RFC 6749, 4.4](https://www.rfc-editor.org/rfc/rfc6749#section-4.4).
-//! Credentials come in a form, in a JSON body as Auth0 takes it, or as HTTP Basic. As at Auth0, a token for an audience is
-//! a JWT, and any other says nothing.
+//! Credentials come in a form, in a JSON body as Auth0 takes it, or as HTTP Basic. The audience may be in the query, where
+//! Swagger UI has it. As at Auth0, a token for an audience is a JWT, and any other says nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{Extension, State};
+use axum::extract::{Extension, RawQuery, State};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -43,10 +43,11 @@ struct TokenRequest {
 async fn issue(
     State(partners): State<Arc<Partners>>,
     Extension(fault): Extension<Fault>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let Some(request) = TokenRequest::read(&headers, &body) else {
+    let Some(request) = TokenRequest::read(&headers, query.as_deref().unwrap_or_default(), &body) else {
         return refuse(StatusCode::BAD_REQUEST, "invalid_request");
     };
     match request.grant_type.as_deref() {
@@ -86,15 +87,20 @@ async fn issue(
 }
 
 impl TokenRequest {
-    fn read(headers: &HeaderMap, body: &[u8]) -> Option<TokenRequest> {
+    fn read(headers: &HeaderMap, query: &str, body: &[u8]) -> Option<TokenRequest> {
         let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let request = if kind.starts_with("application/json") {
+        let mut request: TokenRequest = if kind.starts_with("application/json") {
             serde_json::from_slice(body).ok()?
         } else {
             let pairs = form_urlencoded::parse(body);
             let members: Map<_, _> = pairs.map(|(name, value)| (name.into_owned(), value.into())).collect();
             serde_json::from_value(members.into()).ok()?
         };
+        if request.audience.is_none() {
+            let mut pairs = form_urlencoded::parse(query.as_bytes());
+            request.audience =
+                pairs.find(|(name, _)| name == "audience").map(|(_, value)| value.into_owned());
+        }
         match headers.get(AUTHORIZATION) {
             Some(basic) => {
                 let (id, secret) = credentials(basic.to_str().ok()?)?;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONTENT_TYPE, HOST};
-use hyper::{HeaderMap, Request, StatusCode};
+use hyper::{HeaderMap, Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -101,6 +101,22 @@ impl Client {
     /// As [`get`](Client::get).
     pub async fn post(&mut self, path: &str, body: &Value) -> Result<Answer> {
         let request = Request::post(path).header(CONTENT_TYPE, "application/json");
+        self.send(request.body(body.to_string().into())?).await
+    }
+
+    /// Sends JSON by any method, with further headers.
+    ///
+    /// # Errors
+    /// As [`get_with`](Client::get_with).
+    pub async fn send_json(
+        &mut self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Result<Answer> {
+        let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, "application/json");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         self.send(request.body(body.to_string().into())?).await
     }
 

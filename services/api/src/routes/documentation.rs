@@ -54,7 +54,12 @@ pub(crate) fn router(document: OpenApi, auth: &AuthConfig) -> Router {
         .validator_url("none");
     let mut page = SwaggerUi::new("/docs").url("/openapi.json", document).config(configuration);
     if auth.token_url().is_some() {
-        page = page.oauth(oauth::Config::new().scopes(vec![auth.scope().to_owned()]));
+        let mut client = oauth::Config::new().scopes(vec![auth.scope().to_owned()]);
+        if let Some(audience) = auth.audience() {
+            client =
+                client.additional_query_string_params(HashMap::from([("audience".into(), audience.into())]));
+        }
+        page = page.oauth(client);
     }
     Router::new()
         .merge(page)

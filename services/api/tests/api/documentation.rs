@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::Api;
 
@@ -87,6 +87,26 @@ async fn a_path_that_is_none_is_a_problem() {
         let found = (answer.status, answer.header("content-type"), answer.json()["code"].clone());
         assert_eq!(found, (404, "application/problem+json", "not_found".into()), "{path}");
     }
+}
+
+#[tokio::test]
+async fn the_page_asks_for_tokens_of_this_api() {
+    let settings = [
+        ("AUTH_ISSUER", "http://127.0.0.1:9"),
+        ("AUTH_AUDIENCE", "https://api.test"),
+        ("AUTH_TOKEN_URL", "http://127.0.0.1:9/oauth/token"),
+    ];
+    let api = Api::with_products_and(0, &settings).await;
+    let script = api.get("/docs/swagger-initializer.js").await.text().to_owned();
+    let (_, oauth) = script.split_once("ui.initOAuth(").unwrap();
+    let oauth: Value = serde_json::from_str(oauth.split_once(");").unwrap().0).unwrap();
+    let expected = json!({
+        "scopes": ["products:write"],
+        "additionalQueryStringParams": {"audience": "https://api.test"},
+    });
+    assert_eq!(oauth, expected);
+    let api = Api::empty().await;
+    assert!(!api.get("/docs/swagger-initializer.js").await.text().contains("initOAuth"));
 }
 
 #[tokio::test]

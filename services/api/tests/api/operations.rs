@@ -108,9 +108,9 @@ async fn counters_of_rare_faults_are_there_from_the_start() {
         "farmlokal_db_queue_refused_total 0",
         "farmlokal_cache_flushes_total{result=\"failed\"} 0",
         "farmlokal_webhook_events_total{outcome=\"invalid_signature\"} 0",
-        "farmlokal_webhook_pruned_rows_total{table=\"webhook_events\"} 0",
+        "farmlokal_pruned_rows_total{table=\"webhook_events\"} 0",
         "farmlokal_rate_limited_total{policy=\"search\",by=\"pod\"} 0",
-        "farmlokal_webhook_invalidation_failing 0",
+        "farmlokal_invalidation_failing 0",
     ] {
         assert!(page.text().lines().any(|line| line == series), "{series} is not in {}", page.text());
     }

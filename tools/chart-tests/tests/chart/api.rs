@@ -236,6 +236,40 @@ fn the_sandbox_is_what_the_api_calls() {
     assert_eq!(secret_of(container, "OAUTH_CLIENT_SECRET"), "farmlokal/OAUTH_CLIENT_SECRET");
     assert_eq!(secret_of(container, "WEBHOOK_SECRETS"), "farmlokal/WEBHOOK_SECRETS");
     let sandbox = objects.container("farmlokal-sandbox");
+    // What its tokens say is what the API is told, and where it finds the keys.
+    assert_eq!(config["AUTH_ISSUER"], "http://farmlokal-sandbox:5100");
+    assert_eq!(config["AUTH_ISSUER"], env(sandbox, "SANDBOX_ISSUER")["value"]);
+    assert_eq!(config["AUTH_AUDIENCE"], "https://api.farmlokal.example");
+    let service = &objects.get("Service", "farmlokal-sandbox")["spec"];
+    assert_eq!(service["ports"][0]["port"], 5100);
     assert_eq!(env(sandbox, "SANDBOX_HOST")["value"], "0.0.0.0");
     assert_eq!(objects.get("Deployment", "farmlokal-sandbox")["spec"]["strategy"]["type"], "Recreate");
+}
+
+#[test]
+fn an_issuer_lets_its_clients_write_and_without_one_nobody_does() {
+    let settings = |objects: &Objects| {
+        let config = objects.config().as_object().unwrap();
+        config.keys().filter(|name| name.starts_with("AUTH_")).cloned().collect::<Vec<_>>()
+    };
+    let Some(objects) = render(&json!({})) else { return };
+    assert_eq!(settings(&objects), Vec::<String>::new());
+
+    let mut auth = json!({"issuer": "https://id.example/", "audience": "https://shop.example"});
+    let objects = render(&json!({"auth": auth})).unwrap();
+    assert_eq!(settings(&objects), ["AUTH_AUDIENCE", "AUTH_ISSUER"]);
+    auth["jwksUrl"] = "https://keys.example/jwks?v=1".into();
+    auth["tokenUrl"] = "http://localhost:5100/oauth/token".into();
+    auth["scope"] = "shop:write".into();
+    auth["leeway"] = "5s".into();
+    // The sandbox stands in for partners only, then.
+    for sandbox in [false, true] {
+        let objects = render(&json!({"auth": auth, "sandbox": {"enabled": sandbox}})).unwrap();
+        let config = objects.config();
+        assert_eq!(config["AUTH_ISSUER"], "https://id.example/");
+        assert_eq!(config["AUTH_AUDIENCE"], "https://shop.example");
+        assert_eq!(config["AUTH_JWKS_URL"], "https://keys.example/jwks?v=1");
+        assert_eq!(config["AUTH_TOKEN_URL"], "http://localhost:5100/oauth/token");
+        assert_eq!((&config["AUTH_SCOPE"], &config["AUTH_LEEWAY"]), (&json!("shop:write"), &json!("5s")));
+    }
 }

@@ -179,6 +179,7 @@ pub fn variants() -> Vec<Value> {
             "tls": {"existingSecret": "tls", "certKey": "tls.crt", "keyKey": "tls.key"}},
         "redis": {"existingSecret": "redis", "tls": {"enabled": true, "existingSecret": "tls"}},
         "partners": {"existingSecret": "p", "oauth": {"tokenUrl": "https://id.example/t", "clientId": "c"}},
+        "auth": {"issuer": "https://id.example/", "audience": "a", "leeway": "5s"},
         "pods": {"topologySpread": [], "securityContext": {"runAsUser": null, "runAsGroup": null}},
         "api": {"replicas": null, "podDisruptionBudget": {"enabled": false}, "serviceAccount": {"create": false}},
         "seed": {"ttlSecondsAfterFinished": null},

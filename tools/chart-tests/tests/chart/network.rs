@@ -55,9 +55,16 @@ fn ports_follow_what_is_configured() {
             "apiA": {"url": "http://a.example/status"}, "apiB": {"url": "https://b.example:8444/x:1"},
             "webhook": {"callbackUrl": "https://shop.example/webhook"},
         },
+        "auth": {
+            "issuer": "https://id.example:9443/", "audience": "shop", "jwksUrl": "https://keys.example:9444/jwks",
+            "tokenUrl": "https://id.example:9445/token",
+        },
     });
     let Some(objects) = render(&values) else { return };
-    assert_eq!(egress(&objects, "farmlokal-api"), [53, 80, 443, 3307, 4318, 5353, 6380, 8444, 9999]);
+    assert_eq!(
+        egress(&objects, "farmlokal-api"),
+        [53, 80, 443, 3307, 4318, 5353, 6380, 8444, 9443, 9444, 9999]
+    );
     assert_eq!(egress(&objects, "farmlokal-controller"), [53, 4318, 5353, 6380, 8443, 9999]);
     assert_eq!(egress(&objects, "farmlokal-seed"), [53, 3307, 5353, 6380, 9999]);
     assert_eq!(egress(&objects, "farmlokal-migrate"), [53, 3307, 5353, 9999]);
@@ -100,4 +107,8 @@ fn only_those_who_are_named_get_in() {
     assert_eq!(from[0]["podSelector"]["matchLabels"]["app.kubernetes.io/component"], "api");
     assert_eq!(egress(&objects, "farmlokal-api"), [53, 3306, 5100, 5353, 6379]);
     assert_eq!(egress(&objects, "farmlokal-sandbox"), [53, 5000, 5353]);
+    let auth = json!({"issuer": "https://id.example", "audience": "shop"});
+    let objects =
+        render(&json!({"networkPolicy": policy, "sandbox": {"enabled": true}, "auth": auth})).unwrap();
+    assert_eq!(egress(&objects, "farmlokal-api"), [53, 443, 3306, 5100, 5353, 6379]);
 }

@@ -12,6 +12,12 @@ use serde_json::Value;
 const ELSEWHERE: &[&str] = &[
     "API_A_URL",
     "API_B_URL",
+    "AUTH_AUDIENCE",
+    "AUTH_ISSUER",
+    "AUTH_JWKS_URL",
+    "AUTH_LEEWAY",
+    "AUTH_SCOPE",
+    "AUTH_TOKEN_URL",
     "DATABASE_URL",
     "DB_HOST",
     "DB_NAME",

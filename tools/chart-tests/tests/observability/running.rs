@@ -62,6 +62,8 @@ async fn api(folder: &Path, redis: &Redis) -> String {
         ("WEBHOOK_SECRETS", config.webhook_secret.expose_secret().to_owned()),
         ("API_B_URL", format!("{}/api-b", sandbox.url())),
         ("WEBHOOK_CALLBACK_URL", format!("{NOWHERE}/webhook")),
+        ("AUTH_ISSUER", sandbox.issuer().to_owned()),
+        ("AUTH_AUDIENCE", "https://api.test".to_owned()),
         ("RATE_LIMIT_SEARCH", "1/3600".to_owned()),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", NOWHERE.to_owned()),
     ];
@@ -78,6 +80,9 @@ async fn api(folder: &Path, redis: &Redis) -> String {
     sandbox.set_faults(Faults { token: Mode::Error.into(), api_a: Mode::Error.into(), ..Faults::default() });
     assert_eq!(get(&public, "/external/test-api-a").0, 200, "the last good answer");
     assert_eq!(request(&public, "POST", "/webhook").0, 401);
+    for (method, path) in [("POST", "/products"), ("DELETE", "/products/1")] {
+        assert_eq!(request(&public, method, path).0, 401, "{method} {path}");
+    }
     let pool = database.pool();
     sqlx::raw_sql("DROP TABLE products").execute(&pool).await.unwrap();
     pool.close().await;

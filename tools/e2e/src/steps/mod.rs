@@ -37,6 +37,8 @@ steps! {
     Seed in seed,
     /// Products through the Service and through the Ingress are the same and complete
     Products in products,
+    /// A product is created, changed and deleted by a token of the sandbox, and every replica shows it at once
+    Writes in writes,
     /// Rate limits follow the real client through the Ingress; a forged X-Forwarded-For changes nothing
     RateLimits in rate_limits,
     /// An edit of a ProductCatalog flushes exactly once, and no API pod serves anything older

@@ -4,6 +4,8 @@ use farmlokal_sandbox::{Config, Faults, Mode, Rotation, Sandbox};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
+use reqwest::Method;
+
 use crate::client::{ask_api_a, client, read, send, token};
 
 async fn jwt(sandbox: &Sandbox) -> String {
@@ -47,6 +49,56 @@ async fn a_token_for_an_audience_is_a_jwt_and_any_other_says_nothing() {
     sandbox.revoke_tokens();
     assert_eq!(ask_api_a(&sandbox, &token).await.unwrap().status, 401);
     assert_ne!(jwt(&sandbox).await, token);
+}
+
+/// The requests of Swagger UI 5 for client credentials, from a page of another port: `authorizeApplication` and
+/// `authorizeRequest` in its bundle.
+#[tokio::test]
+async fn a_page_of_another_origin_gets_a_token() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let url = format!("{}?audience=https%3A%2F%2Fapi.test", sandbox.token_url());
+    let origin = ("origin", "http://127.0.0.1:5000");
+    let preflight = client().request(Method::OPTIONS, &url).header(origin.0, origin.1);
+    let preflight = preflight.header("access-control-request-method", "POST");
+    let preflight = preflight.header("access-control-request-headers", "authorization,x-requested-with");
+    let allowed = read(preflight).await.unwrap();
+    assert_eq!(
+        (allowed.status, &allowed.headers["access-control-allow-origin"]),
+        (200, &"*".parse().unwrap())
+    );
+    for (header, names) in [
+        ("access-control-allow-methods", &["POST"][..]),
+        ("access-control-allow-headers", &["authorization", "content-type", "x-requested-with"]),
+    ] {
+        let value = allowed.headers[header].to_str().unwrap();
+        assert!(names.iter().all(|name| value.split(',').any(|each| each == *name)), "{header}: {value}");
+    }
+    assert_eq!(sandbox.counters().token.requests, 0, "a preflight asks for nothing");
+
+    let request =
+        client().post(&url).header(origin.0, origin.1).basic_auth("farmlokal", Some("sandbox-secret"));
+    let request = request.header("accept", "application/json, text/plain, */*");
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    let request = request.header("x-requested-with", "XMLHttpRequest");
+    let answer = read(request.body("grant_type=client_credentials&scope=products%3Awrite")).await.unwrap();
+    assert_eq!((answer.status, &answer.headers["access-control-allow-origin"]), (200, &"*".parse().unwrap()));
+    let [_, claims] = decode(answer.json()["access_token"].as_str().unwrap());
+    assert_eq!((&claims["aud"], &claims["scope"]), (&json!("https://api.test"), &json!("products:write")));
+
+    // A refusal too: a page that may not read it cannot show why.
+    let refused = client().post(&url).header(origin.0, origin.1).body("grant_type=client_credentials");
+    let refused = read(refused).await.unwrap();
+    assert_eq!(
+        (refused.status, &refused.headers["access-control-allow-origin"]),
+        (401, &"*".parse().unwrap())
+    );
+    for path in ["/.well-known/openid-configuration", "/.well-known/jwks.json"] {
+        let document = client().get(format!("{}{path}", sandbox.url())).header(origin.0, origin.1);
+        assert_eq!(read(document).await.unwrap().headers["access-control-allow-origin"], "*", "{path}");
+    }
+    // The switches are for whoever runs the sandbox, not for pages.
+    let control = client().get(format!("{}/control/faults", sandbox.url())).header(origin.0, origin.1);
+    assert!(!read(control).await.unwrap().headers.contains_key("access-control-allow-origin"));
 }
 
 #[tokio::test]

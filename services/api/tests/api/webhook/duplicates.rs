@@ -169,7 +169,7 @@ async fn an_invalidation_that_failed_is_made_up_for_by_the_next_delivery() {
     assert_eq!(problem(&refused), (503, "invalidation_failed".into()));
     assert_eq!(refused.header("retry-after"), "1");
     assert_eq!(inbox(&api).await, 1);
-    assert_eq!(api.metric("farmlokal_webhook_invalidation_failing", &[]).await, 1.0);
+    assert_eq!(api.metric("farmlokal_invalidation_failing", &[]).await, 1.0);
     // The process that knew of it may be gone by then.
     api.process().signal("KILL");
     api.process().ended().await;
@@ -188,7 +188,7 @@ async fn an_invalidation_that_failed_is_made_up_for_by_the_next_delivery() {
     };
     assert_eq!(status(&again), "duplicate");
     assert_eq!(api.get("/products/7").await.json()["price"], 77.0);
-    assert_eq!(api.metric("farmlokal_webhook_invalidation_failing", &[]).await, 0.0);
+    assert_eq!(api.metric("farmlokal_invalidation_failing", &[]).await, 0.0);
     assert_eq!(inbox(&api).await, 1);
     api.process().signal("TERM");
     assert_eq!(api.process().ended().await.code(), Some(0));
