@@ -11,6 +11,7 @@ use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
+use bytes::Bytes;
 use farmlokal_auth::{Claims, Refused, Verifier};
 use farmlokal_catalog::{Batch, Catalog, Done, Idempotency, Operation, Refusal, Written};
 use metrics::{counter, describe_counter};
@@ -122,12 +123,17 @@ impl Writes {
         let claims = self.authorize(&parts.headers).await?;
         let reading = async {
             query::refuse_parameters(&parts.uri)?;
-            require_json(&parts.headers, kind.content_types())?;
-            let (body, permit) = if kind == Kind::Batch {
-                let permit = Arc::clone(&self.batches).try_acquire_owned().map_err(|_| too_many())?;
-                (self.body_limits.read_up_to(self.max_batch_body, body).await?, Some(permit))
-            } else {
-                (self.body_limits.read(body).await?, None)
+            // The body of a DELETE says nothing, and is not read.
+            if kind != Kind::Delete {
+                require_json(&parts.headers, kind.content_types())?;
+            }
+            let (body, permit) = match kind {
+                Kind::Delete => (Bytes::new(), None),
+                Kind::Batch => {
+                    let permit = Arc::clone(&self.batches).try_acquire_owned().map_err(|_| too_many())?;
+                    (self.body_limits.read_up_to(self.max_batch_body, body).await?, Some(permit))
+                }
+                _ => (self.body_limits.read(body).await?, None),
             };
             let idempotency = idempotency(&parts, &claims, &body)?;
             Ok((Batch { operations: read(&parts, &body)?, idempotency }, permit))
