@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::object::Members;
 use crate::problem::InvalidParam;
-use crate::query::{Invalid, price};
+use crate::query::{Invalid, MAX_REPORTED, price};
 
 /// What is wrong so far.
 #[derive(Default)]
@@ -44,9 +44,9 @@ impl Fields {
         self.keep(&format!("{prefix}{name}"), member(members, name, read)?)
     }
 
-    /// Names every member that is not among `known`.
+    /// Names members that are not among `known`, so many at the most: the answer must not be much larger than the request.
     pub(crate) fn require_known(&mut self, members: &Members<'_>, prefix: &str, known: &[&str]) {
-        for name in members.names().filter(|name| !known.contains(name)) {
+        for name in members.names().filter(|name| !known.contains(name)).take(MAX_REPORTED) {
             let detail = format!("must be one of {}", known.join(", "));
             self.0.push(InvalidParam::new(format!("{prefix}{name}"), "unknown_field", detail));
         }
