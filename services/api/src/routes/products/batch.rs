@@ -22,7 +22,12 @@ use crate::writes::{Kind, Writes};
 
 /// A batch, for the OpenAPI document.
 #[derive(ToSchema)]
-#[schema(as = Batch)]
+#[schema(as = Batch, example = json!({"operations": [
+    {"action": "put", "id": 1001, "product": {
+        "name": "Alpine Meadow Goat Cheese, 250 g", "description": "Mild.", "category": "dairy", "price": 12.5
+    }},
+    {"action": "create", "product": {"name": "Hay Milk, 1 l", "description": "", "category": "dairy", "price": 1.9}},
+]}))]
 #[expect(dead_code, reason = "documentation")]
 struct BatchBody {
     /// Each of another product.
