@@ -12,11 +12,10 @@ fn origin(answer: &Answer) -> Option<&str> {
 
 /// As a browser asks before a request that is more than a simple one.
 async fn preflight(api: &Api, from: &str) -> Answer {
-    let request = client().request(reqwest::Method::OPTIONS, api.url("/products"));
-    let request = request.header("origin", from).header("access-control-request-method", "GET");
-    read(request.header("access-control-request-headers", "if-none-match").send().await.unwrap())
-        .await
-        .unwrap()
+    let request = client().request(reqwest::Method::OPTIONS, api.url("/products/1"));
+    let request = request.header("origin", from).header("access-control-request-method", "PATCH");
+    let headers = "authorization,content-type,idempotency-key,if-match";
+    read(request.header("access-control-request-headers", headers).send().await.unwrap()).await.unwrap()
 }
 
 #[tokio::test]
@@ -37,7 +36,12 @@ async fn allowed_origins_may_read_answers_and_refusals() {
         let answer = preflight(&api, SHOP).await;
         assert_eq!((answer.status, origin(&answer)), (200, Some(SHOP)));
         assert_eq!(answer.header("access-control-allow-methods"), "GET,HEAD,POST,PUT,PATCH,DELETE");
-        assert!(answer.header("access-control-allow-headers").contains("if-none-match"));
+        let headers: BTreeSet<_> = answer.header("access-control-allow-headers").split(',').collect();
+        for name in
+            ["authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "prefer"]
+        {
+            assert!(headers.contains(name), "{name}: {headers:?}");
+        }
         assert_eq!(answer.header("access-control-max-age"), "7200");
     }
     assert_eq!(origin(&preflight(&api, "https://evil.example").await), None);

@@ -18,6 +18,62 @@ async fn the_document_is_the_one_that_the_binary_prints() {
     assert_eq!(served.json(), serde_json::from_str::<serde_json::Value>(&document).unwrap());
 }
 
+/// The statuses of each operation that writes.
+const WRITES: [(&str, &str, &str); 5] = [
+    ("/products", "post", "201 400 401 403 408 409 413 415 422 429 503 507"),
+    ("/products/batch", "post", "200 400 401 403 408 409 413 415 422 429 503"),
+    ("/products/{id}", "delete", "204 400 401 403 404 409 412 422 429 503"),
+    ("/products/{id}", "patch", "200 204 400 401 403 404 408 409 412 413 415 422 429 503"),
+    ("/products/{id}", "put", "200 201 204 400 401 403 408 409 412 413 415 422 429 503"),
+];
+
+#[tokio::test]
+async fn with_an_issuer_the_document_has_the_writes_and_who_may() {
+    let auth = [
+        ("AUTH_ISSUER", "http://127.0.0.1:1"),
+        ("AUTH_AUDIENCE", "a"),
+        ("AUTH_SCOPE", "edit"),
+        ("AUTH_TOKEN_URL", "https://issuer.test/oauth/token"),
+    ];
+    let printed =
+        Command::new(env!("CARGO_BIN_EXE_farmlokal-api")).arg("openapi").envs(auth).output().unwrap();
+    let api = Api::with(&auth).await;
+    let document = api.get("/openapi.json").await.json();
+    assert_eq!(document, serde_json::from_slice::<Value>(&printed.stdout).unwrap());
+
+    let mut found = Vec::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            if operation["tags"][0] != "writes" {
+                assert!(operation.get("security").is_none(), "{method} {path}");
+                continue;
+            }
+            let statuses: Vec<_> = operation["responses"].as_object().unwrap().keys().cloned().collect();
+            found.push((path.as_str(), method.as_str(), statuses.join(" ")));
+            assert_eq!(operation["security"], json!([{"token": []}, {"clientCredentials": ["edit"]}]));
+            let parameters = operation["parameters"].as_array().unwrap();
+            assert!(parameters.iter().any(|parameter| parameter["name"] == "Idempotency-Key"), "{path}");
+        }
+    }
+    found.sort();
+    let expected = WRITES.map(|(path, method, statuses)| (path, method, statuses.to_owned()));
+    assert_eq!(found, expected);
+    let schemes = &document["components"]["securitySchemes"];
+    assert_eq!(schemes["token"], json!({"type": "http", "scheme": "bearer"}));
+    let flow = &schemes["clientCredentials"]["flows"]["clientCredentials"];
+    assert_eq!((&flow["tokenUrl"], &flow["scopes"]["edit"]), (&json!(auth[3].1), &json!("Write products")));
+    assert!(document["tags"].as_array().unwrap().iter().any(|tag| tag["name"] == "writes"));
+
+    // All that is there for those without an issuer is as it is for them.
+    let without = Command::new(env!("CARGO_BIN_EXE_farmlokal-api")).arg("openapi").output().unwrap();
+    let without: Value = serde_json::from_slice(&without.stdout).unwrap();
+    for (path, operations) in without["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            assert_eq!(&document["paths"][path][method], operation, "{method} {path}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_documented_operation_exists() {
     let api = Api::with_products(1).await;

@@ -6,6 +6,7 @@ use farmlokal_sandbox::Sandbox;
 use secrecy::ExposeSecret as _;
 
 use crate::harness::Api;
+use crate::writes::fixture::{AUDIENCE, token};
 
 /// Checks that do not fit: a cursor and a search are any text to a schema, and most texts are neither.
 const EXCLUDED: &str = "positive_data_acceptance";
@@ -21,6 +22,8 @@ async fn every_answer_is_documented() {
     let sandbox = Sandbox::start().await.unwrap();
     let (token_url, api_a_url) = (sandbox.token_url(), sandbox.api_a_url());
     let config = sandbox.config();
+    // Writes too.
+    let authorization = format!("Authorization: Bearer {}", token(&sandbox, "products:write").await);
     let api = Api::with_products_and(
         200,
         &[
@@ -30,6 +33,8 @@ async fn every_answer_is_documented() {
             ("OAUTH_AUDIENCE", "https://partner.test"),
             ("API_A_URL", &api_a_url),
             ("WEBHOOK_ALLOW_UNSIGNED", "true"),
+            ("AUTH_ISSUER", sandbox.issuer()),
+            ("AUTH_AUDIENCE", AUDIENCE),
         ],
     )
     .await;
@@ -40,8 +45,14 @@ async fn every_answer_is_documented() {
             .current_dir(directory.path())
             .args(["run", &document, "--checks", "all", "--exclude-checks", EXCLUDED, "--seed", "1"])
             .args(["--phases", "examples,coverage,fuzzing", "--max-examples", "200", "--max-time", "60"])
+            .args(["--header", &authorization])
             .args(["--request-timeout", "20", "--continue-on-failure", "--warnings", "off"])
             .status()
     });
     assert!(status.await.unwrap().unwrap().success(), "see above what it found");
+    for operation in ["create", "put", "patch", "delete", "batch"] {
+        let labels = [&*format!("operation=\"{operation}\""), "outcome=\"applied\""];
+        let applied = api.metric("farmlokal_writes_total", &labels).await;
+        assert!(applied > 0.0, "no {operation} of it took effect");
+    }
 }

@@ -3,7 +3,12 @@
 //! Folders and files follow the URLs. `make test` starts the servers that these tests need.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 // Metrics are floats, and counters whole numbers.
-#![allow(clippy::float_cmp)]
+#![allow(
+    clippy::float_cmp,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)]
 
 mod categories;
 mod check;
@@ -49,6 +54,16 @@ mod webhook {
     mod signature;
 }
 mod writes {
+    mod batches;
+    mod bodies;
+    mod faults;
     pub mod fixture;
+    mod idempotency;
+    mod issuer;
+    mod kills;
+    mod limits;
+    mod preconditions;
     mod single;
+    mod tokens;
+    mod visible;
 }

@@ -135,7 +135,9 @@ async fn bodies_are_compressed_for_clients_that_ask() {
     for coding in ["gzip", "br", "zstd"] {
         let answer = api.get_with("/products?limit=100", &[("accept-encoding", coding)]).await;
         assert_eq!(answer.header("content-encoding"), coding);
-        assert_eq!(answer.header("etag"), plain.header("etag"));
+        // Other bytes, and so another tag.
+        let tag = plain.header("etag").trim_end_matches('"');
+        assert_eq!(answer.header("etag"), format!("{tag}-{coding}\""));
         let mut body = Vec::new();
         let read = match coding {
             "gzip" => flate2::read::GzDecoder::new(&*answer.body).read_to_end(&mut body),
