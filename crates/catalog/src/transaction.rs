@@ -9,7 +9,7 @@ use tracing::{Instrument as _, Span, debug};
 
 use crate::{
     Catalog, Draft, Error,
-    error::{is_rolled_back, is_transient_write, record},
+    error::{is_duplicate_key, is_rolled_back, is_transient_write, record},
     reader::record_duration,
     statement::Kind,
 };
@@ -72,7 +72,7 @@ impl Catalog {
             };
             // An error of the COMMIT leaves open whether there was one.
             let may_repeat = !has_ended || work.is_idempotent() || is_rolled_back(&error);
-            let Some(pause) = pauses.next().filter(|_| may_repeat && is_transient_write(&error)) else {
+            let Some(pause) = pauses.next().filter(|_| may_repeat && may_pass(&error)) else {
                 record(&error, &Span::current());
                 return Err(error.into());
             };
@@ -81,6 +81,11 @@ impl Catalog {
             writer.replace_broken().await?;
         }
     }
+}
+
+/// Whether the next attempt may get through. An id that the table was about to give may have been taken by a write that names it.
+fn may_pass(error: &sqlx::Error) -> bool {
+    is_transient_write(error) || is_duplicate_key(error)
 }
 
 async fn attempt<T: Transact>(

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody as _};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio::sync::Semaphore;
@@ -58,24 +58,27 @@ impl BodyLimits {
     }
 }
 
-/// Refuses a body that is compressed, or said to be of another type than these.
+/// Refuses a body that is compressed, or said to be of another type than these, which have `, ` between them.
 ///
 /// # Errors
 /// `unsupported_media_type`.
-pub(crate) fn require_json(headers: &HeaderMap, types: &[&str]) -> Result<(), Problem> {
+pub(crate) fn require_json(headers: &HeaderMap, types: &'static str) -> Result<(), Problem> {
     let is = |value: &HeaderValue, name: &str| {
         let value = value.to_str().unwrap_or_default();
         value.split(';').next().is_some_and(|value| value.trim().eq_ignore_ascii_case(name))
     };
-    let is_one = |value: &HeaderValue| types.iter().any(|name| is(value, name));
-    let detail = if headers.get_all(CONTENT_ENCODING).iter().any(|coding| !is(coding, "identity")) {
-        "The body must not be compressed: send it without Content-Encoding.".into()
-    } else if headers.get(CONTENT_TYPE).is_some_and(|kind| !is_one(kind)) {
-        format!("The body must be {}.", types.join(" or "))
-    } else {
-        return Ok(());
-    };
-    Err(Problem::new(Code::UnsupportedMediaType, detail))
+    let refuse = |detail: String| Problem::new(Code::UnsupportedMediaType, detail);
+    if headers.get_all(CONTENT_ENCODING).iter().any(|coding| !is(coding, "identity")) {
+        let detail = "The body must not be compressed: send it without Content-Encoding.";
+        return Err(refuse(detail.to_owned()).accepting(ACCEPT_ENCODING, "identity"));
+    }
+    match headers.get(CONTENT_TYPE) {
+        Some(kind) if !types.split(", ").any(|name| is(kind, name)) => {
+            let detail = format!("The body must be {}.", types.replace(", ", " or "));
+            Err(refuse(detail).accepting(ACCEPT, types))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -46,14 +46,18 @@ impl EntityTag {
         self.as_str().trim_matches('"')
     }
 
-    /// The tag of this document that the value of an `If-Match` or `If-None-Match` header has, in any coding; `*` has all.
+    /// The tag of this document that the value of an `If-Match` or `If-None-Match` header has, in any coding; `*` has all. Among
+    /// tags it is no list: then nothing is done.
     pub(crate) fn found_in(&self, value: &[u8], comparison: Comparison) -> Option<EntityTag> {
+        if value.trim_ascii() == b"*" {
+            return Some(self.clone());
+        }
         value.split(|byte| *byte == b',').find_map(|tag| self.named_by(tag.trim_ascii(), comparison))
     }
 
     fn named_by(&self, tag: &[u8], comparison: Comparison) -> Option<EntityTag> {
         if tag == b"*" {
-            return Some(self.clone());
+            return (comparison == Comparison::Weak).then(|| self.clone());
         }
         let tag = match tag.strip_prefix(b"W/") {
             Some(_) if comparison == Comparison::Strong => return None,
@@ -93,7 +97,9 @@ mod tests {
             (format!("\"x\" ,{text}"), Some(&tag), Some(&tag)),
             (gzip.as_str().to_owned(), Some(&gzip), Some(&gzip)),
             (format!("W/{}", gzip.as_str()), None, Some(&gzip)),
-            ("*".to_owned(), Some(&tag), Some(&tag)),
+            (" * ".to_owned(), Some(&tag), Some(&tag)),
+            ("\"a,*,b\"".to_owned(), None, Some(&tag)),
+            ("\"x\", *".to_owned(), None, Some(&tag)),
             (other.as_str().to_owned(), None, None),
             (text.replace('"', ""), None, None),
             (text.trim_end_matches('"').to_owned() + "-lzma\"", None, None),

@@ -10,14 +10,24 @@ use crate::object::Members;
 use crate::problem::InvalidParam;
 use crate::query::{Invalid, MAX_REPORTED, price};
 
+/// What is named at the most: each operation of a batch, and more.
+const MAX_NAMED: usize = 2_000;
+
 /// What is wrong so far.
 #[derive(Default)]
-pub(crate) struct Fields(pub(crate) Vec<InvalidParam>);
+pub(crate) struct Fields(Vec<InvalidParam>);
 
 impl Fields {
     /// What was read; what was not is remembered.
     pub(crate) fn keep<T>(&mut self, name: &str, read: Result<T, Invalid>) -> Option<T> {
-        read.map_err(|(code, detail)| self.0.push(InvalidParam::new(name, code, detail))).ok()
+        read.map_err(|(code, detail)| self.refuse(name, code, detail)).ok()
+    }
+
+    /// Remembers what is wrong. The answer must not be much larger than the request.
+    pub(crate) fn refuse(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
+        if self.0.len() < MAX_NAMED {
+            self.0.push(InvalidParam::new(name, code, detail));
+        }
     }
 
     /// Reads a member that must be there, once. `prefix` comes before its name in what is said about it.
@@ -44,11 +54,11 @@ impl Fields {
         self.keep(&format!("{prefix}{name}"), member(members, name, read)?)
     }
 
-    /// Names members that are not among `known`, so many at the most: the answer must not be much larger than the request.
+    /// Names members that are not among `known`, 32 at the most.
     pub(crate) fn require_known(&mut self, members: &Members<'_>, prefix: &str, known: &[&str]) {
         for name in members.names().filter(|name| !known.contains(name)).take(MAX_REPORTED) {
             let detail = format!("must be one of {}", known.join(", "));
-            self.0.push(InvalidParam::new(format!("{prefix}{name}"), "unknown_field", detail));
+            self.refuse(&format!("{prefix}{name}"), "unknown_field", detail);
         }
     }
 

@@ -43,12 +43,14 @@ const ALLOWED: [&str; 9] = [
     "tracestate",
     "x-request-id",
 ];
-const EXPOSED: [&str; 10] = [
+const EXPOSED: [&str; 12] = [
     "age",
     "cache-status",
+    "content-location",
     "etag",
     "link",
     "location",
+    "preference-applied",
     "ratelimit",
     "ratelimit-policy",
     "retry-after",

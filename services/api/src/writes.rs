@@ -3,7 +3,6 @@
 //!
 //! token -> body -> transaction in the database -> cache made invalid -> answer.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use farmlokal_auth::{Claims, Refused, Verifier};
-use farmlokal_catalog::{Batch, Catalog, Done, Idempotency, Operation, Refusal, Written};
+use farmlokal_catalog::{Action, Batch, Catalog, Done, Error, Idempotency, Operation, Refusal, Written};
 use metrics::{counter, describe_counter};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
@@ -28,14 +27,17 @@ use crate::query;
 
 const WRITES: &str = "farmlokal_writes_total";
 /// What a write can come to, separated by spaces.
-const OUTCOMES: &str = "applied repeated invalid_parameter invalid_body not_found precondition_failed batch_refused \
-    write_in_flight idempotency_conflict no_id_left invalidation_failed database_unavailable overloaded timed_out internal";
+const OUTCOMES: &str = "applied repeated invalid_parameter invalid_body malformed_body body_too_large body_too_slow \
+    unsupported_media_type not_found precondition_failed batch_refused write_in_flight idempotency_conflict no_id_left \
+    invalidation_failed database_unavailable overloaded timed_out internal";
 /// Writes under way at the same time. They outlive their requests, and so the limits on those.
 const MAX_WRITES: usize = 512;
-/// Batches that are read at the same time, which bounds their memory.
-const MAX_BATCHES: usize = 8;
+/// Batches in memory at the same time: one of 2 MiB may take 20 while it is read.
+const MAX_BATCHES: usize = 4;
 /// The longest idempotency key, in characters.
 const MAX_KEY: usize = 255;
+/// Products in one line of the audit: container runtimes cut lines of 16 KiB.
+const PRODUCTS_A_LINE: usize = 200;
 /// When a client should try again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -63,10 +65,10 @@ impl Kind {
     }
 
     /// The types that its body may have.
-    fn content_types(self) -> &'static [&'static str] {
+    fn content_types(self) -> &'static str {
         match self {
-            Kind::Patch => &["application/merge-patch+json", "application/json"],
-            _ => &["application/json"],
+            Kind::Patch => "application/merge-patch+json, application/json",
+            _ => "application/json",
         }
     }
 }
@@ -123,6 +125,9 @@ impl Writes {
         let claims = self.authorize(&parts.headers).await?;
         let reading = async {
             query::refuse_parameters(&parts.uri)?;
+            if matches!(kind, Kind::Create | Kind::Batch) {
+                refuse_conditions(&parts.headers)?;
+            }
             // The body of a DELETE says nothing, and is not read.
             if kind != Kind::Delete {
                 require_json(&parts.headers, kind.content_types())?;
@@ -178,19 +183,19 @@ impl Writes {
     async fn apply(&self, kind: Kind, claims: &Claims, batch: &Batch) -> Result<Vec<Done>, Problem> {
         self.health.require_database()?;
         let written = self.catalog.write(batch).await;
-        if let Ok(Written::New(done)) = &written {
-            log(kind, claims, done);
-        }
-        let mut products: Vec<_> = match &written {
-            Ok(Written::New(done) | Written::Again(done)) => done.iter().map(Done::product).collect(),
-            _ => batch.operations.iter().filter_map(|operation| operation.action.product()).collect(),
+        log(kind, claims, batch, &written);
+        let written = written?;
+        let products: Vec<_> = match &written {
+            Written::New(done) | Written::Again(done) => done.iter().map(Done::product).collect(),
+            // It may be of a client that asks again for what has taken effect, and whose process was killed before it could tell
+            // the cache.
+            Written::Refused(_) => {
+                batch.operations.iter().filter_map(|operation| operation.action.product()).collect()
+            }
+            Written::InFlight | Written::Conflict => Vec::new(),
         };
-        products.sort_unstable();
-        products.dedup();
-        // Whatever came of it. An error leaves open whether it has taken effect. A refusal may be of a client that asks again
-        // for what has taken effect, and whose process was killed before it could tell the cache.
-        let is_visible = self.invalidation.of_products(products).await;
-        let (done, outcome) = match written? {
+        let is_visible = products.is_empty() || self.invalidation.of_products(products).await;
+        let (done, outcome) = match written {
             Written::New(done) => (done, "applied"),
             Written::Again(done) => (done, "repeated"),
             Written::Refused(refused) => return Err(refusal(kind, &refused)),
@@ -216,6 +221,15 @@ impl Writes {
 fn bearer_token(value: &HeaderValue) -> Option<&str> {
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start_matches(' '))
+}
+
+/// A new product and a batch have no current state that these could be held against; a batch has conditions of its own.
+fn refuse_conditions(headers: &HeaderMap) -> Result<(), Problem> {
+    let given = [IF_MATCH, IF_NONE_MATCH].into_iter().filter(|name| headers.contains_key(name));
+    let params =
+        given.map(|name| InvalidParam::new(name.as_str(), "unknown_parameter", "has no meaning here"));
+    let params: Vec<_> = params.collect();
+    if params.is_empty() { Ok(()) } else { Err(Problem::naming(Code::InvalidParameter, params)) }
 }
 
 /// What makes the request take effect once, where it has an `Idempotency-Key`: a string of
@@ -257,7 +271,6 @@ fn refusal(kind: Kind, refused: &[(usize, Refusal)]) -> Problem {
             (Code::PreconditionFailed, "The product is not as the precondition wants it.")
         }
         Refusal::NoIdLeft => (Code::NoIdLeft, "No id is left for a new product."),
-        Refusal::Repeated => (Code::BatchRefused, "An operation before it is of the same product."),
     };
     match refused {
         [(_, refusal)] if kind != Kind::Batch => {
@@ -267,8 +280,7 @@ fn refusal(kind: Kind, refused: &[(usize, Refusal)]) -> Problem {
         _ => {
             let params = refused.iter().map(|(index, refusal)| {
                 let (code, detail) = reason(*refusal);
-                let code = if *refusal == Refusal::Repeated { "repeated" } else { code.documentation().name };
-                InvalidParam::new(format!("operations[{index}]"), code, detail)
+                InvalidParam::new(format!("operations[{index}]"), code.documentation().name, detail)
             });
             Problem::naming(Code::BatchRefused, params.collect())
         }
@@ -285,22 +297,35 @@ fn counted(kind: Kind, problem: Problem) -> Problem {
     problem
 }
 
-/// The audit's line: who has changed what.
-fn log(kind: Kind, claims: &Claims, done: &[Done]) {
-    let mut products = String::new();
-    for done in done {
-        let change = match done {
-            Done::Created(_) => "created",
-            Done::Replaced(_) => "replaced",
-            Done::Patched(_) => "patched",
-            Done::Deleted(_) => "deleted",
-        };
-        let separator = if products.is_empty() { "" } else { ", " };
-        // Writing to a string cannot fail.
-        let _ = write!(products, "{separator}{} {change}", done.product());
-    }
+/// The audit's lines: who has changed what, or may have.
+fn log(kind: Kind, claims: &Claims, batch: &Batch, written: &Result<Written, Error>) {
+    let (outcome, products) = match written {
+        Ok(Written::New(done)) => ("applied", done.iter().map(changed).collect::<Vec<_>>()),
+        Ok(Written::Again(done)) => ("repeated", done.iter().map(changed).collect()),
+        Err(Error::Deadline | Error::Unavailable(_) | Error::Internal(_)) => {
+            let intended = batch.operations.iter().map(|operation| match &operation.action {
+                Action::Create(_) => "new".to_owned(),
+                Action::Put(id, _) | Action::Patch(id, _) | Action::Delete(id) => id.to_string(),
+            });
+            ("unknown", intended.collect())
+        }
+        _ => return,
+    };
     let (subject, client) = (&claims.subject, claims.client_id.as_deref());
-    info!(target: "farmlokal_audit", subject, client, operation = kind.label(), products, "written");
+    for products in products.chunks(PRODUCTS_A_LINE) {
+        let (operation, products) = (kind.label(), products.join(", "));
+        info!(target: "farmlokal_audit", subject, client, operation, outcome, products, "written");
+    }
+}
+
+fn changed(done: &Done) -> String {
+    let change = match done {
+        Done::Created(_) => "created",
+        Done::Replaced(_) => "replaced",
+        Done::Patched(_) => "patched",
+        Done::Deleted(_) => "deleted",
+    };
+    format!("{} {change}", done.product())
 }
 
 /// Says what the metric means, and shows counters from the start: a rate cannot see the first of what it has not seen at

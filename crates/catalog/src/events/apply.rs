@@ -37,7 +37,7 @@ impl Transact for Event {
     async fn run(&self, connection: &mut MySqlConnection) -> Result<End<Receipt>, sqlx::Error> {
         let mut version = lock_version(connection, self).await?;
         let effect = version.take(self);
-        let outcome = change_product(connection, self, effect).await?;
+        let outcome = change_product(connection, self, &version, effect).await?;
         match insert_into_inbox(connection, self, outcome).await {
             Err(error) if is_duplicate_key(&error) => {
                 return Ok(End::RollBack(earlier(connection, self).await?));
@@ -123,6 +123,7 @@ async fn store_version(
 async fn change_product(
     connection: &mut MySqlConnection,
     event: &Event,
+    version: &Version,
     effect: Effect,
 ) -> Result<Outcome, sqlx::Error> {
     match (effect, &event.change) {
@@ -137,8 +138,12 @@ async fn change_product(
                 .bind(event.product)
                 .execute(connection)
                 .await?;
-            // Rows found, whether or not their price was another one.
-            Ok(if done.rows_affected() > 0 { Outcome::Applied } else { Outcome::Deferred })
+            // Rows found, whether or not their price was another one. One that was deleted since gets no price.
+            Ok(match done.rows_affected() {
+                0 if version.has_newer_content(&Stamp::of(event)) => Outcome::Superseded,
+                0 => Outcome::Deferred,
+                _ => Outcome::Applied,
+            })
         }
         (Effect::Remove, _) => {
             sqlx::query("DELETE FROM products WHERE id = ?").bind(event.product).execute(connection).await?;

@@ -46,15 +46,13 @@ pub(super) enum Effect {
 }
 
 impl Version {
-    /// Takes an event in, and says what it does.
+    /// Takes an event in, and says what it does. Where the content is newer, the price may still be older: a write that changed
+    /// only texts.
     pub(super) fn take(&mut self, event: &Event) -> Effect {
         let stamp = Stamp::of(event);
-        if self.content.as_ref().is_some_and(|content| *content >= stamp) {
-            return Effect::None;
-        }
         let newer_price = self.price.as_ref().filter(|(of_price, _)| *of_price >= stamp);
         match event.change {
-            Change::Upsert(Draft { price, .. }) => {
+            Change::Upsert(Draft { price, .. }) if !self.has_newer_content(&stamp) => {
                 let price = newer_price.map_or(price, |(_, newer)| *newer);
                 if newer_price.is_none() {
                     self.price = Some((stamp.clone(), price));
@@ -62,16 +60,21 @@ impl Version {
                 self.content = Some(stamp);
                 Effect::Store(price)
             }
-            Change::PriceChange(_) if newer_price.is_some() => Effect::None,
-            Change::PriceChange(price) => {
+            Change::Upsert(Draft { price, .. }) | Change::PriceChange(price) if newer_price.is_none() => {
                 self.price = Some((stamp, price));
                 Effect::SetPrice(price)
             }
-            Change::Delete => {
+            Change::Delete if !self.has_newer_content(&stamp) => {
                 self.content = Some(stamp);
                 Effect::Remove
             }
+            _ => Effect::None,
         }
+    }
+
+    /// Whether what the product is, or that it is gone, is newer than this.
+    pub(super) fn has_newer_content(&self, stamp: &Stamp) -> bool {
+        self.content.as_ref().is_some_and(|content| content >= stamp)
     }
 }
 

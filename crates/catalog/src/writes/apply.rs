@@ -1,9 +1,6 @@
 //! The transaction of a batch.
 
-use std::{
-    borrow::Cow,
-    collections::{HashMap, HashSet},
-};
+use std::{borrow::Cow, collections::HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{FromRow as _, MySql, MySqlConnection, QueryBuilder, Row as _};
@@ -73,7 +70,7 @@ impl Transact for Batch {
 /// What an operation does to its product's row.
 enum Effect<'b> {
     /// Write this, under an id that the database gives where there is none.
-    Store { id: Option<u64>, draft: Cow<'b, Draft>, done: fn(Product) -> Done },
+    Store { id: Option<u64>, draft: Cow<'b, Draft>, sets_price: bool, done: fn(Product) -> Done },
     /// Remove the row.
     Remove(u64),
 }
@@ -91,12 +88,10 @@ fn effects<'b>(
     operations: &'b [Operation],
     locked: &HashMap<u64, Locked>,
 ) -> Result<Vec<Effect<'b>>, Vec<(usize, Refusal)>> {
-    let (mut effects, mut refused, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
+    let (mut effects, mut refused) = (Vec::new(), Vec::new());
     for (index, operation) in operations.iter().enumerate() {
-        let id = operation.action.product();
-        let is_first = id.is_none_or(|id| seen.insert(id));
-        let product = id.and_then(|id| locked.get(&id)?.product.as_ref());
-        match if is_first { operation.effect(product) } else { Err(Refusal::Repeated) } {
+        let product = operation.action.product().and_then(|id| locked.get(&id)?.product.as_ref());
+        match operation.effect(product) {
             Ok(effect) => effects.push(effect),
             Err(refusal) => refused.push((index, refusal)),
         }
@@ -110,15 +105,16 @@ impl Operation {
             // It comes before preconditions: https://www.rfc-editor.org/rfc/rfc9110#section-13.2.1
             (Action::Patch(..) | Action::Delete(_), None) => return Err(Refusal::NotFound),
             (Action::Create(draft), _) => {
-                Effect::Store { id: None, draft: Cow::Borrowed(draft), done: Done::Created }
+                Effect::Store { id: None, draft: Cow::Borrowed(draft), sets_price: true, done: Done::Created }
             }
             (Action::Put(id, draft), product) => {
                 let done = if product.is_some() { Done::Replaced } else { Done::Created };
-                Effect::Store { id: Some(*id), draft: Cow::Borrowed(draft), done }
+                Effect::Store { id: Some(*id), draft: Cow::Borrowed(draft), sets_price: true, done }
             }
             (Action::Patch(id, patch), Some(product)) => Effect::Store {
                 id: Some(*id),
                 draft: Cow::Owned(patch.applied_to(product)),
+                sets_price: patch.price.is_some(),
                 done: Done::Patched,
             },
             (Action::Delete(id), Some(_)) => Effect::Remove(*id),
@@ -144,15 +140,15 @@ impl Effect<'_> {
     /// What it did, from the rows as they are now.
     ///
     /// # Errors
-    /// The row is not what was written.
+    /// The row is not there.
     fn done(&self, locked: &HashMap<u64, Locked>) -> Result<Done, sqlx::Error> {
-        let (id, draft, done) = match self {
-            Effect::Remove(id) => return Ok(Done::Deleted(*id)),
-            Effect::Store { id, draft, done } => (id, draft, done),
-        };
-        let stored = id.and_then(|id| locked.get(&id)?.product.clone());
-        let stored = stored.filter(|product| Patch::default().applied_to(product) == **draft);
-        stored.map(done).ok_or_else(|| sqlx::Error::Decode("a product is not what was stored".into()))
+        match self {
+            Effect::Remove(id) => Ok(Done::Deleted(*id)),
+            Effect::Store { id, done, .. } => {
+                let stored = id.and_then(|id| locked.get(&id)?.product.clone());
+                stored.map(done).ok_or(sqlx::Error::RowNotFound)
+            }
+        }
     }
 }
 
@@ -276,8 +272,8 @@ async fn create(
     Ok(refused)
 }
 
-/// Stores the versions with the position of this change. No event from before it changes the product any more, neither what it is nor
-/// what it costs.
+/// Stores the versions with the position of this change. No event from before it changes any more what the product is; nor what
+/// it costs, unless only texts were written.
 async fn store_versions(
     connection: &mut MySqlConnection,
     effects: &[Effect<'_>],
@@ -287,7 +283,7 @@ async fn store_versions(
         .iter()
         .filter_map(|effect| {
             let (id, price) = match effect {
-                Effect::Store { id, draft, .. } => ((*id)?, Some(draft.price)),
+                Effect::Store { id, draft, sets_price, .. } => ((*id)?, sets_price.then_some(draft.price)),
                 Effect::Remove(id) => (*id, None),
             };
             Some((id, locked.get(&id)?.stamp, price))
@@ -305,7 +301,8 @@ async fn store_versions(
         });
         insert.push(
             " ON DUPLICATE KEY UPDATE content_at = VALUES(content_at), content_event = VALUES(content_event), \
-             price_at = VALUES(price_at), price_event = VALUES(price_event), price = VALUES(price), \
+             price_at = COALESCE(VALUES(price_at), price_at), \
+             price_event = COALESCE(VALUES(price_event), price_event), price = COALESCE(VALUES(price), price), \
              newest_at = VALUES(newest_at), slot = VALUES(slot), change_number = VALUES(change_number)",
         );
         insert.build().execute(&mut *connection).await?;

@@ -12,7 +12,7 @@ pub use idempotency::Idempotency;
 
 /// Operations that take effect together.
 pub struct Batch {
-    /// 1 to [`MAX_OPERATIONS`](Batch::MAX_OPERATIONS), each of another product.
+    /// 1 to [`MAX_OPERATIONS`](Batch::MAX_OPERATIONS), each of another product: the caller sees to that.
     pub operations: Vec<Operation>,
     /// Makes them take effect once, however often the batch is sent.
     pub idempotency: Option<Idempotency>,
@@ -119,8 +119,6 @@ pub enum Refusal {
     NotFound,
     /// The product is not as its [`Precondition`] wants it.
     PreconditionFailed,
-    /// An operation before it is of the same product.
-    Repeated,
     /// The table has no id up to [`MAX_PRODUCT_ID`](crate::MAX_PRODUCT_ID) left to give.
     NoIdLeft,
 }

@@ -1,7 +1,7 @@
 //! Writes among events, against a reference that has both in one order.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use farmlokal_catalog::{Action, Catalog, Change, Event, Patch, Refusal, Written};
+use farmlokal_catalog::{Action, Catalog, Change, Event, Outcome, Patch, Receipt, Refusal, Written};
 use farmlokal_testing::TestDatabase;
 use proptest::{
     prelude::*,
@@ -28,33 +28,41 @@ enum Kind {
 /// Name and price of the product; `None` while it is not there.
 type State = Option<(String, u64)>;
 
-/// Everything that has happened, each with its place in the order.
+/// Everything that has happened, each with its place in the order. What a product was called and what it cost stays known while it
+/// is not there.
 #[derive(Default)]
 struct Reference(Vec<((DateTime<Utc>, String), Entry)>);
 
 enum Entry {
+    /// It is as follows.
     Is(State),
+    /// It costs this, if it is there.
     Costs(u64),
+    /// It is there and has this name; what it costs was not said.
+    Named(String),
 }
 
 impl Reference {
-    /// What has happened, in its order.
-    fn state(&mut self, mut state: State) -> State {
+    /// What comes of all that has happened, in its order.
+    fn state(&mut self) -> State {
         self.0.sort_by(|one, other| one.0.cmp(&other.0));
+        let (mut name, mut price, mut is_there) = (String::new(), 0, false);
         for (_, entry) in &self.0 {
             match entry {
-                Entry::Is(new) => state.clone_from(new),
-                Entry::Costs(cents) => state = state.map(|(name, _)| (name, *cents)),
+                Entry::Is(Some(new)) => ((name, price), is_there) = (new.clone(), true),
+                Entry::Is(None) => is_there = false,
+                Entry::Costs(new) => price = *new,
+                Entry::Named(new) => (name, is_there) = (new.clone(), true),
             }
         }
-        state
+        is_there.then_some((name, price))
     }
 
     /// As new as its commit, and newer than everything before.
-    fn write(&mut self, state: State) {
+    fn write(&mut self, entry: Entry) {
         let newest = self.0.iter().map(|((at, _), _)| *at + TimeDelta::microseconds(1)).max();
         let at = newest.map_or_else(Utc::now, |newest| newest.max(Utc::now()));
-        self.0.push(((at, "~write".to_owned()), Entry::Is(state)));
+        self.0.push(((at, "~write".to_owned()), entry));
     }
 }
 
@@ -108,18 +116,20 @@ async fn take(
             reference.0.push(((occurred_at, id), entry));
         }
         Step::Write(kind) => {
-            let before = reference.state(None);
+            let before = reference.state();
             let (action, after) = match (kind, before.clone()) {
-                (Kind::Whole(n), _) => (Action::Put(product, draft(&name(n), n)), Some((name(n), n))),
-                (Kind::Name(n), before) => {
+                (Kind::Whole(n), _) => {
+                    (Action::Put(product, draft(&name(n), n)), Entry::Is(Some((name(n), n))))
+                }
+                (Kind::Name(n), _) => {
                     let patch = Patch { name: Some(name(n)), ..Patch::default() };
-                    (Action::Patch(product, patch), before.map(|(_, cents)| (name(n), cents)))
+                    (Action::Patch(product, patch), Entry::Named(name(n)))
                 }
                 (Kind::Price(n), before) => {
                     let patch = Patch { price: Some(price(n)), ..Patch::default() };
-                    (Action::Patch(product, patch), before.map(|(name, _)| (name, n)))
+                    (Action::Patch(product, patch), Entry::Is(before.map(|(name, _)| (name, n))))
                 }
-                (Kind::Delete, _) => (Action::Delete(product), None),
+                (Kind::Delete, _) => (Action::Delete(product), Entry::Is(None)),
             };
             let is_found = before.is_some() || matches!(kind, Kind::Whole(_));
             let written = catalog.write(&batch([action])).await.unwrap();
@@ -148,17 +158,35 @@ fn a_write_is_as_new_as_its_commit() {
                 let mut reference = Reference::default();
                 for (nth, step) in steps.iter().enumerate() {
                     take(&catalog, &mut reference, product, format!("e{product}-{nth}"), start, step).await;
-                    prop_assert_eq!(
-                        state(&catalog, product).await,
-                        reference.state(None),
-                        "after step {}",
-                        nth
-                    );
+                    prop_assert_eq!(state(&catalog, product).await, reference.state(), "after step {}", nth);
                 }
                 Ok(())
             })
         })
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_write_of_texts_leaves_the_price_to_events_that_come_late() {
+    let database = TestDatabase::create().await;
+    let catalog = catalog(&database);
+    let event = async |id: &str, seconds, change| {
+        let occurred_at = Utc::now() + TimeDelta::seconds(seconds);
+        let event = Event { id: id.to_owned(), product: 7, occurred_at, change, payload_hash: [7; 32] };
+        catalog.apply(&event).await.unwrap()
+    };
+    let patch = || Patch { name: Some("Patched".to_owned()), ..Patch::default() };
+    event("a", -30, Change::Upsert(draft("First", 1))).await;
+    catalog.write(&batch([Action::Patch(7, patch())])).await.unwrap();
+    assert_eq!(event("b", -20, Change::PriceChange(price(2))).await, Receipt::New(Outcome::Applied));
+    assert_eq!(state(&catalog, 7).await, Some(("Patched".to_owned(), 2)));
+    assert_eq!(event("c", -10, Change::Upsert(draft("Late", 3))).await, Receipt::New(Outcome::Applied));
+    assert_eq!(state(&catalog, 7).await, Some(("Patched".to_owned(), 3)));
+    assert_eq!(event("d", -15, Change::PriceChange(price(4))).await, Receipt::New(Outcome::Superseded));
+    assert_eq!(event("e", -5, Change::Delete).await, Receipt::New(Outcome::Superseded));
+    catalog.write(&batch([Action::Delete(7)])).await.unwrap();
+    assert_eq!(event("f", -4, Change::PriceChange(price(5))).await, Receipt::New(Outcome::Superseded));
+    assert_eq!(state(&catalog, 7).await, None);
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ problems! {
     /// changed. Get the product again and decide anew.
     PreconditionFailed = ("precondition_failed", PRECONDITION_FAILED, "Precondition failed"),
     /// One or more operations of the batch cannot be done, so none was. `params` names each by its index, with `not_found`,
-    /// `precondition_failed`, `repeated` (an operation before it is of the same product) or `no_id_left`.
+    /// `precondition_failed` or `no_id_left`.
     BatchRefused = ("batch_refused", CONFLICT, "Batch refused"),
     /// Another request with this `Idempotency-Key` is under way. `Retry-After` says when to ask again what became of it.
     WriteInFlight = ("write_in_flight", CONFLICT, "Write in progress"),

@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::Json;
-use axum::http::HeaderValue;
-use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -28,12 +28,20 @@ pub(crate) struct Problem {
     params: Vec<InvalidParam>,
     retry_after: Option<Duration>,
     call: Option<CallBody>,
+    accepted: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
 impl Problem {
     /// A problem of this kind; `detail` says what happened this time, without any internal name.
     pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), params: Vec::new(), retry_after: None, call: None }
+        Self {
+            code,
+            detail: detail.into(),
+            params: Vec::new(),
+            retry_after: None,
+            call: None,
+            accepted: None,
+        }
     }
 
     /// A problem of this kind that names each bad parameter or field.
@@ -55,6 +63,13 @@ impl Problem {
     #[must_use]
     pub(crate) fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
+        self
+    }
+
+    /// Says what the path would have taken: <https://www.rfc-editor.org/rfc/rfc9110#section-15.5.16>
+    #[must_use]
+    pub(crate) fn accepting(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.accepted = Some(Box::new((name, HeaderValue::from_static(value))));
         self
     }
 
@@ -157,9 +172,7 @@ impl IntoResponse for Problem {
         if let Some(challenge) = challenge(self.code) {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
-        if self.code == Code::UnsupportedMediaType {
-            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        }
+        headers.extend(self.accepted.map(|accepted| *accepted));
         if let Some(wait) = self.retry_after {
             headers.insert(RETRY_AFTER, whole_seconds(wait).into());
         }

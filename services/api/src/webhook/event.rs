@@ -46,7 +46,7 @@ pub(super) fn parse<'b>(
         object(raw.get().as_bytes()).map_err(|_| ("malformed", "must be an object".to_owned()))
     };
     let Some(data) = fields.read::<Members<'_>>(&envelope, "", "data", data) else {
-        return Err(fields.0);
+        return fields.finish(None);
     };
     let product = fields.read(&data, "data.", "id", product_id);
     let change = match kind.as_deref() {
@@ -57,17 +57,18 @@ pub(super) fn parse<'b>(
         Some("product.deleted") => Some(Change::Delete),
         Some(_) => {
             let types = "must be product.upserted, product.price_changed or product.deleted";
-            fields.0.push(InvalidParam::new("type", "unknown_type", types));
+            fields.refuse("type", "unknown_type", types);
             None
         }
         None => None,
     };
-    match (id, product, occurred_at, change) {
-        (Some(id), Some(product), Some(occurred_at), Some(change)) if fields.0.is_empty() => {
-            Ok(Event { id, product, occurred_at, change, payload_hash: Sha256::digest(body).into() })
+    let event = match (id, product, occurred_at, change) {
+        (Some(id), Some(product), Some(occurred_at), Some(change)) => {
+            Some(Event { id, product, occurred_at, change, payload_hash: Sha256::digest(body).into() })
         }
-        _ => Err(fields.0),
-    }
+        _ => None,
+    };
+    fields.finish(event)
 }
 
 impl Fields {
@@ -90,7 +91,7 @@ impl Fields {
             Some(_) => ("ambiguous", "is not the same in the body and all headers"),
             None => ("missing", "must be in the body, or in the header webhook-id or x-event-id"),
         };
-        self.0.push(InvalidParam::new("eventId", code, detail));
+        self.refuse("eventId", code, detail);
         None
     }
 }

@@ -126,7 +126,7 @@ impl Webhook {
             let detail = "The service has no key that events could be verified with.";
             return Err(Problem::new(Code::NotConfigured, detail));
         }
-        require_json(headers, &["application/json"])?;
+        require_json(headers, "application/json")?;
         let now = Utc::now();
         self.keys
             .verify(headers, body, now, self.tolerance)

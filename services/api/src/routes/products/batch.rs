@@ -1,5 +1,6 @@
 //! `/products/batch`: many writes, all of which take effect, or none.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -144,12 +145,17 @@ fn operations(body: &[u8]) -> Result<Vec<Operation>, Vec<InvalidParam>> {
         let detail = || format!("must have {} to {} operations", range.start(), range.end());
         if range.contains(&list.len()) { Ok(list) } else { Err(("out_of_range", detail())) }
     });
-    let operations = list.map(|list| {
-        let read = list.into_iter().enumerate().map(|(index, raw)| operation(&mut fields, index, raw));
-        // All are read, so that all that is wrong is named.
-        read.collect::<Vec<_>>().into_iter().flatten().collect()
-    });
-    fields.finish(operations)
+    let (mut operations, mut products) = (Vec::new(), HashSet::new());
+    // All are read, so that all that is wrong is named.
+    for (index, raw) in list.into_iter().flatten().enumerate() {
+        let Some(operation) = operation(&mut fields, index, raw) else { continue };
+        if operation.action.product().is_some_and(|id| !products.insert(id)) {
+            let detail = "an operation before it is of the same product";
+            fields.refuse(&format!("operations[{index}].id"), "repeated", detail);
+        }
+        operations.push(operation);
+    }
+    fields.finish(Some(operations))
 }
 
 fn operation(fields: &mut Fields, index: usize, raw: &RawValue) -> Option<Operation> {
@@ -240,7 +246,7 @@ mod tests {
             {"action": "put", "product": {"name": "a", "prize": 1}},
             {"action": "patch", "id": 8, "product": {"price": null, "id": 9}},
             {"action": "delete", "id": 0, "product": {}},
-            {"action": "drop"}, {"id": 1}, 5], "more": 1}"#;
+            {"action": "drop"}, {"id": 1}, 5, {"action": "delete", "id": 5}, {"action": "delete", "id": 5}], "more": 1}"#;
         let expected = [
             ("more", "unknown_field"),
             ("operations[0].id", "unknown_field"),
@@ -258,6 +264,7 @@ mod tests {
             ("operations[4].action", "malformed"),
             ("operations[5].action", "missing"),
             ("operations[6]", "malformed"),
+            ("operations[8].id", "repeated"),
         ];
         assert_eq!(wrong(body), expected.map(|(name, code)| (name.to_owned(), code)));
         let many = format!("{{\"operations\": [{}]}}", vec!["1"; 1_001].join(","));

@@ -244,20 +244,27 @@ async fn the_log_has_a_line_for_whoever_has_written_what() {
         log.filter(|event| event["target"] == "farmlokal_audit").collect::<Vec<_>>()
     };
     let deadline = Instant::now() + PATIENCE;
-    while lines().len() < 4 {
+    while lines().len() < 5 {
         assert!(Instant::now() < deadline, "{:?}", lines());
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let said: Vec<_> = lines()
         .iter()
-        .map(|line| ["subject", "client", "operation", "products"].map(|name| line[name].clone()))
+        .map(|line| ["subject", "client", "operation", "outcome", "products"].map(|name| line[name].clone()))
         .collect();
-    // What was only said again, or refused, has changed nothing.
+    // What was refused has changed nothing.
     let expected = [
-        [json!("ann"), json!("shop"), json!("create"), json!("1 created")],
-        [json!("bob"), Value::Null, json!("batch"), json!("1 patched, 8 created, 9 created")],
-        [json!("ann"), json!("shop"), json!("put"), json!("8 replaced")],
-        [json!("ann"), json!("shop"), json!("delete"), json!("8 deleted")],
+        [json!("ann"), json!("shop"), json!("create"), json!("applied"), json!("1 created")],
+        [json!("ann"), json!("shop"), json!("create"), json!("repeated"), json!("1 created")],
+        [
+            json!("bob"),
+            Value::Null,
+            json!("batch"),
+            json!("applied"),
+            json!("1 patched, 8 created, 9 created"),
+        ],
+        [json!("ann"), json!("shop"), json!("put"), json!("applied"), json!("8 replaced")],
+        [json!("ann"), json!("shop"), json!("delete"), json!("applied"), json!("8 deleted")],
     ];
     assert_eq!(said, expected);
     assert!(lines()[0].to_string().contains("the-first"), "{}", lines()[0]);
