@@ -72,7 +72,8 @@ async fn change(id: u64, due: Instant, writer: SocketAddr, reader: SocketAddr) -
     }
 }
 
-async fn post(client: &mut Client, kind: &str, data: &Value) -> Result<()> {
+/// Posts an event, again where it is refused.
+pub(crate) async fn post(client: &mut Client, kind: &str, data: &Value) -> Result<()> {
     let now = Utc::now();
     let id = format!("bench-{kind}-{}-{}", data["id"], now.timestamp_micros());
     let at = now.to_rfc3339_opts(SecondsFormat::Millis, true);

