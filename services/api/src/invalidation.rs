@@ -23,7 +23,6 @@ const PAUSE: Duration = Duration::from_millis(25);
 #[derive(Clone)]
 pub(crate) struct Invalidation {
     requests: mpsc::Sender<Request>,
-    search: Search,
 }
 
 /// Products, and where to say whether nothing from before is served any more.
@@ -34,20 +33,18 @@ impl Invalidation {
     pub(crate) fn start<V: Value>(cache: Cache<V>, search: Search, tasks: &mut JoinSet<()>) -> Self {
         let (sender, requests) = mpsc::channel(MAX_WAITING);
         describe_gauge!(FAILING, "1 while the cache could not be invalidated after a change");
-        tasks.spawn(work(cache, requests));
-        Self { requests: sender, search }
+        tasks.spawn(work(cache, search, requests));
+        Self { requests: sender }
     }
 
     /// Makes invalid what was cached of these products before this call. False if Redis could not be told.
     pub(crate) async fn of_products(&self, ids: Vec<u64>) -> bool {
-        // While the cache is told: the next search need not wait for it.
-        self.search.wake();
         let (sender, done) = oneshot::channel();
         self.requests.send((ids, sender)).await.is_ok() && done.await.unwrap_or(false)
     }
 }
 
-async fn work<V: Value>(cache: Cache<V>, mut requests: mpsc::Receiver<Request>) {
+async fn work<V: Value>(cache: Cache<V>, search: Search, mut requests: mpsc::Receiver<Request>) {
     let failing = gauge!(FAILING);
     failing.set(0.0);
     let mut has_failed = false;
@@ -55,6 +52,8 @@ async fn work<V: Value>(cache: Cache<V>, mut requests: mpsc::Receiver<Request>) 
     // All who wait by now are covered by what starts now.
     while requests.recv_many(&mut waiting, MAX_WAITING).await > 0 {
         let ids: Vec<u64> = waiting.iter().flat_map(|(ids, _)| ids).copied().collect();
+        // While the cache is told: the next search need not wait for it. A wake for each change would keep the index committing.
+        search.wake();
         let result = cache.invalidate_products(&ids).await;
         match &result {
             Err(error) if !has_failed => {
