@@ -37,7 +37,7 @@ async fn a_batch_runs_few_statements_and_reads_its_own_rows() {
     let config = CatalogConfig { write_connections: 1, ..catalog_config() };
     let catalog = Catalog::new(database.options.clone(), &config).unwrap();
     let kinds: [Kind; 4] = [
-        ("create", |n| Action::Create(draft(n)), [8, 28]),
+        ("create", |n| Action::Create(draft(n)), [7, 28]),
         ("put", |n| Action::Put(1 + n * 5, draft(n)), [8, 33]),
         (
             "patch",

@@ -244,8 +244,12 @@ async fn create(
     if created.is_empty() {
         return Ok(Vec::new());
     }
-    let step = "SELECT CAST(@@SESSION.auto_increment_increment AS UNSIGNED)";
-    let step: u64 = sqlx::query_scalar(step).fetch_one(&mut *connection).await?;
+    let step: u64 = if created.len() == 1 {
+        1
+    } else {
+        let step = "SELECT CAST(@@SESSION.auto_increment_increment AS UNSIGNED)";
+        sqlx::query_scalar(step).fetch_one(&mut *connection).await?
+    };
     let mut ids = Vec::with_capacity(created.len());
     for part in parts(&created) {
         let mut insert =
