@@ -136,7 +136,7 @@ impl Cycle {
 
     /// Sends the next write. One that was not [learnt](Self::learn) is sent again.
     pub(crate) async fn send(&self, writer: &mut Writer) -> Result<Answer> {
-        let patch = json!({ "price": 7.5 });
+        let repriced = json!({ "price": 7.5 });
         if let [draft] = &self.drafts[..] {
             let known = self.products.first();
             let path = known.map_or("/products".to_owned(), |(id, _)| format!("/products/{id}"));
@@ -144,7 +144,7 @@ impl Cycle {
             let (method, etag, body) = match self.action {
                 Action::Create => (Method::POST, None, draft),
                 Action::Put => (Method::PUT, None, draft),
-                Action::Patch => (Method::PATCH, etag, &patch),
+                Action::Patch => (Method::PATCH, etag, &repriced),
                 Action::Delete => (Method::DELETE, None, &Value::Null),
             };
             return writer.send(method, &path, etag, body).await;
@@ -154,7 +154,7 @@ impl Cycle {
             match self.action {
                 Action::Create => json!({ "action": "create", "product": draft }),
                 Action::Put => json!({ "action": "put", "id": id, "product": draft }),
-                Action::Patch => json!({ "action": "patch", "id": id, "ifMatch": etag, "product": patch }),
+                Action::Patch => json!({ "action": "patch", "id": id, "ifMatch": etag, "product": repriced }),
                 Action::Delete => json!({ "action": "delete", "id": id }),
             }
         });

@@ -154,7 +154,7 @@ impl Bench<'_> {
         let (started, mut writers) = (Instant::now(), JoinSet::new());
         for _ in 0..clients {
             let drafts = (0..size).map(|_| queries.position()).collect::<Result<Vec<_>>>()?;
-            let cycle = Cycle::new(drafts.into_iter().map(draft).collect());
+            let cycle = Cycle::new(drafts.iter().map(draft).collect());
             writers.spawn(write(self.writer.clone(), cycle, started + self.environment.duration));
         }
         joined(writers, started).await
@@ -258,7 +258,7 @@ async fn joined(mut writers: JoinSet<Result<Outcome>>, started: Instant) -> Resu
     Ok(all)
 }
 
-fn draft(product: farmlokal_catalog::Product) -> Value {
+fn draft(product: &farmlokal_catalog::Product) -> Value {
     json!({
         "name": product.name, "description": product.description, "category": CATEGORY, "price": product.price.cents() / 100
     })
