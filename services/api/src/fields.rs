@@ -11,7 +11,7 @@ use crate::problem::InvalidParam;
 use crate::query::{Invalid, MAX_REPORTED, price};
 
 /// What is named at the most: each operation of a batch, and more.
-const MAX_NAMED: usize = 2_000;
+const MAX_NAMED: usize = 4_000;
 
 /// What is wrong so far.
 #[derive(Default)]

@@ -16,6 +16,7 @@ use farmlokal_catalog::{Action, Batch, Catalog, Done, Error, Idempotency, Operat
 use metrics::{counter, describe_counter};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tracing::info;
 
 use crate::body::{BodyLimits, require_json};
@@ -38,7 +39,7 @@ const MAX_BATCHES: usize = 4;
 const MAX_KEY: usize = 255;
 /// Products in one line of the audit: container runtimes cut lines of 16 KiB.
 const PRODUCTS_A_LINE: usize = 200;
-/// When a client should try again.
+/// When a client should try again, and how long a batch may wait for those before it.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// What is to be done, as metrics and the log name it.
@@ -135,7 +136,8 @@ impl Writes {
             let (body, permit) = match kind {
                 Kind::Delete => (Bytes::new(), None),
                 Kind::Batch => {
-                    let permit = Arc::clone(&self.batches).try_acquire_owned().map_err(|_| too_many())?;
+                    let permit = timeout(RETRY, Arc::clone(&self.batches).acquire_owned()).await;
+                    let permit = permit.ok().and_then(Result::ok).ok_or_else(too_many)?;
                     (self.body_limits.read_up_to(self.max_batch_body, body).await?, Some(permit))
                 }
                 _ => (self.body_limits.read(body).await?, None),

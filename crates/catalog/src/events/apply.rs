@@ -48,7 +48,7 @@ impl Transact for Event {
         if is_changed {
             raise_counter(connection).await?;
         }
-        if effect != Effect::None {
+        if outcome != Outcome::Superseded {
             store_version(connection, self, version, is_changed).await?;
         }
         Ok(End::Commit(Receipt::New(outcome)))

