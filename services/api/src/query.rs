@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use axum::http::Uri;
+use chrono::{DateTime, SecondsFormat, Utc};
 use farmlokal_catalog::{InvalidPrice, Price};
 use percent_encoding::percent_decode_str;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tracing::error;
 
 use crate::problem::{Code, InvalidParam, Problem};
@@ -98,6 +99,16 @@ fn decoded(text: &str) -> Option<Cow<'_, str>> {
     }
     let spaced = text.replace('+', " ");
     percent_decode_str(&spaced).decode_utf8().ok().map(|text| text.into_owned().into())
+}
+
+/// UTC, with milliseconds.
+pub(crate) fn rfc3339<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
+}
+
+/// With at most three decimals.
+pub(crate) fn rounded(number: f64) -> f64 {
+    (number * 1e3).round() / 1e3
 }
 
 /// The bytes of a response body.

@@ -12,8 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::environment::Environment;
 use crate::stats::Latencies;
-use crate::writer::{CATEGORY, Writer};
-use crate::writes::{lists, made};
+use crate::writer::{CATEGORY, Writer, lists, made};
 use farmlokal_testing::http::Client;
 
 const GIVE_UP: Duration = Duration::from_secs(10);

@@ -11,8 +11,13 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
+use crate::load::{Engine, Outcome, open_loop};
+use crate::queries::Query;
 use crate::server::Server;
 
+/// Lists a second beside all writes, and the connections that they come over.
+pub(crate) const LISTS: u32 = 1_000;
+const CONNECTIONS: usize = 16;
 /// The category of products of a bench's own, or how it begins.
 pub(crate) const CATEGORY: &str = "bench-writes";
 const AUDIENCE: &str = "https://api.bench";
@@ -179,4 +184,22 @@ impl Cycle {
         self.action = self.action.next();
         Ok(())
     }
+}
+
+/// So many products of the bench's own.
+pub(crate) async fn made(writer: &Writer, count: usize) -> Result<Vec<u64>> {
+    let operations = (0..count).map(|nth| {
+        let category = format!("{CATEGORY}-{nth}");
+        json!({"action": "create", "product": {"name": "Own", "description": "-", "category": category, "price": 1}})
+    });
+    let answer = writer.clone().batch(operations.collect()).await?;
+    let results = answer["results"].as_array().context("no results")?;
+    results.iter().map(|result| result["id"].as_u64().context("no id")).collect()
+}
+
+/// Hot lists, for so long.
+pub(crate) async fn lists(api: SocketAddr, duration: Duration) -> Result<Outcome> {
+    let hot = Query { path: "/products?limit=20".to_owned(), ..Query::default() };
+    let count = LISTS as usize * usize::try_from(duration.as_secs())?;
+    open_loop(&Engine::Api(api), vec![hot; count], LISTS.into(), CONNECTIONS, duration).await
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use farmlokal_testing::http::Client;
 use serde_json::{Value, json};
 use sqlx::MySqlPool;
 use tokio::task::JoinSet;
@@ -11,18 +12,14 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::environment::Environment;
 use crate::fresh;
-use crate::load::{Engine, Outcome, open_loop, per_second};
-use crate::queries::{Queries, Query};
+use crate::load::{Outcome, per_second};
+use crate::queries::Queries;
 use crate::report::Report;
 use crate::server::Server;
 use crate::stats::median;
 use crate::visible;
-use crate::writer::{CATEGORY, Cycle, Issuer, Writer};
-use farmlokal_testing::http::Client;
+use crate::writer::{CATEGORY, Cycle, Issuer, LISTS, Writer, lists, made};
 
-/// Lists a second beside all writes, and the connections that they come over.
-pub(crate) const LISTS: u32 = 1_000;
-const CONNECTIONS: usize = 16;
 /// Events a second, where there are some.
 const EVENTS: u32 = 200;
 /// Connections of the API for writes, unless it is told otherwise: so many clients write to the database alone.
@@ -121,13 +118,6 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     report.finish()
 }
 
-/// Hot lists, for so long.
-pub(crate) async fn lists(api: SocketAddr, duration: Duration) -> Result<Outcome> {
-    let hot = Query { path: "/products?limit=20".to_owned(), ..Query::default() };
-    let count = LISTS as usize * usize::try_from(duration.as_secs())?;
-    open_loop(&Engine::Api(api), vec![hot; count], LISTS.into(), CONNECTIONS, duration).await
-}
-
 /// What the measurements work with.
 struct Bench<'e> {
     environment: &'e Environment,
@@ -219,17 +209,6 @@ impl Bench<'_> {
         }
         Ok(())
     }
-}
-
-/// So many products of the bench's own.
-pub(crate) async fn made(writer: &Writer, count: usize) -> Result<Vec<u64>> {
-    let operations = (0..count).map(|nth| {
-        let category = format!("{CATEGORY}-{nth}");
-        json!({"action": "create", "product": {"name": "Own", "description": "-", "category": category, "price": 1}})
-    });
-    let answer = writer.clone().batch(operations.collect()).await?;
-    let results = answer["results"].as_array().context("no results")?;
-    results.iter().map(|result| result["id"].as_u64().context("no id")).collect()
 }
 
 async fn write(mut writer: Writer, mut cycle: Cycle, end: Instant) -> Result<Outcome> {

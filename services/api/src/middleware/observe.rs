@@ -21,7 +21,7 @@ use tracing::{Instrument as _, Span, debug, warn};
 
 use super::span::{self, CLIENT_CLOSED_REQUEST, OTHER};
 use crate::problem::Code;
-use crate::routes::rounded;
+use crate::query::rounded;
 
 const DURATION: &str = "http_server_request_duration_seconds";
 

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{not_stored, rfc3339};
+use super::not_stored;
 use crate::app::App;
 use crate::partners::TokenSource;
 use crate::problem::{Code, Problem, ProblemBody};
@@ -25,7 +25,7 @@ struct TestTokenResponse {
     #[schema(example = "https://api.partner.example")]
     audience: Option<String>,
     /// When the provider ends it: UTC, with milliseconds. It is replaced before.
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(serialize_with = "query::rfc3339")]
     expires_at: DateTime<Utc>,
     /// Seconds until then.
     #[schema(example = 3540)]

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::{not_stored, rounded};
+use super::not_stored;
 use crate::app::App;
 use crate::problem::{CallBody, Code, Problem, ProblemBody};
 use crate::query;
@@ -62,7 +62,7 @@ pub(super) async fn test_api_a(State(app): State<Arc<App>>, request: Request) ->
     Ok(not_stored(TestApiAResponse {
         call,
         reason: error.as_ref().map(|error| error.code.documentation().name),
-        age_seconds: error.map(|_| rounded(answer.age().as_secs_f64())),
+        age_seconds: error.map(|_| query::rounded(answer.age().as_secs_f64())),
         data: answer.body,
     }))
 }

@@ -13,8 +13,7 @@ use std::sync::Arc;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
-use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -58,16 +57,6 @@ pub(crate) fn operations() -> OpenApiRouter<Arc<App>> {
 /// An answer for whoever asked, and for nobody after: no cache may keep it.
 fn not_stored(body: impl Serialize) -> Response {
     ([(CACHE_CONTROL, "no-store")], Json(body)).into_response()
-}
-
-/// UTC, with milliseconds.
-fn rfc3339<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
-}
-
-/// With at most three decimals.
-pub(crate) fn rounded(number: f64) -> f64 {
-    (number * 1e3).round() / 1e3
 }
 
 fn not_found() -> Problem {

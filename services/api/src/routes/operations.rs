@@ -11,9 +11,10 @@ use metrics::{describe_gauge, gauge};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{not_stored, rounded};
+use super::not_stored;
 use crate::app::App;
 use crate::health::Database;
+use crate::query;
 
 /// The state of the service and of each dependency.
 #[derive(Serialize, ToSchema)]
@@ -140,7 +141,7 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
             database: DatabaseHealth {
                 status: up(database_up),
                 reason,
-                latency_ms: latency.map(|latency| rounded(latency.as_secs_f64() * 1e3)),
+                latency_ms: latency.map(|latency| query::rounded(latency.as_secs_f64() * 1e3)),
                 connections: Connections { open: pool.open, in_use: pool.in_use, max: pool.max },
             },
             redis: RedisHealth { status: up(redis.up), in_process_layer: redis.subscribed },

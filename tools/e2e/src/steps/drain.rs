@@ -23,8 +23,9 @@ pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
     let drained = suite
         .under_load(async {
             let started = Instant::now();
-            let arguments =
-                ["drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=180s"];
+            // Not what the cluster may have one of only, such as its DNS.
+            let ours = format!("--pod-selector=app.kubernetes.io/instance={RELEASE}");
+            let arguments = ["drain", node, &ours, "--delete-emptydir-data", "--force", "--timeout=180s"];
             kubectl::run(&arguments).await?;
             let deployment = format!("deployment/{RELEASE}-api");
             kubectl::run(&["rollout", "status", &deployment, "--timeout=120s"]).await?;

@@ -8,8 +8,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::problem::Problem;
-use crate::query::json;
-use crate::routes::rfc3339;
+use crate::query::{json, rfc3339};
 
 /// A product.
 #[derive(Serialize, ToSchema)]
