@@ -135,7 +135,7 @@ where
             }
             Err(error) => {
                 if changed {
-                    warn!(%error, "the token issuer gives no keys: those that are known go on");
+                    warn!(%error, "the token issuer gives no keys: the last ones go on, where there are some");
                 }
                 (None, pauses.next().unwrap_or(PAUSES.1))
             }

@@ -96,10 +96,10 @@ pub(super) async fn get_product(
     .await
 }
 
-/// Digits only, from 1 to the highest id.
+/// Digits only, from 1 to the highest id, without zeros ahead: each product has one path.
 fn product_id(text: &str) -> Option<u64> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|id| digits && (1..=MAX_PRODUCT_ID).contains(id))
+    let is_number = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|id| is_number && (1..=MAX_PRODUCT_ID).contains(id))
 }
 
 fn invalid_id() -> Problem {
@@ -121,7 +121,8 @@ mod tests {
     #[test]
     fn an_id_is_digits_only_and_exact_in_json() {
         assert_eq!(product_id("9007199254740991"), Some(MAX_PRODUCT_ID));
-        for bad in ["0", "", "-1", "+1", "1.0", "abc", "9007199254740992", "18446744073709551616", "1 "] {
+        for bad in ["0", "01", "", "-1", "+1", "1.0", "abc", "9007199254740992", "18446744073709551616", "1 "]
+        {
             assert_eq!(product_id(bad), None, "{bad:?}");
         }
     }

@@ -260,9 +260,12 @@ pub(super) fn product_fields<T>(
     fields.require_known(members, prefix, &known);
     fields.read_optional(members, prefix, "id", |raw| {
         let is_same = Some(fields::product_id(raw)?) == id;
-        is_same
-            .then_some(())
-            .ok_or_else(|| ("read_only", "must be absent, or the id of the product".to_owned()))
+        let detail = if id.is_some() {
+            "must be absent, or that of the product"
+        } else {
+            "must be absent: it is given"
+        };
+        is_same.then_some(()).ok_or_else(|| ("read_only", detail.to_owned()))
     });
     read(fields, members, prefix)
 }
