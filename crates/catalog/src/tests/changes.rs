@@ -174,10 +174,13 @@ async fn an_index_that_follows_has_the_rows_of_its_moment() {
     };
     let kill = async {
         let mut own = database.pool().acquire().await.unwrap();
-        while is_running() {
-            // So that no read and no event is killed time and again.
+        loop {
+            // A read is tried twice, so none may be killed twice: not even when the writers are done.
             let enough = rounds.load(Ordering::Relaxed) + 10;
-            while is_running() && rounds.load(Ordering::Relaxed) < enough {
+            while rounds.load(Ordering::Relaxed) < enough {
+                if !is_running() {
+                    return;
+                }
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             kill_other_connections(&mut own).await;
