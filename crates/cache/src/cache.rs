@@ -51,6 +51,8 @@ struct Request {
     stamp: Option<Stamp>,
     /// Whether Redis answered. One that did not is not asked again by the same request.
     redis_answered: bool,
+    /// Not from the in-process layer.
+    validated: bool,
 }
 
 /// What the cache's connections are up to.
@@ -113,6 +115,24 @@ impl<V: Value> Cache<V> {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, V::Error>> + Send + 'static,
     {
+        self.get(key, false, fill).await
+    }
+
+    /// As [`get_or_fill`](Self::get_or_fill), without the in-process layer: it may not have heard yet of a flush or a change
+    /// that another process has made. While Redis answers, nothing that was made invalid before this call is served.
+    pub async fn get_validated<F, Fut>(&self, key: &Key, fill: F) -> Result<Lookup<V>, Arc<V::Error>>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<V, V::Error>> + Send + 'static,
+    {
+        self.get(key, true, fill).await
+    }
+
+    async fn get<F, Fut>(&self, key: &Key, validated: bool, fill: F) -> Result<Lookup<V>, Arc<V::Error>>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<V, V::Error>> + Send + 'static,
+    {
         let span = info_span!(
             "cache.get",
             farmlokal.cache.source = Empty,
@@ -122,17 +142,17 @@ impl<V: Value> Cache<V> {
         let find = async {
             // Before anything is read: what a flush overtakes from here on belongs to an epoch that is over.
             let epoch = self.0.in_process.epoch(key);
-            if let Some(hit) = self.get_in_process(key) {
+            if !validated && let Some(hit) = self.get_in_process(key) {
                 return Ok(hit);
             }
-            let result = if self.0.in_process.is_subscribed() { "miss" } else { "bypass" };
+            let result = if !validated && self.0.in_process.is_subscribed() { "miss" } else { "bypass" };
             Span::current().record("farmlokal.cache.local", result);
             requests("local", result).increment(1);
             let keys = RedisKeys::of(key);
             let reading = self.0.redis.read::<V>(&keys).await;
             let redis_answered = reading.is_some();
             let (stamp, entry) = reading.map_or((None, None), |reading| (reading.stamp, reading.entry));
-            let request = Request { key: key.clone(), keys, epoch, stamp, redis_answered };
+            let request = Request { key: key.clone(), keys, epoch, stamp, redis_answered, validated };
             let expired = match entry {
                 Some(entry) if entry.remaining > Duration::ZERO => {
                     requests("redis", "hit").increment(1);
@@ -141,7 +161,7 @@ impl<V: Value> Cache<V> {
                 entry => entry,
             };
             requests("redis", if redis_answered { "miss" } else { "bypass" }).increment(1);
-            let flight = FlightKey { epoch, stamp, key: key.clone() };
+            let flight = FlightKey { epoch, stamp, key: key.clone(), validated };
             let inner = Arc::clone(&self.0);
             let landed = self.0.flights.join(flight, |leader| inner.lead(leader, request, fill)).await;
             if let (None | Some(Err(_)), Some(expired)) = (&landed, expired) {
@@ -216,7 +236,7 @@ impl<V: Value> Inner<V> {
     {
         // A flight that has just landed may have filled it after this request had looked. It has left its answer in the
         // in-process layer too; where that is bypassed, Redis is asked once more, which costs a round trip.
-        if request.stamp.is_some() && self.in_process.is_subscribed() {
+        if request.stamp.is_some() && !request.validated && self.in_process.is_subscribed() {
             if let Some(landed) = self.in_process.get(&request.key) {
                 return leader.publish(Ok(landed));
             }

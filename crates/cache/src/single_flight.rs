@@ -22,6 +22,8 @@ pub(crate) struct FlightKey {
     pub(crate) epoch: u64,
     pub(crate) stamp: Option<Stamp>,
     pub(crate) key: Key,
+    /// Its answer is not from the in-process layer.
+    pub(crate) validated: bool,
 }
 
 type Results<T> = watch::Receiver<Option<T>>;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use axum::http::HeaderMap;
+use axum::http::header::CACHE_CONTROL;
 use axum::http::request::Parts;
 use axum::response::Response;
 use farmlokal_cache::{Cache, Key};
@@ -34,7 +36,8 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Answers from the cache, or from `fill` where the cache has nothing. `key` is what the request asks for.
+    /// Answers from the cache, or from `fill` where the cache has nothing. `key` is what the request asks for. With
+    /// `Cache-Control: no-cache` it sees every change that was acknowledged before, by whichever process.
     ///
     /// # Errors
     /// The problem that `fill` met when no stale answer could take its place, or `not_found`.
@@ -48,7 +51,9 @@ impl App {
         F: FnOnce(Catalog, Search) -> Fut + Send + 'static,
         Fut: Future<Output = Result<Answer, Problem>> + Send + 'static,
     {
-        let lookup = if let Some(hit) = self.cache.get_in_process(key) {
+        let validated = no_cache(&request.headers);
+        let hit = if validated { None } else { self.cache.get_in_process(key) };
+        let lookup = if let Some(hit) = hit {
             hit
         } else {
             let (catalog, search, health) = (self.catalog.clone(), self.search.clone(), self.health.clone());
@@ -65,11 +70,22 @@ impl App {
                 })
             };
             // On the heap: a hit would have to move a future with room for a fill.
-            Box::pin(self.cache.get_or_fill(key, fill)).await.map_err(Arc::unwrap_or_clone)?
+            let found = if validated {
+                Box::pin(self.cache.get_validated(key, fill)).await
+            } else {
+                Box::pin(self.cache.get_or_fill(key, fill)).await
+            };
+            found.map_err(Arc::unwrap_or_clone)?
         };
         match self.freshness.respond(&lookup, &request.headers).await {
             Some(response) => Ok(response),
             None => Err(Problem::new(Code::NotFound, "There is no product with this id.")),
         }
     }
+}
+
+/// The client wants what is stored to be validated: <https://www.rfc-editor.org/rfc/rfc9111#section-5.2.1.4>
+fn no_cache(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|value| value.trim().eq_ignore_ascii_case("no-cache"))
 }

@@ -6,7 +6,7 @@ use farmlokal_catalog::{Draft, InvalidText, MAX_PRODUCT_ID, Patch, normalized};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::object::Members;
+use crate::object::{Members, object};
 use crate::problem::InvalidParam;
 use crate::query::{Invalid, MAX_REPORTED, price};
 
@@ -85,6 +85,24 @@ impl Fields {
     pub(crate) fn finish<T>(self, read: Option<T>) -> Result<T, Vec<InvalidParam>> {
         read.filter(|_| self.0.is_empty()).ok_or(self.0)
     }
+}
+
+/// The members of a body.
+///
+/// # Errors
+/// The body is not a JSON object; the parser's reason is told.
+pub(crate) fn body(bytes: &[u8]) -> Result<Members<'_>, Vec<InvalidParam>> {
+    object(bytes).map_err(|error| {
+        vec![InvalidParam::new("body", "malformed", format!("must be a JSON object: {error}"))]
+    })
+}
+
+/// The members of an object in a body.
+///
+/// # Errors
+/// `malformed`.
+pub(crate) fn members(raw: &RawValue) -> Result<Members<'_>, Invalid> {
+    object(raw.get().as_bytes()).map_err(|_| ("malformed", "must be an object".to_owned()))
 }
 
 /// The value of a member that is there once; `None` where it is absent.

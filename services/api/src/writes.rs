@@ -323,13 +323,7 @@ fn log(kind: Kind, claims: &Claims, batch: &Batch, written: &Result<Written, Err
 }
 
 fn changed(done: &Done) -> String {
-    let change = match done {
-        Done::Created(_) => "created",
-        Done::Replaced(_) => "replaced",
-        Done::Patched(_) => "patched",
-        Done::Deleted(_) => "deleted",
-    };
-    format!("{} {change}", done.product())
+    format!("{} {}", done.product(), done.label())
 }
 
 /// Says what the metric means, and shows counters from the start: a rate cannot see the first of what it has not seen at

@@ -1,12 +1,13 @@
 //! Changes of single products: what they make invalid, and what they leave alone.
 
+use std::future::ready;
 use std::pin::pin;
 use std::task::Poll;
 
 use farmlokal_cache::{Flusher, RedisConfig, Source};
 use farmlokal_devstack::Redis;
 
-use crate::fixture::{Layer, answer, config, connected, eventually, get, key, put, raw};
+use crate::fixture::{Layer, answer, config, connected, eventually, get, key, put, raw, seen, text};
 
 #[tokio::test]
 async fn a_change_of_one_product_ends_its_own_entry_and_the_lists_and_no_other() {
@@ -27,6 +28,18 @@ async fn a_change_of_one_product_ends_its_own_entry_and_the_lists_and_no_other()
     assert_eq!(get(&other, "item:2", "new").await, answer("old", Source::Redis));
     assert_eq!(get(&other, "item:1", "new").await, answer("new", Source::Miss));
     assert_eq!(get(&other, "list", "new").await, answer("new", Source::Miss));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_validated_is_never_from_memory() {
+    let redis = Redis::start().unwrap();
+    let cache = connected(redis.url(), &config(Layer::On)).await;
+    for asked in ["item:1", "list"] {
+        put(&cache, &redis, asked, "old").await;
+        let found = cache.get_validated(&key(asked), || ready(Ok(text("new")))).await;
+        assert_eq!(seen(found.unwrap()), answer("old", Source::Redis));
+        assert!(cache.get_in_process(&key(asked)).is_some());
+    }
 }
 
 #[tokio::test]

@@ -110,6 +110,17 @@ impl Done {
             Done::Deleted(id) => *id,
         }
     }
+
+    /// A stable word.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Done::Created(_) => "created",
+            Done::Replaced(_) => "replaced",
+            Done::Patched(_) => "patched",
+            Done::Deleted(_) => "deleted",
+        }
+    }
 }
 
 /// Why an operation cannot be done.

@@ -166,15 +166,18 @@ fn a_write_is_as_new_as_its_commit() {
         .unwrap();
 }
 
+/// Applies an event to product 7 that happened so many seconds from now.
+async fn apply(catalog: &Catalog, id: &str, seconds: i64, change: Change) -> Receipt {
+    let occurred_at = Utc::now() + TimeDelta::seconds(seconds);
+    let event = Event { id: id.to_owned(), product: 7, occurred_at, change, payload_hash: [7; 32] };
+    catalog.apply(&event).await.unwrap()
+}
+
 #[tokio::test]
 async fn a_write_of_texts_leaves_the_price_to_events_that_come_late() {
     let database = TestDatabase::create().await;
     let catalog = catalog(&database);
-    let event = async |id: &str, seconds, change| {
-        let occurred_at = Utc::now() + TimeDelta::seconds(seconds);
-        let event = Event { id: id.to_owned(), product: 7, occurred_at, change, payload_hash: [7; 32] };
-        catalog.apply(&event).await.unwrap()
-    };
+    let event = async |id, seconds, change| apply(&catalog, id, seconds, change).await;
     let patch = || Patch { name: Some("Patched".to_owned()), ..Patch::default() };
     event("a", -30, Change::Upsert(draft("First", 1))).await;
     catalog.write(&batch([Action::Patch(7, patch())])).await.unwrap();
@@ -193,11 +196,7 @@ async fn a_write_of_texts_leaves_the_price_to_events_that_come_late() {
 async fn an_older_event_does_not_undo_a_write_and_a_newer_one_does() {
     let database = TestDatabase::create().await;
     let catalog = catalog(&database);
-    let event = async |id: &str, seconds, change| {
-        let occurred_at = Utc::now() + TimeDelta::seconds(seconds);
-        let event = Event { id: id.to_owned(), product: 7, occurred_at, change, payload_hash: [7; 32] };
-        catalog.apply(&event).await.unwrap()
-    };
+    let event = async |id, seconds, change| apply(&catalog, id, seconds, change).await;
     catalog.write(&batch([Action::Put(7, draft("Written", 10))])).await.unwrap();
     for (id, change) in [
         ("a", Change::Upsert(draft("Older", 1))),

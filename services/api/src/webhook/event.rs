@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 use super::signature;
-use crate::fields::{Fields, json, product_id};
-use crate::object::{Members, object};
+use crate::fields::{self, Fields, json, product_id};
+use crate::object::Members;
 use crate::problem::InvalidParam;
 use crate::query::{Invalid, price};
 
@@ -30,22 +30,13 @@ pub(super) struct Times {
 ///
 /// # Errors
 /// Every field that is missing or wrong; headers and the body as a whole are named like fields.
-pub(super) fn parse<'b>(
-    headers: &HeaderMap,
-    body: &'b [u8],
-    times: Times,
-) -> Result<Event, Vec<InvalidParam>> {
-    let envelope: Members<'_> = object(body).map_err(|error| {
-        vec![InvalidParam::new("body", "malformed", format!("must be a JSON object: {error}"))]
-    })?;
+pub(super) fn parse(headers: &HeaderMap, body: &[u8], times: Times) -> Result<Event, Vec<InvalidParam>> {
+    let envelope = fields::body(body)?;
     let mut fields = Fields::default();
     let id = fields.event_id(headers, &envelope);
     let kind = fields.read(&envelope, "", "type", |raw| json::<String>(raw, "must be a text"));
     let occurred_at = fields.read(&envelope, "", "occurredAt", |raw| occurred_at(raw, times));
-    let data = |raw: &'b RawValue| {
-        object(raw.get().as_bytes()).map_err(|_| ("malformed", "must be an object".to_owned()))
-    };
-    let Some(data) = fields.read::<Members<'_>>(&envelope, "", "data", data) else {
+    let Some(data) = fields.read(&envelope, "", "data", fields::members) else {
         return fields.finish(None);
     };
     let product = fields.read(&data, "data.", "id", product_id);

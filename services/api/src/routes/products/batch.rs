@@ -14,10 +14,8 @@ use super::conditions::precondition;
 use super::response::product_json;
 use super::write::{KeyHeader, PatchBody, product_fields};
 use crate::entity_tag::EntityTag;
-use crate::fields::{Fields, json, product_id};
-use crate::object::{Members, object};
+use crate::fields::{self, Fields, json, product_id};
 use crate::problem::{Code, InvalidParam, Problem, ProblemBody};
-use crate::query::Invalid;
 use crate::routes::not_stored;
 use crate::writes::{Kind, Writes};
 
@@ -116,17 +114,13 @@ pub(in crate::routes) async fn write_batch(
 }
 
 fn result(done: &Done) -> Result<ResultResponse, Problem> {
-    let (outcome, product) = match done {
-        Done::Created(product) => ("created", Some(product)),
-        Done::Replaced(product) => ("replaced", Some(product)),
-        Done::Patched(product) => ("patched", Some(product)),
-        Done::Deleted(_) => ("deleted", None),
+    let etag = match done {
+        Done::Created(product) | Done::Replaced(product) | Done::Patched(product) => {
+            Some(EntityTag::of(&product_json(product)?).as_str().to_owned())
+        }
+        Done::Deleted(_) => None,
     };
-    let etag = match product {
-        Some(product) => Some(EntityTag::of(&product_json(product)?).as_str().to_owned()),
-        None => None,
-    };
-    Ok(ResultResponse { id: done.product(), outcome, etag })
+    Ok(ResultResponse { id: done.product(), outcome: done.label(), etag })
 }
 
 /// Reads a batch.
@@ -134,9 +128,7 @@ fn result(done: &Done) -> Result<ResultResponse, Problem> {
 /// # Errors
 /// Every field of every operation that is wrong.
 fn operations(body: &[u8]) -> Result<Vec<Operation>, Vec<InvalidParam>> {
-    let batch: Members<'_> = object(body).map_err(|error| {
-        vec![InvalidParam::new("body", "malformed", format!("must be a JSON object: {error}"))]
-    })?;
+    let batch = fields::body(body)?;
     let mut fields = Fields::default();
     fields.require_known(&batch, "", &["operations"]);
     let list = fields.read(&batch, "", "operations", |raw| {
@@ -160,7 +152,7 @@ fn operations(body: &[u8]) -> Result<Vec<Operation>, Vec<InvalidParam>> {
 
 fn operation(fields: &mut Fields, index: usize, raw: &RawValue) -> Option<Operation> {
     let name = format!("operations[{index}]");
-    let members = fields.keep(&name, members(raw))?;
+    let members = fields.keep(&name, fields::members(raw))?;
     let (prefix, in_product) = (format!("{name}."), format!("{name}.product."));
     let action = fields.read(&members, &prefix, "action", |raw| json::<String>(raw, "must be a text"))?;
     let known: &[_] = match action.as_str() {
@@ -179,7 +171,7 @@ fn operation(fields: &mut Fields, index: usize, raw: &RawValue) -> Option<Operat
     }
     let mut product = None;
     if known.contains(&"product") {
-        product = fields.read(&members, &prefix, "product", self::members);
+        product = fields.read(&members, &prefix, "product", fields::members);
     }
     let action = match action.as_str() {
         "create" => Action::Create(product_fields(fields, &product?, &in_product, None, Fields::draft)?),
@@ -204,10 +196,6 @@ fn operation(fields: &mut Fields, index: usize, raw: &RawValue) -> Option<Operat
     };
     let precondition = precondition(tags("ifMatch"), tags("ifNoneMatch"));
     Some(Operation { action, precondition })
-}
-
-fn members(raw: &RawValue) -> Result<Members<'_>, Invalid> {
-    object(raw.get().as_bytes()).map_err(|_| ("malformed", "must be an object".to_owned()))
 }
 
 #[cfg(test)]

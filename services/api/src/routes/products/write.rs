@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_LOCATION, CONTENT_TYPE, ETAG, LOCATION};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use farmlokal_catalog::{Action, Done, Operation, Product};
@@ -14,8 +15,8 @@ use super::response::{ProductResponse, product_json};
 use super::{conditions, invalid_id, product_id};
 use crate::entity_tag::EntityTag;
 use crate::fields::{self, Fields};
-use crate::object::{Members, object};
-use crate::problem::{Code, InvalidParam, Problem, ProblemBody};
+use crate::object::Members;
+use crate::problem::{Code, Problem, ProblemBody};
 use crate::writes::{Kind, Writes};
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
@@ -145,15 +146,14 @@ pub(in crate::routes) async fn put_product(
     request: Request,
 ) -> Result<Response, Problem> {
     let is_minimal = prefers_minimal(request.headers());
-    let done = writes.take(Kind::Put, request, |parts, body| {
-        let id = id_of(id)?;
-        let draft = product(body, Some(id), Fields::draft)?;
-        Ok(vec![Operation {
-            action: Action::Put(id, draft),
-            precondition: conditions::of_request(&parts.headers),
-        }])
-    });
-    response(done.await?, is_minimal)
+    let put = |id, body: &[u8]| Ok(Action::Put(id, product(body, Some(id), Fields::draft)?));
+    let mut response = response(change(&writes, Kind::Put, id, request, put).await?, is_minimal)?;
+    if is_minimal {
+        // It would say that the product is as it was sent, without what the service sets:
+        // https://www.rfc-editor.org/rfc/rfc9110#section-9.3.4-8
+        response.headers_mut().remove(ETAG);
+    }
+    Ok(response)
 }
 
 /// Change fields of a product
@@ -185,15 +185,11 @@ pub(in crate::routes) async fn patch_product(
     request: Request,
 ) -> Result<Response, Problem> {
     let is_minimal = prefers_minimal(request.headers());
-    let done = writes.take(Kind::Patch, request, |parts, body| {
-        let id = id_of(id)?;
+    let patch = |id, body: &[u8]| {
         let patch = product(body, Some(id), |fields, members, prefix| Some(fields.patch(members, prefix)))?;
-        Ok(vec![Operation {
-            action: Action::Patch(id, patch),
-            precondition: conditions::of_request(&parts.headers),
-        }])
-    });
-    response(done.await?, is_minimal)
+        Ok(Action::Patch(id, patch))
+    };
+    response(change(&writes, Kind::Patch, id, request, patch).await?, is_minimal)
 }
 
 /// Delete a product
@@ -218,18 +214,25 @@ pub(in crate::routes) async fn delete_product(
     id: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let done = writes.take(Kind::Delete, request, |parts, _| {
-        Ok(vec![Operation {
-            action: Action::Delete(id_of(id)?),
-            precondition: conditions::of_request(&parts.headers),
-        }])
-    });
+    let done = change(&writes, Kind::Delete, id, request, |id, _| Ok(Action::Delete(id)));
     response(done.await?, false)
 }
 
-/// Rejected where its percent-encoding is no UTF-8.
-fn id_of(id: Result<Path<String>, PathRejection>) -> Result<u64, Problem> {
-    id.ok().and_then(|Path(id)| product_id(&id)).ok_or_else(invalid_id)
+/// Does what `action` makes of the product's id and the body, under the request's conditions. The path is rejected where its
+/// percent-encoding is no UTF-8.
+async fn change(
+    writes: &Arc<Writes>,
+    kind: Kind,
+    id: Result<Path<String>, PathRejection>,
+    request: Request,
+    action: impl FnOnce(u64, &[u8]) -> Result<Action, Problem>,
+) -> Result<Vec<Done>, Problem> {
+    let read = |parts: &Parts, body: &[u8]| {
+        let id = id.ok().and_then(|Path(id)| product_id(&id)).ok_or_else(invalid_id)?;
+        let precondition = conditions::of_request(&parts.headers);
+        Ok(vec![Operation { action: action(id, body)?, precondition }])
+    };
+    writes.take(kind, request, read).await
 }
 
 /// Reads a body that is a product or a part of one.
@@ -239,10 +242,7 @@ fn product<T>(
     read: impl FnOnce(&mut Fields, &Members<'_>, &str) -> Option<T>,
 ) -> Result<T, Problem> {
     let invalid = |params| Problem::naming(Code::InvalidBody, params);
-    let members = object(body).map_err(|error| {
-        let detail = format!("must be a JSON object: {error}");
-        invalid(vec![InvalidParam::new("body", "malformed", detail)])
-    })?;
+    let members = fields::body(body).map_err(invalid)?;
     let mut fields = Fields::default();
     let product = product_fields(&mut fields, &members, "", id, read);
     fields.finish(product).map_err(invalid)

@@ -116,6 +116,20 @@ async fn answers_from_the_cache_say_how_old_they_are() {
 }
 
 #[tokio::test]
+async fn who_wants_no_cache_gets_nothing_from_memory() {
+    let api = Api::with_products(5).await;
+    for path in ["/products", "/products/1", "/products?search=e"] {
+        api.until(path, |answer| answer.header("cache-status").ends_with("detail=memory")).await;
+        let stored = |answer: &Answer| answer.header("cache-status").ends_with("detail=redis");
+        for value in ["no-cache", "max-stale, No-Cache"] {
+            let answer = api.get_with(path, &[("cache-control", value)]).await;
+            assert!(stored(&answer), "{path} {value}: {answer:?}");
+        }
+        assert!(!stored(&api.get_with(path, &[("cache-control", "no-cachet, max-age=0")]).await), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_has_the_answer_gets_304() {
     let api = Api::with_products(5).await;
     let etag = api.get("/products").await.header("etag").to_owned();
