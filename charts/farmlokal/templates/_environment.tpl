@@ -125,6 +125,9 @@ leeway: {{ .leeway | quote }}
 {{- define "farmlokal.apiEnv" -}}
 {{- $partners := include "farmlokal.partners" . | fromYaml -}}
 {{- include "farmlokal.databaseEnv" (list . (include "farmlokal.fullname" .) dict) }}
+{{- with include "farmlokal.replicaEnv" . }}
+{{ . }}
+{{- end }}
 {{ include "farmlokal.redisEnv" . }}
 {{- with .Values.partners }}
 {{- if $partners.tokenUrl }}

@@ -9,11 +9,11 @@
     {{- end }}
 {{- end -}}
 
-{{/* Takes (list $ "database" or "redis"). */}}
+{{/* Takes (list $ "database" or "redis" further-ports...). */}}
 {{- define "farmlokal.egressStore" -}}
 {{- $ := index . 0 -}}
 - ports:
-    {{- range get $.Values.networkPolicy (printf "%sPorts" (index . 1)) | default (list (get (get $.Values (index . 1)) "port")) }}
+    {{- range get $.Values.networkPolicy (printf "%sPorts" (index . 1)) | default (concat (list (get (get $.Values (index . 1)) "port")) (slice . 2) | uniq) }}
     - port: {{ . }}
       protocol: TCP
     {{- end }}

@@ -22,6 +22,11 @@
 {{- fail (printf "%s.tls.existingSecret needs %s.tls.caKey or %s.tls.certKey" $server $server $server) -}}
 {{- end -}}
 {{- end -}}
+{{- with .Values.database -}}
+{{- if and .replica.urlKey (not .existingSecret) -}}
+{{- fail "database.replica.urlKey needs database.existingSecret" -}}
+{{- end -}}
+{{- end -}}
 {{- with .Values.database.tls -}}
 {{- if and .existingSecret .caKey (not (has .mode (list "" "VERIFY_IDENTITY"))) -}}
 {{- fail (printf "database.tls.mode is %s, but a CA of one's own is checked by VERIFY_IDENTITY only: set that, or an empty database.tls.caKey" .mode) -}}
@@ -90,6 +95,24 @@
   value: {{ . }}
 {{- end }}
 {{- include "farmlokal.tlsEnv" (list "DB_TLS" "database" $database.tls) }}
+{{- end -}}
+
+{{/* Where the API may read beside the database. */}}
+{{- define "farmlokal.replicaEnv" -}}
+{{- $database := .Values.database -}}
+{{- with $database.replica -}}
+{{- if or .urlKey .host -}}
+- name: DATABASE_READ_URL
+  {{- if .urlKey }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ $database.existingSecret | quote }}
+      key: {{ .urlKey | quote }}
+  {{- else }}
+  value: {{ printf "mysql://%s:%v" (ternary (printf "[%s]" .host) .host (contains ":" .host)) .port | quote }}
+  {{- end }}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Where Redis is. */}}

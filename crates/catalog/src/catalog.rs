@@ -1,11 +1,14 @@
 //! The catalogue over its database.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use metrics::Counter;
 use sqlx::{
     FromRow as _, Row as _,
     mysql::{MySqlConnectOptions, MySqlRow},
 };
+use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
     CatalogConfig, Error, ListQuery, Page, Product,
@@ -13,6 +16,7 @@ use crate::{
     migrate, plan,
     pool::{Connector, Pool},
     reader::{Database, Reader},
+    replica::{Replica, ReplicaState},
     statement::Statement,
 };
 
@@ -29,6 +33,11 @@ pub struct Catalog {
     pub(crate) write_database: Arc<Database>,
     /// The same for what a search index reads, which takes longer than a list may.
     pub(crate) index_database: Arc<Database>,
+    pub(crate) replica: Option<Arc<Replica>>,
+    /// The database took no writes when it was asked last.
+    read_only: watch::Sender<bool>,
+    /// Connections from before are replaced.
+    renewed: watch::Sender<Option<Instant>>,
 }
 
 /// How many connections there are for reads, and how many calls wait for one.
@@ -50,8 +59,10 @@ impl Catalog {
     pub fn new(database: MySqlConnectOptions, config: &CatalogConfig) -> Result<Catalog, Error> {
         let options = connect_options(database);
         let connect_timeout = config.acquire_timeout;
+        let renewed = watch::Sender::default();
         let database = |settings, deadline, connections, queue_timeout| {
-            let connector = Connector { options: options.clone(), settings, deadline, connect_timeout };
+            let (options, renewed) = (options.clone(), watch::Sender::clone(&renewed));
+            let connector = Connector { options, settings, deadline, connect_timeout, renewed };
             let pool = Pool::new(connector, connections, queue_timeout)?;
             Ok::<_, sqlx::Error>(Arc::new(Database::new(pool)))
         };
@@ -68,12 +79,37 @@ impl Catalog {
                 queue_timeout,
             )?,
             index_database: reads(INDEX_DEADLINE, INDEX_CONNECTIONS)?,
+            replica: None,
+            read_only: watch::Sender::default(),
+            renewed,
         })
+    }
+
+    /// The same catalogue, with a replica of its database for lists, products and categories. A task looks each second whether
+    /// it is of use, and nothing is read there before it was found so.
+    pub fn with_replica(
+        mut self,
+        replica: MySqlConnectOptions,
+        config: &CatalogConfig,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<Catalog, Error> {
+        // Who watches it is more patient than who reads.
+        let (deadline, connect_timeout) = (config.replica_timeout, config.acquire_timeout);
+        let (options, settings, renewed) = (connect_options(replica), read_settings, self.renewed.clone());
+        let connector = Connector { options, settings, deadline, connect_timeout, renewed };
+        // Who finds no connection there has time left for a statement, and is not refused but goes to the primary.
+        let mut pool = Pool::new(connector, config.max_connections, deadline / 2)?;
+        pool.refused = Counter::noop();
+        let replica = Arc::new(Replica { database: Database::new(pool), state: watch::Sender::default() });
+        self.replica = Some(Arc::clone(&replica));
+        let catalog = self.clone();
+        tasks.spawn(async move { replica.watch(&catalog).await });
+        Ok(self)
     }
 
     /// A page of a list that [one index serves](ListQuery::is_served_by_one_index).
     pub async fn list(&self, query: &ListQuery) -> Result<Page, Error> {
-        let rows = self.fetch(&plan::page(query)).await?;
+        let rows = self.read(&plan::page(query)).await?;
         // One row more than the page shows whether there is another page.
         let shown = &rows[..rows.len().min(query.limit().get() as usize)];
         let products = shown.iter().map(Product::from_row).collect::<Result<Vec<_>, _>>()?;
@@ -84,21 +120,31 @@ impl Catalog {
 
     /// One product.
     pub async fn product(&self, id: u64) -> Result<Option<Product>, Error> {
-        let rows = self.fetch(&plan::product(id)).await?;
+        let rows = self.read(&plan::product(id)).await?;
         Ok(rows.first().map(Product::from_row).transpose()?)
     }
 
     /// Every category that has a product, sorted by bytes.
     pub async fn categories(&self) -> Result<Vec<String>, Error> {
-        let rows = self.fetch(&plan::categories()).await?;
+        let rows = self.read(&plan::categories()).await?;
         Ok(rows.iter().map(|row| row.try_get("category")).collect::<Result<_, _>>()?)
     }
 
     /// Whether the database answers, and is migrated at least as far as this program needs. It waits neither for the
     /// pool nor for a lock on the products.
+    ///
+    /// A primary that becomes a replica takes no writes, and may keep our connections. The next call then asks the server that
+    /// the name stands for by now; once that takes writes, all connections are made anew.
     pub async fn ping(&self) -> Result<(), Error> {
         let rows = self.database.ping(&plan::newest_migration()).await?;
-        let newest: Option<i64> = rows.first().map(|row| row.try_get(0)).transpose()?.flatten();
+        let Some(row) = rows.first() else { return Err(Error::SchemaMissing) };
+        let (newest, read_only): (Option<i64>, i64) = (row.try_get(0)?, row.try_get_unchecked(1)?);
+        let was_read_only = self.read_only.send_replace(read_only == 1);
+        if read_only == 1 {
+            *self.database.ping_connection.lock().await = None;
+        } else if was_read_only {
+            self.renewed.send_replace(Some(Instant::now()));
+        }
         if newest >= Some(migrate::newest()) { Ok(()) } else { Err(Error::SchemaMissing) }
     }
 
@@ -106,8 +152,22 @@ impl Catalog {
         Ok(self.database.reader().await?)
     }
 
-    async fn fetch(&self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, Error> {
+    pub(crate) async fn fetch(&self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, Error> {
         Ok(self.reader().await?.fetch(statement).await?)
+    }
+
+    /// The rows of the replica, if it has every change that was made before this call; else those of the primary.
+    pub(crate) async fn read(&self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, Error> {
+        match &self.replica {
+            Some(replica) => replica.read(statement, self).await,
+            None => self.fetch(statement).await,
+        }
+    }
+
+    /// How the replica was found, where there is one and somebody has looked.
+    #[must_use]
+    pub fn replica(&self) -> Option<ReplicaState> {
+        *self.replica.as_ref()?.state.borrow()
     }
 
     /// How the pool is used now.
@@ -126,6 +186,9 @@ impl Catalog {
     /// Opens no more connections, and closes each that is not in use; the others are closed when their calls end. It waits a second
     /// at the most for a server that hangs.
     pub async fn close(&self) {
+        if let Some(replica) = &self.replica {
+            replica.database.pool().close().await;
+        }
         tokio::join!(
             self.write_database.pool().close(),
             self.index_database.pool().close(),

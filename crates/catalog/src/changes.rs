@@ -9,7 +9,7 @@ use sqlx::{FromRow as _, Row as _, mysql::MySqlRow};
 
 use crate::{
     Catalog, Error, Product, plan,
-    statement::{Kind, Statement, Value},
+    statement::{Kind, POSITION, Statement, Value},
 };
 
 /// A product as a search index stores it.
@@ -103,7 +103,7 @@ impl Catalog {
     /// The products with these ids that exist, in this order, and the [sum](ChangePosition::sum) of the position at the moment
     /// when they were read.
     pub async fn products_at(&self, ids: &[u64]) -> Result<(Vec<Product>, u64), Error> {
-        let rows = self.reader().await?.fetch(&found(ids)).await?;
+        let rows = self.read(&found(ids)).await?;
         let sum = rows.first().map_or(Ok(0), |row| row.try_get(7))?;
         let mut products = HashMap::with_capacity(ids.len());
         for row in &rows {
@@ -112,6 +112,13 @@ impl Catalog {
             }
         }
         Ok((ids.iter().filter_map(|id| products.remove(id)).collect(), sum))
+    }
+
+    /// The [sum](ChangePosition::sum) of the primary's position.
+    pub(crate) async fn position(&self) -> Result<u64, Error> {
+        let statement = Statement { kind: Kind::Position, text: POSITION.to_owned(), values: Vec::new() };
+        let rows = self.fetch(&statement).await?;
+        Ok(rows.first().map_or(Ok(0), |row| row.try_get(0))?)
     }
 
     /// The bytes by which the database compares this name, as [`IndexRow::name_key`] has them.
@@ -157,13 +164,11 @@ pub(crate) fn changes(seen: &ChangePosition) -> Statement<'static> {
     statement
 }
 
-/// One row at least, for the position.
+/// One row at least, for the position, which is the last column.
 pub(crate) fn found(ids: &[u64]) -> Statement<'static> {
     let mut statement = Statement::select(Kind::Found);
-    statement.push(plan::COLUMNS).push(
-        ", position FROM (SELECT CAST(COALESCE(SUM(changes), 0) AS UNSIGNED) AS position FROM change_counters) AS counters \
-         LEFT JOIN products FORCE INDEX (PRIMARY) ON id IN (",
-    );
+    statement.push(plan::COLUMNS).push(", position FROM (").push(POSITION);
+    statement.push(") AS counters LEFT JOIN products FORCE INDEX (PRIMARY) ON id IN (");
     // Ids of no product make the number of placeholders one of a few, so that few statements are prepared.
     for nth in 0..ids.len().next_power_of_two() {
         statement

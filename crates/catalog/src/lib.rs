@@ -16,6 +16,7 @@ mod price;
 mod product;
 mod query;
 mod reader;
+mod replica;
 mod statement;
 #[cfg(test)]
 mod tests;
@@ -37,5 +38,6 @@ pub use migrate::{MigrateError, migrate};
 pub use price::{InvalidPrice, Price};
 pub use product::{Draft, MAX_PRODUCT_ID, Page, Product};
 pub use query::{CursorMismatch, Filter, Include, Limit, ListQuery, NothingToRank, Order, Sort};
+pub use replica::ReplicaState;
 pub use text::{InvalidText, normalized};
 pub use writes::{Action, Batch, Done, Idempotency, Operation, Patch, Precondition, Refusal, Written};

@@ -1,7 +1,9 @@
-use metrics::{Unit, describe_counter, describe_histogram};
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
 pub(crate) const QUERY_DURATION: &str = "farmlokal_db_query_duration_seconds";
 pub(crate) const QUEUE_REFUSED: &str = "farmlokal_db_queue_refused_total";
+pub(crate) const READS: &str = "farmlokal_db_reads_total";
+pub(crate) const REPLICA_LAG: &str = "farmlokal_db_replica_lag";
 
 /// Gives the metrics recorder the help text of every metric of this crate. Call it once, at start.
 pub fn describe_metrics() {
@@ -10,4 +12,10 @@ pub fn describe_metrics() {
         QUEUE_REFUSED,
         "Calls that found the admission queue before the database full, or waited in it for too long"
     );
+    describe_counter!(
+        READS,
+        "With a replica: reads by where they went (from: replica, primary) and why (reason): the replica was current, behind, \
+         busy, down, failed, or had no row (empty) and so could not tell how far it was"
+    );
+    describe_gauge!(REPLICA_LAG, "Changes by which the replica was behind, a second ago at the most");
 }

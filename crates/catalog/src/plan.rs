@@ -75,7 +75,9 @@ pub(crate) fn categories() -> Statement<'static> {
 
 pub(crate) fn newest_migration() -> Statement<'static> {
     let mut statement = Statement::select(Kind::Ping);
-    statement.push("MAX(version) FROM _sqlx_migrations WHERE success");
+    statement.push(
+        "MAX(version), CAST(@@read_only AS CHAR) NOT IN ('0', 'OFF') FROM _sqlx_migrations WHERE success",
+    );
     statement
 }
 

@@ -4,7 +4,8 @@
 //! option switches off (`return_to_pool` in sqlx-core 0.9; <https://github.com/transact-rs/sqlx/pull/4363> would only bound
 //! it). Here a broken connection shows at its next use, and reads are tried again ([`Reader`](crate::reader::Reader)).
 
-use std::{io, time::Duration};
+use std::io;
+use std::time::{Duration, Instant};
 
 use deadpool::{
     Runtime, Status,
@@ -12,7 +13,7 @@ use deadpool::{
 };
 use metrics::{Counter, counter};
 use sqlx::{Connection as _, MySqlConnection, mysql::MySqlConnectOptions};
-use tokio::time::timeout;
+use tokio::{sync::watch, time::timeout};
 
 use crate::{
     config::{Dialect, connect, set},
@@ -32,7 +33,8 @@ pub(crate) const WAITING_PER_CONNECTION: usize = 256;
 /// Connections, and the admission queue before them, which is bounded by a number of calls and by time.
 pub(crate) struct Pool {
     connections: managed::Pool<Connector>,
-    refused: Counter,
+    /// Calls that got no connection.
+    pub(crate) refused: Counter,
 }
 
 /// A connection of the pool. It goes back when this is dropped.
@@ -47,6 +49,8 @@ pub(crate) struct Connector {
     pub(crate) deadline: Duration,
     /// Opening a connection may take so long.
     pub(crate) connect_timeout: Duration,
+    /// A connection from before is replaced.
+    pub(crate) renewed: watch::Sender<Option<Instant>>,
 }
 
 impl Pool {
@@ -132,7 +136,9 @@ impl managed::Manager for Connector {
     }
 
     async fn recycle(&self, _: &mut MySqlConnection, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
-        let is_old = metrics.age() > LONGEST_LIFE || metrics.last_used() > LONGEST_IDLE;
+        let is_old = metrics.age() > LONGEST_LIFE
+            || metrics.last_used() > LONGEST_IDLE
+            || Some(metrics.created) < *self.renewed.borrow();
         if is_old { Err(RecycleError::message("old")) } else { Ok(()) }
     }
 }

@@ -21,7 +21,8 @@ const GRACE: Duration = Duration::from_millis(500);
 /// The pool, and a connection outside of it for [`ping`](Database::ping): a full pool is load, not an outage.
 pub(crate) struct Database {
     pool: Pool,
-    ping_connection: Mutex<Option<MySqlConnection>>,
+    /// Without one the next ping opens one.
+    pub(crate) ping_connection: Mutex<Option<MySqlConnection>>,
 }
 
 impl Database {

@@ -10,6 +10,10 @@ use tracing::{Span, field::Empty, info_span};
 
 use crate::Price;
 
+/// How far the catalogue has changed: how many transactions have changed it.
+pub(crate) const POSITION: &str =
+    "SELECT CAST(COALESCE(SUM(changes), 0) AS UNSIGNED) AS position FROM change_counters";
+
 /// What a statement does: the label of its metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -21,6 +25,8 @@ pub(crate) enum Kind {
     Index,
     Product,
     Categories,
+    /// How far the catalogue has changed, and no more.
+    Position,
     Ping,
     /// The transaction of an event.
     Event,
@@ -36,6 +42,7 @@ impl Kind {
             Kind::Index => "index",
             Kind::Product => "product",
             Kind::Categories => "categories",
+            Kind::Position => "position",
             Kind::Ping => "ping",
             Kind::Event => "event",
             Kind::Write => "write",
@@ -48,6 +55,7 @@ impl Kind {
     pub(crate) fn span(self) -> Span {
         let (operation, summary) = match self {
             Kind::Ping => ("SELECT", "SELECT _sqlx_migrations"),
+            Kind::Position => ("SELECT", "SELECT change_counters"),
             Kind::Event => ("TRANSACTION", "TRANSACTION webhook_events"),
             Kind::Write => ("TRANSACTION", "TRANSACTION products"),
             _ => ("SELECT", "SELECT products"),
@@ -89,6 +97,13 @@ impl<'q> Statement<'q> {
     /// `SELECT`, to be continued.
     pub(crate) fn select(kind: Kind) -> Statement<'q> {
         Statement { kind, text: "SELECT ".to_owned(), values: Vec::new() }
+    }
+
+    /// The same, and how far the catalogue had changed at the moment of its rows, as the last column.
+    pub(crate) fn with_position(&self) -> Statement<'q> {
+        // What was found comes with it.
+        let position = if self.kind == Kind::Found { String::new() } else { format!(", ({POSITION})") };
+        Statement { text: self.text.replacen(" FROM ", &(position + " FROM "), 1), ..self.clone() }
     }
 
     pub(crate) fn push(&mut self, text: &str) -> &mut Self {

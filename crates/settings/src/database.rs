@@ -92,6 +92,34 @@ impl DatabaseArgs {
     }
 }
 
+/// Where reads may go, beside the database itself.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Database")]
+pub struct ReplicaArgs {
+    /// A read replica of the database: mysql://replica:3306 where only the server differs, else a whole URL like DATABASE_URL.
+    /// Reads go there if it has every change that they must see
+    #[arg(long, env = "DATABASE_READ_URL", hide_env_values = true, value_parser = replica_url)]
+    database_read_url: Option<SecretString>,
+}
+
+impl ReplicaArgs {
+    /// How to reach the replica of this database, if there is one. Never log it: it holds the password.
+    ///
+    /// # Errors
+    /// Settings that contradict each other, by their names.
+    pub fn options(&self, database: &DatabaseArgs) -> anyhow::Result<Option<MySqlConnectOptions>> {
+        let Some(url) = &self.database_read_url else { return Ok(None) };
+        let own: MySqlConnectOptions = url.expose_secret().parse()?;
+        if own.get_database().is_some() {
+            let replica = DatabaseArgs { database_url: Some(url.clone()), ..database.clone() };
+            return replica.options().map(Some);
+        }
+        let options = database.options()?;
+        ensure!(options.get_socket().is_none(), "DATABASE_READ_URL needs a DATABASE_URL with a host");
+        Ok(Some(options.host(own.get_host().trim_matches(['[', ']'])).port(own.get_port())))
+    }
+}
+
 fn database_url(text: &str) -> Result<SecretString, String> {
     let url = parse(text, "mysql://user:password@host:3306/farmlokal")?;
     if !matches!(url.scheme(), "mysql" | "mariadb") {
@@ -102,6 +130,13 @@ fn database_url(text: &str) -> Result<SecretString, String> {
         return Err("it names no database: end it with /farmlokal".into());
     }
     Ok(text.into())
+}
+
+fn replica_url(text: &str) -> Result<SecretString, String> {
+    let url = parse(text, "mysql://replica:3306")?;
+    let is_server = matches!(url.scheme(), "mysql" | "mariadb") && !url.authority().contains('@');
+    let is_server = is_server && matches!(url.path(), "" | "/") && url.query().is_none();
+    if is_server { Ok(text.into()) } else { database_url(text) }
 }
 
 /// sqlx 0.9 ignores options that it does not understand. Of those that it does, some are refused: every connection sets them
@@ -133,6 +168,13 @@ mod tests {
     struct Cli {
         #[command(flatten)]
         database: DatabaseArgs,
+        #[command(flatten)]
+        replica: ReplicaArgs,
+    }
+
+    fn replica(args: &[&str]) -> anyhow::Result<Option<MySqlConnectOptions>> {
+        let cli = crate::tests::parse_flags::<Cli>(args).unwrap();
+        cli.replica.options(&cli.database)
     }
 
     fn options(args: &[&str]) -> anyhow::Result<MySqlConnectOptions> {
@@ -242,6 +284,36 @@ mod tests {
         for args in [["--db-tls", "REQUIRED"], ["--db-tls-ca", ca.to_str().unwrap()]] {
             let error = options(&[url, args].concat()).unwrap_err().to_string();
             assert!(error.contains("names a socket, which has no TLS"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_replica_is_reached_as_the_database_unless_its_url_says_otherwise() {
+        let password = |options: &MySqlConnectOptions| {
+            let debug = format!("{options:?}");
+            let (_, rest) = debug.split_once("password: ").unwrap();
+            rest.split_once(", ").unwrap().0.to_owned()
+        };
+        assert!(replica(&[]).unwrap().is_none());
+        let settings: Vec<_> =
+            "--db-host h --db-user ü%41 --db-pass p@/:% --db-name a%b --db-tls REQUIRED".split(' ').collect();
+        let url = ["--database-url", "mysql://%C3%BC%2541:p%40%2F%3A%25@h:1/a%25b?ssl-mode=REQUIRED"];
+        for primary in [&settings[..], &url[..]] {
+            let of = |url| replica(&[primary, &["--database-read-url", url]].concat()).unwrap().unwrap();
+            let bare = of("mysql://r:3307");
+            assert_eq!((bare.get_host(), bare.get_port(), bare.get_username()), ("r", 3307, "ü%41"));
+            assert_eq!((bare.get_database(), password(&bare)), (Some("a%b"), "Some(\"p@/:%\")".to_owned()));
+            assert!(matches!(bare.get_ssl_mode(), MySqlSslMode::Required));
+            let own = of("mysql://reader:x@[::1]/other?ssl-mode=VERIFY_CA");
+            assert_eq!((own.get_host(), own.get_port(), own.get_username()), ("::1", 3306, "reader"));
+            assert_eq!((own.get_database(), password(&own)), (Some("other"), "Some(\"x\")".to_owned()));
+        }
+        let socket = ["--database-url", "mysql:///a?socket=/s", "--database-read-url", "mysql://r"];
+        assert!(replica(&socket).unwrap_err().to_string().starts_with("DATABASE_READ_URL"));
+        // Whole or the server alone.
+        for bad in ["postgres://h", "mysql://h?ssl-mode=REQUIRED", "mysql://reader@h", "mysql://:x@h"] {
+            let error = crate::tests::parse_flags::<Cli>(&["--database-read-url", bad]).unwrap_err();
+            assert!(error.starts_with("--database-read-url"), "{error}");
         }
     }
 

@@ -9,7 +9,7 @@ mod pem;
 mod redis;
 mod server_url;
 
-pub use database::DatabaseArgs;
+pub use database::{DatabaseArgs, ReplicaArgs};
 pub use redis::RedisArgs;
 
 use std::io::{Error, ErrorKind};

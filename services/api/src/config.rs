@@ -11,7 +11,7 @@ use farmlokal_auth::AuthConfig;
 use farmlokal_cache::CacheConfig;
 use farmlokal_catalog::CatalogConfig;
 use farmlokal_search::SearchConfig;
-use farmlokal_settings::{DatabaseArgs, RedisArgs, duration, nonzero_duration};
+use farmlokal_settings::{DatabaseArgs, RedisArgs, ReplicaArgs, duration, nonzero_duration};
 use farmlokal_telemetry::{LogArgs, TraceArgs};
 use url::Url;
 
@@ -90,6 +90,8 @@ pub struct ServeArgs {
     pub(crate) server: ServerArgs,
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) replica: ReplicaArgs,
     #[command(flatten)]
     pub(crate) catalog: CatalogConfig,
     #[command(flatten)]

@@ -119,7 +119,10 @@ fn wire(
     metrics: Metrics,
     tasks: &mut JoinSet<()>,
 ) -> anyhow::Result<(Arc<App>, Option<Arc<Writes>>)> {
-    let catalog = Catalog::new(args.database.options()?, &args.catalog)?;
+    let mut catalog = Catalog::new(args.database.options()?, &args.catalog)?;
+    if let Some(replica) = args.replica.options(&args.database)? {
+        catalog = catalog.with_replica(replica, &args.catalog, tasks)?;
+    }
     let redis = RedisConfig { timeout: args.cache.redis_timeout, ..args.redis.config()? };
     let cache = Cache::new(&redis, &args.cache, tasks)?;
     let redis = farmlokal_redis::Connection::new(&redis, "shared")?;
@@ -251,7 +254,8 @@ fn raise_open_files(args: &ServeArgs) {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let limit = if raised.is_ok() { maximum } else { current };
-    let database = u64::from(args.catalog.max_connections + args.catalog.write_connections + 2);
+    // Those of a replica, too.
+    let database = u64::from(2 * args.catalog.max_connections + args.catalog.write_connections + 3);
     // Each listener has the whole limit for itself.
     let listeners = 1 + u64::from(args.server.management_port.is_some());
     let connections = listeners * (u64::from(args.server.max_connections) + SPARE_CONNECTIONS as u64);

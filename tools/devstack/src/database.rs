@@ -16,11 +16,21 @@ use crate::supervise::Supervised;
 use crate::tls::TlsFiles;
 
 /// Run by the server at each start.
-const INIT: &str = "CREATE DATABASE IF NOT EXISTS farmlokal CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci;\n\
+const INIT: &str = "SET sql_log_bin = 0;\n\
+                    CREATE DATABASE IF NOT EXISTS farmlokal CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci;\n\
                     CREATE USER IF NOT EXISTS farmlokal@'%' IDENTIFIED BY 'farmlokal';\n\
                     GRANT ALL ON *.* TO farmlokal@'%';\n";
 
 const ONLY_WITH_CERTIFICATE: &str = "ALTER USER farmlokal@'%' REQUIRE X509;\n";
+
+/// What a server is to others.
+#[derive(Clone, Copy, Debug)]
+enum Role {
+    Alone,
+    Primary,
+    /// Of the server on this port.
+    Replica(u16),
+}
 
 /// A private MariaDB or MySQL server on a free port of 127.0.0.1, with an empty database `farmlokal` and a user
 /// `farmlokal` (password `farmlokal`) who may do anything. It ends with this value, and also when this process is killed.
@@ -33,7 +43,30 @@ impl Database {
     /// # Errors
     /// The machine has none, or it does not start; the error ends with the server's own last words.
     pub fn start() -> Result<Database> {
-        Database::start_as(None)
+        Database::start_as(None, Role::Alone)
+    }
+
+    /// The same, for a server that [replicas](Database::start_replica) can follow.
+    ///
+    /// # Errors
+    /// As [`start`](Database::start).
+    pub fn start_primary() -> Result<Database> {
+        Database::start_as(None, Role::Primary)
+    }
+
+    /// A server that follows this one from its beginning, and does so again when it is
+    /// [started again](Server::start_again).
+    ///
+    /// # Errors
+    /// As [`start`](Database::start).
+    pub fn start_replica(&self) -> Result<Database> {
+        Database::start_as(None, Role::Replica(self.port()))
+    }
+
+    /// Whether it is MariaDB, and not MySQL.
+    #[must_use]
+    pub fn is_mariadb(&self) -> bool {
+        self.kind().binary.is_mariadb
     }
 
     /// The same, for a server that takes connections with TLS only, and the user only with a certificate of the same CA.
@@ -41,13 +74,13 @@ impl Database {
     /// # Errors
     /// As [`start`](Database::start).
     pub fn start_with_tls(files: TlsFiles) -> Result<Database> {
-        Database::start_as(Some(files))
+        Database::start_as(Some(files), Role::Alone)
     }
 
-    fn start_as(tls: Option<TlsFiles>) -> Result<Database> {
+    fn start_as(tls: Option<TlsFiles>, role: Role) -> Result<Database> {
         let run = temporary_directory()?;
         let (data, log) = (run.path().join("data"), run.path().join("database.log"));
-        Database::prepare(DatabaseServer { binary: found()?, data, log, run, lasting: false, tls })
+        Database::prepare(DatabaseServer { binary: found()?, data, log, run, lasting: false, tls, role })
     }
 
     /// Starts a server whose data last, in a directory of its own for each version under `directory`.
@@ -56,11 +89,15 @@ impl Database {
         let (data, log) = (directory.join(binary.name()), directory.join("database.log"));
         fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
         let run = temporary_directory()?;
-        Database::prepare(DatabaseServer { binary, data, log, run, lasting: true, tls: None })
+        let role = Role::Alone;
+        Database::prepare(DatabaseServer { binary, data, log, run, lasting: true, tls: None, role })
     }
 
     fn prepare(server: DatabaseServer) -> Result<Database> {
-        let init = INIT.to_owned() + if server.tls.is_some() { ONLY_WITH_CERTIFICATE } else { "" };
+        let mut init = INIT.to_owned() + if server.tls.is_some() { ONLY_WITH_CERTIFICATE } else { "" };
+        if let Role::Replica(port) = server.role {
+            init += &following(server.binary.is_mariadb, port);
+        }
         fs::write(server.file("init.sql"), init)?;
         if !server.data.exists() {
             server.lay_out()?;
@@ -97,6 +134,7 @@ pub struct DatabaseServer {
     run: TempDir,
     lasting: bool,
     tls: Option<TlsFiles>,
+    role: Role,
 }
 
 impl DatabaseServer {
@@ -163,6 +201,13 @@ impl Kind for DatabaseServer {
             command.args(files.map(|(name, path)| format!("--ssl-{name}={}", path.display())));
             command.arg("--require-secure-transport=ON");
         }
+        match self.role {
+            Role::Alone => command.arg("--skip-log-bin"),
+            // The ports differ, so the ids do.
+            Role::Primary | Role::Replica(_) => {
+                command.args(settings::REPLICATION).arg(format!("--server-id={port}"))
+            }
+        };
         command.args(settings::COMMON);
         command.args(if self.lasting { settings::DEVELOPMENT } else { settings::TESTS });
         command
@@ -188,6 +233,19 @@ impl Kind for DatabaseServer {
         };
         self.file("database.pid").exists() && greets().unwrap_or(false)
     }
+}
+
+/// Statements that make a server follow the one on this port.
+fn following(is_mariadb: bool, port: u16) -> String {
+    let (statement, source, rest) = if is_mariadb {
+        ("CHANGE MASTER", "MASTER", "MASTER_USE_GTID=slave_pos")
+    } else {
+        ("CHANGE REPLICATION SOURCE", "SOURCE", "SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1")
+    };
+    format!(
+        "{statement} TO {source}_HOST='127.0.0.1', {source}_PORT={port}, {source}_USER='farmlokal', \
+         {source}_PASSWORD='farmlokal', {source}_CONNECT_RETRY=1, {rest};\nSTART REPLICA;\n"
+    )
 }
 
 /// MariaDB's script for a new data directory: beside the server, or where else programs lie.

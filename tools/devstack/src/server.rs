@@ -62,6 +62,10 @@ impl<K: Kind> Server<K> {
         self.port
     }
 
+    pub(crate) fn kind(&self) -> &K {
+        &self.kind
+    }
+
     /// Starts a server that was killed on the same port and waits until it answers. A database has its data still, a Redis
     /// is empty.
     ///

@@ -1,12 +1,24 @@
 //! The database servers' settings. `--loose-` stands before what only one of MariaDB and MySQL knows.
 
-pub(crate) const COMMON: [&str; 6] = [
-    "--skip-log-bin",
+pub(crate) const COMMON: [&str; 5] = [
     "--skip-name-resolve",
     "--local-infile=OFF",
     "--max-connections=500",
     "--character-set-server=utf8mb4",
     "--loose-mysqlx=OFF",
+];
+
+/// For a server that others follow, or that follows another and may take its place.
+pub(crate) const REPLICATION: [&str; 8] = [
+    "--log-bin=binlog",
+    "--binlog-format=ROW",
+    "--log-slave-updates",
+    "--relay-log=relay",
+    "--loose-gtid-mode=ON",
+    "--loose-enforce-gtid-consistency=ON",
+    // The init file starts it.
+    "--loose-skip-slave-start",
+    "--loose-skip-replica-start",
 ];
 
 /// A million products and their indexes take about 1 GiB: kept in memory, with a redo log and sort buffers large enough

@@ -12,6 +12,7 @@ pub fn catalog_config() -> CatalogConfig {
         queue_timeout: Duration::from_millis(500),
         acquire_timeout: Duration::from_secs(1),
         list_deadline: Duration::from_secs(1),
+        replica_timeout: Duration::from_millis(100),
         write_connections: 2,
         write_deadline: Duration::from_secs(3),
     }

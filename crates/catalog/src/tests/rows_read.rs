@@ -1,7 +1,7 @@
 //! What statements read: rows that the storage engine hands to the server.
 
 use farmlokal_testing::TestDatabase;
-use sqlx::FromRow as _;
+use sqlx::{FromRow as _, Row as _};
 
 use super::{
     SORTS,
@@ -81,6 +81,32 @@ async fn categories_are_read_by_a_loose_index_scan() {
     let catalog = catalog_of(&database);
     let (_, rows) = counting_rows(&catalog.database, &plan::categories()).await;
     assert!(rows < 50, "{rows} rows read for 6 categories of 12,008 rows");
+}
+
+/// A replica is asked the same, and for the counters.
+#[tokio::test]
+async fn the_position_costs_its_counters_and_no_index() {
+    let database = TestDatabase::create().await;
+    let pool = database.pool();
+    correlated(&pool).await;
+    for slot in 0..=64 {
+        sqlx::query("INSERT INTO change_counters VALUES (?, 1)").bind(slot).execute(&pool).await.unwrap();
+    }
+    sqlx::query("ANALYZE TABLE products, change_counters").fetch_all(&pool).await.unwrap();
+    let catalog = catalog_of(&database);
+    let deep = catalog.product(6_001).await.unwrap().unwrap();
+    let page = query_of(&shape("price", "DESC", Some("odd"), None));
+    let next = page_after(&page, &deep);
+    let statements =
+        [(plan::page(&page), 22), (plan::page(&next), 22), (plan::product(7), 1), (plan::categories(), 50)];
+    for (statement, alone) in statements {
+        let (without, _) = counting_rows(&catalog.database, &statement).await;
+        let (rows, read) = counting_rows(&catalog.database, &statement.with_position()).await;
+        assert_eq!(rows.len(), without.len());
+        assert_eq!(rows[0].try_get::<u64, _>(rows[0].len() - 1).unwrap(), 65, "{}", statement.text);
+        // The counters, their end, and the subquery's one row.
+        assert!(read <= alone + 65 + 4, "{read} rows read by {}", statement.text);
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use farmlokal_catalog::ReplicaState;
 use farmlokal_search::SearchStatus;
 use metrics::{describe_gauge, gauge};
 use serde::Serialize;
@@ -53,6 +54,10 @@ struct DatabaseHealth {
     #[serde(skip_serializing_if = "Option::is_none")]
     latency_ms: Option<f64>,
     connections: Connections,
+    /// The read replica. Reads go to the database itself unless it is `up`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, pattern = "^(up|behind|down)$")]
+    replica: Option<ReplicaState>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -128,7 +133,9 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
     };
     let up = |up| if up { DependencyStatus::Up } else { DependencyStatus::Down };
     let search = SearchHealth { status: app.search.status(), documents: app.search.documents() };
-    let status = match (database_up, redis.up && search.status == SearchStatus::Ready) {
+    let replica = app.catalog.replica();
+    let all_up = redis.up && search.status == SearchStatus::Ready && replica != Some(ReplicaState::Down);
+    let status = match (database_up, all_up) {
         (true, true) => ServiceStatus::Ok,
         (true, false) => ServiceStatus::Degraded,
         (false, _) => ServiceStatus::Unavailable,
@@ -143,6 +150,7 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
                 reason,
                 latency_ms: latency.map(|latency| query::rounded(latency.as_secs_f64() * 1e3)),
                 connections: Connections { open: pool.open, in_use: pool.in_use, max: pool.max },
+                replica,
             },
             redis: RedisHealth { status: up(redis.up), in_process_layer: redis.subscribed },
             search,

@@ -36,6 +36,7 @@ mod products {
     mod suggest;
 }
 mod rate_limits;
+mod replica;
 mod sampling;
 mod search_index;
 mod secrets;

@@ -175,7 +175,7 @@ pub fn variants() -> Vec<Value> {
         "traces": {"endpoint": "http://collector:4318"},
     });
     let existing = json!({
-        "database": {"existingSecret": "db", "urlKey": "url",
+        "database": {"existingSecret": "db", "urlKey": "url", "replica": {"urlKey": "read-url"},
             "tls": {"existingSecret": "tls", "certKey": "tls.crt", "keyKey": "tls.key"}},
         "redis": {"existingSecret": "redis", "tls": {"enabled": true, "existingSecret": "tls"}},
         "partners": {"existingSecret": "p", "oauth": {"tokenUrl": "https://id.example/t", "clientId": "c"}},

@@ -73,6 +73,15 @@ fn ports_follow_what_is_configured() {
     assert_eq!(database["to"], json!([peer("data")]));
 }
 
+#[test]
+fn the_api_alone_reaches_the_read_replica() {
+    let values = json!({"networkPolicy": {"enabled": true}, "database": {"replica": {"host": "replica", "port": 3307}}});
+    let Some(objects) = render(&values) else { return };
+    assert_eq!(egress(&objects, "farmlokal-api"), [53, 3306, 3307, 5353, 6379]);
+    assert_eq!(egress(&objects, "farmlokal-seed"), [53, 3306, 5353, 6379]);
+    assert_eq!(egress(&objects, "farmlokal-migrate"), [53, 3306, 5353]);
+}
+
 /// A policy is about pods, whatever port their Service has.
 #[test]
 fn the_ports_of_pods_may_differ_from_those_of_services() {

@@ -46,6 +46,7 @@ fn names_that_there_are_not() {
 #[test]
 fn settings_that_have_a_place_of_their_own() {
     for name in [
+        "DATABASE_READ_URL",
         "DATABASE_URL",
         "DB_PASS",
         "DB_TLS",
@@ -229,6 +230,10 @@ fn values_that_contradict_each_other() {
 
 #[test]
 fn servers_whose_values_contradict_each_other() {
+    refused(&[(
+        json!({"database": {"replica": {"urlKey": "url"}}}),
+        "database.replica.urlKey needs database.existingSecret",
+    )]);
     for server in ["database", "redis"] {
         let both = |part: &str| part.replace("SERVER", server);
         refused(&[

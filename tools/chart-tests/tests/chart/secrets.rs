@@ -115,6 +115,27 @@ fn redis_is_found_by_its_settings() {
 }
 
 #[test]
+fn the_api_alone_reads_from_a_replica() {
+    let read_from = |database: Value| {
+        let objects = render(&json!({"database": database}))?;
+        for (name, pod) in &containers(&objects) {
+            let is_told = find_env(&pod["containers"][0], "DATABASE_READ_URL").is_some();
+            assert!(!is_told || name.ends_with("api"), "{name}");
+        }
+        Some(find_env(objects.container("farmlokal-api"), "DATABASE_READ_URL").cloned())
+    };
+    let Some(none) = read_from(json!({})) else { return };
+    assert_eq!(none, None);
+    for (host, url) in [("replica", "mysql://replica:3307"), ("fd00::1", "mysql://[fd00::1]:3307")] {
+        let told = read_from(json!({"replica": {"host": host, "port": 3307}})).unwrap().unwrap();
+        assert_eq!(told["value"], url);
+    }
+    let secret = json!({"existingSecret": "db", "replica": {"urlKey": "read-url"}});
+    let told = read_from(secret).unwrap().unwrap();
+    assert_eq!(told["valueFrom"]["secretKeyRef"], json!({"name": "db", "key": "read-url"}));
+}
+
+#[test]
 fn a_whole_url_takes_the_place_of_a_servers_settings() {
     let values = json!({
         "database": {"host": "db", "existingSecret": "db", "urlKey": "url", "tls": {"mode": "REQUIRED"}},

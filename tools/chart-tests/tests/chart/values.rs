@@ -18,6 +18,7 @@ const ELSEWHERE: &[&str] = &[
     "AUTH_LEEWAY",
     "AUTH_SCOPE",
     "AUTH_TOKEN_URL",
+    "DATABASE_READ_URL",
     "DATABASE_URL",
     "DB_HOST",
     "DB_NAME",

@@ -52,6 +52,8 @@ async fn api(folder: &Path, redis: &Redis) -> String {
     let config = sandbox.config();
     let settings = [
         ("DATABASE_URL", database.url()),
+        // Its own replica.
+        ("DATABASE_READ_URL", database.url()),
         ("REDIS_URL", redis.url()),
         ("PORT", "0".to_owned()),
         ("OAUTH_TOKEN_URL", sandbox.token_url()),

@@ -1,0 +1,102 @@
+//! A replica that is gone, stands still or refuses: reads go on at the primary.
+
+use std::time::Duration;
+
+use farmlokal_catalog::ReplicaState;
+use farmlokal_devstack::Database;
+use sqlx::{Connection as _, MySqlConnection};
+use tokio::{task::block_in_place, time::sleep};
+
+use crate::pair::{Pair, Reader, options, reads, sql};
+
+/// Reads without pause until it comes to this state; every one is answered.
+async fn read_until(reader: &Reader, wanted: ReplicaState) {
+    let readers = async || {
+        while reader.state() != Some(wanted) {
+            Box::pin(reader.read()).await;
+        }
+    };
+    tokio::join!(readers(), readers(), readers(), readers(), readers(), readers(), reader.until(wanted));
+    for _ in 0..100 {
+        reader.read().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_is_killed_or_stands_still_under_load_costs_no_read() {
+    let mut pair = Pair::start().await;
+    pair.reader.change_and_read(1, 1).await;
+    for _ in 0..100 {
+        pair.reader.read().await;
+    }
+    block_in_place(|| pair.replica.kill9().unwrap());
+    read_until(&pair.reader, ReplicaState::Down).await;
+    block_in_place(|| pair.replica.start_again().unwrap());
+    read_until(&pair.reader, ReplicaState::Up).await;
+    pair.replica.pause().unwrap();
+    read_until(&pair.reader, ReplicaState::Down).await;
+    pair.replica.resume().unwrap();
+    read_until(&pair.reader, ReplicaState::Up).await;
+    // What changed meanwhile is seen as ever.
+    pair.reader.change_and_read(1, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_is_slow_or_refuses_costs_no_read() {
+    let pair = Pair::start().await;
+    pair.reader.change_and_read(1, 1).await;
+    let failed = reads("primary", &["failed"]);
+    let mut locking = MySqlConnection::connect_with(&options(&pair.replica)).await.unwrap();
+    sqlx::raw_sql("LOCK TABLES products WRITE").execute(&mut locking).await.unwrap();
+    read_until(&pair.reader, ReplicaState::Down).await;
+    // It stays so, since it is looked at as it is read.
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(pair.reader.state(), Some(ReplicaState::Down));
+    sqlx::raw_sql("UNLOCK TABLES").execute(&mut locking).await.unwrap();
+    read_until(&pair.reader, ReplicaState::Up).await;
+    // As one that is not migrated yet.
+    sql(&pair.replica, "RENAME TABLE farmlokal.products TO farmlokal.others").await;
+    read_until(&pair.reader, ReplicaState::Down).await;
+    sql(&pair.replica, "RENAME TABLE farmlokal.others TO farmlokal.products").await;
+    read_until(&pair.reader, ReplicaState::Up).await;
+    assert!(reads("primary", &["failed"]) > failed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_may_commit_in_another_order_are_found() {
+    let pair = Pair::start().await;
+    if pair.primary.is_mariadb() {
+        return;
+    }
+    for (number, server) in [&pair.primary, &pair.replica].into_iter().enumerate() {
+        sql(server, "SET GLOBAL binlog_order_commits = OFF").await;
+        pair.reader.until(ReplicaState::Down).await;
+        pair.reader.change_and_read(1, number as u64).await;
+        sql(server, "SET GLOBAL binlog_order_commits = ON").await;
+        pair.reader.until(ReplicaState::Up).await;
+    }
+    let order =
+        "STOP REPLICA SQL_THREAD; SET GLOBAL replica_preserve_commit_order = OFF; START REPLICA SQL_THREAD";
+    sql(&pair.replica, order).await;
+    pair.reader.until(ReplicaState::Down).await;
+    pair.reader.change_and_read(1, 9).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_was_never_there_costs_no_read() {
+    let pair = Pair::start().await;
+    pair.reader.change_and_read(1, 1).await;
+    let port = farmlokal_devstack::free_port().unwrap();
+    let nowhere = Reader::start(options(&pair.primary), options(&pair.replica).port(port));
+    let wrong = Reader::start(options(&pair.primary), options(&pair.replica).password("wrong"));
+    // Its changes are no part of the primary's.
+    let other = block_in_place(|| Database::start().unwrap());
+    farmlokal_catalog::migrate(options(&other)).await.unwrap();
+    sql(&other, "INSERT INTO change_counters VALUES (0, 1000)").await;
+    let other = Reader::start(options(&pair.primary), options(&other));
+    for (number, reader) in [&nowhere, &wrong, &other].into_iter().enumerate() {
+        reader.read().await;
+        read_until(reader, ReplicaState::Down).await;
+        reader.change_and_read(1, 2 + number as u64).await;
+    }
+}
