@@ -13,7 +13,7 @@ pub fn describe_metrics() {
     describe_counter!(
         REQUESTS,
         "Cache look-ups by tier (local, redis) and result: hit; miss; stale, an expired entry served because \
-         the fill failed; bypass, the tier was not usable"
+         the fill failed; bypass, the tier was not usable or not wanted"
     );
     describe_counter!(
         FILLS,

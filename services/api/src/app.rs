@@ -37,7 +37,7 @@ pub(crate) struct App {
 
 impl App {
     /// Answers from the cache, or from `fill` where the cache has nothing. `key` is what the request asks for. With
-    /// `Cache-Control: no-cache` it sees every change that was acknowledged before, by whichever process.
+    /// `Cache-Control: no-cache` it sees, while Redis answers, every change that was acknowledged before, by whichever process.
     ///
     /// # Errors
     /// The problem that `fill` met when no stale answer could take its place, or `not_found`.
