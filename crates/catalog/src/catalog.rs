@@ -8,7 +8,7 @@ use sqlx::{
     FromRow as _, Row as _,
     mysql::{MySqlConnectOptions, MySqlRow},
 };
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{sync::watch, task::JoinSet, time::timeout};
 
 use crate::{
     CatalogConfig, Error, ListQuery, Page, Product,
@@ -93,14 +93,17 @@ impl Catalog {
         config: &CatalogConfig,
         tasks: &mut JoinSet<()>,
     ) -> Result<Catalog, Error> {
-        // Who watches it is more patient than who reads.
+        // A read takes no longer than `deadline`, connecting included; a look may take longer to connect.
         let (deadline, connect_timeout) = (config.replica_timeout, config.acquire_timeout);
         let (options, settings, renewed) = (connect_options(replica), read_settings, self.renewed.clone());
         let connector = Connector { options, settings, deadline, connect_timeout, renewed };
-        // Who finds no connection there has time left for a statement, and is not refused but goes to the primary.
+        // A read that waited for a connection has time left for its statement. One that gets none goes to the primary, and
+        // does not count as refused.
         let mut pool = Pool::new(connector, config.max_connections, deadline / 2)?;
         pool.refused = Counter::noop();
-        let replica = Arc::new(Replica { database: Database::new(pool), state: watch::Sender::default() });
+        let patience = config.queue_timeout + config.acquire_timeout + config.list_deadline;
+        let (database, state) = (Database::new(pool), watch::Sender::default());
+        let replica = Arc::new(Replica { database, patience, state });
         self.replica = Some(Arc::clone(&replica));
         let catalog = self.clone();
         tasks.spawn(async move { replica.watch(&catalog).await });
@@ -133,19 +136,26 @@ impl Catalog {
     /// Whether the database answers, and is migrated at least as far as this program needs. It waits neither for the
     /// pool nor for a lock on the products.
     ///
-    /// A primary that becomes a replica takes no writes, and may keep our connections. The next call then asks the server that
-    /// the name stands for by now; once that takes writes, all connections are made anew.
+    /// A primary that becomes a replica takes no writes, and may keep our connections. Then the server is asked that the name
+    /// stands for now. Once that takes writes, all connections are made anew.
     pub async fn ping(&self) -> Result<(), Error> {
-        let rows = self.database.ping(&plan::newest_migration()).await?;
-        let Some(row) = rows.first() else { return Err(Error::SchemaMissing) };
-        let (newest, read_only): (Option<i64>, i64) = (row.try_get(0)?, row.try_get_unchecked(1)?);
-        let was_read_only = self.read_only.send_replace(read_only == 1);
-        if read_only == 1 {
-            *self.database.ping_connection.lock().await = None;
-        } else if was_read_only {
+        let (mut newest, mut read_only) = self.newest_migration().await?;
+        if read_only {
+            self.read_only.send_replace(true);
+            self.database.forget().await;
+            (newest, read_only) = self.newest_migration().await?;
+        }
+        if self.read_only.send_replace(read_only) && !read_only {
             self.renewed.send_replace(Some(Instant::now()));
         }
         if newest >= Some(migrate::newest()) { Ok(()) } else { Err(Error::SchemaMissing) }
+    }
+
+    /// Also whether the database is read-only.
+    async fn newest_migration(&self) -> Result<(Option<i64>, bool), Error> {
+        let rows = self.database.ping(&plan::newest_migration()).await?;
+        let Some(row) = rows.first() else { return Err(Error::SchemaMissing) };
+        Ok((row.try_get(0)?, row.try_get_unchecked::<i64, _>(1)? == 1))
     }
 
     pub(crate) async fn reader(&self) -> Result<Reader<'_>, Error> {
@@ -159,7 +169,9 @@ impl Catalog {
     /// The rows of the replica, if it has every change that was made before this call; else those of the primary.
     pub(crate) async fn read(&self, statement: &Statement<'_>) -> Result<Vec<MySqlRow>, Error> {
         match &self.replica {
-            Some(replica) => replica.read(statement, self).await,
+            Some(replica) => {
+                timeout(replica.patience, replica.read(statement, self)).await.unwrap_or(Err(Error::Deadline))
+            }
             None => self.fetch(statement).await,
         }
     }
@@ -186,10 +198,13 @@ impl Catalog {
     /// Opens no more connections, and closes each that is not in use; the others are closed when their calls end. It waits a second
     /// at the most for a server that hangs.
     pub async fn close(&self) {
-        if let Some(replica) = &self.replica {
-            replica.database.pool().close().await;
-        }
+        let replica = async {
+            if let Some(replica) = &self.replica {
+                replica.database.pool().close().await;
+            }
+        };
         tokio::join!(
+            replica,
             self.write_database.pool().close(),
             self.index_database.pool().close(),
             self.database.pool().close(),

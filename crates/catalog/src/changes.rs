@@ -36,6 +36,11 @@ impl ChangePosition {
         self.0.values().sum()
     }
 
+    pub(crate) fn of_rows(rows: &[MySqlRow]) -> Result<ChangePosition, sqlx::Error> {
+        let counters = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+        Ok(ChangePosition(counters.collect::<Result<_, sqlx::Error>>()?))
+    }
+
     fn of(&self, slot: u8) -> u64 {
         self.0.get(&slot).copied().unwrap_or(0)
     }
@@ -43,8 +48,12 @@ impl ChangePosition {
     /// Whether what changed from `self` to `newer` can be told: not where the catalogue as a whole was replaced, or an older
     /// backup restored.
     fn leads_to(&self, newer: &ChangePosition) -> bool {
-        self.of(Self::REPLACED) == newer.of(Self::REPLACED)
-            && self.0.iter().all(|(slot, changes)| newer.of(*slot) >= *changes)
+        self.of(Self::REPLACED) == newer.of(Self::REPLACED) && self.ahead_of(newer) == 0
+    }
+
+    /// How many changes are not in `other`.
+    pub(crate) fn ahead_of(&self, other: &ChangePosition) -> u64 {
+        self.0.iter().map(|(slot, changes)| changes.saturating_sub(other.of(*slot))).sum()
     }
 }
 
@@ -65,11 +74,8 @@ pub(crate) const MOST_CHANGED: usize = 50_000;
 impl Catalog {
     /// How far the catalogue has changed by now.
     pub async fn change_position(&self) -> Result<ChangePosition, Error> {
-        let mut statement = Statement::select(Kind::Index);
-        statement.push("slot, changes FROM change_counters");
-        let rows = self.index_database.reader().await?.fetch(&statement).await?;
-        let counters = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
-        Ok(ChangePosition(counters.collect::<Result<_, sqlx::Error>>()?))
+        let rows = self.index_database.reader().await?.fetch(&counters(Kind::Index)).await?;
+        Ok(ChangePosition::of_rows(&rows)?)
     }
 
     /// At most `limit` products with ids after this one, by id. Not all calls are of one moment: read the position before the
@@ -142,6 +148,10 @@ impl Catalog {
 /// [`plan::COLUMNS`], and the key of the name.
 const INDEX_COLUMNS: &str =
     "id, name, description, category, products.price, created_at, updated_at, WEIGHT_STRING(name)";
+
+pub(crate) fn counters(kind: Kind) -> Statement<'static> {
+    Statement { kind, text: "SELECT slot, changes FROM change_counters".to_owned(), values: Vec::new() }
+}
 
 /// The counters, and what changed since a position: of products that are gone, the id alone. One statement is of one moment.
 ///

@@ -36,7 +36,7 @@ pub struct CatalogConfig {
     #[arg(long = "list-timeout", env = "LIST_TIMEOUT", value_name = "DURATION", default_value = "1s", value_parser = nonzero_duration)]
     pub list_deadline: Duration,
     /// How long a read may take at the replica that DATABASE_READ_URL names, connecting included; after that it goes to the database
-    #[arg(long = "db-read-timeout", env = "DB_READ_TIMEOUT", value_name = "DURATION", default_value = "100ms", value_parser = nonzero_duration)]
+    #[arg(long = "db-replica-timeout", env = "DB_REPLICA_TIMEOUT", value_name = "DURATION", default_value = "100ms", value_parser = nonzero_duration)]
     pub replica_timeout: Duration,
     /// Connections for events and writes, beside the others
     #[arg(long = "db-write-connections", env = "DB_WRITE_CONNECTIONS", value_name = "COUNT", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]

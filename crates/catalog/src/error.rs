@@ -63,7 +63,9 @@ pub(crate) fn explain(error: sqlx::Error) -> sqlx::Error {
         sqlx::Error::Io(cause) if cause.kind() == io::ErrorKind::InvalidData => {
             "DB_HOST, DB_TLS_CA or DB_TLS_CERT"
         }
-        _ if server_error(&error) == Some(number::ACCESS_DENIED) => "DB_USER, DB_PASS or DB_TLS_CERT",
+        _ if server_error(&error) == Some(number::ACCESS_DENIED) => {
+            "DB_USER, DB_PASS or DB_TLS_CERT, or the URL"
+        }
         _ => return error,
     };
     sqlx::Error::Configuration(format!("{error}; see {settings}").into())

@@ -132,7 +132,10 @@ impl managed::Manager for Connector {
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<MySqlConnection, sqlx::Error> {
-        self.connect().await
+        let renewed = *self.renewed.borrow();
+        let connection = self.connect().await?;
+        // It may have reached the server of before.
+        if renewed == *self.renewed.borrow() { Ok(connection) } else { self.connect().await }
     }
 
     async fn recycle(&self, _: &mut MySqlConnection, metrics: &Metrics) -> RecycleResult<sqlx::Error> {

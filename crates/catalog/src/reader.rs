@@ -22,7 +22,7 @@ const GRACE: Duration = Duration::from_millis(500);
 pub(crate) struct Database {
     pool: Pool,
     /// Without one the next ping opens one.
-    pub(crate) ping_connection: Mutex<Option<MySqlConnection>>,
+    ping_connection: Mutex<Option<MySqlConnection>>,
 }
 
 impl Database {
@@ -39,6 +39,13 @@ impl Database {
         let connection = self.pool.get().instrument(span.clone()).await;
         let connection = connection.inspect_err(|error| record(error, &span))?;
         Ok(Reader { database: self, connection: Some(connection), busy: false })
+    }
+
+    /// Closes the connection of pings: the next one asks the server that the name stands for then.
+    pub(crate) async fn forget(&self) {
+        if let Some(connection) = self.ping_connection.lock().await.take() {
+            let _ = timeout(GRACE, connection.close()).await;
+        }
     }
 
     /// Runs a statement outside of the pool.

@@ -4,7 +4,7 @@
 //! own number: one statement, one moment. Both servers commit in the order of the primary's binary log. So a replica that has as
 //! many changes as the primary has the same ones.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use metrics::{Counter, counter, gauge};
 use serde::Serialize;
@@ -16,15 +16,20 @@ use tokio::{
 use tracing::{info, warn};
 
 use crate::{
-    Catalog, Error, changes,
-    error::out_of_time,
-    metrics::{READS, REPLICA_LAG},
+    Catalog, ChangePosition, Error, changes,
+    error::{is_deadline, is_out_of_time, out_of_time},
+    metrics::{READS, REPLICA_LAG, REPLICA_UP},
     reader::Database,
     statement::{Kind, Statement},
 };
 
-/// How often the replica is looked at. One that is further behind is not used.
+/// How often both servers are looked at. A replica without a change that the primary had at the look before is not used.
 const PERIOD: Duration = Duration::from_secs(1);
+/// MySQL commits in the order of the binary log unless one of its settings is OFF. MariaDB has none of them, and does so in any
+/// mode within a replication domain.
+const AT_PRIMARY: &str = "'binlog_order_commits'";
+const AT_REPLICA: &str =
+    "'binlog_order_commits', 'replica_preserve_commit_order', 'slave_preserve_commit_order'";
 
 /// Whether reads go to the replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -34,13 +39,15 @@ pub enum ReplicaState {
     Up,
     /// It is more than a second behind.
     Behind,
-    /// It refuses, does not answer in time, or its changes are not the primary's.
+    /// It refuses, does not answer, has changes that the primary has not, or may commit in another order.
     Down,
 }
 
 pub(crate) struct Replica {
     /// Its pool's deadline is for a whole read.
     pub(crate) database: Database,
+    /// A read takes no longer, at the primary too.
+    pub(crate) patience: Duration,
     /// `None` until somebody has looked.
     pub(crate) state: watch::Sender<Option<ReplicaState>>,
 }
@@ -55,8 +62,8 @@ impl Replica {
         let state = *self.state.borrow();
         let reason = match state {
             Some(ReplicaState::Up) => {
-                let (read, needed) = tokio::join!(self.fetch(statement), primary.position());
-                let needed = needed?;
+                let fetch = async { Ok(self.fetch(statement).await) };
+                let (read, needed) = tokio::try_join!(fetch, primary.position())?;
                 match read {
                     Ok((rows, Some(position))) if position >= needed => {
                         reads("replica", "current").increment(1);
@@ -66,15 +73,16 @@ impl Replica {
                     // The position comes as a column of the rows. Without a row nothing tells how new the answer is.
                     Ok((_, None)) => "empty",
                     Err(sqlx::Error::PoolTimedOut) => "busy",
+                    // The next look tells whether it was this read alone.
+                    Err(error) if is_deadline(&error) || is_out_of_time(&error) => "late",
                     Err(error) => {
-                        // Only the reads under way wait in vain: later ones do not ask it before the next look.
+                        // Later reads do not ask it before the next look.
                         self.show(ReplicaState::Down, Some(&error));
                         "failed"
                     }
                 }
             }
-            Some(ReplicaState::Behind) => "behind",
-            _ => "down",
+            _ => "unused",
         };
         reads("primary", reason).increment(1);
         primary.fetch(statement).await
@@ -92,69 +100,70 @@ impl Replica {
 
     /// Looks after the replica, for ever.
     pub(crate) async fn watch(&self, primary: &Catalog) {
-        // Series that alerts compare are there from the start.
+        // Series that alerts are about are there from the start.
         let _ = (reads("replica", "current"), reads("primary", "behind"));
-        // The positions of both a second ago.
-        let mut before = None;
+        gauge!(REPLICA_UP).set(0.0);
+        // What both had a second ago.
+        let mut before: Option<(ChangePosition, ChangePosition)> = None;
         loop {
-            let found = self.look(primary).await;
+            let mut lag = None;
+            // Not for long: it keeps the health check from asking the primary meanwhile.
+            let newest = timeout(PERIOD / 2, look(&primary.database, "primary", AT_PRIMARY)).await;
             // What is known of the replica holds while the primary does not answer.
-            if let Ok(newest) = primary.position().await {
-                let found = found.map(|position| (position, newest));
-                self.judge(&found, before);
-                before = found.ok();
+            if let Ok(Ok((newest, off))) = newest {
+                let found = self.look().await;
+                let off = off.or_else(|| found.as_ref().ok()?.1.clone());
+                match (&found, off, &before) {
+                    (Err(error), ..) => self.show(ReplicaState::Down, Some(error)),
+                    (_, Some(off), _) => self.show(ReplicaState::Down, Some(&off)),
+                    // The primary sends a change before it commits it, but not a second before.
+                    (_, _, Some((had, _))) if had.ahead_of(&newest) > 0 => {
+                        self.show(ReplicaState::Down, Some(&"it has changes that the primary has not"));
+                    }
+                    (Ok((has, _)), _, Some((_, needed))) if needed.ahead_of(has) > 0 => {
+                        self.show(ReplicaState::Behind, None);
+                    }
+                    (_, _, Some(_)) => self.show(ReplicaState::Up, None),
+                    (_, _, None) => {}
+                }
+                before = found.ok().map(|(has, _)| (has, newest));
+                lag = before.as_ref().map(|(has, newest)| newest.ahead_of(has));
             }
+            #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+            gauge!(REPLICA_LAG).set(lag.map_or(f64::NAN, |changes| changes as f64));
             sleep(PERIOD).await;
         }
     }
 
-    /// Both positions now, and a second ago.
-    fn judge(&self, now: &Result<(u64, u64), sqlx::Error>, before: Option<(u64, u64)>) {
-        #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
-        if let Ok((position, newest)) = now {
-            gauge!(REPLICA_LAG).set(newest.saturating_sub(*position) as f64);
-        }
-        match (now, before) {
-            (Err(error), _) => self.show(ReplicaState::Down, Some(error)),
-            // The primary sends a change before it commits it, but not a second before.
-            (Ok((_, newest)), Some((had, _))) if had > *newest => {
-                let cause = "it has changes that the primary has not";
-                self.show(ReplicaState::Down, Some(&sqlx::Error::Configuration(cause.into())));
-            }
-            (Ok((has, _)), Some((_, needed))) if *has < needed => self.show(ReplicaState::Behind, None),
-            (Ok(_), Some(_)) => self.show(ReplicaState::Up, None),
-            (Ok(_), None) => {}
-        }
+    /// What it has, asked of the server that its name stands for now, by statements that need all that reads need.
+    async fn look(&self) -> Result<Look, sqlx::Error> {
+        self.database.ping(&changes::found(&[])).await?;
+        let found = look(&self.database, "read replica", AT_REPLICA).await;
+        self.database.forget().await;
+        found
     }
 
-    /// Its position, by a statement that needs all that reads need.
-    async fn look(&self, primary: &Catalog) -> Result<u64, sqlx::Error> {
-        // MySQL commits in the order of the binary log unless one of these is OFF. MariaDB has none of them, and does so in any
-        // mode within a replication domain.
-        let at_replica =
-            "'binlog_order_commits', 'replica_preserve_commit_order', 'slave_preserve_commit_order'";
-        let of_both = [(&*primary.database, "'binlog_order_commits'"), (&self.database, at_replica)];
-        for (server, settings) in of_both {
-            let text = format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ({settings}) AND Value = 'OFF'");
-            let off = server.ping(&Statement { kind: Kind::Ping, text, values: Vec::new() }).await?;
-            if let Some(setting) = off.first() {
-                let cause = format!("{} is OFF", setting.try_get::<String, _>(0)?);
-                return Err(sqlx::Error::Configuration(cause.into()));
-            }
-        }
-        let rows = self.database.ping(&changes::found(&[])).await?;
-        rows.first().map_or(Ok(0), |row| row.try_get(row.len() - 1))
-    }
-
-    fn show(&self, state: ReplicaState, cause: Option<&sqlx::Error>) {
+    fn show(&self, state: ReplicaState, cause: Option<&dyn Display>) {
+        gauge!(REPLICA_UP).set(f64::from(u8::from(state == ReplicaState::Up)));
         if self.state.send_replace(Some(state)) != Some(state) {
             if state == ReplicaState::Up {
                 info!("the read replica is used");
             } else {
-                warn!(?state, cause = cause.map(display), "the read replica is not used");
+                warn!(?state, cause = cause.map(display), "DATABASE_READ_URL: the read replica is not used");
             }
         }
     }
+}
+
+/// What a server has, and why it may not commit in the order of the binary log, if it may not.
+type Look = (ChangePosition, Option<String>);
+
+async fn look(server: &Database, name: &str, settings: &str) -> Result<Look, sqlx::Error> {
+    let text = format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ({settings}) AND Value = 'OFF'");
+    let off = server.ping(&Statement { kind: Kind::Ping, text, values: Vec::new() }).await?;
+    let off = off.first().map(|setting| setting.try_get::<String, _>(0)).transpose()?;
+    let position = ChangePosition::of_rows(&server.ping(&changes::counters(Kind::Ping)).await?)?;
+    Ok((position, off.map(|setting| format!("{setting} is OFF at the {name}"))))
 }
 
 /// Counts reads by where they went, and why.

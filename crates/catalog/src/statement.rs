@@ -101,7 +101,7 @@ impl<'q> Statement<'q> {
 
     /// The same, and how far the catalogue had changed at the moment of its rows, as the last column.
     pub(crate) fn with_position(&self) -> Statement<'q> {
-        // What was found comes with it.
+        // The products that an index found have that column already.
         let position = if self.kind == Kind::Found { String::new() } else { format!(", ({POSITION})") };
         Statement { text: self.text.replacen(" FROM ", &(position + " FROM "), 1), ..self.clone() }
     }

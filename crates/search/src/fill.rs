@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::{Engine, EngineError, Found, Search, SearchError, Suggestion, follower::Behind, metrics};
 
-/// The pause before a search whose rows are missing is asked again.
-const PAUSE: Duration = Duration::from_millis(20);
+/// The pause before a search is asked again whose rows are missing, or of a position that the index cannot reach yet.
+pub(crate) const PAUSE: Duration = Duration::from_millis(20);
 
 impl<E: Engine> Search<E> {
     /// A page of any list, as fresh as the database at the moment of the call, and what else was found.

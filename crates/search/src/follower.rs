@@ -21,7 +21,7 @@ use tokio::{
 };
 use tracing::{Instrument as _, error, info, warn};
 
-use crate::{Engine, EngineError, Rebuild, SearchError, SearchStatus, metrics};
+use crate::{Engine, EngineError, Rebuild, SearchError, SearchStatus, fill::PAUSE, metrics};
 
 /// Products that are read at a time. Those before are indexed meanwhile.
 const CHUNK: u32 = 10_000;
@@ -192,9 +192,14 @@ impl<E: Engine> Follower<E> {
                 }
             }
         }
-        let is_unchanged =
-            |behind: Behind| progress.as_ref()?.steps.have_left(&behind.products, behind.index).into();
-        Ok(behind.and_then(is_unchanged).unwrap_or(false))
+        let (Some(behind), Some(done)) = (behind, progress.as_ref()) else { return Ok(false) };
+        if done.position.sum() >= behind.database {
+            return Ok(done.steps.have_left(&behind.products, behind.index));
+        }
+        // The rows are of a read replica, which may have a change a moment before the primary commits it.
+        drop(progress);
+        sleep(PAUSE).await;
+        Ok(false)
     }
 
     /// After an error there is no index any more.

@@ -1,6 +1,6 @@
 #![allow(clippy::doc_markdown, reason = "the help texts are for terminals")]
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
@@ -110,9 +110,10 @@ impl ReplicaArgs {
     pub fn options(&self, database: &DatabaseArgs) -> anyhow::Result<Option<MySqlConnectOptions>> {
         let Some(url) = &self.database_read_url else { return Ok(None) };
         let own: MySqlConnectOptions = url.expose_secret().parse()?;
+        ensure!(own.get_socket().is_none(), "DATABASE_READ_URL needs a host, not a socket");
         if own.get_database().is_some() {
             let replica = DatabaseArgs { database_url: Some(url.clone()), ..database.clone() };
-            return replica.options().map(Some);
+            return replica.options().map(Some).context("DATABASE_READ_URL");
         }
         let options = database.options()?;
         ensure!(options.get_socket().is_none(), "DATABASE_READ_URL needs a DATABASE_URL with a host");
@@ -136,6 +137,7 @@ fn replica_url(text: &str) -> Result<SecretString, String> {
     let url = parse(text, "mysql://replica:3306")?;
     let is_server = matches!(url.scheme(), "mysql" | "mariadb") && !url.authority().contains('@');
     let is_server = is_server && matches!(url.path(), "" | "/") && url.query().is_none();
+    let is_server = is_server && !url.host_str().unwrap_or_default().is_empty();
     if is_server { Ok(text.into()) } else { database_url(text) }
 }
 
@@ -265,6 +267,8 @@ mod tests {
             let url = format!("mysql://u@h/d?ssl-mode={mode}");
             let error = options(&["--database-url", &url, "--db-tls-ca", ca]).unwrap_err().to_string();
             assert!(error.contains(reason), "{error}");
+            let of_replica = replica(&["--database-read-url", &url, "--db-tls-ca", ca]).unwrap_err();
+            assert_eq!(format!("{of_replica:#}"), format!("DATABASE_READ_URL: {error}"));
         }
         for (bad, reason) in [("on", "must be DISABLED, PREFERRED"), ("verify", "or VERIFY_IDENTITY")] {
             let error = crate::tests::parse_flags::<Cli>(&["--db-tls", bad]).unwrap_err();
@@ -308,10 +312,22 @@ mod tests {
             assert_eq!((own.get_host(), own.get_port(), own.get_username()), ("::1", 3306, "reader"));
             assert_eq!((own.get_database(), password(&own)), (Some("other"), "Some(\"x\")".to_owned()));
         }
-        let socket = ["--database-url", "mysql:///a?socket=/s", "--database-read-url", "mysql://r"];
-        assert!(replica(&socket).unwrap_err().to_string().starts_with("DATABASE_READ_URL"));
+        for contradiction in [
+            ["--database-url", "mysql:///a?socket=/s", "--database-read-url", "mysql://r"],
+            ["--db-tls", "DISABLED", "--database-read-url", "mysql://u@r/a?socket=/s"],
+        ] {
+            let error = format!("{:#}", replica(&contradiction).unwrap_err());
+            assert!(error.starts_with("DATABASE_READ_URL"), "{error}");
+        }
         // Whole or the server alone.
-        for bad in ["postgres://h", "mysql://h?ssl-mode=REQUIRED", "mysql://reader@h", "mysql://:x@h"] {
+        for bad in [
+            "postgres://h",
+            "mysql://",
+            "mysql:///",
+            "mysql://h?ssl-mode=REQUIRED",
+            "mysql://reader@h",
+            "mysql://:x@h",
+        ] {
             let error = crate::tests::parse_flags::<Cli>(&["--database-read-url", bad]).unwrap_err();
             assert!(error.starts_with("--database-read-url"), "{error}");
         }

@@ -254,8 +254,8 @@ fn raise_open_files(args: &ServeArgs) {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let limit = if raised.is_ok() { maximum } else { current };
-    // Those of a replica, too.
-    let database = u64::from(2 * args.catalog.max_connections + args.catalog.write_connections + 3);
+    // Those of a replica, two for the search index, one for pings of each server.
+    let database = u64::from(2 * args.catalog.max_connections + args.catalog.write_connections + 4);
     // Each listener has the whole limit for itself.
     let listeners = 1 + u64::from(args.server.management_port.is_some());
     let connections = listeners * (u64::from(args.server.max_connections) + SPARE_CONNECTIONS as u64);

@@ -1,13 +1,19 @@
 //! A replica that is gone, stands still or refuses: reads go on at the primary.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use farmlokal_catalog::ReplicaState;
 use farmlokal_devstack::Database;
 use sqlx::{Connection as _, MySqlConnection};
 use tokio::{task::block_in_place, time::sleep};
 
-use crate::pair::{Pair, Reader, options, reads, sql};
+use crate::{
+    name::{Name, Open},
+    pair::{Pair, Reader, lag, options, reads, sql},
+};
 
 /// Reads without pause until it comes to this state; every one is answered.
 async fn read_until(reader: &Reader, wanted: ReplicaState) {
@@ -31,6 +37,9 @@ async fn a_replica_that_is_killed_or_stands_still_under_load_costs_no_read() {
     }
     block_in_place(|| pair.replica.kill9().unwrap());
     read_until(&pair.reader, ReplicaState::Down).await;
+    while !lag().is_nan() {
+        sleep(Duration::from_millis(10)).await;
+    }
     block_in_place(|| pair.replica.start_again().unwrap());
     read_until(&pair.reader, ReplicaState::Up).await;
     pair.replica.pause().unwrap();
@@ -99,4 +108,43 @@ async fn a_replica_that_was_never_there_costs_no_read() {
         read_until(reader, ReplicaState::Down).await;
         reader.change_and_read(1, 2 + number as u64).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_takes_too_long_leaves_the_replica_to_others() {
+    let pair = Pair::start().await;
+    let name = Name::of(&pair.replica, Open::Silent).await;
+    let reader = Reader::start(options(&pair.primary), options(&pair.replica).port(name.port));
+    reader.change_and_read(1, 1).await;
+    reader.until(ReplicaState::Up).await;
+    while reads("replica", &[]) == 0 {
+        reader.read().await;
+    }
+    let late = reads("primary", &["late"]);
+    name.leads_to.send_replace(pair.replica.port());
+    while reads("primary", &["late"]) == late {
+        reader.read().await;
+        assert_eq!(reader.state(), Some(ReplicaState::Up));
+    }
+}
+
+/// As of a former primary: fewer than the changes of a second, so that their sum tells nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_that_the_replica_alone_has_are_found_among_many_others() {
+    let pair = Pair::start().await;
+    let is_found = AtomicBool::new(false);
+    let writing = async {
+        let mut number = 0;
+        while !is_found.load(Ordering::Relaxed) {
+            number += 1;
+            pair.reader.change(1, number).await;
+        }
+    };
+    let finding = async {
+        sleep(Duration::from_secs(1)).await;
+        sql(&pair.replica, "INSERT INTO change_counters VALUES (63, 2)").await;
+        pair.reader.until(ReplicaState::Down).await;
+        is_found.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(writing, finding);
 }

@@ -9,7 +9,7 @@ use farmlokal_catalog::{CatalogConfig, ReplicaState};
 use farmlokal_testing::catalog_config;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use crate::pair::{Pair, Reader, lag, options, reads, sql};
+use crate::pair::{Pair, Reader, lag, options, reads, sql, statements};
 
 const WRITERS: u64 = 4;
 const READS: u64 = 10_000;
@@ -69,13 +69,15 @@ async fn a_replica_that_is_delayed_is_left_alone_until_it_has_caught_up() {
         number += 1;
         pair.reader.change_and_read(1, number).await;
     }
-    assert!(lag() > 0);
-    let at_replica = reads("replica", &[]);
+    assert!(lag() > 0.0);
+    let (at_replica, positions) = (reads("replica", &[]), statements("position"));
     while pair.reader.state() == Some(ReplicaState::Behind) && number < 1_000 {
         number += 1;
         pair.reader.change_and_read(1, number).await;
     }
     assert_eq!(reads("replica", &[]), at_replica);
+    // Neither server was asked for what a read beside a replica needs.
+    assert_eq!(statements("position"), positions);
     pair.reader.until(ReplicaState::Up).await;
     pair.reader.read().await;
     assert!(reads("replica", &[]) > at_replica);
@@ -96,10 +98,13 @@ async fn a_replica_that_has_everything_takes_every_read() {
         reader.read().await;
         reads("primary", &[]) > before.1
     } {}
+    let positions = statements("position");
     for _ in 0..1_000 {
         reader.read().await;
     }
     assert_eq!(reads("replica", &[]) - before.0, 2_002);
+    // Who watches the replica does not wait in the queue for reads.
+    assert_eq!(statements("position") - positions, 2_000);
     // Nothing says how new an empty answer is.
     let before = reads("primary", &["empty"]);
     assert_eq!(reader.catalog.product(999).await.unwrap(), None);

@@ -3,5 +3,6 @@
 
 mod failures;
 mod freshness;
+mod name;
 mod pair;
 mod promotion;

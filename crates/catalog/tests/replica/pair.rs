@@ -162,8 +162,15 @@ pub(crate) fn reads(from: &str, reasons: &[&str]) -> u64 {
     series.filter(of).map(|series| series.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
 }
 
-/// By how many changes the replica was behind when it was looked at last.
-pub(crate) fn lag() -> u64 {
+/// Statements of this kind that were run so far, but for pings.
+pub(crate) fn statements(kind: &str) -> u64 {
+    let series = format!("farmlokal_db_query_duration_seconds_count{{statement=\"{kind}\"}} ");
+    let page = metrics().render();
+    page.lines().find_map(|line| line.strip_prefix(&series)).map_or(0, |count| count.parse().unwrap())
+}
+
+/// By how many changes the replica was behind when it was looked at last; not a number where that is not known.
+pub(crate) fn lag() -> f64 {
     let page = metrics().render();
     let line = page.lines().find_map(|line| line.strip_prefix("farmlokal_db_replica_lag "));
     line.unwrap().parse().unwrap()

@@ -3,51 +3,12 @@
 use std::time::Duration;
 
 use farmlokal_catalog::ReplicaState;
-use farmlokal_devstack::Database;
-use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
-    sync::watch,
-    task::block_in_place,
-    time::sleep,
+use tokio::{task::block_in_place, time::sleep};
+
+use crate::{
+    name::{Name, Open},
+    pair::{Pair, Reader, lag, options, sql},
 };
-
-use crate::pair::{Pair, Reader, lag, options, sql};
-
-/// What clients know of the primary: an address that leads to whichever server it is now.
-struct Name {
-    port: u16,
-    leads_to: watch::Sender<u16>,
-}
-
-/// What becomes of connections when a name leads to another server.
-#[derive(Clone, Copy, PartialEq)]
-enum Open {
-    Cut,
-    Kept,
-}
-
-impl Name {
-    async fn of(database: &Database, open: Open) -> Name {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (leads_to, target) = watch::channel(database.port());
-        tokio::spawn(async move {
-            while let Ok((mut client, _)) = listener.accept().await {
-                let mut target = target.clone();
-                tokio::spawn(async move {
-                    let port = *target.borrow_and_update();
-                    let Ok(mut server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
-                    tokio::select! {
-                        _ = copy_bidirectional(&mut client, &mut server) => {}
-                        _ = target.changed(), if open == Open::Cut => {}
-                    }
-                });
-            }
-        });
-        Name { port, leads_to }
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_takes_the_place_of_the_primary_serves_what_changes_from_then_on() {
@@ -58,7 +19,7 @@ async fn a_replica_that_takes_the_place_of_the_primary_serves_what_changes_from_
         reader.change_and_read(1, number).await;
     }
     reader.until(ReplicaState::Up).await;
-    while lag() > 0 {
+    while lag() > 0.0 {
         sleep(Duration::from_millis(10)).await;
     }
     block_in_place(|| pair.primary.kill9().unwrap());
@@ -74,7 +35,7 @@ async fn a_replica_that_takes_the_place_of_the_primary_serves_what_changes_from_
         reader.change_and_read(1, number).await;
     }
     reader.until(ReplicaState::Up).await;
-    while lag() > 0 {
+    while lag() > 0.0 {
         sleep(Duration::from_millis(10)).await;
     }
 
@@ -101,14 +62,14 @@ async fn after_a_planned_switchover_all_goes_to_the_new_primary() {
         reader.change_and_read(1, number).await;
     }
     let before = reader.catalog.change_position().await.unwrap().sum();
-    sql(&pair.primary, "SET GLOBAL read_only = ON").await;
     reader.catalog.ping().await.unwrap();
-    while pair.reader.state() != Some(ReplicaState::Up) || lag() > 0 {
+    sql(&pair.primary, "SET GLOBAL read_only = ON").await;
+    while pair.reader.state() != Some(ReplicaState::Up) || lag() > 0.0 {
         sleep(Duration::from_millis(10)).await;
     }
     sql(&pair.replica, "STOP REPLICA; RESET REPLICA ALL").await;
     name.leads_to.send_replace(pair.replica.port());
-    // As the API does each second.
+    // As the API does each second: once is enough.
     reader.catalog.ping().await.unwrap();
     for number in 20..40 {
         reader.change_and_read(1, number).await;
@@ -116,4 +77,19 @@ async fn after_a_planned_switchover_all_goes_to_the_new_primary() {
     assert_eq!(reader.catalog.change_position().await.unwrap().sum(), before + 20);
     let new = Reader::start(options(&pair.replica), options(&pair.replica));
     assert_eq!(new.catalog.categories().await.unwrap(), ["1 39"]);
+}
+
+/// The replica of before lives on, and cuts no connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_is_judged_by_the_server_that_its_name_stands_for() {
+    let pair = Pair::start().await;
+    let other = block_in_place(|| pair.primary.start_replica().unwrap());
+    let name = Name::of(&pair.replica, Open::Kept).await;
+    let reader = Reader::start(options(&pair.primary), options(&pair.replica).port(name.port));
+    reader.until(ReplicaState::Up).await;
+    pair.stop().await;
+    reader.change_and_read(1, 1).await;
+    reader.until(ReplicaState::Behind).await;
+    name.leads_to.send_replace(other.port());
+    reader.until(ReplicaState::Up).await;
 }

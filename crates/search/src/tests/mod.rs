@@ -1,5 +1,6 @@
 //! What every engine has to do. Nothing here knows which one it is but [`engine`].
 
+mod ahead;
 mod finding;
 mod million;
 mod random;
@@ -20,9 +21,13 @@ fn engine(synonyms: &str) -> impl Engine + use<> {
 }
 
 fn engine_with(memory: u64, synonyms: &str) -> impl Engine + use<> {
+    TantivyEngine::new(&SearchConfig { memory, ..config(synonyms) })
+}
+
+fn config(synonyms: &str) -> SearchConfig {
     let patient = Duration::from_secs(60);
-    TantivyEngine::new(&SearchConfig {
-        memory,
+    SearchConfig {
+        memory: 512 << 20,
         threads: 2,
         queue: 64,
         deadline: patient,
@@ -30,7 +35,7 @@ fn engine_with(memory: u64, synonyms: &str) -> impl Engine + use<> {
         synonyms: Some(synonyms.parse().unwrap()),
         ready_timeout: patient,
         poll: patient,
-    })
+    }
 }
 
 fn row(id: u64, name: &str) -> IndexRow {
