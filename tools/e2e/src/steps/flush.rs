@@ -18,7 +18,9 @@ const ROUNDS: usize = 10;
 const GOAL: Duration = Duration::from_millis(100);
 /// Pods are asked this often, and go on being asked for so long after the flush is reported.
 const PERIOD: Duration = Duration::from_millis(1);
-const AFTERWARDS: Duration = Duration::from_millis(300);
+const AFTERWARDS: Duration = Duration::from_secs(2);
+/// A pod that has not heard of the flush may serve what it has for so long: see the bounds in docs/caching.md.
+const BOUND: Duration = Duration::from_millis(1500);
 
 pub(super) async fn run(suite: &Suite<'_>) -> Result<()> {
     let pods: Vec<Target> = suite.api_pods().await?.iter().map(|pod| cluster::pod(pod, 5000)).collect();
@@ -85,13 +87,14 @@ async fn change_and_flush(suite: &Suite<'_>, pods: &[Target], round: usize) -> R
     suite.edit_catalog(&format!("round {round}")).await?;
     let asked = Instant::now();
     suite.until_flushed().await?;
+    let flushed = asked.elapsed();
     tokio::time::sleep(AFTERWARDS).await;
     stop.cancel();
     let mut longest = Duration::ZERO;
     for last_old in watched {
         longest = longest.max(last_old.await??.saturating_duration_since(asked));
     }
-    ensure!(longest < asked.elapsed().saturating_sub(AFTERWARDS / 2), "a pod still serves what was flushed");
+    ensure!(longest < flushed + BOUND, "a pod still serves what was flushed {BOUND:?} ago");
     Ok(longest)
 }
 
