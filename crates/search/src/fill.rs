@@ -4,15 +4,14 @@
 //! are equal, nothing changed in between. Otherwise the index catches up and is asked again. What it finds from then on has every
 //! change that was made before the search began, and it will do if the page's own products have not changed since.
 
-use std::time::Duration;
-
 use farmlokal_catalog::{ListQuery, Page, Product, SearchText, SortValue};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::{Engine, EngineError, Found, Search, SearchError, Suggestion, follower::Behind, metrics};
-
-/// The pause before a search is asked again whose rows are missing, or of a position that the index cannot reach yet.
-pub(crate) const PAUSE: Duration = Duration::from_millis(20);
+use crate::{
+    Engine, EngineError, Found, Search, SearchError, Suggestion,
+    follower::{Behind, PAUSE},
+    metrics,
+};
 
 impl<E: Engine> Search<E> {
     /// A page of any list, as fresh as the database at the moment of the call, and what else was found.

@@ -15,6 +15,7 @@ use farmlokal_telemetry::{Metrics, request_id};
 use crate::answer::{Answer, Freshness};
 use crate::body::BodyLimits;
 use crate::health::Health;
+use crate::list_header;
 use crate::middleware::InFlight;
 use crate::partners::Partners;
 use crate::problem::{Code, Problem};
@@ -86,6 +87,5 @@ impl App {
 
 /// The client wants what is stored to be validated: <https://www.rfc-editor.org/rfc/rfc9111#section-5.2.1.4>
 fn no_cache(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|value| value.trim().eq_ignore_ascii_case("no-cache"))
+    list_header::items(headers, CACHE_CONTROL).any(|item| item.trim().eq_ignore_ascii_case("no-cache"))
 }

@@ -10,6 +10,8 @@ use axum::http::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use tokio::sync::OnceCell;
 
+use crate::list_header;
+
 /// Below this many bytes a compressed body saves nothing worth its cost: it fits into one packet anyway.
 const WORTH_COMPRESSING: usize = 1024;
 /// From this many bytes on, compressing takes longer than the threads that serve requests may be kept.
@@ -48,8 +50,7 @@ impl Encoding {
     /// The coding that the client prefers among those offered, by
     /// [RFC 9110, section 12.5.3](https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3).
     pub(crate) fn negotiate(headers: &HeaderMap) -> Accepted {
-        let items = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-        let items: Vec<_> = items.flat_map(|value| value.split(',')).map(item).collect();
+        let items: Vec<_> = list_header::items(headers, ACCEPT_ENCODING).map(item).collect();
         let weight_of = |name: &str| {
             let mut named = items.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
             named.next_back().map(|(_, weight)| *weight)

@@ -13,6 +13,7 @@ mod entity_tag;
 mod fields;
 mod health;
 mod invalidation;
+mod list_header;
 mod middleware;
 pub mod migrate;
 mod object;

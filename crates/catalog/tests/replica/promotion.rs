@@ -10,6 +10,14 @@ use crate::{
     pair::{Pair, Reader, lag, options, sql},
 };
 
+/// The replica is used, and has all changes.
+async fn until_caught_up(reader: &Reader) {
+    reader.until(ReplicaState::Up).await;
+    while reader.state() != Some(ReplicaState::Up) || lag() > 0.0 {
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_takes_the_place_of_the_primary_serves_what_changes_from_then_on() {
     let mut pair = Pair::start().await;
@@ -18,10 +26,7 @@ async fn a_replica_that_takes_the_place_of_the_primary_serves_what_changes_from_
     for number in 1..100 {
         reader.change_and_read(1, number).await;
     }
-    reader.until(ReplicaState::Up).await;
-    while lag() > 0.0 {
-        sleep(Duration::from_millis(10)).await;
-    }
+    until_caught_up(&reader).await;
     block_in_place(|| pair.primary.kill9().unwrap());
     // Without a primary nobody knows what a read must see.
     assert!(reader.catalog.product(1).await.is_err());
@@ -34,10 +39,7 @@ async fn a_replica_that_takes_the_place_of_the_primary_serves_what_changes_from_
     for number in 100..200 {
         reader.change_and_read(1, number).await;
     }
-    reader.until(ReplicaState::Up).await;
-    while lag() > 0.0 {
-        sleep(Duration::from_millis(10)).await;
-    }
+    until_caught_up(&reader).await;
 
     // The primary of before comes back and follows nobody.
     block_in_place(|| pair.primary.start_again().unwrap());
@@ -64,9 +66,7 @@ async fn after_a_planned_switchover_all_goes_to_the_new_primary() {
     let before = reader.catalog.change_position().await.unwrap().sum();
     reader.catalog.ping().await.unwrap();
     sql(&pair.primary, "SET GLOBAL read_only = ON").await;
-    while pair.reader.state() != Some(ReplicaState::Up) || lag() > 0.0 {
-        sleep(Duration::from_millis(10)).await;
-    }
+    until_caught_up(&pair.reader).await;
     sql(&pair.replica, "STOP REPLICA; RESET REPLICA ALL").await;
     name.leads_to.send_replace(pair.replica.port());
     // As the API does each second: once is enough.

@@ -15,6 +15,7 @@ use super::response::{ProductResponse, product_json};
 use super::{conditions, invalid_id, product_id};
 use crate::entity_tag::EntityTag;
 use crate::fields::{self, Fields};
+use crate::list_header;
 use crate::object::Members;
 use crate::problem::{Code, Problem, ProblemBody};
 use crate::writes::{Kind, Writes};
@@ -272,9 +273,7 @@ pub(super) fn product_fields<T>(
 
 /// `Prefer: return=minimal` of [RFC 7240](https://www.rfc-editor.org/rfc/rfc7240#section-4.2).
 fn prefers_minimal(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
-    let mut preferences = values.flat_map(|value| value.split(','));
-    preferences.any(|preference| {
+    list_header::items(headers, PREFER).any(|preference| {
         let preference = preference.split(';').next().unwrap_or_default().replace([' ', '"'], "");
         preference.eq_ignore_ascii_case("return=minimal")
     })
