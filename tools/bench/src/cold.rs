@@ -46,7 +46,7 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     let rates = measured[0].rates.iter().zip(&measured[1].rates);
     let ratio = median(rates.map(|(api, database)| 100.0 * api / database));
     let rows = runs.iter().zip(measured).map(|((name, _), rounds)| rounds.row(name));
-    report.table(" | lists/s | p50 ms | p99 ms | max ms | refused", rows);
+    report.table(" | lists/s | p50 ms | p99 ms | refused", rows);
     report.say(&format!("Median of the rounds' ratios: {ratio:.0} % of the database's own rate."));
     report.finish()
 }

@@ -18,13 +18,14 @@ const GIVE_UP: Duration = Duration::from_secs(10);
 /// Changes a second.
 const RATES: [u32; 2] = [20, 200];
 
-/// A row for each rate. The products that it makes have ids above all others, and are gone afterwards.
-pub(crate) async fn rows(environment: &Environment) -> Result<Vec<String>> {
+/// A row for each rate, by two API processes with these `settings`. The products that it makes have ids above all others, and are gone afterwards.
+pub(crate) async fn rows(environment: &Environment, settings: &[(&str, &str)]) -> Result<Vec<String>> {
     let database = environment.database(1).await?;
     let newest: Option<u64> = sqlx::query_scalar("SELECT MAX(id) FROM products").fetch_one(&database).await?;
     let newest = newest.unwrap_or(0);
-    let unsigned = [("WEBHOOK_ALLOW_UNSIGNED", "true")];
-    let (writer, reader) = (Server::api(environment, &unsigned).await?, Server::api(environment, &[]).await?);
+    let unsigned: Vec<_> = settings.iter().copied().chain([("WEBHOOK_ALLOW_UNSIGNED", "true")]).collect();
+    let (writer, reader) =
+        (Server::api(environment, &unsigned).await?, Server::api(environment, settings).await?);
     let (mut rows, mut last) = (Vec::new(), newest);
     for rate in RATES {
         let seconds = u32::from(environment.rounds) * u32::try_from(environment.duration.as_secs())?;

@@ -40,7 +40,7 @@ impl Outcome {
         per_second(self.served.len(), self.elapsed)
     }
 
-    /// Three cells of a table: the median, the 99th percentile and the longest of the answers' times in milliseconds.
+    /// Two cells of a table: the median and the 99th percentile of the answers' times in milliseconds.
     pub(crate) fn times(&self) -> String {
         self.served.iter().copied().collect::<Latencies>().cells()
     }

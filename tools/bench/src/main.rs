@@ -3,6 +3,7 @@
 mod bare;
 mod cold;
 mod depth;
+mod engines;
 mod environment;
 mod fresh;
 mod hot;
@@ -62,7 +63,7 @@ enum Command {
     },
     /// Measure the API beside a bare axum route and the database alone
     Bench {
-        /// What to measure; without any, everything
+        /// What to measure; without any, everything, the engines only where OPENSEARCH_URL names a server
         #[arg(value_enum)]
         parts: Vec<Part>,
         /// Rounds, in each of which everything compared is measured once: more against noise, less for a quick look
@@ -88,6 +89,7 @@ enum Part {
     Cold,
     Search,
     Ranges,
+    Engines,
     Writes,
     Depth,
     Overload,
@@ -103,7 +105,10 @@ async fn main() -> anyhow::Result<()> {
         Command::Loadtest { duration } => loadtest::run(&Environment::up(&cli, 1, 1).await?, duration).await,
         Command::Bench { parts, rounds, seconds } => {
             let environment = Environment::up(&cli, *rounds, *seconds).await?;
-            let parts = if parts.is_empty() { Part::value_variants() } else { parts };
+            let everything = Part::value_variants().iter().filter(|part| {
+                **part != Part::Engines || std::env::var_os(engines::OPENSEARCH_URL).is_some()
+            });
+            let parts = if parts.is_empty() { everything.copied().collect() } else { parts.clone() };
             for part in parts {
                 let environment = &environment;
                 // On the heap: it has room for every part's state.
@@ -112,6 +117,7 @@ async fn main() -> anyhow::Result<()> {
                     Part::Cold => Box::pin(cold::bench(environment)).await?,
                     Part::Search => Box::pin(search::bench(environment)).await?,
                     Part::Ranges => Box::pin(ranges::bench(environment)).await?,
+                    Part::Engines => Box::pin(engines::bench(environment)).await?,
                     Part::Writes => Box::pin(writes::bench(environment)).await?,
                     Part::Depth => Box::pin(depth::bench(environment)).await?,
                     Part::Overload => Box::pin(overload::bench(environment)).await?,

@@ -39,12 +39,12 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
          Adversarial: half a few cents wide, half pages at a random depth of nearly all products. {} rounds of {seconds} s.",
         environment.rows, environment.rounds
     ));
-    report.table("ranges | lists/s | p50 ms | p99 ms | max ms | refused", rows);
+    report.table("ranges | lists/s | p50 ms | p99 ms | refused", rows);
     report.finish()
 }
 
 impl Queries {
-    fn ranges(&mut self, count: usize, adversarial: bool, total: bool) -> Result<Vec<Query>> {
+    pub(crate) fn ranges(&mut self, count: usize, adversarial: bool, total: bool) -> Result<Vec<Query>> {
         let mut prices: Vec<u64> = self.products.iter().map(|product| product.price.cents()).collect();
         prices.sort_unstable();
         let (lowest, highest) = (prices[0], prices[prices.len() - 1]);

@@ -40,8 +40,8 @@ impl Report {
 
     /// Adds a table of cells with ` | ` between them: the first column to the left, the others to the right.
     pub(crate) fn table(&mut self, head: &str, rows: impl IntoIterator<Item = String>) {
-        let rule = " ---: |".repeat(head.matches(" | ").count());
-        let _ = write!(self.text, "\n| {head} |\n| --- |{rule}\n");
+        let rule = "---:|".repeat(head.matches(" | ").count());
+        let _ = write!(self.text, "\n| {head} |\n|---|{rule}\n");
         for row in rows {
             let _ = writeln!(self.text, "| {row} |");
         }

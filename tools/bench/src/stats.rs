@@ -15,10 +15,10 @@ impl FromIterator<Duration> for Latencies {
 }
 
 impl Latencies {
-    /// Three cells of a table: the median, the 99th percentile and the longest in milliseconds.
+    /// Two cells of a table: the median and the 99th percentile in milliseconds.
     pub(crate) fn cells(&self) -> String {
-        let [p50, p99, max] = [50, 99, 100].map(|percent| self.percentile(percent));
-        format!("{p50:.2} | {p99:.2} | {max:.1}")
+        let [p50, p99] = [50, 99].map(|percent| self.percentile(percent));
+        format!("{p50:.2} | {p99:.2}")
     }
 
     /// The smallest latency in milliseconds that `percent` of the requests did not exceed; zero without requests.

@@ -104,7 +104,7 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
         environment.rounds,
         environment.duration.as_secs()
     ));
-    let head = "beside lists | writes/s | products/s | p50 ms | p99 ms | max ms | refused | lists/s | p50 ms | p99 ms | max ms";
+    let head = "beside lists | writes/s | products/s | p50 ms | p99 ms | refused | lists/s | p50 ms | p99 ms";
     report.table(head, measured.map(|(load, measured)| measured.row(load)));
 
     let reader = Server::api(environment, &[]).await?;
@@ -113,7 +113,7 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
         "From the answer to a `PATCH` until another process shows it, asked again and again for 10 s at the most. It had list and item \
          in its cache, and answers {LISTS} hot lists a second meanwhile."
     ));
-    report.table("changes, seen in | p50 ms | p99 ms | max ms | first answer stale", rows);
+    report.table("changes, seen in | p50 ms | p99 ms | first answer stale", rows);
     bench.clean_up().await?;
     report.finish()
 }
@@ -252,7 +252,7 @@ impl Measured {
             self.lists.times()
         );
         if let Load::Nothing = load {
-            return format!("{} | - | - | - | - | - | - | {of_lists}", load.name());
+            return format!("{} | - | - | - | - | - | {of_lists}", load.name());
         }
         let rate = median(self.rates);
         format!(
