@@ -12,8 +12,9 @@
 {{/* Takes (list $ "database" or "redis" further-ports...). */}}
 {{- define "farmlokal.egressStore" -}}
 {{- $ := index . 0 -}}
+{{- $sentinels := ternary (list 26379) list (and (eq (index . 1) "redis") (not (empty $.Values.redis.urlKey))) -}}
 - ports:
-    {{- range get $.Values.networkPolicy (printf "%sPorts" (index . 1)) | default (concat (list (get (get $.Values (index . 1)) "port")) (slice . 2) | uniq) }}
+    {{- range get $.Values.networkPolicy (printf "%sPorts" (index . 1)) | default (concat (list (get (get $.Values (index . 1)) "port")) (slice . 2) $sentinels | uniq) }}
     - port: {{ . }}
       protocol: TCP
     {{- end }}

@@ -3,9 +3,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use farmlokal_redis::{Connection, RedisConfig, client};
+use farmlokal_redis::{Check, Connection, RedisConfig, Servers};
 use metrics::Counter;
-use redis::ProtocolVersion;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::{Instrument as _, Span, field::Empty, info_span};
 
@@ -16,7 +15,7 @@ use crate::{
     keys::{RedisKeys, Scope, Stamp, slot},
     metrics::{fills, register, requests},
     redis_tier::RedisTier,
-    server_identity::check_server,
+    server_identity::Identity,
     single_flight::{FlightKey, Leader, SingleFlight},
     subscription,
 };
@@ -72,14 +71,16 @@ impl<V: Value> Cache<V> {
         config: &CacheConfig,
         tasks: &mut JoinSet<()>,
     ) -> Result<Self, InvalidUrl> {
-        let connection = Connection::with_setup(redis, "cache", |new| Box::pin(check_server(new)))?;
-        let flusher = Flusher::new(redis)?;
+        let servers = Servers::new(redis)?;
+        let identity = Identity::new();
+        let check: Check = Box::new(move |link, is_new| Box::pin(Arc::clone(&identity).check(link, is_new)));
+        let connection = Connection::with_check(Arc::clone(&servers), redis.timeout, "cache", check);
+        let flusher = Flusher::to(Arc::clone(&servers), false);
         let layer = Arc::new(InProcess::new(config.in_process_ttl, u64::from(config.in_process_mib) << 20));
         register();
         let mut supervisors = vec![tasks.spawn(Arc::clone(&connection).supervise())];
         if config.in_process {
-            let client = client(redis, ProtocolVersion::RESP3)?;
-            supervisors.push(tasks.spawn(subscription::supervise(client, Arc::clone(&layer))));
+            supervisors.push(tasks.spawn(subscription::supervise(servers, Arc::clone(&layer))));
         }
         Ok(Self(Arc::new(Inner {
             in_process: layer,

@@ -1,11 +1,14 @@
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use deadpool::managed::{self, Metrics, Object, Pool, PoolError, QueueMode, RecycleResult};
 use deadpool_redis::{Manager, Runtime};
-use farmlokal_redis::{CONNECT_TIMEOUT, client, explain};
-use redis::{
-    AsyncConnectionConfig, Pipeline, ProtocolVersion, RedisError, RedisResult, aio::MultiplexedConnection,
-};
+use farmlokal_redis::{CONNECT_TIMEOUT, Link, Servers, explain, is_redirect};
+use futures::future::try_join_all;
+use redis::{AsyncConnectionConfig, Pipeline, RedisError, RedisResult, RetryMethod};
+use tokio::time::sleep;
 
 use crate::{
     InvalidUrl, RedisConfig,
@@ -16,8 +19,10 @@ use crate::{
     metrics::count_flushes,
 };
 
-/// The longest that one step of a flush may take. No request waits for it.
+/// The longest that one step of a flush may take, about. No request waits for it.
 const STEP_TIMEOUT: Duration = Duration::from_secs(1);
+/// Before another connection is tried.
+const PAUSE: Duration = Duration::from_millis(10);
 /// Keys looked at and removed in one step: some milliseconds of Redis's time.
 const BATCH: usize = 1000;
 /// Flushes of one process that run side by side.
@@ -26,6 +31,9 @@ const CONNECTIONS: usize = 2;
 /// Makes cached answers invalid, in every process.
 pub struct Flusher {
     pool: Pool<Untested>,
+    servers: Arc<Servers>,
+    /// Whether nobody else in this process watches the Sentinels.
+    watches: bool,
 }
 
 /// What a flush did.
@@ -51,11 +59,11 @@ pub enum FlushError {
 impl Flusher {
     /// Connects on the first use.
     pub fn new(config: &RedisConfig) -> Result<Self, InvalidUrl> {
-        let info = client(config, ProtocolVersion::RESP2)?.get_connection_info().clone();
-        let connections = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(STEP_TIMEOUT));
-        let pool = Pool::builder(Untested(Manager::new_with_config(info, connections)?))
+        Ok(Self::to(Servers::new(config)?, true))
+    }
+
+    pub(crate) fn to(servers: Arc<Servers>, watches: bool) -> Self {
+        let pool = Pool::builder(Untested(Arc::clone(&servers)))
             .max_size(CONNECTIONS)
             .wait_timeout(Some(STEP_TIMEOUT))
             // The steps of a flush use the connection that has just worked.
@@ -64,12 +72,12 @@ impl Flusher {
             .build()
             .unwrap_or_else(|_| unreachable!("only a pool without a runtime is refused"));
         count_flushes(0, 0, 0);
-        Ok(Self { pool })
+        Self { pool, servers, watches }
     }
 
     /// Sends a PING. For a program that reports at its start what is wrong with its settings; the error is the cause.
     pub async fn check(&self) -> RedisResult<()> {
-        self.run(redis::pipe().ping()).await
+        self.run(std::slice::from_ref(redis::pipe().ping())).await
     }
 
     /// When it returns `Ok`, no entry from before is read from Redis any more, and every in-process layer has been
@@ -78,8 +86,13 @@ impl Flusher {
         let started = Instant::now();
         // In this order: keys removed first could be filled again, under a generation still valid, by a reader that
         // asked the database before the write.
-        let result = match self.run(renewed_generations().set(FLUSHED_KEY, "").ignore()).await {
-            Ok(()) => self.remove_entries().await.map_err(FlushError::Remove),
+        let mut renewals = changes(&[]);
+        renew(&mut renewals, list_generation);
+        renew(&mut renewals, item_generation);
+        renewals[0].set(FLUSHED_KEY, "").ignore();
+        let result = match self.run(&renewals).await {
+            // On the heap: callers move the future of a flush.
+            Ok(()) => Box::pin(self.remove_entries()).await.map_err(FlushError::Remove),
             Err(error) => Err(FlushError::Invalidate(error)),
         };
         let keys = counted(result)?;
@@ -91,74 +104,95 @@ impl Flusher {
     /// every in-process layer has been told. One round trip, however much is cached: the entries stay in Redis, where
     /// they are invalid, until they are overwritten or expire. For writers that change little, after they commit.
     pub async fn invalidate_products(&self, ids: &[u64]) -> Result<(), FlushError> {
-        let mut pipeline = redis::pipe();
-        for id in ids {
-            // In this order: a process that hears of the change must find nothing from before in Redis.
-            pipeline.del(token_key(*id)).ignore().set(changed_key(slot(*id)), "").ignore();
-        }
-        renew(&mut pipeline, list_generation);
-        counted(self.run(&pipeline).await.map_err(FlushError::Invalidate))
+        let mut pipelines = changes(ids);
+        renew(&mut pipelines, list_generation);
+        counted(self.run(&pipelines).await.map_err(FlushError::Invalidate))
     }
 
-    /// The pool does not test its connections. If Redis has closed one since its last use, the next one is tried; so what
-    /// runs here may run twice.
-    async fn run(&self, pipeline: &Pipeline) -> RedisResult<()> {
+    /// Runs the pipelines side by side, each of keys with one hash tag. The pool does not test its connections: if Redis has
+    /// closed one since its last use, or is no primary any more, the next one is tried; so what runs here may run twice.
+    async fn run(&self, pipelines: &[Pipeline]) -> RedisResult<()> {
+        let started = Instant::now();
         loop {
-            let mut connection = self.pool.get().await.map_err(redis_error)?;
-            let Err(error) = pipeline.exec_async(&mut *connection).await else { return Ok(()) };
-            let is_new = Object::metrics(&connection).recycle_count == 0;
+            let connection = self.pool.get().await.map_err(redis_error)?;
+            let ran = try_join_all(pipelines.iter().map(|pipeline| connection.clone().run(pipeline))).await;
+            if self.watches {
+                self.servers.watch().await;
+            }
+            let Err(error) = ran.and_then(|_| self.servers.check(connection.switches)) else { return Ok(()) };
             drop(Object::take(connection));
-            if is_new || !error.is_connection_dropped() {
+            if matches!(error.retry_method(), RetryMethod::NoRetry) || started.elapsed() > STEP_TIMEOUT {
                 return Err(error);
             }
+            sleep(PAUSE).await;
         }
     }
 
     async fn remove_entries(&self) -> RedisResult<u64> {
-        let mut connection = self.pool.get().await.map_err(redis_error)?;
-        let (mut removed, mut cursor) = (0, 0_u64);
-        loop {
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(ENTRY_PATTERN).arg("COUNT").arg(BATCH);
-            let (next, keys): (u64, Vec<Vec<u8>>) = scan.query_async(&mut *connection).await?;
-            if !keys.is_empty() {
-                removed += redis::cmd("UNLINK").arg(keys).query_async::<u64>(&mut *connection).await?;
+        let mut removed = 0;
+        let mut link = self.pool.get().await.map_err(redis_error)?;
+        for primary in self.servers.primaries().await? {
+            let mut primary = primary.get_multiplexed_async_connection_with_config(&connections()).await?;
+            let mut cursor = 0_u64;
+            loop {
+                let mut scan = redis::cmd("SCAN");
+                scan.arg(cursor).arg("MATCH").arg(ENTRY_PATTERN).arg("COUNT").arg(BATCH);
+                let (next, keys): (u64, Vec<Vec<u8>>) = scan.query_async(&mut primary).await?;
+                if !keys.is_empty() {
+                    match redis::cmd("UNLINK").arg(keys).query_async::<u64>(&mut *link).await {
+                        Ok(count) => removed += count,
+                        // Some are on the way to another node.
+                        Err(error) if is_redirect(&error) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                if next == 0 {
+                    break;
+                }
+                cursor = next;
             }
-            if next == 0 {
-                return Ok(removed);
-            }
-            cursor = next;
         }
+        Ok(removed)
     }
 }
 
 /// deadpool-redis tests a connection with UNWATCH and PING before each use, which would make two round trips of one. Its
 /// manager has no option for that (`recycle` in deadpool-redis 0.23).
-struct Untested(Manager);
+struct Untested(Arc<Servers>);
 
 impl managed::Manager for Untested {
-    type Type = MultiplexedConnection;
+    type Type = Link;
     type Error = RedisError;
 
-    async fn create(&self) -> RedisResult<MultiplexedConnection> {
-        self.0.create().await
+    async fn create(&self) -> RedisResult<Link> {
+        let connect = |info| async move { Manager::new_with_config(info, connections())?.create().await };
+        Box::pin(self.0.link(connect)).await
     }
 
-    async fn recycle(&self, _: &mut MultiplexedConnection, _: &Metrics) -> RecycleResult<RedisError> {
-        Ok(())
+    async fn recycle(&self, link: &mut Link, _: &Metrics) -> RecycleResult<RedisError> {
+        Ok(self.0.check(link.switches)?)
     }
 }
 
-/// Makes every entry in Redis invalid at once, whether or not it is removed later.
-pub(crate) fn renewed_generations() -> Pipeline {
-    let mut pipeline = redis::pipe();
-    renew(&mut pipeline, list_generation);
-    renew(&mut pipeline, item_generation);
-    pipeline
+fn connections() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_response_timeout(Some(STEP_TIMEOUT))
 }
 
-fn renew(pipeline: &mut Pipeline, key: fn(u64) -> String) {
-    for tag in 0..TAGS {
+/// What makes the products' own entries invalid: a pipeline for each hash tag.
+fn changes(ids: &[u64]) -> Vec<Pipeline> {
+    let mut pipelines: Vec<_> = (0..TAGS).map(|_| redis::pipe()).collect();
+    for id in ids {
+        let pipeline = &mut pipelines[(id % TAGS) as usize];
+        // In this order: a process that hears of the change must find nothing from before in Redis.
+        pipeline.del(token_key(*id)).ignore().set(changed_key(slot(*id)), "").ignore();
+    }
+    pipelines
+}
+
+fn renew(pipelines: &mut [Pipeline], key: fn(u64) -> String) {
+    for (tag, pipeline) in (0..).zip(pipelines) {
         pipeline.set(key(tag), &new_token()[..]).ignore();
     }
 }

@@ -26,8 +26,10 @@ const LIST_GENERATION: &str = "farmlokal:generation:lists:";
 const ITEM_GENERATION: &str = "farmlokal:generation:items:";
 const CHANGED: &str = "farmlokal:changed:";
 
-/// Holds the `run_id` of the server that the generations were made for.
-pub(crate) const SERVER_KEY: &str = "farmlokal:server";
+/// Holds the `run_id` of the server that the generations with this hash tag were made for.
+pub(crate) fn server_key(tag: u64) -> String {
+    format!("farmlokal:server:{{{tag}}}")
+}
 
 /// What an answer is the answer to. A change of one product makes every list invalid, and of the items its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

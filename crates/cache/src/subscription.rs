@@ -6,8 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use farmlokal_redis::{Attempts, CONNECT_TIMEOUT, explain};
-use redis::{AsyncConnectionConfig, Client, PushInfo, PushKind, RedisError, Value as RedisValue};
+use farmlokal_redis::{Attempts, CONNECT_TIMEOUT, Servers, explain};
+use futures::future::try_join_all;
+use redis::{
+    AsyncConnectionConfig, Client, PushInfo, PushKind, RedisError, RedisResult, Value as RedisValue,
+    aio::MultiplexedConnection,
+};
 use tokio::time::sleep;
 
 use crate::{
@@ -25,21 +29,40 @@ const PING_TIMEOUT: Duration = Duration::from_secs(1);
 const LEASE: Duration = PING_EVERY.saturating_add(PING_TIMEOUT);
 
 /// Keeps the layer subscribed, for ever.
-pub(crate) async fn supervise<V: Value>(client: Client, layer: Arc<InProcess<V>>) {
+pub(crate) async fn supervise<V: Value>(servers: Arc<Servers>, layer: Arc<InProcess<V>>) {
     let mut attempts = Attempts::new("invalidations");
     loop {
-        let Err(error) = subscribe(&client, &layer, &mut attempts).await;
+        let Err(error) = subscribe(&servers, &layer, &mut attempts).await;
         layer.end_lease();
         attempts.failed(&error).await;
     }
 }
 
-/// Subscribes and extends the lease for as long as the connection answers.
+/// Subscribes to all primaries, and extends the lease for as long as they answer and are all.
 async fn subscribe<V: Value>(
-    client: &Client,
+    servers: &Servers,
     layer: &Arc<InProcess<V>>,
     attempts: &mut Attempts,
 ) -> Result<Infallible, RedisError> {
+    let switches = servers.switches();
+    let primaries = servers.primaries().await.map_err(explain)?;
+    let connections = try_join_all(primaries.iter().map(|client| track(client, layer))).await?;
+    // What was being read before this moment may have missed an invalidation.
+    layer.invalidate(Scope::Everything);
+    layer.changed.notify_one();
+    attempts.succeeded();
+    loop {
+        let sent = Instant::now();
+        let confirmed = connections.iter().map(|primary| servers.confirm(&primaries, primary.clone()));
+        try_join_all(confirmed).await?;
+        servers.check(switches)?;
+        layer.extend_lease(sent + LEASE);
+        // If a connection is lost before, the next test finds out.
+        sleep(PING_EVERY).await;
+    }
+}
+
+async fn track<V: Value>(client: &Client, layer: &Arc<InProcess<V>>) -> RedisResult<MultiplexedConnection> {
     let listener = Arc::clone(layer);
     // Called where the connection is read, so before any later answer on it reaches anybody.
     let on_push = move |push: PushInfo| {
@@ -62,17 +85,7 @@ async fn subscribe<V: Value>(
         tracking.arg("PREFIX").arg(prefix);
     }
     tracking.exec_async(&mut connection).await?;
-    // What was being read before this moment may have missed an invalidation.
-    layer.invalidate(Scope::Everything);
-    layer.changed.notify_one();
-    attempts.succeeded();
-    loop {
-        let sent = Instant::now();
-        redis::cmd("PING").exec_async(&mut connection).await?;
-        layer.extend_lease(sent + LEASE);
-        // If the connection is lost before, the next PING finds out.
-        sleep(PING_EVERY).await;
-    }
+    Ok(connection)
 }
 
 /// A push names the keys that were written, or none if the whole database was emptied.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use farmlokal_devstack::Redis;
+use farmlokal_devstack::{Redis, RedisCluster};
 use farmlokal_rate_limit::{Client, Limiter, Policy};
 use farmlokal_redis::{Connection, RedisConfig};
 
@@ -39,6 +39,20 @@ fn client(number: u32) -> Client {
 
 async fn ask(limiter: &Arc<Limiter>, client: Client) -> bool {
     limiter.check(0, client).await.retry_after.is_none()
+}
+
+/// Clients' keys lie on all of its nodes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_counts_over_replicas() {
+    let redis = tokio::task::block_in_place(RedisCluster::start).unwrap();
+    let replicas = [replica(&redis.url(), "10/3600", 2).await, replica(&redis.url(), "10/3600", 2).await];
+    for number in 0..30 {
+        let mut admitted = 0;
+        for n in 0..40 {
+            admitted += usize::from(ask(&replicas[n % 2].0, client(number)).await);
+        }
+        assert!((10..=12).contains(&admitted), "{admitted} of client {number}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
 use redis::io::tcp::TcpSettings;
-use redis::{Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, RedisError};
+use redis::{Client, ConnectionAddr, IntoConnectionInfo, RedisError};
 
 /// The longest that making a connection may take. No request waits for it.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -9,7 +9,8 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How to reach Redis.
 #[derive(Clone)]
 pub struct RedisConfig {
-    /// `redis://` or `rediss://`, with user name, password and database number where needed.
+    /// `redis://` or `rediss://`, with user name, password and database number where needed; for several servers see
+    /// [`nodes`](crate::nodes()).
     pub url: String,
     /// Where it is set, the connection is TLS whatever the URL says. Without a CA of its own the public ones count.
     pub tls: Option<redis::TlsCertificates>,
@@ -35,7 +36,7 @@ impl fmt::Debug for RedisConfig {
 /// A Redis URL that cannot be parsed, or has no TLS. The message does not repeat it: it may hold a password.
 #[derive(Debug, thiserror::Error)]
 #[error("the Redis URL is not valid: {0}")]
-pub struct InvalidUrl(String);
+pub struct InvalidUrl(pub(crate) String);
 
 impl From<RedisError> for InvalidUrl {
     fn from(error: RedisError) -> Self {
@@ -43,13 +44,10 @@ impl From<RedisError> for InvalidUrl {
     }
 }
 
-/// Parses the URL; connects to nothing.
-///
-/// # Errors
-/// A URL that is none of Redis's, or a Unix socket with TLS.
-pub fn client(config: &RedisConfig, protocol: ProtocolVersion) -> Result<Client, InvalidUrl> {
-    let mut info = config.url.as_str().into_connection_info()?;
-    if let (Some(_), ConnectionAddr::Tcp(host, port)) = (&config.tls, info.addr()) {
+/// Parses the URL of one server.
+pub(crate) fn client(url: &str, tls: Option<&redis::TlsCertificates>) -> Result<Client, InvalidUrl> {
+    let mut info = url.into_connection_info()?;
+    if let (Some(_), ConnectionAddr::Tcp(host, port)) = (tls, info.addr()) {
         let (host, port) = (host.clone(), *port);
         info = info.set_addr(ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None });
     }
@@ -57,9 +55,8 @@ pub fn client(config: &RedisConfig, protocol: ProtocolVersion) -> Result<Client,
         // An error says that the program has already chosen one.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
-    let settings = info.redis_settings().clone().set_protocol(protocol);
-    let info = info.set_redis_settings(settings).set_tcp_settings(TcpSettings::default().set_nodelay(true));
-    Ok(match &config.tls {
+    let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
+    Ok(match tls {
         Some(certificates) => Client::build_with_tls(info, certificates.clone())?,
         None => Client::open(info)?,
     })

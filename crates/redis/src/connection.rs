@@ -3,7 +3,6 @@
 use std::{
     future::ready,
     io,
-    pin::Pin,
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -11,19 +10,20 @@ use std::{
     time::Duration,
 };
 
+use futures::future::BoxFuture;
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
-use redis::{
-    AsyncConnectionConfig, Client, ProtocolVersion, RedisError, RedisResult, aio::MultiplexedConnection,
-};
+use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult};
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    Attempts, InvalidUrl, RedisConfig,
-    config::{CONNECT_TIMEOUT, client, explain},
+    Attempts, InvalidUrl, Link, RedisConfig, Servers,
+    config::{CONNECT_TIMEOUT, explain},
+    link::Ends,
 };
 
 const UP: &str = "farmlokal_redis_up";
 const ERRORS: &str = "farmlokal_redis_errors_total";
+const QUORUM: &str = "farmlokal_redis_sentinel_quorum";
 
 /// How often the connection is tested. Together with [`PING_TIMEOUT`] it bounds the time after which a Redis that
 /// hangs is skipped: less than a second.
@@ -31,29 +31,31 @@ const PING_EVERY: Duration = Duration::from_millis(250);
 /// How long the answer may take.
 const PING_TIMEOUT: Duration = Duration::from_millis(700);
 
-/// What every new connection does before anybody uses it.
-type Setup = fn(MultiplexedConnection) -> Pin<Box<dyn Future<Output = RedisResult<()>> + Send>>;
+/// What is done on every new connection before anybody uses it, with `true`. To a cluster, where redis-rs may connect to another
+/// server unnoticed, it is done again with every test, with `false`. If it fails the connection is lost.
+pub type Check = Box<dyn Fn(Link, bool) -> BoxFuture<'static, RedisResult<()>> + Send + Sync>;
 
 /// Gives the metrics recorder the help text of every metric of this crate. Call it once, at start.
 pub fn describe_metrics() {
     describe_gauge!(UP, "1 if Redis answers on this connection (cache, shared), 0 if requests skip it");
+    describe_gauge!(QUORUM, "1 if a Redis Sentinel answers and could have a new primary elected, else 0");
     describe_counter!(ERRORS, "Failed Redis operations of requests, timeouts included, by connection");
 }
 
-async fn within<T>(limit: Duration, operation: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
-    timeout(limit, operation).await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
+    timeout(limit, work).await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
 }
 
 /// A connection that is either there or not. An operation takes at most the configured time; one that takes longer
 /// fails alone. Only [`supervise`](Self::supervise) decides that the connection is lost; from then on operations are
 /// skipped until it has connected again.
 pub struct Connection {
-    client: Client,
+    servers: Arc<Servers>,
     operation_timeout: Duration,
-    live: RwLock<Option<MultiplexedConnection>>,
+    live: RwLock<Option<Link>>,
     /// Whether `live` has one. Read with every request, and the lock would be shared by all cores.
     up: AtomicBool,
-    setup: Setup,
+    check: Check,
     name: &'static str,
     up_gauge: Gauge,
     errors: Counter,
@@ -66,30 +68,25 @@ impl Connection {
     /// # Errors
     /// A URL that is none of Redis's.
     pub fn new(config: &RedisConfig, name: &'static str) -> Result<Arc<Self>, InvalidUrl> {
-        Self::with_setup(config, name, |_| Box::pin(ready(Ok(()))))
+        let check: Check = Box::new(|_, _| Box::pin(ready(Ok(()))));
+        Ok(Self::with_check(Servers::new(config)?, config.timeout, name, check))
     }
 
-    /// Like [`new`](Self::new); `setup` runs on every new connection before anybody uses it, and fails it if it fails.
-    ///
-    /// # Errors
-    /// A URL that is none of Redis's.
-    pub fn with_setup(
-        config: &RedisConfig,
-        name: &'static str,
-        setup: Setup,
-    ) -> Result<Arc<Self>, InvalidUrl> {
+    /// Like [`new`](Self::new), with a check. An operation may take `limit`, above zero.
+    #[must_use]
+    pub fn with_check(servers: Arc<Servers>, limit: Duration, name: &'static str, check: Check) -> Arc<Self> {
         let up_gauge = gauge!(UP, "connection" => name);
         up_gauge.set(0.0);
-        Ok(Arc::new(Self {
-            client: client(config, ProtocolVersion::RESP2)?,
-            operation_timeout: config.timeout,
+        Arc::new(Self {
+            servers,
+            operation_timeout: limit,
             live: RwLock::new(None),
             up: AtomicBool::new(false),
-            setup,
+            check,
             name,
             up_gauge,
             errors: counter!(ERRORS, "connection" => name),
-        }))
+        })
     }
 
     /// The longest that an operation may take.
@@ -105,7 +102,7 @@ impl Connection {
     }
 
     /// Runs `operation` within the configured time; `None` if Redis is down, did not answer in time, or refused it.
-    pub async fn run<T, Fut>(&self, operation: impl FnOnce(MultiplexedConnection) -> Fut) -> Option<T>
+    pub async fn run<T, Fut>(&self, operation: impl FnOnce(Link) -> Fut) -> Option<T>
     where
         Fut: Future<Output = RedisResult<T>>,
     {
@@ -125,6 +122,7 @@ impl Connection {
     pub async fn supervise(self: Arc<Self>) {
         let mut attempts = Attempts::new(self.name);
         loop {
+            self.watch().await;
             let error = match self.connect().await {
                 Ok(connection) => {
                     self.set_live(Some(connection.clone()));
@@ -144,29 +142,47 @@ impl Connection {
         self.set_live(None);
     }
 
-    async fn connect(&self) -> RedisResult<MultiplexedConnection> {
+    async fn connect(&self) -> RedisResult<Link> {
         // The limits are ours: one on all of this, one on each operation.
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+        let connect = |info| async move {
+            Client::open(info)?.get_multiplexed_async_connection_with_config(&config).await
+        };
         within(CONNECT_TIMEOUT, async {
-            let connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-            (self.setup)(connection.clone()).await?;
-            Ok(connection)
+            let link = self.servers.link(connect).await?;
+            (self.check)(link.clone(), true).await?;
+            Ok(link)
         })
         .await
         .map_err(explain)
     }
 
-    /// On a closed socket the next PING fails at once.
-    async fn wait_until_lost(&self, mut connection: MultiplexedConnection) -> RedisError {
+    /// On a closed socket the next test fails at once.
+    async fn wait_until_lost(&self, mut link: Link) -> RedisError {
         loop {
-            if let Err(error) = within(PING_TIMEOUT, redis::cmd("PING").exec_async(&mut connection)).await {
+            let test = async {
+                // In a cluster, of all primaries.
+                redis::cmd("PING").exec_async(&mut link).await?;
+                let Ends::Cluster(_) = link.to else { return Ok(()) };
+                (self.check)(link.clone(), false).await
+            };
+            if let (Err(error), ()) = tokio::join!(within(PING_TIMEOUT, test), self.watch()) {
+                return error;
+            }
+            if let Err(error) = self.servers.check(link.switches) {
                 return error;
             }
             sleep(PING_EVERY).await;
         }
     }
 
-    fn set_live(&self, connection: Option<MultiplexedConnection>) {
+    async fn watch(&self) {
+        if let Some(has_quorum) = self.servers.watch().await {
+            gauge!(QUORUM).set(f64::from(u8::from(has_quorum)));
+        }
+    }
+
+    fn set_live(&self, connection: Option<Link>) {
         let up = connection.is_some();
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = connection;
         self.up.store(up, Ordering::Relaxed);

@@ -4,8 +4,14 @@
 mod attempts;
 mod config;
 mod connection;
+mod link;
+mod nodes;
+mod servers;
 
 pub use attempts::Attempts;
-pub use config::{CONNECT_TIMEOUT, InvalidUrl, RedisConfig, client, explain};
-pub use connection::{Connection, describe_metrics};
+pub use config::{CONNECT_TIMEOUT, InvalidUrl, RedisConfig, explain};
+pub use connection::{Check, Connection, describe_metrics};
+pub use link::{Link, is_redirect};
+pub use nodes::{Nodes, nodes};
 pub use redis::{ClientTlsConfig, TlsCertificates};
+pub use servers::Servers;

@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 use clap::Args;
-use farmlokal_redis::{ClientTlsConfig, RedisConfig, TlsCertificates};
+use farmlokal_redis::{ClientTlsConfig, Nodes, RedisConfig, TlsCertificates, nodes};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -14,7 +14,8 @@ use crate::server_url::{check_options, host, parse};
 #[command(next_help_heading = "Redis")]
 pub struct RedisArgs {
     /// Redis as a URL, such as redis://user:password@host:6379/0, or rediss:// for TLS; takes the place of REDIS_HOST,
-    /// REDIS_PORT, REDIS_USERNAME and REDIS_PASSWORD
+    /// REDIS_PORT, REDIS_USERNAME and REDIS_PASSWORD. Behind Sentinels: redis+sentinel://user:password@host,host/SERVICE/0, with
+    /// ?sentinel_login=user:password for their own; a Redis Cluster: redis+cluster://user:password@host,host
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_parser = redis_url)]
     redis_url: Option<SecretString>,
     /// Host of the Redis or Valkey server
@@ -68,7 +69,8 @@ impl RedisArgs {
         let root_cert = self.redis_tls_ca.as_ref().map(|ca| ca.expose_secret().into());
         let has_files = client_tls.is_some() || root_cert.is_some();
         let (is_on, is_off) = (self.redis_tls == Some(true) || has_files, self.redis_tls == Some(false));
-        let is_tls_url = ["rediss:", "valkeys:"].iter().any(|scheme| url.starts_with(scheme));
+        let scheme = url.split([':', '+']).next().unwrap_or_default();
+        let is_tls_url = ["rediss", "valkeys"].iter().any(|tls| scheme.eq_ignore_ascii_case(tls));
         ensure!(!(is_off && has_files), "REDIS_TLS=false, and REDIS_TLS_CA or REDIS_TLS_CERT is set");
         ensure!(!(is_off && is_tls_url), "REDIS_TLS=false, and REDIS_URL is rediss://");
         let tls = is_on.then_some(TlsCertificates { client_tls, root_cert });
@@ -77,6 +79,12 @@ impl RedisArgs {
 }
 
 fn redis_url(text: &str) -> Result<SecretString, String> {
+    let Nodes { servers, sentinels, .. } = nodes(text).map_err(|error| error.to_string())?;
+    servers.iter().chain(&sentinels).try_for_each(|url| check_one(url))?;
+    Ok(text.into())
+}
+
+fn check_one(text: &str) -> Result<(), String> {
     let url = parse(text, "redis://:password@host:6379/0")?;
     let is_socket = match url.scheme() {
         "redis" | "rediss" | "valkey" | "valkeys" => false,
@@ -97,8 +105,7 @@ fn redis_url(text: &str) -> Result<SecretString, String> {
         url.host_str().filter(|host| !host.is_empty()).ok_or("it names no host")?;
         is_database(url.path().trim_matches('/'))?;
     }
-    // With its scheme in lower case.
-    Ok(String::from(url).into())
+    Ok(())
 }
 
 /// Redis has a limit of its own, and names it on the first connection.
@@ -183,6 +190,10 @@ mod tests {
                 &["--redis-tls=false", "--redis-url", "REDISS://h"],
                 "REDIS_TLS=false, and REDIS_URL is rediss://",
             ),
+            (
+                &["--redis-tls=false", "--redis-url", "REDISS+cluster://h"],
+                "REDIS_TLS=false, and REDIS_URL is rediss://",
+            ),
         ] {
             let error = crate::tests::parse_flags::<Cli>(args).unwrap().redis.config().unwrap_err();
             assert!(error.to_string().contains(reason), "{error}");
@@ -209,6 +220,14 @@ mod tests {
             ),
             ("redis://:secret@h?timeout=1", "unknown option timeout; write "),
             ("redis://:secret@h?protocol=resp3", "protocol is set by the service itself"),
+            ("redis://:secret@a,b:1", "several hosts: write redis+sentinel:// or redis+cluster://"),
+            ("redis+sentinel://:secret@a,b:1", "it names no service"),
+            ("redis+sentinel://:secret@a,/shop", "empty host"),
+            ("redis+sentinel://:secret@a/shop/one", "the database must be a number"),
+            ("redis+sentinel://a/shop?password=secret", "the option is sentinel_login"),
+            ("redis+cluster://:secret@a,b:port", "invalid port number"),
+            ("redis+cluster://:secret@a?timeout=1", "unknown option timeout; write "),
+            ("http+cluster://:secret@a,b", "the scheme is http"),
             ("unix:///run/redis?db=x", "the database must be a number"),
             ("unix:///run/redis?tls=1", "unknown option tls"),
         ] {
@@ -220,7 +239,14 @@ mod tests {
 
     #[test]
     fn what_the_client_understands_is_accepted() {
-        for good in ["redis://h", "rediss://u:p@h:1/15", "valkeys://h/0", "unix:///run/redis?db=1&pass=x"] {
+        for good in [
+            "redis://h",
+            "rediss://u:p@h:1/15",
+            "valkeys://h/0",
+            "unix:///run/redis?db=1&pass=x",
+            "redis+sentinel://u:p@a,[::1]:26379/shop/1?sentinel_login=:%40",
+            "REDISS+cluster://:p@a,b:7000",
+        ] {
             crate::tests::parse_flags::<Cli>(&["--redis-url", good]).unwrap();
         }
     }

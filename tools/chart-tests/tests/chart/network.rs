@@ -82,6 +82,17 @@ fn the_api_alone_reaches_the_read_replica() {
     assert_eq!(egress(&objects, "farmlokal-migrate"), [53, 3306, 5353]);
 }
 
+/// The chart does not know the URL: it is in a Secret.
+#[test]
+fn with_a_url_of_redis_its_sentinels_are_reached() {
+    let values =
+        json!({"networkPolicy": {"enabled": true}, "redis": {"existingSecret": "redis", "urlKey": "url"}});
+    let Some(objects) = render(&values) else { return };
+    assert_eq!(egress(&objects, "farmlokal-api"), [53, 3306, 5353, 6379, 26379]);
+    assert_eq!(egress(&objects, "farmlokal-controller"), [53, 443, 5353, 6379, 6443, 26379]);
+    assert_eq!(egress(&objects, "farmlokal-seed"), [53, 3306, 5353, 6379, 26379]);
+}
+
 /// A policy is about pods, whatever port their Service has.
 #[test]
 fn the_ports_of_pods_may_differ_from_those_of_services() {

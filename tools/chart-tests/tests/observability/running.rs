@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use farmlokal_devstack::{Redis, cargo};
+use farmlokal_devstack::{RedisSentinels, cargo};
 use farmlokal_sandbox::{Faults, Mode, Sandbox};
 use farmlokal_testing::TestDatabase;
 use secrecy::ExposeSecret as _;
@@ -24,7 +24,7 @@ pub(crate) fn scrape() -> Vec<String> {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let scraped = async {
         let folder = built();
-        let redis = Redis::start().unwrap();
+        let redis = RedisSentinels::start(&[]).unwrap();
         vec![api(&folder, &redis).await, seed(&folder).await, controller(&folder, &redis)]
     };
     // Whoever asks first may be inside another runtime.
@@ -47,7 +47,7 @@ fn built() -> PathBuf {
     folder
 }
 
-async fn api(folder: &Path, redis: &Redis) -> String {
+async fn api(folder: &Path, redis: &RedisSentinels) -> String {
     let (database, sandbox) = (TestDatabase::create().await, Sandbox::start().await.unwrap());
     let config = sandbox.config();
     let settings = [
@@ -105,7 +105,7 @@ async fn seed(folder: &Path) -> String {
 }
 
 /// As the leader, with a catalogue whose flush is pending.
-fn controller(folder: &Path, redis: &Redis) -> String {
+fn controller(folder: &Path, redis: &RedisSentinels) -> String {
     let server = api_server::start();
     let cluster = format!(
         "apiVersion: v1

@@ -2,12 +2,28 @@
 
 use std::collections::HashMap;
 
-use farmlokal_devstack::Redis;
+use farmlokal_devstack::{Redis, RedisCluster, RedisSentinels};
 use farmlokal_sandbox::{Config, Fault, Mode, Sandbox};
 use secrecy::ExposeSecret as _;
 use sha2::Digest as _;
 
 use super::fixture::{Replica, assert_documented, error, eventually, retry_after, row, seen, token_fault};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_shared_in_a_cluster_and_behind_sentinels() {
+    let cluster = tokio::task::block_in_place(RedisCluster::start).unwrap();
+    let sentinels = tokio::task::block_in_place(|| RedisSentinels::start(&[])).unwrap();
+    for url in [cluster.url(), sentinels.url()] {
+        let (unused, sandbox) = (&cluster.nodes[0], Sandbox::start().await.unwrap());
+        for from in ["provider", "redis"] {
+            let replica = Replica::start(unused, &sandbox, &[("REDIS_URL", &url)]).await;
+            assert_eq!(seen(&replica.token().await), (200, from.to_owned()));
+            let page = replica.get("/metrics").await;
+            let has_quorum = page.text().lines().any(|line| line == "farmlokal_redis_sentinel_quorum 1");
+            assert_eq!(has_quorum, url == sentinels.url());
+        }
+    }
+}
 
 #[tokio::test]
 async fn a_token_comes_from_the_provider_then_from_memory_and_for_another_process_from_redis() {
