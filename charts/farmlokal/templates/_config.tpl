@@ -8,6 +8,9 @@
 {{- with ((.Values.api.resources).limits).memory -}}
 {{- $limit := include "farmlokal.mib" . | int64 -}}
 {{- $index := include "farmlokal.mib" (default "256MiB" $.Values.api.config.SEARCH_MEMORY) | int64 -}}
+{{- if or $.Values.api.search.existingSecret $.Values.api.search.url -}}
+{{- $index = 0 -}}
+{{- end -}}
 {{- $cache := ternary 0 (int64 (default 64 $.Values.api.config.LOCAL_CACHE_MIB)) (eq (toString $.Values.api.config.LOCAL_CACHE) "false") -}}
 {{- if gt (add $cache $index 128) $limit -}}
 {{- fail (printf "api.config: LOCAL_CACHE_MIB and SEARCH_MEMORY are %d and %d MiB: api.resources.limits.memory must be at least 128 MiB above their sum, and is %v" (int64 $cache) (int64 $index) .) -}}

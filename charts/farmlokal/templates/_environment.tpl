@@ -128,6 +128,9 @@ leeway: {{ .leeway | quote }}
 {{- with include "farmlokal.replicaEnv" . }}
 {{ . }}
 {{- end }}
+{{- with include "farmlokal.searchEnv" . }}
+{{ . }}
+{{- end }}
 {{ include "farmlokal.redisEnv" . }}
 {{- with .Values.partners }}
 {{- if $partners.tokenUrl }}

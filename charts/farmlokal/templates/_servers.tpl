@@ -115,6 +115,23 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Where OpenSearch is. */}}
+{{- define "farmlokal.searchEnv" -}}
+{{- with .Values.api.search -}}
+{{- if or .existingSecret .url -}}
+- name: SEARCH_URL
+  {{- if .existingSecret }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ .existingSecret | quote }}
+      key: {{ .urlKey | quote }}
+  {{- else }}
+  value: {{ .url | quote }}
+  {{- end }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Where Redis is. */}}
 {{- define "farmlokal.redisEnv" -}}
 {{- with .Values.redis -}}

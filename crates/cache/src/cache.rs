@@ -254,6 +254,9 @@ impl<V: Value> Inner<V> {
         match fill().await {
             Ok(value) => {
                 let age = read_at.elapsed().unwrap_or_default();
+                if value.is_stale() {
+                    return leader.publish(Ok(Lookup { value, source: Source::Stale, age }));
+                }
                 let remaining = self.redis.fresh.saturating_sub(age);
                 self.in_process.insert(&key, epoch, value.clone(), age, remaining);
                 leader.publish(Ok(Lookup { value: value.clone(), source: Source::Miss, age }));

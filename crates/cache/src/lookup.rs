@@ -15,6 +15,11 @@ pub trait Value: Clone + Send + Sync + 'static {
 
     /// Bytes of memory that the value takes in the in-process layer.
     fn weight(&self) -> u32;
+
+    /// Whether it may lack changes from before it was asked for: such a value is served as [`Source::Stale`], and not stored.
+    fn is_stale(&self) -> bool {
+        false
+    }
 }
 
 /// An answer of the cache.
@@ -37,7 +42,7 @@ pub enum Source {
     Redis,
     /// The fill, which this request ran or shared.
     Miss,
-    /// An expired entry, served because the fill failed.
+    /// An expired entry, served because the fill failed, or what the fill itself gave as stale.
     Stale,
 }
 

@@ -41,6 +41,16 @@ impl ChangePosition {
         Ok(ChangePosition(counters.collect::<Result<_, sqlx::Error>>()?))
     }
 
+    /// As it is stored.
+    pub(crate) fn to_text(&self) -> String {
+        serde_json::json!(self.0).to_string()
+    }
+
+    /// `None` unless it is what [`to_text`](Self::to_text) made.
+    pub(crate) fn of_text(text: &str) -> Option<ChangePosition> {
+        serde_json::from_str(text).ok().map(ChangePosition)
+    }
+
     fn of(&self, slot: u8) -> u64 {
         self.0.get(&slot).copied().unwrap_or(0)
     }
@@ -92,18 +102,7 @@ impl Catalog {
     /// the day after a change it is told, later it may be [forgotten](Self::prune): an index that was away for longer has
     /// to be rebuilt.
     pub async fn changes_since(&self, seen: &ChangePosition) -> Result<Changes, Error> {
-        let rows = self.index_database.reader().await?.fetch(&changes(seen)).await?;
-        let (mut now, mut changed) = (ChangePosition::default(), Vec::new());
-        for row in &rows {
-            if let Some(product) = row.try_get(10)? {
-                let is_there = row.try_get::<Option<u64>, _>(0)?.is_some();
-                changed.push((product, is_there.then(|| index_row(row)).transpose()?));
-            } else {
-                now.0.insert(row.try_get(8)?, row.try_get(9)?);
-            }
-        }
-        let is_told = seen.leads_to(&now) && changed.len() <= MOST_CHANGED;
-        Ok(if is_told { Changes::Products(now, changed) } else { Changes::All })
+        told(&self.index_database.reader().await?.fetch(&changes(seen)).await?, seen)
     }
 
     /// The products with these ids that exist, in this order, and the [sum](ChangePosition::sum) of the position at the moment
@@ -172,6 +171,21 @@ pub(crate) fn changes(seen: &ChangePosition) -> Statement<'static> {
     }
     statement.push(" LIMIT ").bind(Value::Number(MOST_CHANGED as u64 + 1)).push(")");
     statement
+}
+
+/// What the rows of [`changes`] tell.
+pub(crate) fn told(rows: &[MySqlRow], seen: &ChangePosition) -> Result<Changes, Error> {
+    let (mut now, mut changed) = (ChangePosition::default(), Vec::new());
+    for row in rows {
+        if let Some(product) = row.try_get(10)? {
+            let is_there = row.try_get::<Option<u64>, _>(0)?.is_some();
+            changed.push((product, is_there.then(|| index_row(row)).transpose()?));
+        } else {
+            now.0.insert(row.try_get(8)?, row.try_get(9)?);
+        }
+    }
+    let is_told = seen.leads_to(&now) && changed.len() <= MOST_CHANGED;
+    Ok(if is_told { Changes::Products(now, changed) } else { Changes::All })
 }
 
 /// One row at least, for the position, which is the last column.

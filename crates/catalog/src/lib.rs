@@ -17,6 +17,7 @@ mod product;
 mod query;
 mod reader;
 mod replica;
+mod search_index;
 mod statement;
 #[cfg(test)]
 mod tests;
@@ -39,5 +40,6 @@ pub use price::{InvalidPrice, Price};
 pub use product::{Draft, MAX_PRODUCT_ID, Page, Product};
 pub use query::{CursorMismatch, Filter, Include, Limit, ListQuery, NothingToRank, Order, Sort};
 pub use replica::ReplicaState;
+pub use search_index::{IndexPointer, IndexWriter};
 pub use text::{InvalidText, normalized};
 pub use writes::{Action, Batch, Done, Idempotency, Operation, Patch, Precondition, Refusal, Written};

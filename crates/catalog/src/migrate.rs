@@ -16,12 +16,13 @@ use crate::{
 
 /// Every migration: one statement each, because the servers commit after each, and each may run twice: a table is created
 /// `IF NOT EXISTS`.
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (1, "products", include_str!("../../../migrations/0001_products.sql")),
     (2, "webhook_events", include_str!("../../../migrations/0002_webhook_events.sql")),
     (3, "product_versions", include_str!("../../../migrations/0003_product_versions.sql")),
     (4, "change_counters", include_str!("../../../migrations/0004_change_counters.sql")),
     (5, "idempotency_keys", include_str!("../../../migrations/0005_idempotency_keys.sql")),
+    (6, "search_index", include_str!("../../../migrations/0006_search_index.sql")),
 ];
 
 /// The migration that this program needs at least.

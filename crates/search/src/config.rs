@@ -3,14 +3,29 @@
 use std::{fs, time::Duration};
 
 use clap::Args;
-use farmlokal_settings::{duration, nonzero_duration};
+use farmlokal_settings::{certificates, duration, nonzero_duration, server_url};
+use secrecy::SecretString;
 
 use crate::{Language, Synonyms};
 
-/// The search index, which each process holds in memory.
+/// The search index: each process holds one in memory, unless OpenSearch has it.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Search")]
 pub struct SearchConfig {
+    /// OpenSearch, such as https://user:password@host:9200/farmlokal: the indices are named after the path. Without it each
+    /// process holds an index of its own. With it SEARCH_MEMORY, SEARCH_THREADS, SEARCH_QUEUE and SEARCH_READY_TIMEOUT count for nothing
+    #[arg(long = "search-url", env = "SEARCH_URL", hide_env_values = true, value_parser = opensearch)]
+    pub url: Option<SecretString>,
+    /// PEM file of CAs that OpenSearch's certificate may be of, beside those that the machine trusts
+    #[arg(long = "search-tls-ca", env = "SEARCH_TLS_CA", value_name = "FILE", value_parser = certificates)]
+    pub tls_ca: Option<SecretString>,
+    /// How long a search waits, beside SEARCH_DEADLINE, until OpenSearch has all changes from before it began; then its answer is
+    /// marked as stale, and not cached
+    #[arg(long = "search-wait", env = "SEARCH_WAIT", default_value = "1s", value_parser = duration)]
+    pub wait: Duration,
+    /// Primary shards of an index in OpenSearch; it has to be rebuilt after a change
+    #[arg(long = "search-shards", env = "SEARCH_SHARDS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub shards: u16,
     /// Memory that the index may take, such as 256MiB or 1GiB; with a catalogue that needs more there is no search
     #[arg(long = "search-memory", env = "SEARCH_MEMORY", value_name = "BYTES", default_value = "256MiB", value_parser = bytes)]
     pub memory: u64,
@@ -46,6 +61,21 @@ fn bytes(text: &str) -> Result<u64, &'static str> {
     parsed.ok_or("write 256MiB or 1GiB")
 }
 
+/// The names of its indices begin with the path, which is `farmlokal` unless the URL has one.
+fn opensearch(text: &str) -> Result<SecretString, String> {
+    let url = server_url(text, "https://user:password@host:9200/farmlokal")?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("the scheme is {}, not https", url.scheme()));
+    }
+    let prefix = url.path().trim_start_matches('/');
+    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_prefix = prefix.len() <= 100 && prefix.bytes().all(is_name) && !prefix.starts_with('-');
+    if url.query().is_some() || !is_prefix {
+        return Err("behind the host may be one name of a-z, 0-9 and -, such as /farmlokal".into());
+    }
+    Ok(text.into())
+}
+
 fn synonyms(path: &str) -> Result<Synonyms, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("cannot read it: {error}"))?;
     text.parse().map_err(|error| format!("{error}"))
@@ -53,7 +83,20 @@ fn synonyms(path: &str) -> Result<Synonyms, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::bytes;
+    use super::{bytes, opensearch};
+
+    #[test]
+    fn a_url_of_opensearch_has_a_host_and_perhaps_a_prefix() {
+        for good in ["http://h:9200", "http://[::1]:9200/", "https://u:p%40@h/shop-2"] {
+            assert!(opensearch(good).is_ok(), "{good}");
+        }
+        for bad in
+            ["h:9200", "ftp://h", "http://h/a/b", "http://h/A", "http://h/-a", "http://h/a?b", "http://h#a"]
+        {
+            let error = opensearch(&bad.replace("//", "//u:hunter2@")).unwrap_err();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
 
     #[test]
     fn bytes_have_a_unit() {

@@ -51,6 +51,8 @@ pub struct Found {
     pub highlighter: Option<Highlighter>,
     /// The [sum](ChangePosition::sum) of the position that the snapshot is of.
     pub position: u64,
+    /// It may lack changes from before the search began.
+    pub is_stale: bool,
 }
 
 /// A completion of what a user types.
@@ -77,6 +79,9 @@ pub enum EngineError {
     /// The catalogue needs more memory than the index may have.
     #[error("the search index needs more memory than it may have")]
     TooLarge,
+    /// OpenSearch does not answer, or refuses.
+    #[error("the search engine is not available: {0}")]
+    Unavailable(String),
     /// A defect.
     #[error("the search index failed: {0}")]
     Failed(String),

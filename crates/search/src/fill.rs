@@ -4,13 +4,16 @@
 //! are equal, nothing changed in between. Otherwise the index catches up and is asked again. What it finds from then on has every
 //! change that was made before the search began, and it will do if the page's own products have not changed since.
 
+use std::sync::Arc;
+
 use farmlokal_catalog::{ListQuery, Page, Product, SearchText, SortValue};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     Engine, EngineError, Found, Search, SearchError, Suggestion,
-    follower::{Behind, PAUSE},
+    follower::{Behind, Follower, PAUSE},
     metrics,
+    search::Backend,
 };
 
 impl<E: Engine> Search<E> {
@@ -20,17 +23,37 @@ impl<E: Engine> Search<E> {
     /// [`EngineError::Deadline`] after [`SearchConfig::deadline`](crate::SearchConfig::deadline), and what the index and the
     /// database say.
     pub async fn list(&self, query: &ListQuery) -> Result<(Page, Found), SearchError> {
-        let answer = self.within_deadline("list", self.find(query)).await?;
+        let find = async {
+            match &self.backend {
+                Backend::Embedded(follower) => follower.find(query).await,
+                Backend::OpenSearch(opensearch) => opensearch.find(query).await,
+            }
+        };
+        let answer = self.within_deadline("list", find).await?;
+        metrics::count_stale(answer.1.is_stale);
         metrics::count_list(query.filter().search.is_some().then_some(answer.1.level));
         Ok(answer)
     }
 
-    /// At most `limit` completions of a text's last word, the most common first, as fresh as a [list](Self::list).
+    /// At most `limit` completions of a text's last word, the most common first, as fresh as a [list](Self::list), and whether
+    /// they may be [stale](Found::is_stale).
     ///
     /// # Errors
     /// As of a [list](Self::list).
-    pub async fn suggest(&self, text: &SearchText, limit: usize) -> Result<Vec<Suggestion>, SearchError> {
-        self.within_deadline("suggest", self.complete(text, limit)).await
+    pub async fn suggest(
+        &self,
+        text: &SearchText,
+        limit: usize,
+    ) -> Result<(Vec<Suggestion>, bool), SearchError> {
+        let complete = async {
+            match &self.backend {
+                Backend::Embedded(follower) => Ok((follower.complete(text, limit).await?, false)),
+                Backend::OpenSearch(opensearch) => opensearch.complete(text, limit).await,
+            }
+        };
+        let answer = self.within_deadline("suggest", complete).await?;
+        metrics::count_stale(answer.1);
+        Ok(answer)
     }
 
     /// What still runs at the deadline goes on: a thread until its work is done, and what brings the index up to date.
@@ -45,57 +68,59 @@ impl<E: Engine> Search<E> {
         metrics::record(kind, started.elapsed(), result.as_ref().err());
         result
     }
+}
 
-    async fn find(&self, query: &ListQuery) -> Result<(Page, Found), SearchError> {
-        let follower = &self.follower;
-        follower.require_ready()?;
+impl<E: Engine> Follower<E> {
+    async fn find(self: &Arc<Self>, query: &ListQuery) -> Result<(Page, Found), SearchError> {
+        self.require_ready()?;
         let name_key = match query.after().map(|position| &position.value) {
-            Some(SortValue::Name(name)) => Some(follower.catalog.name_key(name).await?),
+            Some(SortValue::Name(name)) => Some(self.catalog.name_key(name).await?),
             _ => None,
         };
         // At or after the moment when this search began.
         let mut begun = None;
         loop {
-            follower.require_ready()?;
-            let found = follower.engine.search(query, name_key.clone()).await?;
+            self.require_ready()?;
+            let found = self.engine.search(query, name_key.clone()).await?;
             let shown = found.matches.iter().take(query.limit().get() as usize);
             let ids: Vec<u64> = shown.map(|found| found.id).collect();
-            let (products, database) = follower.catalog.products_at(&ids).await?;
+            let (products, database) = self.catalog.products_at(&ids).await?;
             let is_whole = products.len() == ids.len();
             if database == found.position && is_whole {
                 return Ok((page(query, &found, products), found));
             }
             if database == found.position {
-                follower.report_missing();
+                self.report_missing();
                 sleep(PAUSE).await;
             }
             let has_all = found.position >= *begun.get_or_insert(database);
             let behind = Behind { index: found.position, database, products: ids };
-            if self.catch_up(behind).await? && has_all && is_whole {
+            metrics::count_retry();
+            if self.catch_up(Some(behind)).await? && has_all && is_whole {
                 return Ok((page(query, &found, products), found));
             }
         }
     }
 
-    async fn complete(&self, text: &SearchText, limit: usize) -> Result<Vec<Suggestion>, SearchError> {
-        self.follower.require_ready()?;
-        let (_, database) = self.follower.catalog.products_at(&[]).await?;
-        let (suggestions, index) = self.follower.engine.suggest(text, limit).await?;
+    async fn complete(
+        self: &Arc<Self>,
+        text: &SearchText,
+        limit: usize,
+    ) -> Result<Vec<Suggestion>, SearchError> {
+        self.require_ready()?;
+        let (_, database) = self.catalog.products_at(&[]).await?;
+        let (suggestions, index) = self.engine.suggest(text, limit).await?;
         if index >= database {
             return Ok(suggestions);
         }
-        self.catch_up(Behind { index, database, products: Vec::new() }).await?;
-        Ok(self.follower.engine.suggest(text, limit).await?.0)
-    }
-
-    async fn catch_up(&self, behind: Behind) -> Result<bool, SearchError> {
         metrics::count_retry();
-        self.follower.catch_up(Some(behind)).await
+        self.catch_up(Some(Behind { index, database, products: Vec::new() })).await?;
+        Ok(self.engine.suggest(text, limit).await?.0)
     }
 }
 
 /// The page of these products: all that were found, but for the one that shows whether there is another page.
-fn page(query: &ListQuery, found: &Found, products: Vec<Product>) -> Page {
+pub(crate) fn page(query: &ListQuery, found: &Found, products: Vec<Product>) -> Page {
     let last = products.last().zip(found.matches.get(products.len().saturating_sub(1)));
     let next = last.filter(|_| found.matches.len() > products.len());
     let next_cursor =

@@ -26,7 +26,7 @@ use crate::{Engine, EngineError, Rebuild, SearchError, SearchStatus, metrics};
 /// The pause before a search is asked again whose rows are missing, or of a position that the index cannot reach yet.
 pub(crate) const PAUSE: Duration = Duration::from_millis(20);
 /// Products that are read at a time. Those before are indexed meanwhile.
-const CHUNK: u32 = 10_000;
+pub(crate) const CHUNK: u32 = 10_000;
 /// After so long without a look at the database the index is rebuilt: long before changes are pruned from it, which is a day.
 const LONGEST_AWAY: Duration = Duration::from_hours(12);
 /// A catalogue that did not fit is tried again after so long.

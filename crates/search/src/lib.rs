@@ -3,9 +3,12 @@
 mod analysis;
 mod config;
 mod engine;
+mod expansion;
+mod facets;
 mod fill;
 mod follower;
 mod metrics;
+mod opensearch;
 mod search;
 mod tantivy;
 #[cfg(test)]

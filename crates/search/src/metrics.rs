@@ -16,6 +16,7 @@ const MEMORY: &str = "farmlokal_search_memory_bytes";
 const QUERIES: &str = "farmlokal_search_queries_total";
 const DURATION: &str = "farmlokal_search_query_duration_seconds";
 const REFUSED: &str = "farmlokal_search_refused_total";
+const STALE: &str = "farmlokal_search_stale_total";
 const RETRIED: &str = "farmlokal_search_fills_retried_total";
 
 /// Gives the metrics recorder the help text of every metric of this crate. Call it once, at start.
@@ -39,8 +40,12 @@ pub fn describe_metrics() {
     describe_histogram!(DURATION, Unit::Seconds, "Time that an answer took, by kind (list, suggest)");
     describe_counter!(
         REFUSED,
-        "Searches without an answer by reason: not_built; too_large; busy; deadline; failed, a defect; database, which \
-         gave no rows"
+        "Searches without an answer by reason: not_built; too_large; busy; deadline; unavailable, OpenSearch; failed, a \
+         defect; database, which gave no rows"
+    );
+    describe_counter!(
+        STALE,
+        "Answers that may lack changes: OpenSearch did not have them within SEARCH_WAIT"
     );
     describe_counter!(RETRIED, "Searches asked again because the catalogue had changed meanwhile");
 }
@@ -50,11 +55,12 @@ pub(crate) fn register() {
     for level in Level::ALL.map(Some).into_iter().chain([None]) {
         counter!(QUERIES, "level" => label(level)).increment(0);
     }
-    for reason in ["not_built", "too_large", "busy", "deadline", "failed", "database"] {
+    for reason in ["not_built", "too_large", "busy", "deadline", "unavailable", "failed", "database"] {
         counter!(REFUSED, "reason" => reason).increment(0);
     }
     counter!(COMMITS).increment(0);
     counter!(RETRIED).increment(0);
+    counter!(STALE).increment(0);
 }
 
 fn label(level: Option<Level>) -> &'static str {
@@ -81,6 +87,7 @@ pub(crate) fn record(kind: &'static str, elapsed: Duration, refused: Option<&Sea
             EngineError::Busy => "busy",
             EngineError::Deadline => "deadline",
             EngineError::TooLarge => "too_large",
+            EngineError::Unavailable(_) => "unavailable",
             EngineError::Failed(_) => "failed",
         },
     };
@@ -89,6 +96,11 @@ pub(crate) fn record(kind: &'static str, elapsed: Duration, refused: Option<&Sea
 
 pub(crate) fn count_retry() {
     counter!(RETRIED).increment(1);
+}
+
+/// Counts an answer that is stale.
+pub(crate) fn count_stale(is_stale: bool) {
+    counter!(STALE).increment(is_stale.into());
 }
 
 pub(crate) fn count_commit() {

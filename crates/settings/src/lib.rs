@@ -10,7 +10,9 @@ mod redis;
 mod server_url;
 
 pub use database::{DatabaseArgs, ReplicaArgs};
+pub use pem::certificates;
 pub use redis::RedisArgs;
+pub use server_url::parse as server_url;
 
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;

@@ -14,8 +14,11 @@ use secrecy::{ExposeSecret, SecretString};
 /// Several times what all public CAs take.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// The text of a file with one certificate or more.
-pub(crate) fn certificates(path: &str) -> Result<SecretString, String> {
+/// The text of a file with one certificate or more, as clap's `value_parser`.
+///
+/// # Errors
+/// What is wrong with the file.
+pub fn certificates(path: &str) -> Result<SecretString, String> {
     let is_pem = |text: &[u8]| {
         let found = CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>().unwrap_or_default();
         // What can be parsed is added, not only CAs.

@@ -7,7 +7,10 @@ use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
 /// Parses a URL of a server, and refuses what the libraries would silently leave out.
-pub(crate) fn parse(text: &str, example: &str) -> Result<Url, String> {
+///
+/// # Errors
+/// What is wrong with it, and an example of a right one.
+pub fn parse(text: &str, example: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("{error}; write {example}"))?;
     if url.fragment().is_some() {
         return Err("it has a fragment; write # as %23".into());

@@ -28,6 +28,7 @@ struct Document {
     etag: EntityTag,
     /// The target of `Link: rel="next"`.
     next: Option<HeaderValue>,
+    is_stale: bool,
 }
 
 impl Answer {
@@ -36,9 +37,14 @@ impl Answer {
 
     /// A JSON document, and the value of its `Link` header where a next page follows.
     pub(crate) fn document(body: impl Into<Bytes>, next: Option<HeaderValue>) -> Self {
+        Self::of_search(body, next, false)
+    }
+
+    /// The same, which may lack changes from before it was asked for.
+    pub(crate) fn of_search(body: impl Into<Bytes>, next: Option<HeaderValue>, is_stale: bool) -> Self {
         let body = Compressible { plain: body.into(), ..Default::default() };
         let etag = EntityTag::of(&body.plain);
-        Self(Some(Arc::new(Document { body, etag, next })))
+        Self(Some(Arc::new(Document { body, etag, next, is_stale })))
     }
 }
 
@@ -74,6 +80,10 @@ impl Value for Answer {
         // The compressed forms come later and together are smaller than the body.
         let bytes = 256 + 2 * document.body.plain.len() + document.next.as_ref().map_or(0, HeaderValue::len);
         u32::try_from(bytes).unwrap_or(u32::MAX)
+    }
+
+    fn is_stale(&self) -> bool {
+        self.0.as_ref().is_some_and(|document| document.is_stale)
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow, ensure};
 use axum::Router;
 use farmlokal_auth::Verifier;
 use farmlokal_cache::{Cache, RedisConfig};
@@ -131,12 +131,19 @@ fn wire(
         let metrics = metrics.clone();
         async move { metrics.upkeep().await }
     });
-    let search = Search::new(catalog.clone(), &args.search);
+    let search = Search::new(catalog.clone(), &args.search).context("SEARCH_URL or SEARCH_TLS_CA")?;
     search.spawn(tasks);
     tasks.spawn(follow_cache(cache.clone(), search.clone()));
     let request_timeout = args.server.request_timeout;
+    // No pod waits for an index that it does not build.
+    let patience = args.search.url.as_ref().map_or(args.search.ready_timeout, |_| Duration::ZERO);
+    let longest = args.search.deadline + args.search.wait;
+    ensure!(
+        args.search.url.is_none() || longest < request_timeout,
+        "SEARCH_DEADLINE and SEARCH_WAIT together must be below REQUEST_TIMEOUT"
+    );
     let partners = Partners::new(&args.partners, request_timeout, &redis, tasks)?;
-    let health = Health::watch(catalog.clone(), search.clone(), args.search.ready_timeout, tasks);
+    let health = Health::watch(catalog.clone(), search.clone(), patience, tasks);
     let invalidation = Invalidation::start(cache.clone(), search.clone(), tasks);
     tasks.spawn(prune::run(catalog.clone(), args.webhook.longest_age()));
     let webhook = Webhook::start(

@@ -121,7 +121,7 @@ pub async fn kill_other_connections(connection: &mut MySqlConnection) {
 }
 
 /// Two test processes may start within one clock tick, and two tests within one process.
-fn unique() -> u64 {
+pub(crate) fn unique() -> u64 {
     use std::hash::{BuildHasher as _, RandomState};
     RandomState::new().hash_one(std::process::id())
 }

@@ -36,6 +36,14 @@ impl Language {
     pub const ENGLISH: Language = Language(Some(Algorithm::English));
 }
 
+/// Its name in small letters, or `none`.
+impl std::fmt::Display for Language {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = self.0.map_or("none".to_owned(), |algorithm| format!("{algorithm:?}"));
+        f.write_str(&name.to_ascii_lowercase())
+    }
+}
+
 /// From its name, or `none`.
 impl std::str::FromStr for Language {
     type Err = String;

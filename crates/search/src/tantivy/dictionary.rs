@@ -12,7 +12,10 @@ use tantivy::{
 };
 
 use super::{documents::Documents, snapshot::Snapshot};
-use crate::analysis::{COMPLETION, STEM};
+use crate::{
+    analysis::{COMPLETION, STEM},
+    expansion::typos,
+};
 
 /// The documents of a segment that have a term in a field. Those that are gone are still among them.
 pub(super) struct Postings {
@@ -88,15 +91,15 @@ impl Snapshot {
         })
     }
 
-    /// The words and stems that become this word or its stem by so many letters that are added, left out, replaced or exchanged
-    /// with their neighbour.
-    pub(super) fn misspelt(&self, written: &str) -> Result<Terms, TantivyError> {
-        let stem = self.analysis.stem(written);
-        let forms = [Some(written), stem.as_deref()].into_iter().flatten().filter(|form| typos(form) > 0);
+    /// The words and stems that become one of these forms by so many letters that are added, left out, replaced or exchanged with
+    /// their neighbour.
+    pub(super) fn misspelt(&self, forms: &[String]) -> Result<Terms, TantivyError> {
         // Only the text of the term counts for the automaton, not its field.
-        let term = |before, form| Term::from_field_text(self.fields.name, &format!("{before}{form}"));
-        let automaton = |before, form| FuzzyTermQuery::new(term(before, form), typos(form), true).automaton();
-        let automata = forms.map(|form| Ok((automaton("", form)?, automaton(STEM, form)?)));
+        let term =
+            |before: &str, form: &str| Term::from_field_text(self.fields.name, &format!("{before}{form}"));
+        let automaton =
+            |before: &str, form: &str| FuzzyTermQuery::new(term(before, form), typos(form), true).automaton();
+        let automata = forms.iter().map(|form| Ok((automaton("", form)?, automaton(STEM, form)?)));
         let automata = automata.collect::<Result<Vec<_>, TantivyError>>()?;
         self.gather(&self.fields.texts(), |dictionary, add| {
             for (of_words, of_stems) in &automata {
@@ -175,15 +178,5 @@ impl Snapshot {
             products += documents.len() as u64;
         }
         Ok(products)
-    }
-}
-
-/// How many letters of a word may be wrong.
-pub(super) fn typos(word: &str) -> u8 {
-    match word.chars().count() {
-        _ if word.chars().any(char::is_numeric) => 0,
-        0..5 => 0,
-        5..9 => 1,
-        _ => 2,
     }
 }

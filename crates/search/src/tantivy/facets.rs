@@ -2,16 +2,14 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use farmlokal_catalog::{Price, PriceRange};
+use farmlokal_catalog::PriceRange;
 use tantivy::{DocId, TantivyError};
 
 use super::{
     documents::{Documents, places},
     segment::Segment,
 };
-
-/// How many categories a facet shows.
-const CATEGORIES: usize = 100;
+use crate::facets::{CATEGORIES, price_ranges};
 
 /// Products of each category.
 #[derive(Default)]
@@ -59,17 +57,9 @@ impl CategoryCounts {
 pub(super) struct PriceCounts(Vec<(PriceRange, u64)>);
 
 impl PriceCounts {
-    /// Ranges that begin at 0, 10, 20, 50, 100, 200, 500 and so on, each up to the next.
+    /// The [ranges](price_ranges), empty.
     pub(super) fn new() -> PriceCounts {
-        let tens = (0..).map(|power| 1_000 * 10_u64.pow(power));
-        let beginnings = tens.flat_map(|ten| [ten, 2 * ten, 5 * ten]);
-        let beginnings = beginnings.take_while(|cents| *cents <= Price::MAX.cents());
-        let beginnings: Vec<u64> = std::iter::once(0).chain(beginnings).collect();
-        let ends = beginnings.iter().skip(1).map(|next| next - 1).chain([Price::MAX.cents()]);
-        let ranges = beginnings.iter().zip(ends).filter_map(|(lowest, highest)| {
-            PriceRange::new(Price::from_cents(*lowest), Price::from_cents(highest)).ok()
-        });
-        PriceCounts(ranges.map(|range| (range, 0)).collect())
+        PriceCounts(price_ranges().map(|range| (range, 0)).collect())
     }
 
     /// Counts documents of a segment.

@@ -76,6 +76,7 @@ impl Snapshot {
             corrections: corrections.transpose()?.unwrap_or_default(),
             highlighter,
             position: self.position,
+            is_stale: false,
         })
     }
 

@@ -5,7 +5,7 @@ use farmlokal_testing::{TestDatabase, catalog_config};
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::{Search, SearchStatus, follower::Behind};
+use crate::{Search, SearchStatus, follower::Behind, search::Backend};
 
 #[tokio::test]
 async fn rows_that_are_newer_than_the_primary_are_not_taken_for_those_of_an_index() {
@@ -13,6 +13,7 @@ async fn rows_that_are_newer_than_the_primary_are_not_taken_for_those_of_an_inde
     let catalog = Catalog::new(database.options.clone(), &catalog_config()).unwrap();
     let config = config("");
     let search = Search::with_engine(catalog.clone(), TantivyEngine::new(&config), &config);
+    let Backend::Embedded(follower) = &search.backend else { unreachable!() };
     let mut tasks = JoinSet::new();
     search.spawn(&mut tasks);
     while search.status() != SearchStatus::Ready {
@@ -25,6 +26,6 @@ async fn rows_that_are_newer_than_the_primary_are_not_taken_for_those_of_an_inde
     for (database, is_known) in [(1, true), (2, false)] {
         // Another product has changed.
         let behind = Behind { index: 0, database, products: vec![2] };
-        assert_eq!(search.follower.catch_up(Some(behind)).await.unwrap(), is_known);
+        assert_eq!(follower.catch_up(Some(behind)).await.unwrap(), is_known);
     }
 }

@@ -6,7 +6,7 @@ use farmlokal_catalog::{
     Categories, Category, Filter, IndexRow, Limit, ListQuery, Order, Price, PriceRange, SearchText, Sort,
 };
 
-use super::{apply, engine, row, searching, sorted, time};
+use super::{apply, engine_with, row, searching, sorted, time};
 use crate::{Engine, Rebuild as _};
 
 const PRODUCTS: u64 = 1_000_000;
@@ -75,7 +75,7 @@ async fn timed<T, F: Future<Output = T>>(what: &str, run: impl Fn() -> F) -> T {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes a minute, and says something in release mode only"]
 async fn a_million_products() {
-    let engine = engine("");
+    let engine = engine_with(512 << 20, "");
     resident();
     let mut building = Duration::ZERO;
     let mut rebuild = engine.rebuild().unwrap();

@@ -1,9 +1,9 @@
-//! What every engine has to do. Nothing here knows which one it is but [`engine`].
+//! What every engine has to do. Nothing here knows which one it is but [`embedded`] and [`opensearch`].
+#![allow(clippy::duplicate_mod, reason = "the same tests are for both")]
 
 mod ahead;
-mod finding;
+mod cluster;
 mod million;
-mod random;
 mod reference;
 
 use std::time::Duration;
@@ -13,11 +13,48 @@ use farmlokal_catalog::{
     ChangePosition, Filter, Include, IndexRow, Limit, ListQuery, Order, Price, Product, SearchText, Sort,
 };
 
-use crate::{Engine, Found, Language, Rebuild as _, SearchConfig, TantivyEngine};
+use crate::{Engine, EngineError, Found, Language, Rebuild as _, SearchConfig, TantivyEngine};
 
-/// The engine that is tested.
-fn engine(synonyms: &str) -> impl Engine + use<> {
-    engine_with(512 << 20, synonyms)
+#[path = "."]
+mod embedded {
+    use super::*;
+
+    #[path = "finding.rs"]
+    mod finding;
+    #[path = "random.rs"]
+    mod random;
+
+    /// Histories that random tests try.
+    const CASES: u32 = 96;
+
+    #[expect(clippy::unnecessary_wraps, reason = "the other may not be there")]
+    fn engine(synonyms: &str) -> Option<impl Engine + use<>> {
+        Some(engine_with(512 << 20, synonyms))
+    }
+
+    #[tokio::test]
+    async fn refuses_what_does_not_fit_in_memory() {
+        let large = engine_with(512 << 20, "");
+        fill(&large, vec![row(1, "Rice")]).await;
+        assert!(large.memory() > 0);
+        assert!(matches!(engine_with(1 << 20, "").rebuild().err(), Some(EngineError::TooLarge)));
+    }
+}
+
+#[path = "."]
+mod opensearch {
+    use super::{cluster::Cluster, *};
+
+    #[path = "finding.rs"]
+    mod finding;
+    #[path = "random.rs"]
+    mod random;
+
+    const CASES: u32 = 12;
+
+    fn engine(synonyms: &str) -> Option<impl Engine + use<>> {
+        Cluster::create(synonyms)
+    }
 }
 
 fn engine_with(memory: u64, synonyms: &str) -> impl Engine + use<> {
@@ -27,6 +64,10 @@ fn engine_with(memory: u64, synonyms: &str) -> impl Engine + use<> {
 fn config(synonyms: &str) -> SearchConfig {
     let patient = Duration::from_secs(60);
     SearchConfig {
+        url: None,
+        tls_ca: None,
+        wait: patient,
+        shards: 2,
         memory: 512 << 20,
         threads: 2,
         queue: 64,

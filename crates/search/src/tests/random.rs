@@ -180,7 +180,7 @@ async fn check_clicks(engine: &impl Engine, query: &ListQuery) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: super::CASES, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn finds_what_brute_force_finds_whatever_the_history(
@@ -190,7 +190,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             // One follows each change, the other reads the catalogue in between and applies the rest at once.
-            let (one, other) = (engine(""), engine(""));
+            let (Some(one), Some(other)) = (engine(""), engine("")) else { return Ok(()) };
             fill(&one, Vec::new()).await;
             let analysis = Analysis { language: Language::ENGLISH };
             let mut reference = Reference { rows: BTreeMap::new(), analysis };

@@ -22,6 +22,23 @@ pub(crate) const PATIENT: Duration = Duration::from_secs(30);
 /// Longer than any test: nothing is seen by chance.
 pub(crate) const NEVER: Duration = Duration::from_hours(1);
 
+pub(crate) fn settings() -> SearchConfig {
+    SearchConfig {
+        url: None,
+        tls_ca: None,
+        wait: PATIENT,
+        shards: 1,
+        memory: 256 << 20,
+        threads: 2,
+        queue: 64,
+        deadline: PATIENT,
+        language: Language::ENGLISH,
+        synonyms: None,
+        ready_timeout: PATIENT,
+        poll: NEVER,
+    }
+}
+
 /// A replica: connections and an index of its own.
 pub(crate) struct Replica {
     pub(crate) search: Search<FaultyEngine>,
@@ -51,16 +68,7 @@ impl Replica {
     ) -> Replica {
         let config = CatalogConfig { write_deadline: PATIENT, ..catalog_config() };
         let catalog = Catalog::new(database, &config).unwrap();
-        let settings = SearchConfig {
-            memory: 256 << 20,
-            threads: 2,
-            queue: 64,
-            deadline,
-            language: Language::ENGLISH,
-            synonyms: None,
-            ready_timeout: PATIENT,
-            poll,
-        };
+        let settings = SearchConfig { deadline, poll, ..settings() };
         let engine = FaultyEngine::new(&settings);
         let search = Search::with_engine(catalog.clone(), engine.clone(), &settings);
         Replica { search, engine, catalog, tasks: JoinSet::new() }

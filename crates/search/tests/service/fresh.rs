@@ -210,7 +210,7 @@ async fn suggestions_are_as_fresh() {
     let replica = Replica::ready(&database, NEVER).await;
     let text = SearchText::new("apple").unwrap();
     for nth in 0..20 {
-        let suggestions = replica.suggest(&text, 8).await.unwrap();
+        let (suggestions, _) = replica.suggest(&text, 8).await.unwrap();
         assert_eq!(suggestions.iter().map(|suggestion| suggestion.products).sum::<u64>(), nth);
         replica.apply(1 + nth, upsert("apple", 5)).await;
     }

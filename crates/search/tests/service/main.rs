@@ -5,3 +5,4 @@ mod faults;
 mod faulty_engine;
 mod fixture;
 mod fresh;
+mod opensearch;

@@ -65,6 +65,7 @@ async fn without_redis_the_products_are_seeded_and_the_missing_flush_is_an_error
             "idempotency_keys",
             "product_versions",
             "products",
+            "search_index",
             "webhook_events"
         ]
     );

@@ -25,6 +25,10 @@ impl From<SearchError> for Problem {
             SearchError::Engine(EngineError::Deadline) => {
                 (Code::TimedOut, "The search took too long.", RETRY)
             }
+            // The log says why, once.
+            SearchError::Engine(EngineError::Unavailable(_)) => {
+                (Code::SearchUnavailable, "The search engine does not answer.", BUILD)
+            }
             // Another try fails as well.
             SearchError::Engine(EngineError::TooLarge) => {
                 let detail = "The catalogue is too large for the search index: the operators have to raise SEARCH_MEMORY.";

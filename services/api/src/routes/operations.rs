@@ -76,11 +76,11 @@ struct RedisHealth {
     in_process_layer: bool,
 }
 
-/// The search index of this process. Lists and single products are served without one.
+/// The search index: of this process, or in OpenSearch. Lists and single products are served without one.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct SearchHealth {
-    /// `tooLarge`: the catalogue needs more than `SEARCH_MEMORY`.
+    /// `tooLarge`: the catalogue needs more than `SEARCH_MEMORY`. `failed`: it cannot be built, or OpenSearch does not answer.
     #[schema(value_type = String, pattern = "^(building|ready|tooLarge|failed)$")]
     status: SearchStatus,
     /// Products in it.

@@ -21,6 +21,7 @@ mod flush;
 mod fuzzer;
 mod harness;
 mod migrate;
+mod opensearch;
 mod operations;
 mod overload;
 mod partners {

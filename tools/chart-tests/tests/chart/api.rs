@@ -108,6 +108,25 @@ fn a_change_of_settings_or_secrets_replaces_pods_and_nothing_else_does() {
     assert_ne!(too["checksum/secret"], controller["checksum/secret"]);
 }
 
+/// Its pods have no index, and need no memory for one.
+#[test]
+fn opensearch_is_a_url_or_a_secret_of_the_api() {
+    let with = |search: Value| {
+        let small = json!({"limits": {"memory": "192Mi"}});
+        render(&json!({"api": {"search": search, "resources": small}}))
+    };
+    let variable = |search: Value| {
+        let objects = with(search)?;
+        let variables = objects.container("farmlokal-api")["env"].as_array().unwrap().clone();
+        Some(variables.into_iter().find(|one| one["name"] == "SEARCH_URL").unwrap())
+    };
+    let Some(plain) = variable(json!({"url": "http://search:9200"})) else { return };
+    assert_eq!(plain["value"], "http://search:9200");
+    let secret =
+        variable(json!({"url": "http://search:9200", "existingSecret": "s", "urlKey": "k"})).unwrap();
+    assert_eq!(secret["valueFrom"]["secretKeyRef"], json!({"name": "s", "key": "k"}));
+}
+
 /// The program reads a file, and a change of it replaces the pods.
 #[test]
 fn synonyms_are_a_file_of_the_api() {

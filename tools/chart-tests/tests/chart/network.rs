@@ -93,6 +93,16 @@ fn with_a_url_of_redis_its_sentinels_are_reached() {
     assert_eq!(egress(&objects, "farmlokal-seed"), [53, 3306, 5353, 6379, 26379]);
 }
 
+#[test]
+fn the_api_alone_reaches_opensearch() {
+    for search in [json!({"url": "https://search:9443/shop"}), json!({"existingSecret": "s", "port": 9443})] {
+        let values = json!({"networkPolicy": {"enabled": true}, "api": {"search": search}});
+        let Some(objects) = render(&values) else { return };
+        assert_eq!(egress(&objects, "farmlokal-api"), [53, 3306, 5353, 6379, 9443]);
+        assert_eq!(egress(&objects, "farmlokal-seed"), [53, 3306, 5353, 6379]);
+    }
+}
+
 /// A policy is about pods, whatever port their Service has.
 #[test]
 fn the_ports_of_pods_may_differ_from_those_of_services() {

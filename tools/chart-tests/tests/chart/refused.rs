@@ -59,6 +59,7 @@ fn settings_that_have_a_place_of_their_own() {
         "PORT",
         "MANAGEMENT_PORT",
         "SEARCH_SYNONYMS",
+        "SEARCH_URL",
         "SHUTDOWN_TIMEOUT",
     ] {
         refused(&[(
@@ -102,6 +103,7 @@ fn values_of_another_kind() {
         (json!({"api": {"config": {"RATE_LIMIT": "100"}}}), "'/api/config/RATE_LIMIT'"),
         (json!({"api": {"config": {"RATE_LIMIT": "0/60"}}}), "'/api/config/RATE_LIMIT'"),
         (json!({"api": {"config": {"SEARCH_MEMORY": "256"}}}), "'/api/config/SEARCH_MEMORY'"),
+        (json!({"api": {"search": {"url": "https://user:password@host:9200"}}}), "'/api/search/url'"),
         (json!({"api": {"search": {"synonyms": ["okra"]}}}), "'/api/search/synonyms/0'"),
         (json!({"api": {"search": {"synonyms": ["okra, \nbhindi"]}}}), "'/api/search/synonyms/0'"),
         (json!({"partners": {"webhook": {"secrets": ["whsec_AAAA"]}}}), "'/partners/webhook/secrets/0'"),

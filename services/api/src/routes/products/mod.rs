@@ -60,10 +60,11 @@ pub(super) async fn list_products(
 async fn page(list: &ListQuery, catalog: &Catalog, search: &Search) -> Result<Answer, Problem> {
     if list.is_served_by_one_index() {
         let page = catalog.list(list).await?;
-        return page_answer(list, page.next_cursor.as_ref(), &PageResponse::from(&page));
+        return page_answer(list, page.next_cursor.as_ref(), &PageResponse::from(&page), false);
     }
     let (page, found) = search.list(list).await?;
-    page_answer(list, page.next_cursor.as_ref(), &PageResponse::of_search(list, &page, &found))
+    let response = PageResponse::of_search(list, &page, &found);
+    page_answer(list, page.next_cursor.as_ref(), &response, found.is_stale)
 }
 
 /// Get a product
@@ -107,11 +108,16 @@ fn invalid_id() -> Problem {
     Problem::naming(Code::InvalidParameter, vec![InvalidParam::new("id", "malformed", detail)])
 }
 
-fn page_answer(list: &ListQuery, next: Option<&Cursor>, page: &PageResponse<'_>) -> Result<Answer, Problem> {
+fn page_answer(
+    list: &ListQuery,
+    next: Option<&Cursor>,
+    page: &PageResponse<'_>,
+    is_stale: bool,
+) -> Result<Answer, Problem> {
     let link = next.map(|next| canonical("</products?", list, Some(next)));
     // The canonical query is percent-encoded, so it is a valid header.
     let link = link.and_then(|link| HeaderValue::try_from(link + ">; rel=\"next\"").ok());
-    Ok(Answer::document(query::json(page)?, link))
+    Ok(Answer::of_search(query::json(page)?, link, is_stale))
 }
 
 #[cfg(test)]

@@ -86,8 +86,9 @@ pub(in crate::routes) async fn suggest(
     let params = SuggestParams::read(&request.uri)?;
     let key = Key::List(params.canonical().into());
     app.answer(&request, &key, async move |_, search| {
-        let suggestions = search.suggest(&params.q, params.limit as usize).await?;
-        Ok(Answer::document(query::json(&SuggestionsResponse::from(&*suggestions))?, None))
+        let (suggestions, is_stale) = search.suggest(&params.q, params.limit as usize).await?;
+        let body = query::json(&SuggestionsResponse::from(&*suggestions))?;
+        Ok(Answer::of_search(body, None, is_stale))
     })
     .await
 }
