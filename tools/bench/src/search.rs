@@ -19,11 +19,6 @@ pub(crate) const UNCACHED: [(&str, &str); 3] =
     [("LOCAL_CACHE", "false"), ("CACHE_TTL", "1ms"), ("CACHE_STALE_TTL", "0s")];
 /// More than are answered in a second.
 const A_SECOND: usize = 4_000;
-/// A page as the full-text index gives it, without total and facets, and with a deadline that both servers know.
-pub(crate) const FULL_TEXT: &str = "/*M!100100 SET STATEMENT max_statement_time=5 FOR */ SELECT /*+ MAX_EXECUTION_TIME(5000) */ \
-    id FROM farmlokal_full_text_bench.products WHERE MATCH (name, description) AGAINST (? IN BOOLEAN MODE) \
-    ORDER BY price LIMIT 20";
-
 pub(crate) async fn bench(environment: &Environment) -> Result<()> {
     let (rounds, duration) = (environment.rounds, environment.duration);
     let database = environment.database(u32::try_from(CLIENTS)?).await?;
