@@ -63,7 +63,7 @@ enum Command {
     },
     /// Measure the API beside a bare axum route and the database alone
     Bench {
-        /// What to measure; without any, everything, the engines only where OPENSEARCH_URL names a server
+        /// What to measure; without any, everything, the engines only where `OPENSEARCH_URL` names a server
         #[arg(value_enum)]
         parts: Vec<Part>,
         /// Rounds, in each of which everything compared is measured once: more against noise, less for a quick look
