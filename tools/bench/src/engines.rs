@@ -45,7 +45,8 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
         servers.push(server);
     }
     let mut measured: [[Rounds; 2]; LOADS.len()] = Default::default();
-    for round in 1..=environment.rounds {
+    // The first round warms OpenSearch up, and does not count.
+    for round in 0..=environment.rounds {
         eprintln!("round {round}");
         let many = A_SECOND * seconds;
         let loads = [
@@ -57,7 +58,10 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
         for (asked, rounds) in loads.into_iter().zip(&mut measured) {
             for (server, rounds) in servers.iter().zip(rounds) {
                 let engine = Engine::Api(server.address);
-                rounds.add(closed_loop(&engine, asked.clone(), CLIENTS, environment.duration).await?);
+                let outcome = closed_loop(&engine, asked.clone(), CLIENTS, environment.duration).await?;
+                if round > 0 {
+                    rounds.add(outcome);
+                }
             }
         }
     }
@@ -65,7 +69,7 @@ pub(crate) async fn bench(environment: &Environment) -> Result<()> {
 
     let mut report = Report::new(environment, "bench engines", "Both search engines");
     report.say(&format!(
-        "{} products, {CLIENTS} clients, no cache, {} rounds of {seconds} s by turns; API, database and OpenSearch on the same \
+        "{} products, {CLIENTS} clients, no cache, {} rounds of {seconds} s by turns after one to warm up; API, database and OpenSearch on the same \
          cores. Loads as of `bench search` and `bench ranges`, these with the total.",
         environment.rows, environment.rounds
     ));
