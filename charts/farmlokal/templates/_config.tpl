@@ -9,7 +9,8 @@
 {{- $limit := include "farmlokal.mib" . | int64 -}}
 {{- $index := include "farmlokal.mib" (default "256MiB" $.Values.api.config.SEARCH_MEMORY) | int64 -}}
 {{- if or $.Values.api.search.existingSecret $.Values.api.search.url -}}
-{{- $index = 0 -}}
+{{- /* What a pod holds that writes many changes to OpenSearch at once. */ -}}
+{{- $index = 64 -}}
 {{- end -}}
 {{- $cache := ternary 0 (int64 (default 64 $.Values.api.config.LOCAL_CACHE_MIB)) (eq (toString $.Values.api.config.LOCAL_CACHE) "false") -}}
 {{- if gt (add $cache $index 128) $limit -}}

@@ -102,7 +102,7 @@ impl Catalog {
     /// the day after a change it is told, later it may be [forgotten](Self::prune): an index that was away for longer has
     /// to be rebuilt.
     pub async fn changes_since(&self, seen: &ChangePosition) -> Result<Changes, Error> {
-        told(&self.index_database.reader().await?.fetch(&changes(seen)).await?, seen)
+        told(self.index_database.reader().await?.fetch(&changes(seen)).await?, seen)
     }
 
     /// The products with these ids that exist, in this order, and the [sum](ChangePosition::sum) of the position at the moment
@@ -173,13 +173,13 @@ pub(crate) fn changes(seen: &ChangePosition) -> Statement<'static> {
     statement
 }
 
-/// What the rows of [`changes`] tell.
-pub(crate) fn told(rows: &[MySqlRow], seen: &ChangePosition) -> Result<Changes, Error> {
+/// What the rows of [`changes`] tell. Up to 50,000: each is dropped once it is read.
+pub(crate) fn told(rows: Vec<MySqlRow>, seen: &ChangePosition) -> Result<Changes, Error> {
     let (mut now, mut changed) = (ChangePosition::default(), Vec::new());
     for row in rows {
         if let Some(product) = row.try_get(10)? {
             let is_there = row.try_get::<Option<u64>, _>(0)?.is_some();
-            changed.push((product, is_there.then(|| index_row(row)).transpose()?));
+            changed.push((product, is_there.then(|| index_row(&row)).transpose()?));
         } else {
             now.0.insert(row.try_get(8)?, row.try_get(9)?);
         }

@@ -23,9 +23,6 @@ pub struct SearchConfig {
     /// marked as stale, and not cached
     #[arg(long = "search-wait", env = "SEARCH_WAIT", default_value = "1s", value_parser = duration)]
     pub wait: Duration,
-    /// Primary shards of an index in OpenSearch; it has to be rebuilt after a change
-    #[arg(long = "search-shards", env = "SEARCH_SHARDS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub shards: u16,
     /// Memory that the index may take, such as 256MiB or 1GiB; with a catalogue that needs more there is no search
     #[arg(long = "search-memory", env = "SEARCH_MEMORY", value_name = "BYTES", default_value = "256MiB", value_parser = bytes)]
     pub memory: u64,

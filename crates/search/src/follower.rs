@@ -28,7 +28,7 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(20);
 /// Products that are read at a time. Those before are indexed meanwhile.
 pub(crate) const CHUNK: u32 = 10_000;
 /// After so long without a look at the database the index is rebuilt: long before changes are pruned from it, which is a day.
-const LONGEST_AWAY: Duration = Duration::from_hours(12);
+pub(crate) const LONGEST_AWAY: Duration = Duration::from_hours(12);
 /// A catalogue that did not fit is tried again after so long.
 const TOO_LARGE_PAUSE: Duration = Duration::from_mins(10);
 /// The shortest and the longest pause before a build that failed is tried again.

@@ -4,7 +4,10 @@ use std::{
     env,
     io::{Write as _, stderr},
     net::SocketAddr,
-    sync::Once,
+    sync::{
+        Arc, Once,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -19,7 +22,8 @@ use tokio::{
 
 use crate::{database::unique, http::Client};
 
-/// A prefix of indices that no other test has, on the server that `OPENSEARCH_URL` names. They are deleted when this is dropped.
+/// A prefix of indices that no other test has, on the server that `OPENSEARCH_URL` names. A template gives them two shards. All are
+/// deleted when this is dropped.
 pub struct TestIndices {
     address: String,
     /// What their names begin with.
@@ -30,7 +34,7 @@ impl TestIndices {
     /// `None` without a server, and one line for all tests that says so.
     ///
     /// # Panics
-    /// `OPENSEARCH_URL` is set to something else than `http://host:port`.
+    /// `OPENSEARCH_URL` is set to something else than `http://host:port`, or that does not answer.
     #[must_use]
     pub fn create() -> Option<TestIndices> {
         static SAID: Once = Once::new();
@@ -43,7 +47,19 @@ impl TestIndices {
         };
         let address = url.strip_prefix("http://").map(|address| address.trim_end_matches('/').to_owned());
         let address = address.unwrap_or_else(|| panic!("OPENSEARCH_URL: write http://127.0.0.1:9200"));
-        Some(TestIndices { address, prefix: format!("test-{:016x}", unique()) })
+        let indices = TestIndices { address, prefix: format!("test-{:016x}", unique()) };
+        let patterns = [format!("{}*", indices.prefix)];
+        let template = json!({"index_patterns": patterns, "template": {"settings": {"number_of_shards": 2}}});
+        let set = async {
+            let answer = indices.call(Method::PUT, &indices.template(), &template).await;
+            assert_eq!(answer["acknowledged"], true, "{answer}");
+        };
+        assert!(apart(set), "OPENSEARCH_URL: it takes no template");
+        Some(indices)
+    }
+
+    fn template(&self) -> String {
+        format!("/_index_template/{}", self.prefix)
     }
 
     /// As `SEARCH_URL` is written.
@@ -93,19 +109,24 @@ impl TestIndices {
 }
 
 impl Drop for TestIndices {
-    /// On a thread with a runtime of its own: a test may drop this inside its runtime, which must not block.
     fn drop(&mut self) {
-        let delete = || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(async {
-                for name in self.names().await {
-                    self.call(Method::DELETE, &format!("/{name}"), &json!({})).await;
-                }
-            });
-            Ok::<_, std::io::Error>(())
-        };
-        let _ = std::thread::scope(|scope| scope.spawn(delete).join());
+        apart(async {
+            for name in self.names().await {
+                self.call(Method::DELETE, &format!("/{name}"), &json!({})).await;
+            }
+            self.call(Method::DELETE, &self.template(), &json!({})).await;
+        });
     }
+}
+
+/// On a thread with a runtime of its own: a test may call this inside its runtime, which must not block.
+fn apart(work: impl Future<Output = ()> + Send) -> bool {
+    let run = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(work);
+        Ok::<_, std::io::Error>(())
+    };
+    std::thread::scope(|scope| scope.spawn(run).join()).is_ok_and(|done| done.is_ok())
 }
 
 /// What becomes of requests.
@@ -125,6 +146,7 @@ pub struct Proxy {
     pub address: SocketAddr,
     server: String,
     mode: watch::Sender<Mode>,
+    released: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -137,8 +159,15 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap_or_else(|error| panic!("{error}"));
         let address = listener.local_addr().unwrap_or_else(|error| panic!("{error}"));
         let (server, mode) = (indices.address.clone(), watch::Sender::new(Mode::Pass));
-        let task = tokio::spawn(serve(listener, server.clone(), mode.clone()));
-        Proxy { address, server, mode, task }
+        let released = Arc::default();
+        let task = tokio::spawn(serve(listener, server.clone(), mode.clone(), Arc::clone(&released)));
+        Proxy { address, server, mode, released, task }
+    }
+
+    /// How many requests that were held have gone on.
+    #[must_use]
+    pub fn released(&self) -> usize {
+        self.released.load(Ordering::Relaxed)
     }
 
     /// From now on.
@@ -158,7 +187,8 @@ impl Proxy {
     /// Another has it.
     pub async fn start_again(&mut self) {
         let listener = TcpListener::bind(self.address).await.unwrap_or_else(|error| panic!("{error}"));
-        self.task = tokio::spawn(serve(listener, self.server.clone(), self.mode.clone()));
+        let released = Arc::clone(&self.released);
+        self.task = tokio::spawn(serve(listener, self.server.clone(), self.mode.clone(), released));
     }
 }
 
@@ -168,32 +198,40 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(listener: TcpListener, server: String, mode: watch::Sender<Mode>) {
+async fn serve(listener: TcpListener, server: String, mode: watch::Sender<Mode>, released: Arc<AtomicUsize>) {
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
         if let Ok(server) = TcpStream::connect(&server).await {
-            connections.spawn(pass(client, server, mode.subscribe()));
+            connections.spawn(pass(client, server, mode.subscribe(), Arc::clone(&released)));
         }
     }
 }
 
-async fn pass(client: TcpStream, server: TcpStream, mut mode: watch::Receiver<Mode>) {
+async fn pass(
+    client: TcpStream,
+    server: TcpStream,
+    mut mode: watch::Receiver<Mode>,
+    released: Arc<AtomicUsize>,
+) {
     let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
         (client.into_split(), server.into_split());
     let asking = async {
         let mut asked = vec![0; 1 << 16];
         while let Ok(read @ 1..) = from_client.read(&mut asked).await {
             let now = *mode.borrow();
+            let mut held = 0;
             match now {
                 Mode::Delay(time) => tokio::time::sleep(time).await,
                 Mode::Hold(text) if String::from_utf8_lossy(&asked[..read]).contains(text) => {
                     let _ = mode.wait_for(|mode| *mode != now).await;
+                    held = 1;
                 }
                 Mode::Pass | Mode::Hold(_) => {}
             }
             if to_server.write_all(&asked[..read]).await.is_err() {
                 return;
             }
+            released.fetch_add(held, Ordering::Relaxed);
         }
     };
     tokio::select! {

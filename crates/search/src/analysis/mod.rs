@@ -34,13 +34,10 @@ pub struct Language(Option<Algorithm>);
 impl Language {
     /// English.
     pub const ENGLISH: Language = Language(Some(Algorithm::English));
-}
 
-/// Its name in small letters, or `none`.
-impl std::fmt::Display for Language {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = self.0.map_or("none".to_owned(), |algorithm| format!("{algorithm:?}"));
-        f.write_str(&name.to_ascii_lowercase())
+    /// In small letters, or `none`.
+    pub(crate) fn name(self) -> String {
+        self.0.map_or("none".to_owned(), |algorithm| format!("{algorithm:?}").to_ascii_lowercase())
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{EngineError, SearchConfig};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The longest that a call may take: a bulk on a busy cluster. Searches have their own deadline.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// What a write of an older state is told, which is as it should be.
+/// What a write of an older state is told.
 const CONFLICT: &str = "version_conflict_engine_exception";
 const NO_INDEX: &str = "index_not_found_exception";
 
@@ -37,44 +37,28 @@ impl Client {
         Ok(Client { http: http.map_err(unavailable)?, base })
     }
 
-    pub(super) async fn create(&self, index: &str, definition: &Value) -> Result<(), EngineError> {
-        self.call(Method::PUT, index, definition.to_string()).await.map(drop)
-    }
-
-    /// One that is gone already is as good.
-    pub(super) async fn delete(&self, index: &str) -> Result<(), EngineError> {
-        match self.call(Method::DELETE, index, String::new()).await {
-            Err(EngineError::NotBuilt) => Ok(()),
-            deleted => deleted.map(drop),
-        }
-    }
-
-    /// The names of the indices that begin so.
+    /// The names of the indices with an [`alias`] that begins so: ours, and those of longer prefixes.
     pub(super) async fn indices(&self, prefix: &str) -> Result<Vec<String>, EngineError> {
-        let path = format!("_cat/indices/{prefix}*?format=json&h=index&expand_wildcards=all");
-        let rows = self.call(Method::GET, &path, String::new()).await?;
-        let names = rows.as_array().into_iter().flatten().filter_map(|row| row["index"].as_str());
-        Ok(names.map(str::to_owned).collect())
+        let path = format!("_alias/{}", alias(&format!("{prefix}-v*")));
+        let indices = self.call(Method::GET, &path, String::new()).await?;
+        Ok(indices.as_object().into_iter().flat_map(|indices| indices.keys().cloned()).collect())
     }
 
     /// Writes these lines, and lets searches see them: in every copy, before it comes back. An index that is gone is not made anew.
-    pub(super) async fn bulk(&self, index: &str, lines: String, refresh: bool) -> Result<(), EngineError> {
+    /// `false` where the index has a newer state of one.
+    pub(super) async fn bulk(&self, index: &str, lines: &str, refresh: bool) -> Result<bool, EngineError> {
         let path = format!(
             "{}/_bulk?require_alias=true&refresh={refresh}&filter_path=errors,items.*.error",
             alias(index)
         );
-        let answer = self.call(Method::POST, &path, lines).await?;
+        let answer = self.call(Method::POST, &path, lines.to_owned()).await?;
         let items = answer["items"].as_array().into_iter().flatten().filter_map(Value::as_object);
         let mut errors = items.flat_map(|item| item.values()).map(|item| &item["error"]);
         match errors.find(|error| error["type"] != CONFLICT) {
-            None if answer["errors"].is_boolean() => Ok(()),
+            None if answer["errors"].is_boolean() => Ok(answer["errors"] == false),
             Some(error) if error["type"] == NO_INDEX => Err(EngineError::NotBuilt),
             error => Err(EngineError::Unavailable(reason(error.unwrap_or(&Value::Null)))),
         }
-    }
-
-    pub(super) async fn refresh(&self, index: &str) -> Result<(), EngineError> {
-        self.call(Method::POST, &format!("{index}/_refresh"), String::new()).await.map(drop)
     }
 
     /// How many documents the index has.
@@ -89,7 +73,7 @@ impl Client {
         self.call(Method::POST, &path, body.to_string()).await
     }
 
-    async fn call(&self, method: Method, path: &str, body: String) -> Result<Value, EngineError> {
+    pub(super) async fn call(&self, method: Method, path: &str, body: String) -> Result<Value, EngineError> {
         let span = info_span!("opensearch", otel.kind = "client", db.system.name = "opensearch");
         let url = self.base.join(path).map_err(|error| EngineError::Failed(error.to_string()))?;
         let request = self.http.request(method, url).header("content-type", "application/json").body(body);

@@ -1,6 +1,6 @@
 //! What OpenSearch stores of a product: numbers to sort by, words to find it by. No text that is shown.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, iter};
 
 use farmlokal_catalog::IndexRow;
 use serde_json::{Value, json};
@@ -31,20 +31,15 @@ pub(super) fn alias(index: &str) -> String {
 }
 
 /// A new index. Nobody sees a change before [`bulk`](super::client::Client::bulk) says so; a delete is remembered for an hour, so
-/// that the late write of a process that wrote before brings nothing back.
-pub(super) fn definition(name: &str, shards: u16) -> Value {
+/// that the late write of a process that wrote before brings nothing back. Shards and replicas are as the cluster makes them.
+pub(super) fn definition(name: &str) -> Value {
     let searched = json!({"type": "keyword", "doc_values": false});
     // Words come back with what was found by forgiving.
     let shown = json!({"type": "keyword"});
     let sorted = json!({"type": "long", "index": false});
     json!({
         "aliases": {alias(name): {}},
-        "settings": {"index": {
-            "number_of_shards": shards,
-            "auto_expand_replicas": "0-1",
-            "refresh_interval": "-1",
-            "gc_deletes": "1h",
-        }},
+        "settings": {"index": {"refresh_interval": "-1", "gc_deletes": "1h"}},
         "mappings": {"dynamic": "strict", "_source": {"enabled": false}, "properties": {
             "id": sorted,
             "created_at": sorted,
@@ -60,22 +55,29 @@ pub(super) fn definition(name: &str, shards: u16) -> Value {
     })
 }
 
-/// The lines of bulks that store products, or remove those that are `None`, as of a version.
-pub(super) fn bulks(analysis: Analysis, changes: &[(u64, Option<IndexRow>)], version: u64) -> Vec<String> {
-    let mut stems = StemCache::default();
-    let mut bulks: Vec<String> = Vec::new();
-    for (id, row) in changes {
-        let action = if row.is_some() { "index" } else { "delete" };
-        let meta =
-            json!({action: {"_id": id.to_string(), "version": version, "version_type": "external_gte"}});
-        let document = row.as_ref().map(|row| document(analysis, row, &mut stems));
-        let lines = document.map_or_else(|| format!("{meta}\n"), |document| format!("{meta}\n{document}\n"));
-        match bulks.last_mut().filter(|bulk| bulk.len() < BULK) {
-            Some(bulk) => bulk.push_str(&lines),
-            None => bulks.push(lines),
+/// Bulks that store products, or remove those that are `None`, as of a version. Each is made when it is asked for: all at once would
+/// take as much memory as the products.
+pub(super) fn bulks(
+    analysis: Analysis,
+    changes: Vec<(u64, Option<IndexRow>)>,
+    version: u64,
+) -> impl Iterator<Item = String> + Send + 'static {
+    let (mut changes, mut stems) = (changes.into_iter(), StemCache::default());
+    iter::from_fn(move || {
+        let mut bulk = String::new();
+        while bulk.len() < BULK
+            && let Some((id, row)) = changes.next()
+        {
+            let action = if row.is_some() { "index" } else { "delete" };
+            let meta =
+                json!({action: {"_id": id.to_string(), "version": version, "version_type": "external_gte"}});
+            let document = row.map(|row| document(analysis, &row, &mut stems));
+            for line in [Some(meta), document].into_iter().flatten() {
+                bulk.extend([&line.to_string(), "\n"]);
+            }
         }
-    }
-    bulks
+        (!bulk.is_empty()).then_some(bulk)
+    })
 }
 
 fn document(analysis: Analysis, IndexRow { product, name_key }: &IndexRow, stems: &mut StemCache) -> Value {

@@ -13,7 +13,7 @@ use std::{
     mem::{replace, take},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -36,7 +36,7 @@ use crate::{
     metrics,
 };
 
-/// How long database and cluster may take to say how the index is.
+/// How long the cluster may take to say how the index is.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What searches in OpenSearch, and keeps the index there.
@@ -45,17 +45,19 @@ pub(crate) struct OpenSearch {
     pub(crate) client: Client,
     /// Of the names of indices.
     prefix: String,
-    shards: u16,
     analysis: Analysis,
     synonyms: SynonymIndex,
     wait: Duration,
     poll: Duration,
     /// And how many products the index has.
     state: watch::Sender<(SearchStatus, Option<u64>)>,
+    /// It has lacked a change for longer than a search waits: none does, then.
+    is_behind: AtomicBool,
     /// The last look at the database, and when it began.
     pointer: Mutex<Option<(Instant, IndexPointer)>>,
     woken: Notify,
-    rebuild: AtomicBool,
+    /// How many were asked for.
+    rebuilds: AtomicU64,
 }
 
 impl OpenSearch {
@@ -74,15 +76,15 @@ impl OpenSearch {
             catalog,
             client: Client::new(base, config)?,
             prefix,
-            shards: config.shards,
             analysis,
             synonyms: SynonymIndex::new(analysis, config.synonyms.as_ref()),
             wait: config.wait,
             poll: config.poll,
             state: watch::Sender::new((SearchStatus::Building, None)),
+            is_behind: AtomicBool::new(false),
             pointer: Mutex::default(),
             woken: Notify::new(),
-            rebuild: AtomicBool::new(false),
+            rebuilds: AtomicU64::new(0),
         })
     }
 
@@ -91,7 +93,7 @@ impl OpenSearch {
     }
 
     pub(crate) fn rebuild(&self) {
-        self.rebuild.store(true, Ordering::Relaxed);
+        self.rebuilds.fetch_add(1, Ordering::Relaxed);
         self.wake();
     }
 
@@ -109,16 +111,13 @@ impl OpenSearch {
         let (until, mut wanted) = (Instant::now() + self.wait, None);
         loop {
             let (index, noted, is_late) = self.index(&mut wanted, until).await?;
-            let found = self.search(&index, noted, query, name_key.as_deref()).await;
-            if self.is_replaced(&index, &found).await? {
-                continue;
-            }
-            let mut found = found?;
+            let mut found = self.search(&index, noted, query, name_key.as_deref()).await?;
             let shown = found.matches.iter().take(query.limit().get() as usize);
             let ids: Vec<u64> = shown.map(|found| found.id).collect();
             let (products, database) = self.catalog.products_at(&ids).await?;
             let is_whole = products.len() == ids.len();
-            // A product that is gone from the database alone was removed by somebody who told nobody.
+            // Where the position is the same, nothing was committed meanwhile: a product that is gone from the database alone was
+            // removed by somebody who told nobody.
             if is_whole || is_late || found.position >= database {
                 found.is_stale = is_late || !is_whole;
                 return Ok((page(query, &found, products), found));
@@ -134,14 +133,8 @@ impl OpenSearch {
         text: &SearchText,
         limit: usize,
     ) -> Result<(Vec<Suggestion>, bool), SearchError> {
-        let (until, mut wanted) = (Instant::now() + self.wait, None);
-        loop {
-            let (index, _, is_late) = self.index(&mut wanted, until).await?;
-            let found = self.suggest(&index, text, limit).await;
-            if !self.is_replaced(&index, &found).await? {
-                return Ok((found?, is_late));
-            }
-        }
+        let (index, _, is_late) = self.index(&mut None, Instant::now() + self.wait).await?;
+        Ok((self.suggest(&index, text, limit).await?, is_late))
     }
 
     /// The index and its position once that is the wanted one, which is the database's own at first, or when time is up: whether it
@@ -157,19 +150,14 @@ impl OpenSearch {
             }
             let IndexPointer { name, noted, database } = self.pointer().await?;
             let name = name.filter(|name| self.version(name) == Some(SCHEMA)).ok_or(EngineError::NotBuilt)?;
-            // What a backup has that was restored since then may be less.
-            let has_all = (*wanted.get_or_insert(database)..=database).contains(&noted);
-            if has_all || Instant::now() >= until {
+            // What a backup has that was restored since then may be less. An index of another language has other stems.
+            let has_all = (*wanted.get_or_insert(database)..=database).contains(&noted)
+                && name.starts_with(&self.beginning());
+            if has_all || self.is_behind.load(Ordering::Relaxed) || Instant::now() >= until {
                 return Ok((name, noted, !has_all));
             }
             sleep(PAUSE).await;
         }
-    }
-
-    /// Whether there is no such index any more because another has taken its place.
-    async fn is_replaced<T>(&self, index: &str, found: &Result<T, EngineError>) -> Result<bool, SearchError> {
-        let is_gone = matches!(found, Err(EngineError::NotBuilt));
-        Ok(is_gone && self.pointer().await?.name.is_some_and(|name| name != index))
     }
 
     /// What the database says after this call: one statement for all who ask meanwhile.
@@ -191,13 +179,11 @@ impl OpenSearch {
         // A position that the index has to have, and since when.
         let mut owed: Option<(u64, Instant)> = None;
         loop {
-            let looked = timeout(LOOK_TIMEOUT, self.look(&mut owed)).await;
-            let late = |_| Err(EngineError::Unavailable("no answer in time".to_owned()).into());
-            let state = match looked.unwrap_or_else(late) {
+            let state = match self.look(&mut owed).await {
                 Ok(Some(documents)) => (SearchStatus::Ready, Some(documents)),
                 Ok(None) => (SearchStatus::Building, None),
-                // The health check says that of the database.
-                Err(SearchError::Catalog(_)) => self.state(),
+                // The health check says that of the database, and who is busy is there.
+                Err(SearchError::Catalog(_) | SearchError::Engine(EngineError::Busy)) => self.state(),
                 Err(SearchError::Engine(error)) => {
                     if !replace(&mut failing, true) {
                         warn!(%error, "the search engine cannot be asked");
@@ -208,9 +194,11 @@ impl OpenSearch {
             if state.0 != SearchStatus::Failed && take(&mut failing) {
                 info!("the search engine answers again");
             }
+            let lag = owed.map_or(Duration::ZERO, |(_, since)| since.elapsed());
+            self.is_behind.store(lag > self.wait, Ordering::Relaxed);
             self.state.send_replace(state);
             metrics::show(state.0, state.1.unwrap_or(0), 0);
-            metrics::show_lag(owed.map_or(Duration::ZERO, |(_, since)| since.elapsed()));
+            metrics::show_lag(lag);
             sleep(self.poll).await;
         }
     }
@@ -218,32 +206,25 @@ impl OpenSearch {
     /// How many products the index has; `None` where there is none.
     async fn look(&self, owed: &mut Option<(u64, Instant)>) -> Result<Option<u64>, SearchError> {
         let IndexPointer { name, noted, database } = self.pointer().await?;
-        if owed.is_none_or(|(position, _)| noted >= position) {
+        // A backup that was restored has less than was owed.
+        if owed.is_none_or(|(position, _)| noted >= position.min(database)) {
             *owed = (noted < database).then(|| (database, Instant::now()));
         }
         metrics::show_position(noted);
         let Some(name) = name.filter(|name| self.version(name) == Some(SCHEMA)) else {
-            // Whether there will be one depends on the cluster.
-            self.client.indices(&self.prefix).await?;
+            *owed = None;
             return Ok(None);
         };
-        match self.client.count(&name).await {
-            Err(EngineError::NotBuilt) => {
-                if self.pointer().await?.name == Some(name) {
-                    // Somebody deleted it.
-                    self.rebuild();
-                }
-                Ok(None)
-            }
+        match timeout(LOOK_TIMEOUT, self.client.count(&name)).await.unwrap_or(Err(EngineError::Deadline)) {
+            Err(EngineError::NotBuilt) => Ok(None),
             documents => Ok(Some(documents?)),
         }
     }
 
-    /// The version of an index of ours; `None` if the name is none of ours.
+    /// The version of an index of ours; `None` if the name is none of ours: it has more parts where another's prefix begins as ours.
     fn version(&self, name: &str) -> Option<u32> {
-        let mut parts = name.strip_prefix(&self.prefix)?.strip_prefix("-v")?.split('-');
-        let version = parts.next()?.parse().ok()?;
-        let is_ours = parts.next().is_some() && parts.next().is_some_and(|time| time.parse::<u128>().is_ok());
-        (is_ours && parts.next().is_none()).then_some(version)
+        let parts = name.strip_prefix(&self.prefix)?.strip_prefix("-v")?;
+        let [version, _language, _time] = parts.split('-').collect::<Vec<_>>()[..] else { return None };
+        version.parse().ok()
     }
 }

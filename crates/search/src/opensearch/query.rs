@@ -9,19 +9,24 @@ use crate::{
     expansion::{Alternative, IN_NAME, Unit, Wanted, typos},
 };
 
-/// The products that have all words. The score is the relevance, a whole number.
+/// With four clauses each, eight in the few words that are long enough for typos: OpenSearch refuses more than 1,024. Only synonyms
+/// can make so many.
+const MOST_GROUPS: usize = 200;
+
+/// The products that have all words, without synonyms where these would be too many. The score is the relevance, a whole number.
 pub(super) fn words(units: &[Unit<Wanted>]) -> Value {
-    json!({"bool": {"must": units.iter().map(unit).collect::<Vec<_>>()}})
+    let fits = units.iter().flat_map(Unit::alternatives).flat_map(|one| &one.groups).count() <= MOST_GROUPS;
+    json!({"bool": {"must": units.iter().map(|one| unit(one, fits)).collect::<Vec<_>>()}})
 }
 
-fn unit(Unit { words, synonyms }: &Unit<Wanted>) -> Value {
+fn unit(Unit { words, synonyms }: &Unit<Wanted>, with_synonyms: bool) -> Value {
     let ways_of = |alternatives: &[Alternative<Wanted>], words| {
         alternatives.iter().flat_map(move |one| ways(one, words)).collect::<Vec<_>>()
     };
     let mut of_words: Vec<Value> =
         words.iter().map(|word| json!({"dis_max": {"queries": ways_of(&word.alternatives, 1)}})).collect();
     let all = if of_words.len() == 1 { of_words.remove(0) } else { json!({"bool": {"must": of_words}}) };
-    let mut queries = ways_of(synonyms, words.len());
+    let mut queries = if with_synonyms { ways_of(synonyms, words.len()) } else { Vec::new() };
     queries.push(all);
     // The best counts.
     json!({"dis_max": {"queries": queries}})

@@ -58,7 +58,7 @@ impl Engine for Cluster {
         _: &ChangePosition,
     ) -> Result<(), EngineError> {
         let version = self.0.version.fetch_add(1, Ordering::Relaxed);
-        self.0.opensearch.write(&self.index()?, changes, version, true).await
+        self.0.opensearch.write(&self.index()?, changes, version, true).await.map(drop)
     }
 
     fn rebuild(&self) -> Result<impl Rebuild, EngineError> {

@@ -67,7 +67,6 @@ fn config(synonyms: &str) -> SearchConfig {
         url: None,
         tls_ca: None,
         wait: patient,
-        shards: 2,
         memory: 512 << 20,
         threads: 2,
         queue: 64,

@@ -27,7 +27,6 @@ pub(crate) fn settings() -> SearchConfig {
         url: None,
         tls_ca: None,
         wait: PATIENT,
-        shards: 1,
         memory: 256 << 20,
         threads: 2,
         queue: 64,

@@ -108,11 +108,11 @@ fn a_change_of_settings_or_secrets_replaces_pods_and_nothing_else_does() {
     assert_ne!(too["checksum/secret"], controller["checksum/secret"]);
 }
 
-/// Its pods have no index, and need no memory for one.
+/// Its pods have no index, and need no memory for one, but some for many changes at once.
 #[test]
 fn opensearch_is_a_url_or_a_secret_of_the_api() {
     let with = |search: Value| {
-        let small = json!({"limits": {"memory": "192Mi"}});
+        let small = json!({"limits": {"memory": "256Mi"}});
         render(&json!({"api": {"search": search, "resources": small}}))
     };
     let variable = |search: Value| {
