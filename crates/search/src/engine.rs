@@ -1,6 +1,6 @@
 //! What an engine does: it finds ids. Products themselves come from the database.
 
-use farmlokal_catalog::{ChangePosition, IndexRow, Level, ListQuery, PriceRange, SearchText};
+use farmlokal_catalog::{ChangePosition, IndexRow, Level, ListQuery, Page, PriceRange, Product, SearchText};
 use tokio::task::JoinError;
 
 use crate::Highlighter;
@@ -53,6 +53,17 @@ pub struct Found {
     pub position: u64,
     /// It may lack changes from before the search began.
     pub is_stale: bool,
+}
+
+impl Found {
+    /// The page of these products: all that were found, but for the one that shows whether there is another page.
+    pub(crate) fn page(&self, query: &ListQuery, products: Vec<Product>) -> Page {
+        let last = products.last().zip(self.matches.get(products.len().saturating_sub(1)));
+        let next = last.filter(|_| self.matches.len() > products.len());
+        let next_cursor =
+            next.map(|(product, last)| query.cursor_after_match(product, last.relevance, self.level));
+        Page { products, next_cursor }
+    }
 }
 
 /// A completion of what a user types.

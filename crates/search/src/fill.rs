@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use farmlokal_catalog::{ListQuery, Page, Product, SearchText, SortValue};
+use farmlokal_catalog::{ListQuery, Page, SearchText, SortValue};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
@@ -87,7 +87,7 @@ impl<E: Engine> Follower<E> {
             let (products, database) = self.catalog.products_at(&ids).await?;
             let is_whole = products.len() == ids.len();
             if database == found.position && is_whole {
-                return Ok((page(query, &found, products), found));
+                return Ok((found.page(query, products), found));
             }
             if database == found.position {
                 self.report_missing();
@@ -97,7 +97,7 @@ impl<E: Engine> Follower<E> {
             let behind = Behind { index: found.position, database, products: ids };
             metrics::count_retry();
             if self.catch_up(Some(behind)).await? && has_all && is_whole {
-                return Ok((page(query, &found, products), found));
+                return Ok((found.page(query, products), found));
             }
         }
     }
@@ -117,13 +117,4 @@ impl<E: Engine> Follower<E> {
         self.catch_up(Some(Behind { index, database, products: Vec::new() })).await?;
         Ok(self.engine.suggest(text, limit).await?.0)
     }
-}
-
-/// The page of these products: all that were found, but for the one that shows whether there is another page.
-pub(crate) fn page(query: &ListQuery, found: &Found, products: Vec<Product>) -> Page {
-    let last = products.last().zip(found.matches.get(products.len().saturating_sub(1)));
-    let next = last.filter(|_| found.matches.len() > products.len());
-    let next_cursor =
-        next.map(|(product, last)| query.cursor_after_match(product, last.relevance, found.level));
-    Page { products, next_cursor }
 }

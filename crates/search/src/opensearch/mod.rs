@@ -31,7 +31,6 @@ use self::{client::Client, documents::SCHEMA};
 use crate::{
     EngineError, Found, SearchConfig, SearchError, SearchStatus, Suggestion,
     analysis::{Analysis, SynonymIndex},
-    fill::page,
     follower::PAUSE,
     metrics,
 };
@@ -120,7 +119,7 @@ impl OpenSearch {
             // removed by somebody who told nobody.
             if is_whole || is_late || found.position >= database {
                 found.is_stale = is_late || !is_whole;
-                return Ok((page(query, &found, products), found));
+                return Ok((found.page(query, products), found));
             }
             metrics::count_retry();
             wanted = Some(database);

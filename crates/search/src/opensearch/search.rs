@@ -25,6 +25,9 @@ use crate::{
 /// Of each shard: so many keep the counts of the most common exact where there are several shards.
 const OF_SHARD: usize = 10_000;
 
+/// Products, of each shard, whose words are completions. With as many as 300,000 that have one, looking at all takes seconds.
+const LOOKED_AT: usize = 1_000;
+
 /// OpenSearch takes no longer ones. Folded, 255 characters can become more, but no name begins so.
 const LONGEST_PATTERN: usize = 1_000;
 
@@ -105,7 +108,7 @@ impl OpenSearch {
         })
     }
 
-    /// At most `limit` completions of a text's last word, the most common first.
+    /// At most `limit` completions of a text's last word, the most common first, of those that the first products found have.
     pub(crate) async fn suggest(
         &self,
         index: &str,
@@ -126,20 +129,34 @@ impl OpenSearch {
             return Ok(Vec::new());
         }
         let before = query_of(&self.expand(&before, Level::AsWritten));
-        let body = json!({
-            "size": 0,
-            "track_total_hits": false,
-            "query": {"bool": {"filter": [{"prefix": {COMPLETIONS: {"value": prefix}}}, before]}},
-            "aggs": {"of": {"terms": {
-                "field": COMPLETIONS, "include": include, "size": limit, "shard_size": OF_SHARD, "execution_hint": "map",
-            }}},
-        });
+        let asked = |filter: Value, aggregation: Value| {
+            json!({
+                "size": 0,
+                "track_total_hits": false,
+                "query": {"bool": {"filter": [filter, before]}},
+                "aggs": {"of": aggregation},
+            })
+        };
+        // Which words there are takes a look at each product, and how many products have one does not.
+        let terms = json!({"terms": {"field": COMPLETIONS, "include": include, "size": limit, "shard_size": OF_SHARD}});
+        let mut body = asked(json!({"prefix": {COMPLETIONS: {"value": prefix}}}), terms);
+        body["terminate_after"] = json!(LOOKED_AT);
         let answer = self.client.search(index, &body).await?;
+        let keys: Vec<String> = buckets(&answer["aggregations"]["of"]).map(|(key, _)| key).collect();
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let filters: Vec<Value> = keys.iter().map(|key| json!({"term": {COMPLETIONS: key}})).collect();
+        let body = asked(json!({"terms": {COMPLETIONS: keys}}), json!({"filters": {"filters": filters}}));
+        let answer = self.client.search(index, &body).await?;
+        let counts = buckets(&answer["aggregations"]["of"]).map(|(_, count)| count);
+        let mut counted: Vec<(String, u64)> = keys.into_iter().zip(counts).collect();
+        counted.sort_by(|(one, of_one), (other, of_other)| of_other.cmp(of_one).then_with(|| one.cmp(other)));
         let suggestion = |(key, products): (String, u64)| {
             let (_, written) = key.split_once(SURFACE)?;
             Some(Suggestion { text: format!("{begins}{written}"), products })
         };
-        Ok(buckets(&answer["aggregations"]["of"]).filter_map(suggestion).collect())
+        Ok(counted.into_iter().filter_map(suggestion).collect())
     }
 }
 
