@@ -3,13 +3,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use farmlokal_redis::{Check, Connection, RedisConfig, Servers};
+use farmlokal_redis::{Check, Connection, Servers};
 use metrics::Counter;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::{Instrument as _, Span, field::Empty, info_span};
 
 use crate::{
-    CacheConfig, FlushError, Flushed, Flusher, InvalidUrl, Key, Lookup, Source, Value,
+    CacheConfig, FlushError, Flushed, Flusher, Key, Lookup, Source, Value,
     entry::Entry,
     in_process::InProcess,
     keys::{RedisKeys, Scope, Stamp, slot},
@@ -66,15 +66,10 @@ pub struct RedisState {
 impl<V: Value> Cache<V> {
     /// Connects in the background, in `tasks` that end only when the cache is closed; Redis may be down. Call it in a
     /// tokio runtime, after the metrics recorder was installed.
-    pub fn new(
-        redis: &RedisConfig,
-        config: &CacheConfig,
-        tasks: &mut JoinSet<()>,
-    ) -> Result<Self, InvalidUrl> {
-        let servers = Servers::new(redis)?;
+    pub fn new(servers: Arc<Servers>, config: &CacheConfig, tasks: &mut JoinSet<()>) -> Self {
         let identity = Identity::new();
         let check: Check = Box::new(move |link, is_new| Box::pin(Arc::clone(&identity).check(link, is_new)));
-        let connection = Connection::with_check(Arc::clone(&servers), redis.timeout, "cache", check);
+        let connection = Connection::to(Arc::clone(&servers), config.redis_timeout, "cache", Some(check));
         let flusher = Flusher::to(Arc::clone(&servers), false);
         let layer = Arc::new(InProcess::new(config.in_process_ttl, u64::from(config.in_process_mib) << 20));
         register();
@@ -82,14 +77,14 @@ impl<V: Value> Cache<V> {
         if config.in_process {
             supervisors.push(tasks.spawn(subscription::supervise(servers, Arc::clone(&layer))));
         }
-        Ok(Self(Arc::new(Inner {
+        Self(Arc::new(Inner {
             in_process: layer,
             redis: RedisTier { connection, fresh: config.fresh, stale: config.stale },
             flights: SingleFlight::new(),
             flusher,
             in_process_hits: requests("local", "hit"),
             supervisors,
-        })))
+        }))
     }
 
     /// The answer to `key` if the in-process layer has it. Only hits are counted.

@@ -117,7 +117,7 @@ impl Flusher {
             let connection = self.pool.get().await.map_err(redis_error)?;
             let ran = try_join_all(pipelines.iter().map(|pipeline| connection.clone().run(pipeline))).await;
             if self.watches {
-                self.servers.watch().await;
+                self.servers.watch(Duration::ZERO).await;
             }
             let Err(error) = ran.and_then(|_| self.servers.check(connection.switches)) else { return Ok(()) };
             drop(Object::take(connection));

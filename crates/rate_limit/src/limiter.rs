@@ -24,7 +24,7 @@ const MAX_REPORTS: usize = 1_024;
 
 /// Adds to the time at which the client has its whole quota again, in microseconds of Redis's own clock, and answers how
 /// long that is from now. What was admitted is always added, beyond the quota too: the debt is paid before any replica
-/// admits more. The key expires when it would say nothing any more.
+/// admits more. A Cluster's client may run it twice, and the client pays twice. The key expires when it would say nothing any more.
 static REPORT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local time = redis.call('TIME')

@@ -16,9 +16,8 @@ use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult};
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    Attempts, InvalidUrl, Link, RedisConfig, Servers,
+    Attempts, InvalidUrl, Link, RECENT, RedisConfig, Servers,
     config::{CONNECT_TIMEOUT, explain},
-    link::Ends,
 };
 
 const UP: &str = "farmlokal_redis_up";
@@ -68,13 +67,12 @@ impl Connection {
     /// # Errors
     /// A URL that is none of Redis's.
     pub fn new(config: &RedisConfig, name: &'static str) -> Result<Arc<Self>, InvalidUrl> {
-        let check: Check = Box::new(|_, _| Box::pin(ready(Ok(()))));
-        Ok(Self::with_check(Servers::new(config)?, config.timeout, name, check))
+        Ok(Self::to(Servers::new(config)?, config.timeout, name, None))
     }
 
-    /// Like [`new`](Self::new), with a check. An operation may take `limit`, above zero.
+    /// Like [`new`](Self::new), to servers that others may use too, and with a check. An operation may take `limit`, above zero.
     #[must_use]
-    pub fn with_check(servers: Arc<Servers>, limit: Duration, name: &'static str, check: Check) -> Arc<Self> {
+    pub fn to(servers: Arc<Servers>, limit: Duration, name: &'static str, check: Option<Check>) -> Arc<Self> {
         let up_gauge = gauge!(UP, "connection" => name);
         up_gauge.set(0.0);
         Arc::new(Self {
@@ -82,7 +80,7 @@ impl Connection {
             operation_timeout: limit,
             live: RwLock::new(None),
             up: AtomicBool::new(false),
-            check,
+            check: check.unwrap_or_else(|| Box::new(|_, _| Box::pin(ready(Ok(()))))),
             name,
             up_gauge,
             errors: counter!(ERRORS, "connection" => name),
@@ -163,8 +161,7 @@ impl Connection {
             let test = async {
                 // In a cluster, of all primaries.
                 redis::cmd("PING").exec_async(&mut link).await?;
-                let Ends::Cluster(_) = link.to else { return Ok(()) };
-                (self.check)(link.clone(), false).await
+                if link.is_cluster() { (self.check)(link.clone(), false).await } else { Ok(()) }
             };
             if let (Err(error), ()) = tokio::join!(within(PING_TIMEOUT, test), self.watch()) {
                 return error;
@@ -177,7 +174,7 @@ impl Connection {
     }
 
     async fn watch(&self) {
-        if let Some(has_quorum) = self.servers.watch().await {
+        if let Some(has_quorum) = self.servers.watch(RECENT).await {
             gauge!(QUORUM).set(f64::from(u8::from(has_quorum)));
         }
     }

@@ -14,4 +14,4 @@ pub use connection::{Check, Connection, describe_metrics};
 pub use link::{Link, is_redirect};
 pub use nodes::{Nodes, nodes};
 pub use redis::{ClientTlsConfig, TlsCertificates};
-pub use servers::Servers;
+pub use servers::{RECENT, Servers};

@@ -5,18 +5,24 @@ use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, Serv
 /// A connection to one server or to all nodes of a cluster. A clone is the same.
 #[derive(Clone)]
 pub struct Link {
-    pub(crate) to: Ends,
+    pub(crate) kind: Kind,
     /// How often the primary had changed before the connection was made: for [`Servers::check`](crate::Servers::check).
     pub switches: u64,
 }
 
 #[derive(Clone)]
-pub(crate) enum Ends {
+pub(crate) enum Kind {
     Server(MultiplexedConnection),
     Cluster(ClusterConnection),
 }
 
 impl Link {
+    /// Whether it is to a cluster, where redis-rs connects to another server without telling.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        matches!(self.kind, Kind::Cluster(_))
+    }
+
     /// Runs commands of one key each, all of one hash slot, in their order.
     ///
     /// # Errors
@@ -35,7 +41,8 @@ impl Link {
     }
 }
 
-/// Whether Redis says that the keys are, or may be, elsewhere.
+/// Whether Redis says that the keys are, or may be, elsewhere; of a pipeline the first error counts, so its commands must be of
+/// one slot.
 #[must_use]
 pub fn is_redirect(error: &RedisError) -> bool {
     use ServerErrorKind::{Ask, Moved, TryAgain};
@@ -44,9 +51,9 @@ pub fn is_redirect(error: &RedisError) -> bool {
 
 impl ConnectionLike for Link {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        match &mut self.to {
-            Ends::Server(server) => server.req_packed_command(command),
-            Ends::Cluster(cluster) => cluster.req_packed_command(command),
+        match &mut self.kind {
+            Kind::Server(server) => server.req_packed_command(command),
+            Kind::Cluster(cluster) => cluster.req_packed_command(command),
         }
     }
 
@@ -56,16 +63,16 @@ impl ConnectionLike for Link {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        match &mut self.to {
-            Ends::Server(server) => server.req_packed_commands(pipeline, offset, count),
-            Ends::Cluster(cluster) => cluster.req_packed_commands(pipeline, offset, count),
+        match &mut self.kind {
+            Kind::Server(server) => server.req_packed_commands(pipeline, offset, count),
+            Kind::Cluster(cluster) => cluster.req_packed_commands(pipeline, offset, count),
         }
     }
 
     fn get_db(&self) -> i64 {
-        match &self.to {
-            Ends::Server(server) => server.get_db(),
-            Ends::Cluster(_) => 0,
+        match &self.kind {
+            Kind::Server(server) => server.get_db(),
+            Kind::Cluster(_) => 0,
         }
     }
 }

@@ -19,7 +19,7 @@ pub struct Nodes {
 /// other, which names one server. What is left of it is for redis-rs to parse.
 ///
 /// # Errors
-/// Several hosts without either scheme, no service, or another option of the Sentinels.
+/// Several hosts without either scheme, or what such a URL cannot have.
 pub fn nodes(url: &str) -> Result<Nodes, InvalidUrl> {
     let refused = |reason: &str| Err(InvalidUrl(reason.to_owned()));
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
@@ -28,12 +28,16 @@ pub fn nodes(url: &str) -> Result<Nodes, InvalidUrl> {
     let (login, hosts) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
     let hosts: Vec<_> = hosts.split(',').collect();
     match scheme.split_once('+') {
+        Some((_, "sentinel" | "cluster")) if login.matches('@').count() > 1 => {
+            refused("write the login once, and an @ in it as %40")
+        }
         Some((scheme, "sentinel")) => {
             let (path, option) = tail.split_once('?').unwrap_or((tail, ""));
             let path = path.trim_start_matches('/');
             let (service, database) = path.split_once('/').unwrap_or((path, ""));
-            if service.is_empty() {
-                return refused("it names no service: write redis+sentinel://host,host/SERVICE");
+            let is_right = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+            if service.is_empty() || !service.chars().all(is_right) {
+                return refused("it names no service, of A-Za-z0-9._-: redis+sentinel://host,host/SERVICE");
             }
             let own = match option.strip_prefix("sentinel_login=") {
                 Some(login) => format!("{login}@"),
@@ -49,6 +53,10 @@ pub fn nodes(url: &str) -> Result<Nodes, InvalidUrl> {
             Ok(Nodes { servers, sentinels, service: service.to_owned(), is_cluster: false })
         }
         Some((scheme, "cluster")) => {
+            let database = tail.split(['?', '#']).next().unwrap_or_default();
+            if !matches!(database.trim_matches('/'), "" | "0") {
+                return refused("a Redis Cluster has database 0 only");
+            }
             let servers = hosts.iter().map(|host| format!("{scheme}://{login}{host}{tail}")).collect();
             Ok(Nodes { servers, is_cluster: true, ..Nodes::default() })
         }
@@ -98,6 +106,11 @@ mod tests {
             ("redis://:secret@a,b", "several hosts: write redis+sentinel:// or redis+cluster://"),
             ("redis+sentinel://:secret@a,b", "it names no service"),
             ("redis+sentinel://a/m?password=secret", "sentinel_login=user:password"),
+            ("redis+sentinel://a/m#secret", "it names no service"),
+            ("redis+sentinel://a/secret\n", "it names no service"),
+            ("redis+sentinel://u:secret@a,u:secret@b/m", "write the login once"),
+            ("redis+cluster://u:secret@a,u:secret@b", "write the login once"),
+            ("redis+cluster://:secret@a/3", "database 0 only"),
         ] {
             let error = nodes(url).unwrap_err().to_string();
             assert!(error.contains(reason) && !error.contains("secret"), "{error}");

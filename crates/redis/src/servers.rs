@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
+use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::io::tcp::TcpSettings;
 use redis::{Client, ConnectionAddr, ConnectionInfo, ProtocolVersion, RedisResult};
@@ -15,32 +15,45 @@ use tokio::sync::Mutex;
 
 use crate::config::{CONNECT_TIMEOUT, client};
 use crate::connection::within;
-use crate::link::{Ends, Link};
+use crate::link::{Kind, Link};
 use crate::nodes::{Nodes, nodes};
 use crate::{InvalidUrl, RedisConfig};
 
 /// The longest that connecting to one node of a cluster may take, of which some may be gone, and that a Sentinel may take to
 /// answer.
 const SHORT_TIMEOUT: Duration = Duration::from_millis(300);
-/// The Sentinels are not asked for a new connection if they were so long ago.
-const RECENT: Duration = Duration::from_millis(200);
+/// How old the Sentinels' answer may be for a new connection, and where several connections watch them.
+pub const RECENT: Duration = Duration::from_millis(200);
 /// The longest that one node of a cluster may take to answer.
 const NODE_TIMEOUT: Duration = Duration::from_millis(500);
-/// How often redis-rs tries a command of a cluster again: after MOVED, ASK, TRYAGAIN, or on a new connection.
-const RETRIES: u32 = 6;
+/// How often redis-rs tries a command of a cluster again, after MOVED, ASK, TRYAGAIN or a lost connection; all requests may wait.
+const RETRIES: u32 = 2;
 
 /// Where Redis is.
 pub struct Servers {
     /// Of each server that the URL names. Behind Sentinels, of the primary but for its address.
     nodes: Vec<ConnectionInfo>,
     cluster: Option<ClusterClient>,
-    sentinels: Vec<ConnectionManager>,
+    sentinels: Vec<(Client, Kept)>,
     /// The Sentinels' name for the primary, and whom they have named last.
     service: String,
-    known: Mutex<Option<(Instant, ConnectionInfo)>>,
+    known: Mutex<Option<Answer>>,
     /// How often they have named another one than before.
     switches: AtomicU64,
 }
+
+/// Of one Sentinel, or of all.
+#[derive(Clone)]
+struct Answer {
+    asked: Instant,
+    primary: ConnectionInfo,
+    /// Of the failover that made it the primary.
+    number: u64,
+    /// Whether there could be another failover.
+    has_quorum: bool,
+}
+
+type Kept = Mutex<Option<MultiplexedConnection>>;
 
 impl Servers {
     /// Connects to nothing. Call it in a tokio runtime.
@@ -52,8 +65,7 @@ impl Servers {
         let client = |url: &String| client(url, config.tls.as_ref());
         let info = |url| Ok(client(url)?.get_connection_info().clone());
         let nodes = servers.iter().map(info).collect::<Result<Vec<_>, InvalidUrl>>()?;
-        let settings = ConnectionManagerConfig::new().set_max_delay(SHORT_TIMEOUT);
-        let sentinel = |url| Ok(client(url)?.get_connection_manager_lazy(settings.clone())?);
+        let sentinel = |url| Ok((client(url)?, Mutex::default()));
         let sentinels = sentinels.iter().map(sentinel).collect::<Result<_, InvalidUrl>>()?;
         let mut cluster = ClusterClientBuilder::new(nodes.clone())
             .connection_timeout(SHORT_TIMEOUT)
@@ -80,11 +92,11 @@ impl Servers {
         Fut: Future<Output = RedisResult<MultiplexedConnection>>,
     {
         let switches = self.switches();
-        let to = match &self.cluster {
-            Some(cluster) => Ends::Cluster(cluster.get_async_connection().await?),
-            None => Ends::Server(connect(self.primary(RECENT).await?.0).await?),
+        let kind = match &self.cluster {
+            Some(cluster) => Kind::Cluster(cluster.get_async_connection().await?),
+            None => Kind::Server(connect(self.primary(RECENT).await?.0).await?),
         };
-        Ok(Link { to, switches })
+        Ok(Link { kind, switches })
     }
 
     /// The servers that take writes now, or may at any time: of a cluster also those that have no slots yet. For RESP3.
@@ -93,7 +105,7 @@ impl Servers {
     /// No Sentinel, or no node of the cluster, answers.
     pub async fn primaries(&self) -> RedisResult<Vec<Client>> {
         let found = match &self.cluster {
-            Some(cluster) => self.masters(&mut cluster.get_async_connection().await?).await?,
+            Some(cluster) => self.masters(&mut cluster.get_async_connection().await?, "").await?,
             None => vec![self.primary(RECENT).await?.0],
         };
         let client = |info: ConnectionInfo| {
@@ -114,12 +126,14 @@ impl Servers {
         let is_known = |info: &ConnectionInfo| {
             primaries.iter().any(|client| client.get_connection_info().addr() == info.addr())
         };
-        ensure_same(self.masters(&mut primary).await?.iter().all(is_known))
+        // It may know itself by another address than the others do.
+        ensure_same(self.masters(&mut primary, "myself").await?.iter().all(is_known))
     }
 
-    /// Asks the Sentinels, if there are any, who the primary is. True if they could have another one elected.
-    pub async fn watch(&self) -> Option<bool> {
-        let answer = self.primary(Duration::ZERO).await;
+    /// Asks the Sentinels, if there are any, who the primary is, unless they were so lately. False if they could have no other
+    /// one elected.
+    pub async fn watch(&self, max_age: Duration) -> Option<bool> {
+        let answer = self.primary(max_age).await;
         (!self.sentinels.is_empty()).then(|| answer.is_ok_and(|(_, has_quorum)| has_quorum))
     }
 
@@ -137,42 +151,52 @@ impl Servers {
         ensure_same(self.switches() == switches)
     }
 
-    /// The only server, or the primary that the Sentinels name, or have named so long ago: if none answers, the same as before.
-    /// All are asked, since one may not have heard yet of the last failover, which has the highest number.
+    /// The only server, or the primary that the Sentinels name; if none answers, that of before. And whether they have a quorum.
+    /// All are asked, since one may not have heard yet of the last failover, which has the highest number. A lower one than
+    /// before counts if all answer: they were set up anew.
     async fn primary(&self, max_age: Duration) -> RedisResult<(ConnectionInfo, bool)> {
         let mut known = self.known.lock().await;
-        if let Some((_, primary)) = known.as_ref().filter(|(asked, _)| asked.elapsed() < max_age) {
-            return Ok((primary.clone(), false));
+        if let Some(last) = known.as_ref().filter(|last| last.asked.elapsed() < max_age) {
+            return Ok((last.primary.clone(), last.has_quorum));
         }
-        let asked = self.sentinels.iter().map(|sentinel| within(SHORT_TIMEOUT, self.ask(sentinel)));
+        let asked = self.sentinels.iter().map(|(client, kept)| within(SHORT_TIMEOUT, self.ask(client, kept)));
         let answers = join_all(asked).await;
-        let has_quorum = answers.iter().flatten().any(|(.., has_quorum)| *has_quorum);
-        let number = |answer: &RedisResult<(_, u64, _)>| answer.as_ref().ok().map(|(_, number, _)| *number);
-        let primary = match answers.into_iter().max_by_key(number) {
-            None => return Ok((self.nodes[0].clone(), false)),
-            Some(Ok(((host, port), ..))) => self.at(host, port),
-            Some(Err(error)) => known.clone().ok_or(error)?.1,
+        let all_answer = answers.iter().all(Result::is_ok);
+        let has_quorum = answers.iter().flatten().any(|answer| answer.has_quorum);
+        let number = |answer: &RedisResult<Answer>| answer.as_ref().ok().map(|answer| answer.number);
+        let Some(newest) = answers.into_iter().max_by_key(number) else {
+            return Ok((self.nodes[0].clone(), false));
         };
-        let last = known.replace((Instant::now(), primary.clone()));
-        if last.is_some_and(|(_, last)| last.addr() != primary.addr()) {
+        let stays = |last: &Answer| !all_answer && number(&newest) < Some(last.number);
+        let Answer { primary, number, .. } = known.clone().filter(stays).map_or(newest, Ok)?;
+        let answer = Answer { asked: Instant::now(), primary: primary.clone(), number, has_quorum };
+        if known.replace(answer).is_some_and(|last| last.primary.addr() != primary.addr()) {
             self.switches.fetch_add(1, Ordering::SeqCst);
         }
         Ok((primary, has_quorum))
     }
 
-    /// Whom the Sentinel names, the number of the failover that made it that, and whether there could be another one.
-    async fn ask(&self, sentinel: &ConnectionManager) -> RedisResult<((String, u16), u64, bool)> {
+    /// Asks a Sentinel on the connection that it has answered on last; any other may be dead, and the Sentinel elsewhere.
+    async fn ask(&self, client: &Client, kept: &Kept) -> RedisResult<Answer> {
+        let mut kept = kept.lock().await;
+        let mut sentinel = match kept.take() {
+            Some(sentinel) => sentinel,
+            None => client.get_multiplexed_async_connection().await?,
+        };
         let mut questions = redis::pipe();
         for question in ["GET-MASTER-ADDR-BY-NAME", "MASTER", "CKQUORUM"] {
             questions.cmd("SENTINEL").arg(question).arg(&self.service);
         }
-        let answers = questions.ignore_errors().query_async(&mut sentinel.clone()).await?;
+        let answers = questions.ignore_errors().query_async(&mut sentinel).await?;
         let (named, state, quorum): (RedisResult<_>, RedisResult<HashMap<String, String>>, RedisResult<()>) =
             answers;
         let unknown = || io::Error::other("the Sentinels do not know the service");
-        let named = Option::ok_or_else(named?, unknown)?;
-        let number = state.ok().and_then(|state| state.get("config-epoch")?.parse().ok());
-        Ok((named, number.unwrap_or_default(), quorum.is_ok()))
+        let (host, port) = Option::ok_or_else(named?, unknown)?;
+        let number = state.ok().and_then(|state| state.get("config-epoch")?.parse().ok()).unwrap_or_default();
+        *kept = Some(sentinel);
+        // Any other error says nothing: a Sentinel may refuse to tell.
+        let has_quorum = !quorum.is_err_and(|error| error.code() == Some("NOQUORUM"));
+        Ok(Answer { asked: Instant::now(), primary: self.at(host, port), number, has_quorum })
     }
 
     fn at(&self, host: String, port: u16) -> ConnectionInfo {
@@ -185,8 +209,9 @@ impl Servers {
         self.nodes[0].clone().set_addr(address)
     }
 
-    /// The nodes that a node of a cluster counts as masters, but for those that all hold for gone, which take no writes.
-    async fn masters(&self, node: &mut impl ConnectionLike) -> RedisResult<Vec<ConnectionInfo>> {
+    /// The nodes that a node of a cluster counts as masters, but for those with the flag `not`, and those that all hold for gone,
+    /// which take no writes.
+    async fn masters(&self, node: &mut impl ConnectionLike, not: &str) -> RedisResult<Vec<ConnectionInfo>> {
         let nodes: String = redis::cmd("CLUSTER").arg("NODES").query_async(node).await?;
         let is_tls = matches!(self.nodes[0].addr(), ConnectionAddr::TcpTls { .. });
         let master = |line: &str| {
@@ -198,7 +223,11 @@ impl Servers {
             let (ip, port) = server.rsplit_once(':')?;
             // A certificate is more often of a name.
             let name = bus.split(',').nth(1).filter(|name| is_tls && !name.is_empty());
-            let takes_writes = has(&["master"]) && !has(&["fail", "handshake", "noaddr"]);
+            let takes_writes = has(&["master"]) && !has(&["fail", "handshake", "noaddr", not]);
+            // A node that has met no other one does not know its address.
+            if ip.is_empty() {
+                return takes_writes.then(|| self.nodes[0].clone());
+            }
             takes_writes.then_some(self.at(name.unwrap_or(ip).to_owned(), port.parse().ok()?))
         };
         Ok(nodes.lines().filter_map(master).collect())

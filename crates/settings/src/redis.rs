@@ -79,9 +79,10 @@ impl RedisArgs {
 }
 
 fn redis_url(text: &str) -> Result<SecretString, String> {
-    let Nodes { servers, sentinels, .. } = nodes(text).map_err(|error| error.to_string())?;
+    // A Secret made with echo ends in a new line.
+    let Nodes { servers, sentinels, .. } = nodes(text.trim()).map_err(|error| error.to_string())?;
     servers.iter().chain(&sentinels).try_for_each(|url| check_one(url))?;
-    Ok(text.into())
+    Ok(text.trim().into())
 }
 
 fn check_one(text: &str) -> Result<(), String> {
@@ -245,7 +246,8 @@ mod tests {
             "valkeys://h/0",
             "unix:///run/redis?db=1&pass=x",
             "redis+sentinel://u:p@a,[::1]:26379/shop/1?sentinel_login=:%40",
-            "REDISS+cluster://:p@a,b:7000",
+            " redis+sentinel://a/shop\n",
+            "REDISS+cluster://:p@a,b:7000/0",
         ] {
             crate::tests::parse_flags::<Cli>(&["--redis-url", good]).unwrap();
         }

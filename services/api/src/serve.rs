@@ -7,10 +7,11 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, ensure};
 use axum::Router;
 use farmlokal_auth::Verifier;
-use farmlokal_cache::{Cache, RedisConfig};
+use farmlokal_cache::Cache;
 use farmlokal_catalog::Catalog;
 use farmlokal_http_server::{self as http_server, Limits, SPARE_CONNECTIONS};
 use farmlokal_rate_limit::RateLimits;
+use farmlokal_redis::{Connection, Servers};
 use farmlokal_search::Search;
 use farmlokal_telemetry::Metrics;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -123,9 +124,9 @@ fn wire(
     if let Some(replica) = args.replica.options(&args.database)? {
         catalog = catalog.with_replica(replica, &args.catalog, tasks)?;
     }
-    let redis = RedisConfig { timeout: args.cache.redis_timeout, ..args.redis.config()? };
-    let cache = Cache::new(&redis, &args.cache, tasks)?;
-    let redis = farmlokal_redis::Connection::new(&redis, "shared")?;
+    let servers = Servers::new(&args.redis.config()?)?;
+    let cache = Cache::new(Arc::clone(&servers), &args.cache, tasks);
+    let redis = Connection::to(servers, args.cache.redis_timeout, "shared", None);
     tasks.spawn(Arc::clone(&redis).supervise());
     tasks.spawn({
         let metrics = metrics.clone();

@@ -30,15 +30,19 @@ impl Redis {
     /// # Errors
     /// As [`start`](Redis::start).
     pub fn start_with(options: &[&str]) -> Result<Redis> {
-        Redis::start_as(None, Role::Server(options.iter().map(ToString::to_string).collect()))
+        Redis::start_server(None, options)
+    }
+
+    pub(crate) fn start_server(tls: Option<&TlsFiles>, options: &[&str]) -> Result<Redis> {
+        Redis::start_as(tls.cloned(), Role::Server(options.iter().map(ToString::to_string).collect()))
     }
 
     /// A Sentinel of the service `shop`, whose primary has this port. It has another one elected after a second, if two say so.
     ///
     /// # Errors
     /// As [`start`](Redis::start).
-    pub fn start_sentinel(primary: u16) -> Result<Redis> {
-        Redis::start_as(None, Role::Sentinel(primary))
+    pub fn start_sentinel(tls: Option<&TlsFiles>, primary: u16) -> Result<Redis> {
+        Redis::start_as(tls.cloned(), Role::Sentinel(primary))
     }
 
     /// The same, for a server that takes connections with TLS only, and with a certificate of the same CA.
@@ -110,8 +114,17 @@ impl RedisServer {
     fn sentinel(&self, port: u16, primary: u16) -> PathBuf {
         let path = self.directory.path().join("sentinel.conf");
         let socket = self.socket();
+        let listen = match &self.tls {
+            None => format!("port {port}"),
+            Some(TlsFiles { ca, cert, key }) => format!(
+                "port 0\ntls-port {port}\ntls-replication yes\ntls-ca-cert-file {}\ntls-cert-file {}\ntls-key-file {}",
+                ca.display(),
+                cert.display(),
+                key.display()
+            ),
+        };
         let lines = [
-            format!("port {port}"),
+            listen,
             "bind 127.0.0.1".to_owned(),
             format!("unixsocket {}", socket.display()),
             format!("sentinel monitor shop 127.0.0.1 {primary} 2"),
@@ -148,7 +161,19 @@ impl Kind for RedisServer {
         match &self.tls {
             None => command.args(["--port", &port]),
             Some(files) => command
-                .args(["--port", "0", "--tls-port", &port, "--tls-auth-clients", "yes", "--tls-ca-cert-file"])
+                .args([
+                    "--tls-replication",
+                    "yes",
+                    "--tls-cluster",
+                    "yes",
+                    "--port",
+                    "0",
+                    "--tls-port",
+                    &port,
+                    "--tls-auth-clients",
+                    "yes",
+                    "--tls-ca-cert-file",
+                ])
                 .arg(&files.ca)
                 .arg("--tls-cert-file")
                 .arg(&files.cert)

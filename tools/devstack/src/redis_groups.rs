@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use crate::{Redis, port};
+use crate::{Redis, TlsFiles, port};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Of each of a cluster's primaries, and what comes after the last.
@@ -27,10 +27,19 @@ impl RedisSentinels {
     /// # Errors
     /// The machine has no Redis, or they do not come together.
     pub fn start(options: &[&str]) -> Result<Self> {
-        let primary = Redis::start_with(&[&OPTIONS, options].concat())?;
+        Self::start_with(None, options)
+    }
+
+    /// The same; with files, all take and make connections with TLS only.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(tls: Option<&TlsFiles>, options: &[&str]) -> Result<Self> {
+        let primary = Redis::start_server(tls, &[&OPTIONS, options].concat())?;
         let port = primary.port().to_string();
-        let replica = Redis::start_with(&[&OPTIONS[..], &["--replicaof", "127.0.0.1", &port]].concat())?;
-        let sentinels = (0..3).map(|_| Redis::start_sentinel(primary.port())).collect::<Result<_>>()?;
+        let replica =
+            Redis::start_server(tls, &[&OPTIONS[..], &["--replicaof", "127.0.0.1", &port]].concat())?;
+        let sentinels = (0..3).map(|_| Redis::start_sentinel(tls, primary.port())).collect::<Result<_>>()?;
         let group = Self { servers: [primary, replica], sentinels };
         until("the Sentinels are complete", || {
             Ok(group.sentinels.iter().all(|sentinel| {
@@ -61,7 +70,15 @@ impl RedisCluster {
     /// # Errors
     /// The machine has no Redis, or they do not come together.
     pub fn start() -> Result<Self> {
-        let nodes = (0..6).map(|_| RedisCluster::node()).collect::<Result<Vec<_>>>()?;
+        Self::start_with(None)
+    }
+
+    /// The same; with files, all take and make connections with TLS only.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(tls: Option<&TlsFiles>) -> Result<Self> {
+        let nodes = (0..6).map(|_| RedisCluster::node_with(tls)).collect::<Result<Vec<_>>>()?;
         for (index, first) in FIRST_SLOTS.windows(2).enumerate() {
             nodes[index].ask(&format!("CLUSTER ADDSLOTSRANGE {} {}", first[0], first[1] - 1))?;
         }
@@ -98,10 +115,14 @@ impl RedisCluster {
     /// # Errors
     /// The machine has no Redis, or it does not start.
     pub fn node() -> Result<Redis> {
+        Self::node_with(None)
+    }
+
+    fn node_with(tls: Option<&TlsFiles>) -> Result<Redis> {
         let bus = port::free()?.to_string();
         let options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", &bus];
         let others = ["--cluster-replica-validity-factor", "0"];
-        Redis::start_with(&[&OPTIONS[..], &options, &others].concat())
+        Redis::start_server(tls, &[&OPTIONS[..], &options, &others].concat())
     }
 
     /// Makes a node part of the cluster.

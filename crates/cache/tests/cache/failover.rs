@@ -5,12 +5,12 @@ use std::{
     time::Duration,
 };
 
-use farmlokal_cache::{Flusher, RedisConfig, Source};
+use farmlokal_cache::{FlushError, Flusher, RedisConfig, Source};
 use farmlokal_devstack::{Redis, RedisCluster, RedisSentinels};
 use tokio::{runtime::Handle, task::block_in_place, time::sleep};
 
 use crate::{
-    fixture::{Layer, answer, config, connected, eventually, get},
+    fixture::{Layer, answer, config, connected, eventually, get, start},
     shop::{Late, Shop, USUAL},
 };
 
@@ -40,6 +40,17 @@ async fn sentinels_a_primary_is_killed_under_load_after_changes_that_no_replica_
     shop.be_loud().await;
     let info = redis.servers[1].ask("INFO replication").unwrap();
     assert!(info.contains("role:master"), "{info}");
+    shop.close().await;
+}
+
+/// Those changes that are answered while there is no primary, or just before, hold too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sentinels_a_primary_is_killed_while_things_change() {
+    let mut redis = sentinels(&[]);
+    let shop = Shop::open(&redis.url(), USUAL).await;
+    redis.servers[0].stop().unwrap();
+    eventually("changes fail", async || shop.failed_writes.load(Ordering::Relaxed) > 0).await;
+    shop.recovers().await;
     shop.close().await;
 }
 
@@ -84,6 +95,7 @@ async fn sentinels_an_old_primary_that_lives_on_is_left() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sentinels_a_process_that_hears_late_of_another_primary_makes_up_for_it() {
     let redis = sentinels(&["--rename-command", "REPLICAOF", "", "--rename-command", "SLAVEOF", ""]);
+    // Two seconds after its Sentinel can hear of it again.
     let late = Late { validated: Duration::from_secs(6), in_process: Duration::from_secs(6) };
     let deaf = &redis.sentinels[2];
     let url = format!("redis+sentinel://127.0.0.1:{}/shop", deaf.port());
@@ -143,12 +155,14 @@ async fn cluster_a_primary_is_killed_under_load_and_in_the_middle_of_a_flush() {
     cut_replication(&redis.nodes[victim]);
     shop.goes_on().await;
     shop.be_quiet().await;
+    let keys = |node: &Redis| node.ask("DBSIZE").unwrap().trim()[1..].parse::<u32>().unwrap();
+    let before = keys(&redis.nodes[victim]);
     let flusher = Flusher::new(&RedisConfig::new(redis.url())).unwrap();
     let flush = tokio::spawn(async move { (flusher.flush().await, flusher) });
-    sleep(Duration::from_millis(20)).await;
+    while keys(&redis.nodes[victim]) > before - 1500 {}
     redis.nodes[victim].stop().unwrap();
     let (first, flusher) = flush.await.unwrap();
-    eprintln!("the flush that lost its primary: {first:?}");
+    assert!(matches!(first, Err(FlushError::Remove(_))), "{first:?}");
     eventually("a flush succeeds", async || flusher.flush().await.is_ok()).await;
     shop.recovers().await;
     shop.be_loud().await;
@@ -225,6 +239,23 @@ async fn cluster_a_replica_takes_over_unnoticed() {
     shop.recovers().await;
     shop.be_loud().await;
     shop.close().await;
+}
+
+/// Without INFO a server that changed would go unnoticed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn cluster_that_does_not_tell_who_it_is_is_not_used() {
+    let node = RedisCluster::node().unwrap();
+    node.ask("CLUSTER ADDSLOTSRANGE 0 16383").unwrap();
+    node.ask("ACL SETUSER shop on >secret ~* &* +@all -info").unwrap();
+    eventually("it is complete", async || node.ask("CLUSTER INFO").unwrap().contains("state:ok")).await;
+    let cache =
+        start(format!("redis+cluster://shop:secret@127.0.0.1:{}", node.port()), &config(Layer::On)).unwrap();
+    // A cluster of one node, which does not know its own address.
+    eventually("it is subscribed", async || cache.state().subscribed).await;
+    sleep(Duration::from_secs(1)).await;
+    assert!(!cache.state().up);
+    node.ask("ACL SETUSER shop +info").unwrap();
+    eventually("it is used", async || cache.state().up).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

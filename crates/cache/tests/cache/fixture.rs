@@ -5,6 +5,7 @@ use std::{future::ready, sync::Arc, time::Duration};
 use bytes::Bytes;
 use farmlokal_cache::{Cache, CacheConfig, InvalidUrl, Key, Lookup, RedisConfig, RedisState, Source, Value};
 use farmlokal_devstack::Redis;
+use farmlokal_redis::Servers;
 use tokio::task::JoinSet;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -59,9 +60,9 @@ pub(crate) fn config(layer: Layer) -> CacheConfig {
 pub(crate) fn start(redis_url: impl Into<String>, config: &CacheConfig) -> Result<Cache<Text>, InvalidUrl> {
     let mut tasks = JoinSet::new();
     let redis = RedisConfig { timeout: config.redis_timeout, ..RedisConfig::new(redis_url) };
-    let cache = Cache::new(&redis, config, &mut tasks);
+    let cache = Cache::new(Servers::new(&redis)?, config, &mut tasks);
     tasks.detach_all();
-    cache
+    Ok(cache)
 }
 
 /// A cache that is connected, and subscribed if it has the in-process layer.

@@ -109,6 +109,8 @@ impl Shop {
                     cache.get_or_fill(&key, fill).await
                 };
                 let lookup = lookup.expect("no request fails");
+                // Some operations of Redis, each of which may take 300 ms, and a query.
+                assert!(asked.elapsed() < Duration::from_secs(2), "{key:?} took {:?}", asked.elapsed());
                 let version: u64 = String::from_utf8(lookup.value.0.to_vec()).unwrap().parse().unwrap();
                 assert!(
                     version >= least,

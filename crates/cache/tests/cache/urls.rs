@@ -1,6 +1,9 @@
-use farmlokal_cache::RedisConfig;
-use farmlokal_devstack::Redis;
-use tokio::{io::AsyncReadExt, net::TcpListener};
+use std::{fs::read, time::Duration};
+
+use farmlokal_cache::{Cache, RedisConfig, RedisState};
+use farmlokal_devstack::{Authority, Redis, RedisCluster, RedisSentinels};
+use farmlokal_redis::{ClientTlsConfig, Servers, TlsCertificates};
+use tokio::{io::AsyncReadExt, net::TcpListener, task::JoinSet, time::sleep};
 
 use crate::fixture::{Layer, config, connected, eventually, get, raw, start};
 
@@ -20,6 +23,39 @@ async fn user_password_and_database_number_are_used() {
     assert_eq!(cache.flush().await.unwrap().keys, 1);
     // Without the entry, and with what tells of the flush.
     assert_eq!(keys(&mut raw).await, 25);
+}
+
+/// With certificates on both sides, a login for the servers, and another one for the Sentinels.
+#[tokio::test]
+async fn tls_and_logins_hold_for_sentinels_and_a_cluster() {
+    let authority = Authority::create().unwrap();
+    let client = authority.client();
+    let read = |path| read(path).unwrap();
+    let client_tls = ClientTlsConfig { client_cert: read(&client.cert), client_key: read(&client.key) };
+    let tls = TlsCertificates { client_tls: Some(client_tls), root_cert: Some(read(&client.ca)) };
+    let sentinels = RedisSentinels::start_with(Some(&authority.server()), &[]).unwrap();
+    let cluster = RedisCluster::start_with(Some(&authority.server())).unwrap();
+    let grant = |servers: &[Redis], user: &str, others: &str| {
+        for command in [format!("ACL SETUSER {user} ~* &* +@all"), format!("ACL SETUSER default {others}")] {
+            assert!(servers.iter().all(|server| server.ask(&command).unwrap().starts_with("+OK")));
+        }
+    };
+    grant(&sentinels.servers, "shop on >secret", "-get -client");
+    grant(&cluster.nodes, "shop on >secret", "-get -client");
+    grant(&sentinels.sentinels, "guest on >other", "-sentinel|get-master-addr-by-name");
+    let login = |url: String| url.replacen("redis+", "rediss+", 1).replace("://", "://shop:secret@");
+    for url in [login(sentinels.url()) + "?sentinel_login=guest:other", login(cluster.url())] {
+        let redis = RedisConfig { tls: Some(tls.clone()), ..RedisConfig::new(url) };
+        let mut tasks = JoinSet::new();
+        let cache = Cache::new(Servers::new(&redis).unwrap(), &config(Layer::On), &mut tasks);
+        eventually("it connects", async || cache.state() == RedisState { up: true, subscribed: true }).await;
+        eventually("what is stored is flushed", async || {
+            get(&cache, "key", "a").await;
+            sleep(Duration::from_millis(50)).await;
+            cache.flush().await.unwrap().keys == 1
+        })
+        .await;
+    }
 }
 
 /// No TLS server needed: a client that has no cryptography provider, or two, panics before its first byte.

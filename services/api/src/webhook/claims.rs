@@ -34,12 +34,15 @@ impl Claims {
     /// Takes the event, unless it is taken. Without Redis everybody may.
     pub(super) async fn claim(&self, event: &Event) -> Claim {
         let mut set = redis::cmd("SET");
-        set.arg(key(event)).arg(state("processing", event)).arg("NX").arg("GET").arg("PX").arg(PROCESSING_MS);
+        let own = format!("processing:{:032x}", rand::random::<u128>());
+        set.arg(key(event)).arg(&own).arg("NX").arg("GET").arg("PX").arg(PROCESSING_MS);
         let held: Option<Option<String>> =
             self.0.run(async move |mut connection| set.query_async(&mut connection).await).await;
         match held.flatten() {
             None => Claim::Ours,
-            Some(held) if held == state("done", event) => Claim::Done,
+            // A Cluster's client may send it twice.
+            Some(held) if held == own => Claim::Ours,
+            Some(held) if held == done(event) => Claim::Done,
             Some(held) if held.starts_with("done") => Claim::Conflict,
             Some(_) => Claim::InFlight,
         }
@@ -48,7 +51,7 @@ impl Claims {
     /// The event has taken effect, and nothing from before it is served any more.
     pub(super) async fn settle(&self, event: &Event) {
         let mut set = redis::cmd("SET");
-        set.arg(key(event)).arg(state("done", event)).arg("PX").arg(DONE_MS);
+        set.arg(key(event)).arg(done(event)).arg("PX").arg(DONE_MS);
         self.0.run(async move |mut connection| set.exec_async(&mut connection).await).await;
     }
 
@@ -65,6 +68,6 @@ fn key(event: &Event) -> String {
 }
 
 /// With the hash of the payload: the same id with another payload is found without the database.
-fn state(word: &str, event: &Event) -> String {
-    format!("{word}:{}", STANDARD.encode(event.payload_hash))
+fn done(event: &Event) -> String {
+    format!("done:{}", STANDARD.encode(event.payload_hash))
 }

@@ -12,14 +12,14 @@ use tokio::time::Instant;
 use super::token::Token;
 
 /// Looks for a token that is not the refused one, then takes the lock. In one step: no other replica can fetch between the
-/// two.
+/// two. A Cluster's client may run it twice.
 static LOOK: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local token = redis.call('HMGET', KEYS[1], 'fingerprint', 'secret', 'expires_at', 'refresh_ahead')
          if token[1] and token[1] ~= ARGV[3] then
            return {token[1], token[2], token[3], token[4], tostring(redis.call('PTTL', KEYS[1]))}
          end
-         if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return {'locked'} end
+         if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) or redis.call('GET', KEYS[2]) == ARGV[1] then return {'locked'} end
          return {'wait'}",
     )
 });
