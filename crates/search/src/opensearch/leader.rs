@@ -33,6 +33,8 @@ use crate::{
 /// The pause after an error, and how often a bulk is tried again: a build must not start anew because the cluster is busy.
 const PAUSE: Duration = Duration::from_secs(4);
 const RETRIES: usize = 4;
+/// Errors in a row after which another process may try.
+const ERRORS: u32 = 5;
 /// A look at the database costs little, and searches wait for what nobody told of.
 const LONGEST_POLL: Duration = Duration::from_millis(200);
 /// How often the lock's connection is used, which the database ends after 30 s of silence.
@@ -44,13 +46,17 @@ type Built = (String, ChangePosition, Instant);
 impl OpenSearch {
     /// Keeps the index whenever no other process does, for ever.
     pub(crate) async fn lead(self: Arc<Self>) {
-        let (mut lock, mut rebuilt) = (None, 0);
+        let (mut lock, mut rebuilt, mut errors) = (None, 0, 0);
         loop {
+            let started = Instant::now();
             let Err(error) = self.lead_once(&mut lock, &mut rebuilt).await;
             warn!(%error, cause = error.source().map(tracing::field::display), "the search index is not kept up to date, it is tried again");
-            // Another process could do no better while the cluster is busy or gone.
-            if matches!(error, SearchError::Catalog(_) | SearchError::Engine(EngineError::Failed(_))) {
-                lock = None;
+            errors = if started.elapsed() < PAUSE { errors + 1 } else { 1 };
+            // Another process could do no better while the cluster is busy or gone, but perhaps this one alone cannot reach it.
+            let is_ours =
+                matches!(error, SearchError::Catalog(_) | SearchError::Engine(EngineError::Failed(_)));
+            if is_ours || errors >= ERRORS {
+                (lock, errors) = (None, 0);
             }
             sleep(PAUSE).await;
         }
